@@ -1,0 +1,57 @@
+"""Detections: the one value that leaves the detector, whoever asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Objects found in one image.
+
+    Attributes:
+        xyxy: float32 (n, 4), box edges ``x_min, y_min, x_max, y_max`` in pixels of the SOURCE
+            image: continuous, origin at its top-left corner, clipped to the image.
+        scores: float32 (n,), in [0, 1], descending.
+        labels: int64 (n,), 0-based index into the detector's ``class_names``.
+
+    Raises:
+        ValueError: if shapes disagree, a box has x_min > x_max, or scores are not descending.
+
+    An empty set of detections is a normal value. The idea of one frozen type used
+    everywhere is roboflow/supervision's.
+    """
+
+    xyxy: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, 'xyxy', np.array(self.xyxy, dtype=np.float32).reshape(-1, 4))
+        object.__setattr__(self, 'scores', np.array(self.scores, dtype=np.float32).reshape(-1))
+        object.__setattr__(self, 'labels', np.array(self.labels, dtype=np.int64).reshape(-1))
+        n = len(self.xyxy)
+        if len(self.scores) != n or len(self.labels) != n:
+            raise ValueError(
+                f'Detections need as many scores and labels as boxes, got {n} boxes, '
+                f'{len(self.scores)} scores and {len(self.labels)} labels.')
+        if n and not (self.xyxy[:, 2:] >= self.xyxy[:, :2]).all():
+            raise ValueError('Detections need boxes with x_min <= x_max and y_min <= y_max.')
+        if n > 1 and (np.diff(self.scores) > 0).any():
+            raise ValueError('Detections need scores in descending order.')
+        for array in (self.xyxy, self.scores, self.labels):
+            array.setflags(write=False)
+
+    @classmethod
+    def empty(cls) -> 'Detections':
+        """Return the value for "looked, and nothing is there"."""
+        return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index) -> 'Detections':
+        """Select by boolean mask, slice or ascending indices; order stays descending."""
+        return Detections(self.xyxy[index], self.scores[index], self.labels[index])

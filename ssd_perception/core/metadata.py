@@ -1,0 +1,202 @@
+"""What a weights file says about itself: read as untrusted JSON, checked field by field."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing
+from dataclasses import dataclass, field
+
+from ssd_perception.core.anchors import AnchorSpec, BoxCoder
+from ssd_perception.core.placement import RESIZE_MODES
+
+KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
+FORMAT_VERSION = 1
+MAX_JSON_BYTES = 1_000_000
+BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2')
+INTERPOLATIONS = ('area', 'linear')
+
+
+class MetadataError(ValueError):
+    """The metadata is missing, malformed, or out of bounds; the message says which field."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that fixes the network's tensors.
+
+    Attributes:
+        backbone: one of ``BACKBONES``.
+        input_hw: height and width of the network input, px; a multiple of 32, at most 2048.
+        strides: strides of the pyramid's levels, px; P3 to P7 are 8 to 128.
+        pyramid_channels: channels of every pyramid level.
+        head_depth: convolutions in a head before the predicting one.
+        anchors, box_coder: see core/anchors.py.
+    """
+
+    backbone: str = 'efficientnet_lite1'
+    input_hw: tuple[int, int] = (320, 320)
+    strides: tuple[int, ...] = (8, 16, 32, 64, 128)
+    pyramid_channels: int = 96
+    head_depth: int = 2
+    anchors: AnchorSpec = field(default_factory=AnchorSpec)
+    box_coder: BoxCoder = field(default_factory=BoxCoder)
+
+    def __post_init__(self):
+        _require(self.backbone in BACKBONES, 'backbone', f'one of {", ".join(BACKBONES)}',
+                 self.backbone)
+        _require(len(self.input_hw) == 2
+                 and all(64 <= side <= 2048 and side % 32 == 0 for side in self.input_hw),
+                 'input_hw', 'two multiples of 32 from 64 to 2048', self.input_hw)
+        _require(3 <= len(self.strides) <= 6
+                 and self.strides == tuple(8 * 2 ** i for i in range(len(self.strides))),
+                 'strides', '3 to 6 powers of two from 8 on', self.strides)
+        _require(8 <= self.pyramid_channels <= 512, 'pyramid_channels', 'from 8 to 512',
+                 self.pyramid_channels)
+        _require(0 <= self.head_depth <= 8, 'head_depth', 'from 0 to 8', self.head_depth)
+        a = self.anchors
+        _require(1 <= len(a.octave_scales) <= 8 and 1 <= len(a.aspect_ratios) <= 8
+                 and all(0.05 <= v <= 50 for v in (a.base_scale, *a.octave_scales,
+                                                   *a.aspect_ratios)),
+                 'anchors', '1 to 8 octave_scales and aspect_ratios, each from 0.05 to 50', a)
+        _require(all(0.01 <= v <= 10 for v in (self.box_coder.centre_variance,
+                                               self.box_coder.size_variance)),
+                 'box_coder', 'variances from 0.01 to 10', self.box_coder)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a uint8 RGB image becomes the network's input.
+
+    Attributes:
+        resize: ``letterbox`` keeps the aspect ratio and pads right and below; ``stretch``.
+        interpolation: ``area`` averages when shrinking (and is linear when enlarging).
+        padding_value: 0 to 255, the grey of the padding.
+        channel_order: ``rgb``.
+        mean, std: per channel, in units of 0 to 255; input = (pixel - mean) / std.
+    """
+
+    resize: str = 'letterbox'
+    interpolation: str = 'area'
+    padding_value: int = 127
+    channel_order: str = 'rgb'
+    mean: tuple[float, ...] = (127.0, 127.0, 127.0)
+    std: tuple[float, ...] = (128.0, 128.0, 128.0)
+
+    def __post_init__(self):
+        _require(self.resize in RESIZE_MODES, 'resize', f'one of {", ".join(RESIZE_MODES)}',
+                 self.resize)
+        _require(self.interpolation in INTERPOLATIONS, 'interpolation',
+                 f'one of {", ".join(INTERPOLATIONS)}', self.interpolation)
+        _require(0 <= self.padding_value <= 255, 'padding_value', 'from 0 to 255',
+                 self.padding_value)
+        _require(self.channel_order == 'rgb', 'channel_order', 'rgb', self.channel_order)
+        _require(len(self.mean) == 3 and all(0 <= v <= 255 for v in self.mean), 'mean',
+                 'three values from 0 to 255', self.mean)
+        _require(len(self.std) == 3 and all(1 <= v <= 255 for v in self.std), 'std',
+                 'three values from 1 to 255', self.std)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """One weights file's description.
+
+    Attributes:
+        class_names: names in label order.
+        architecture, preprocessing: see above.
+        score_threshold: the default threshold, chosen by measurement.
+        metrics: name of the data -> measured figures and how they were measured.
+        recipe: the training recipe, whole; ``recipe_hash`` is its SHA-256.
+        package_version, date, attribution: who made it, when (ISO), from whose data.
+    """
+
+    class_names: tuple[str, ...]
+    architecture: Architecture = field(default_factory=Architecture)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    score_threshold: float = 0.5
+    metrics: dict = field(default_factory=dict)
+    recipe: dict = field(default_factory=dict)
+    recipe_hash: str = ''
+    package_version: str = ''
+    date: str = ''
+    attribution: str = ''
+
+    def __post_init__(self):
+        names = self.class_names
+        _require(1 <= len(names) <= 1000 and len(set(names)) == len(names)
+                 and all(name and len(name) <= 100 and name.isprintable() for name in names),
+                 'class_names', '1 to 1000 different printable names', names)
+        _require(0 <= self.score_threshold <= 1, 'score_threshold', 'from 0 to 1',
+                 self.score_threshold)
+
+    def to_json(self) -> str:
+        """Return the JSON that ``from_json`` reads; keys sorted, so equal means equal text."""
+        return json.dumps({'format_version': FORMAT_VERSION, **dataclasses.asdict(self)},
+                          sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> 'Metadata':
+        """Read and check.
+
+        Raises:
+            MetadataError: naming the field, what was expected and what was found.
+        """
+        if len(text) > MAX_JSON_BYTES:
+            raise MetadataError(f'Metadata has {len(text)} characters, more than the '
+                                f'{MAX_JSON_BYTES} allowed.')
+        try:
+            data = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise MetadataError(f'Metadata is not JSON: {error}.') from error
+        if not isinstance(data, dict) or data.pop('format_version', None) != FORMAT_VERSION:
+            raise MetadataError(f'Metadata needs "format_version": {FORMAT_VERSION}; the file was '
+                                'made by another program or a newer version of this one.')
+        return build(cls, data, '')
+
+
+def recipe_hash(recipe: dict) -> str:
+    """Return the SHA-256 of a recipe, independent of its keys' order."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+
+
+def build(kind, data, where: str):
+    """Make a dataclass from a JSON object; unknown, missing or wrongly typed keys are refused."""
+    if not isinstance(data, dict):
+        raise MetadataError(f'{where or "Metadata"} must be an object, got {_short(data)}.')
+    hints = typing.get_type_hints(kind)
+    for key in data:
+        if key not in hints:
+            raise MetadataError(f'Unknown key "{where}{key}"; known are {", ".join(hints)}.')
+    values = {key: _convert(hints[key], value, f'{where}{key}') for key, value in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:  # a field without default is absent
+        raise MetadataError(f'{where or "Metadata"}: {error}.') from error
+
+
+def _convert(hint, value, where):
+    """Return ``value`` as ``hint`` says; JSON has lists for tuples and 1 for 1.0."""
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, where + '.')
+    if typing.get_origin(hint) is tuple:
+        item, *rest = typing.get_args(hint)
+        if isinstance(value, (list, tuple)) and len(value) <= 1000:
+            return tuple(_convert(item, v, f'{where}[{i}]') for i, v in enumerate(value))
+    elif hint is float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    elif type(value) is hint:
+        return value
+    raise MetadataError(f'"{where}" must be {getattr(hint, "__name__", hint)}, '
+                        f'got {_short(value)}.')
+
+
+def _require(condition, name, expected, found):
+    if not condition:
+        raise MetadataError(f'"{name}" must be {expected}, got {_short(found)}.')
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + '...'

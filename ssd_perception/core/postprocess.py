@@ -1,0 +1,126 @@
+"""From raw network output to Detections: threshold, decode, class-wise NMS, source pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssd_perception.core.anchors import BoxCoder
+from ssd_perception.core.boxes import area, clip
+from ssd_perception.core.detections import Detections
+
+# Candidates per image that may reach NMS. At a threshold of 0.01 thousands of anchors can
+# pass; RetinaNet keeps 1000 per level for the same reason.
+MAX_CANDIDATES = 1000
+
+
+@dataclass(frozen=True)
+class PostprocessSettings:
+    """What a user may change while the detector runs.
+
+    Attributes:
+        score_threshold: lowest score reported, in [0, 1].
+        class_thresholds: class name -> its own threshold, instead of ``score_threshold``.
+        nms_threshold: boxes of one class overlapping a better one by more than this IoU go.
+        max_detections: most boxes reported per image, over all classes.
+        classes: names to report; empty means all.
+    """
+
+    score_threshold: float = 0.5
+    class_thresholds: tuple[tuple[str, float], ...] = ()
+    nms_threshold: float = 0.5
+    max_detections: int = 100
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        thresholds = [('score_threshold', self.score_threshold),
+                      ('nms_threshold', self.nms_threshold),
+                      *((f'class_thresholds[{name}]', t) for name, t in self.class_thresholds)]
+        for name, value in thresholds:
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f'{name} must be within 0 and 1, got {value}.')
+        if self.max_detections < 1:
+            raise ValueError(f'max_detections must be at least 1, got {self.max_detections}.')
+
+    def per_class(self, class_names: tuple[str, ...]) -> np.ndarray:
+        """Return float64 (C,) thresholds; a class not wanted gets 2, which no score reaches.
+
+        Raises:
+            ValueError: naming a class that the weights do not have.
+        """
+        for name in (*self.classes, *(name for name, _ in self.class_thresholds)):
+            if name not in class_names:
+                raise ValueError(f'Class "{name}" is not one of the weights\' classes: '
+                                 f'{", ".join(class_names)}.')
+        own = dict(self.class_thresholds)
+        return np.array([
+            2.0 if self.classes and name not in self.classes
+            else own.get(name, self.score_threshold) for name in class_names])
+
+
+def logit(probability: np.ndarray) -> np.ndarray:
+    """Return log(p / (1 - p)) in float64; 0 gives -inf and 1 or more gives +inf."""
+    p = np.asarray(probability, dtype=np.float64)
+    with np.errstate(divide='ignore'):
+        return np.where(p >= 1, np.inf, np.log(np.maximum(p, 0)) - np.log1p(-np.minimum(p, 1)))
+
+
+def nms(xyxy: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Return indices of the boxes kept by greedy NMS, best first.
+
+    Args:
+        xyxy: (n, 4) edges.
+        scores: (n,); of equal scores the earlier box wins.
+        threshold: a box goes when its IoU with a kept, better one is GREATER than this.
+    """
+    order = np.argsort(-scores, kind='stable')
+    boxes, areas = xyxy[order], area(xyxy[order])
+    alive = np.ones(len(order), dtype=bool)
+    kept = []
+    for i in range(len(order)):
+        if not alive[i]:
+            continue
+        kept.append(order[i])
+        rest = slice(i + 1, None)
+        size = np.clip(np.minimum(boxes[i, 2:], boxes[rest, 2:])
+                       - np.maximum(boxes[i, :2], boxes[rest, :2]), 0, None)
+        intersection = size[:, 0] * size[:, 1]
+        union = areas[i] + areas[rest] - intersection
+        alive[rest] &= intersection <= threshold * union
+    return np.array(kept, dtype=np.int64)
+
+
+def postprocess(logits: np.ndarray, deltas: np.ndarray, anchors: np.ndarray, coder: BoxCoder,
+                settings: PostprocessSettings, class_names: tuple[str, ...],
+                to_source) -> Detections:
+    """Turn one image's raw network output into Detections.
+
+    Args:
+        logits: float (A, C), before the sigmoid.
+        deltas: float (A, 4), coded boxes.
+        anchors: float32 (A, 4), cx, cy, w, h in network-input pixels.
+        to_source: the image's ``Placement``: maps network-input edges to source pixels.
+
+    Returns:
+        Detections in source pixels, clipped to the source image.
+    """
+    # Comparing logits instead of scores spares the exponential for all but a few anchors.
+    thresholds = logit(settings.per_class(class_names))
+    rows, labels = np.nonzero(logits >= thresholds)  # NaN compares false and is dropped
+    if len(rows) == 0:
+        return Detections.empty()
+    candidates = logits[rows, labels].astype(np.float64)
+    if len(rows) > MAX_CANDIDATES:
+        best = np.sort(np.argsort(-candidates, kind='stable')[:MAX_CANDIDATES])
+        rows, labels, candidates = rows[best], labels[best], candidates[best]
+    scores = 1.0 / (1.0 + np.exp(-np.clip(candidates, -60, 60)))
+    xyxy = to_source(coder.decode(deltas[rows].astype(np.float64), anchors[rows]))
+    xyxy = clip(xyxy, to_source.source_width, to_source.source_height)
+    finite = np.isfinite(xyxy).all(1) & (area(xyxy) > 0)
+    xyxy, scores, labels = xyxy[finite], scores[finite], labels[finite]
+    kept = [np.nonzero(labels == label)[0] for label in np.unique(labels)]
+    kept = [group[nms(xyxy[group], scores[group], settings.nms_threshold)] for group in kept]
+    index = np.concatenate(kept) if kept else np.zeros(0, np.int64)
+    index = index[np.argsort(-scores[index], kind='stable')][:settings.max_detections]
+    return Detections(xyxy[index], scores[index], labels[index])

@@ -1,0 +1,42 @@
+"""Place uint8 images of any size into the network's input, still uint8."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ssd_perception.core.metadata import Preprocessing
+from ssd_perception.core.placement import Placement
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raise ValueError unless ``image`` is uint8 (H, W, 3) with H and W at least 1."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 \
+            or image.shape[2] != 3 or 0 in image.shape:
+        found = (f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray)
+                 else type(image).__name__)
+        raise ValueError(f'An image must be a uint8 array (H, W, 3) in RGB order, got {found}.')
+
+
+def resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to (height, width, 3); see ``Preprocessing.interpolation``."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = width <= image.shape[1] and height <= image.shape[0]
+    # Area averaging keeps thin far objects alive when a 1080p frame shrinks six-fold.
+    method = cv2.INTER_AREA if interpolation == 'area' and shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (width, height), interpolation=method)
+
+
+def place(image: np.ndarray, canvas: np.ndarray, preprocessing: Preprocessing) -> Placement:
+    """Write ``image`` into ``canvas``, uint8 (H, W, 3) of the input's size, and pad the rest.
+
+    Returns:
+        The Placement that maps boxes back to the image's own pixels.
+    """
+    placement = Placement.of(image.shape[:2], canvas.shape[:2], preprocessing.resize)
+    canvas[:placement.height, :placement.width] = resize(
+        image, placement.width, placement.height, preprocessing.interpolation)
+    canvas[placement.height:] = preprocessing.padding_value
+    canvas[:placement.height, placement.width:] = preprocessing.padding_value
+    return placement

@@ -1,0 +1,53 @@
+"""Find a weights file by path or by name; the same answer for node, commands and tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PACKAGE = 'ssd_perception'
+DEFAULT_NAME = 'rover'
+SUFFIX = '.safetensors'
+
+
+class WeightsNotFound(FileNotFoundError):
+    """No weights under that path or name; the message lists every place tried."""
+
+
+def weights_folders() -> list[Path]:
+    """Return the folders a name is looked up in, first match wins.
+
+    The ament share folders, then the installed package's data, then the source tree.
+    """
+    prefixes = [p for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
+    folders = [Path(p, 'share', PACKAGE, 'weights') for p in prefixes]
+    folders.append(Path(sys.prefix, 'share', PACKAGE, 'weights'))
+    folders.append(Path(__file__).resolve().parents[2] / 'weights')
+    return list(dict.fromkeys(folders))
+
+
+def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
+    """Return the file that ``weights`` means.
+
+    Args:
+        weights: a path (``~`` allowed), or a bare name such as ``rover``; empty means the
+            default name.
+
+    Raises:
+        WeightsNotFound: listing every place tried.
+    """
+    text = os.fspath(weights) or DEFAULT_NAME
+    path = Path(text).expanduser()
+    tried = [path]
+    if path.is_file():
+        return path.resolve()
+    if path.name == text and not text.startswith('~'):  # a bare name, not a path
+        names = [text] if path.suffix == SUFFIX else [text + SUFFIX]
+        for candidate in (folder / name for folder in weights_folders() for name in names):
+            tried.append(candidate)
+            if candidate.is_file():
+                return candidate.resolve()
+    places = ', '.join(str(p if p.is_absolute() else Path.cwd() / p) for p in tried)
+    raise WeightsNotFound(f'Weights "{text}" not found; tried: {places}. '
+                          f'Give a path to a {SUFFIX} file or the name of a shipped one.')

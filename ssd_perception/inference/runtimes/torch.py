@@ -1,0 +1,62 @@
+"""The torch runtime: the trained network itself, on CPU or CUDA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.model.weights import load_model
+
+_DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+class TorchRuntime:
+    """See ``inference.runtimes.Runtime``."""
+
+    name = 'torch'
+
+    def __init__(self, path: Path, device: str = 'auto', precision: str = 'auto',
+                 threads: int | None = None):
+        self.device = choose_device(device)
+        if precision == 'auto':
+            precision = 'fp32' if self.device == 'cpu' else 'fp16'
+        if precision == 'fp16' and self.device == 'cpu':
+            raise RuntimeUnavailable('precision fp16 needs a CUDA device; on the CPU use fp32 '
+                                     'or bf16.')
+        if threads:
+            torch.set_num_threads(threads)
+        self.precision = precision
+        model, self.metadata = load_model(path)
+        p = self.metadata.preprocessing
+        self._model = model.eval().to(self.device, memory_format=torch.channels_last)
+        self._mean = torch.tensor(p.mean, device=self.device).view(1, 3, 1, 1)
+        self._std = torch.tensor(p.std, device=self.device).view(1, 3, 1, 1)
+
+    @torch.inference_mode()
+    def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
+        # permute of an NHWC buffer is channels-last already: no copy.
+        pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
+        inputs = (pixels.float() - self._mean) / self._std
+        with torch.autocast(torch.device(self.device).type, _DTYPES[self.precision],
+                            enabled=self.precision != 'fp32'):
+            logits, deltas = self._model(inputs)
+        return logits.float().cpu().numpy(), deltas.float().cpu().numpy()
+
+
+def choose_device(device: str) -> str:
+    """Return the torch device for ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        RuntimeUnavailable: for ``cuda`` without a usable CUDA device.
+    """
+    if device == 'cpu' or (device == 'auto' and not torch.cuda.is_available()):
+        return 'cpu'
+    if not torch.cuda.is_available():
+        raise RuntimeUnavailable(
+            f'device "{device}" was asked for, but torch {torch.__version__} finds no CUDA device '
+            'here; use device "cpu" or "auto".')
+    return 'cuda:0'

@@ -1,0 +1,1 @@
+"""The network in torch: backbones, pyramid, heads, and their weights file."""
