@@ -18,7 +18,11 @@ BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'eff
 INTERPOLATIONS = ('area', 'linear')
 
 
-class MetadataError(ValueError):
+class WeightsError(ValueError):
+    """A weights file cannot be used; the message names it, what was expected and found."""
+
+
+class MetadataError(WeightsError):
     """The metadata is missing, malformed, or out of bounds; the message says which field."""
 
 

@@ -63,4 +63,4 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
         raise RuntimeUnavailable(
             f'The torch runtime needs the Python module "{error.name}"; install it with '
             'pip install torch torchvision (together, so that their builds match).') from error
-    return TorchRuntime(path, device=device, precision=precision, threads=threads)
+    return TorchRuntime.load(path, device, precision, threads)

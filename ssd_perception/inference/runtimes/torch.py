@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ssd_perception.core.metadata import Metadata
 from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 
 _DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
@@ -18,22 +20,27 @@ class TorchRuntime:
 
     name = 'torch'
 
-    def __init__(self, path: Path, device: str = 'auto', precision: str = 'auto',
-                 threads: int | None = None):
+    def __init__(self, model: SSD, metadata: Metadata, device: str = 'auto',
+                 precision: str = 'auto'):
         self.device = choose_device(device)
         if precision == 'auto':
             precision = 'fp32' if self.device == 'cpu' else 'fp16'
         if precision == 'fp16' and self.device == 'cpu':
             raise RuntimeUnavailable('precision fp16 needs a CUDA device; on the CPU use fp32 '
                                      'or bf16.')
-        if threads:
-            torch.set_num_threads(threads)
-        self.precision = precision
-        model, self.metadata = load_model(path)
-        p = self.metadata.preprocessing
+        self.precision, self.metadata = precision, metadata
         self._model = model.eval().to(self.device, memory_format=torch.channels_last)
+        p = metadata.preprocessing
         self._mean = torch.tensor(p.mean, device=self.device).view(1, 3, 1, 1)
         self._std = torch.tensor(p.std, device=self.device).view(1, 3, 1, 1)
+
+    @classmethod
+    def load(cls, path: Path, device: str, precision: str, threads: int | None) -> TorchRuntime:
+        """Open a weights file; see ``open_runtime``."""
+        choose_device(device)  # refuses before the file is read
+        if threads:
+            torch.set_num_threads(threads)
+        return cls(*load_model(path), device, precision)
 
     @torch.inference_mode()
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

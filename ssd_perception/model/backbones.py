@@ -1,0 +1,116 @@
+"""EfficientNet-B1 and EfficientNet-Lite0/1/2 as feature extractors that tell their shapes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torchvision.models import efficientnet_b1
+from torchvision.ops import Conv2dNormActivation, StochasticDepth
+
+STRIDES = (8, 16, 32)  # of C3, C4 and C5, in every backbone here
+
+# (expansion, kernel, stride, channels, repeats) of EfficientNet-B0, Tan & Le 2019, table 1.
+_STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
+           (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1))
+_LITE_SCALES = {'efficientnet_lite0': (1.0, 1.0), 'efficientnet_lite1': (1.0, 1.1),
+                'efficientnet_lite2': (1.1, 1.2)}  # width, depth
+
+
+class Backbone(nn.Module):
+    """A stem and seven stages; C3, C4 and C5 are the outputs of stages 3, 5 and 7.
+
+    Attributes:
+        stages: ModuleList of eight, the stem first; what ``frozen_stages`` in a recipe counts.
+        channels: of C3, C4, C5.
+        strides: of C3, C4, C5, px.
+    """
+
+    strides = STRIDES
+
+    def __init__(self, stages: list[nn.Module], channels: tuple[int, int, int]):
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels = channels
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Map (B, 3, H, W) to [C3, C4, C5]."""
+        features = []
+        for index, stage in enumerate(self.stages):
+            images = stage(images)
+            if index in (3, 5, 7):
+                features.append(images)
+        return features
+
+
+class _LiteBlock(nn.Module):
+    """Inverted residual of EfficientNet-Lite: no squeeze-and-excite, ReLU6 (MobileNetV2's)."""
+
+    def __init__(self, inputs, outputs, expansion, kernel, stride, drop_path):
+        super().__init__()
+        hidden = inputs * expansion
+        layers = [] if expansion == 1 else [_conv(inputs, hidden, 1)]
+        layers += [_conv(hidden, hidden, kernel, stride, groups=hidden),
+                   _conv(hidden, outputs, 1, activation=None)]
+        self.layers = nn.Sequential(*layers)
+        self.residual = stride == 1 and inputs == outputs
+        self.drop_path = StochasticDepth(drop_path, 'row')
+
+    def forward(self, x):
+        y = self.layers(x)
+        return x + self.drop_path(y) if self.residual else y
+
+
+def _conv(inputs, outputs, kernel, stride=1, groups=1, activation=nn.ReLU6):
+    # eps and momentum are those the published weights were trained with.
+    return Conv2dNormActivation(
+        inputs, outputs, kernel, stride, groups=groups, activation_layer=activation,
+        norm_layer=lambda channels: nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01))
+
+
+def _lite(name: str, drop_path: float) -> Backbone:
+    width, depth = _LITE_SCALES[name]
+    # Lite keeps the stem, and the repeats of the first and last stage, unscaled.
+    repeats = [r if i in (0, len(_STAGES) - 1) else math.ceil(r * depth)
+               for i, (*_, r) in enumerate(_STAGES)]
+    channels = 32
+    stages: list[nn.Module] = [_conv(3, channels, 3, 2)]
+    outputs, block, blocks = [], 0, sum(repeats)
+    for (expansion, kernel, stride, base, _), count in zip(_STAGES, repeats):
+        wanted = _round_channels(base * width)
+        layers = []
+        for i in range(count):
+            layers.append(_LiteBlock(channels, wanted, expansion, kernel, stride if i == 0 else 1,
+                                     drop_path * block / blocks))
+            channels = wanted
+            block += 1
+        stages.append(nn.Sequential(*layers))
+        outputs.append(channels)
+    return Backbone(stages, (outputs[2], outputs[4], outputs[6]))
+
+
+def _round_channels(channels: float, divisor: int = 8) -> int:
+    """Round to a multiple of 8 but never below 90 %, as the published networks do."""
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
+    """Build a backbone with random weights.
+
+    Args:
+        name: ``efficientnet_b1`` or ``efficientnet_lite0``, ``1``, ``2``.
+        drop_path: largest stochastic-depth rate, reached at the last block.
+
+    Raises:
+        ValueError: naming the backbones there are.
+    """
+    if name in _LITE_SCALES:
+        return _lite(name, drop_path)
+    if name == 'efficientnet_b1':
+        features = efficientnet_b1(weights=None, stochastic_depth_prob=drop_path).features
+        stages = list(features.children())[:8]  # the ninth is the classifier's 1x1 convolution
+        return Backbone(stages, (40, 112, 320))
+    raise ValueError(f'Backbone must be efficientnet_b1 or one of {", ".join(_LITE_SCALES)}, '
+                     f'got "{name}".')

@@ -1,0 +1,43 @@
+"""The SSD network: backbone, pyramid, heads; raw logits and deltas come out."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ssd_perception.core.metadata import Architecture
+from ssd_perception.model.backbones import make_backbone
+from ssd_perception.model.heads import Head
+from ssd_perception.model.pyramid import Pyramid
+
+
+class SSD(nn.Module):
+    """Single-shot detector (Liu et al. 2016) on a feature pyramid (RetinaNet, Lin et al. 2017).
+
+    Attributes:
+        architecture: what it was built from.
+    """
+
+    def __init__(self, architecture: Architecture, class_count: int, drop_path: float = 0.0):
+        super().__init__()
+        a = self.architecture = architecture
+        self.backbone = make_backbone(a.backbone, drop_path)
+        self.pyramid = Pyramid(self.backbone.channels, a.pyramid_channels, a.strides)
+        common = dict(channels=a.pyramid_channels, anchors_per_cell=a.anchors.per_cell,
+                      levels=len(a.strides), depth=a.head_depth)
+        self.class_head = Head(values=class_count, **common)
+        self.class_head.set_prior()
+        self.box_head = Head(values=4, **common)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map normalised images to raw predictions.
+
+        Args:
+            images: float (B, 3, H, W), H and W multiples of 32.
+
+        Returns:
+            logits (B, A, C) before the sigmoid and deltas (B, A, 4), for the anchors of
+            ``core.anchors.make_anchors`` in their order.
+        """
+        levels = self.pyramid(self.backbone(images))
+        return self.class_head(levels), self.box_head(levels)

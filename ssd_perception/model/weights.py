@@ -1,0 +1,62 @@
+"""Weights files: tensors and metadata in one safetensors file; nothing is unpickled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
+from ssd_perception.model.ssd import SSD
+
+
+def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata) -> Path:
+    """Write ``model`` and ``metadata`` to ``path`` whole, or leave what was there."""
+    path = Path(path)
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    try:
+        save_file(tensors, partial, metadata={KEY: metadata.to_json()})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
+    """Build the network that the file describes and fill it; on the CPU, fp32, eval mode.
+
+    Raises:
+        WeightsError: naming the path, what was expected and what was found.
+    """
+    try:
+        with safe_open(path, framework='pt') as file:
+            text = (file.metadata() or {}).get(KEY)
+            if text is None:
+                raise WeightsError(f'{path} is a safetensors file without "{KEY}" metadata: it '
+                                   'was not made by this package.')
+            metadata = Metadata.from_json(text)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f'{path} is not a readable safetensors file ({error}); it may be '
+                           'truncated or of another kind.') from error
+    except MetadataError as error:
+        raise WeightsError(f'{path}: {error}') from error
+    model = SSD(metadata.architecture, len(metadata.class_names))
+    expected = {key: (tuple(v.shape), v.dtype) for key, v in model.state_dict().items()}
+    found = {key: (tuple(v.shape), v.dtype) for key, v in tensors.items()}
+    for key in expected.keys() | found.keys():
+        if expected.get(key) != found.get(key):
+            raise WeightsError(
+                f'{path}: tensor "{key}" should be {_told(expected.get(key))} by the metadata, '
+                f'found {_told(found.get(key))}.')
+    model.load_state_dict(tensors)
+    return model.eval(), metadata
+
+
+def _told(shape_and_type: tuple[tuple[int, ...], torch.dtype] | None) -> str:
+    return 'absent' if shape_and_type is None else f'{shape_and_type[1]} {shape_and_type[0]}'
