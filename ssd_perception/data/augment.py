@@ -1,0 +1,69 @@
+"""Strong augmentation from torchvision.transforms.v2, and the glue around it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from ssd_perception.data.mosaic import Labelled, keep_visible
+
+
+class Augmentation:
+    """SSD's set (Liu et al. 2016, section 2.2), with milder zoom-out and camera faults added.
+
+    Random numbers come from torch's global generator; the caller seeds it per sample.
+
+    Args:
+        aspect: pictures are stretched sideways by up to this factor, or its inverse.
+        zoom_out, crop, photometric, camera: probabilities of each part.
+        padding_value: grey that fills the margins, 0 to 255.
+    """
+
+    def __init__(self, aspect: float = 1.35, zoom_out: float = 0.3, crop: float = 0.6,
+                 photometric: float = 0.8, camera: float = 0.3, padding_value: int = 127):
+        self._aspect = aspect
+        self._geometry = v2.Compose([
+            v2.RandomZoomOut(fill=padding_value, side_range=(1.0, 2.5), p=zoom_out),
+            v2.RandomApply([v2.RandomIoUCrop(min_scale=0.3)], p=crop),
+            v2.RandomHorizontalFlip(0.5),
+        ])
+        self._colour = v2.Compose([
+            v2.RandomApply([v2.ColorJitter(brightness=0.45, contrast=0.4, saturation=0.4,
+                                           hue=0.03)], p=photometric),
+            # What a moving, cheap or badly lit camera does.
+            v2.RandomApply([v2.RandomChoice([
+                v2.GaussianBlur(5, (0.3, 2.0)),
+                v2.JPEG((15, 70)),
+                v2.GaussianNoise(sigma=0.04),
+                v2.RandomGrayscale(1.0),
+            ], p=[0.35, 0.25, 0.3, 0.1])], p=camera),
+        ])
+
+    def geometry(self, sample: Labelled) -> Labelled:
+        """Stretch, zoom out, crop and flip; slivers of cut objects are dropped."""
+        image, xyxy, labels = sample
+        factor = float(torch.empty(1).uniform_(-1, 1)) * np.log(self._aspect)
+        height, width = image.shape[:2]
+        stretched = max(1, round(width * np.exp(factor)))
+        image = cv2.resize(image, (stretched, height), interpolation=cv2.INTER_LINEAR)
+        xyxy = xyxy * np.array([stretched / width, 1, stretched / width, 1], np.float32)
+        picture = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1))
+        # Boxes carry an index along, so that labels and areas follow what the crop keeps.
+        boxes = tv_tensors.BoundingBoxes(torch.from_numpy(xyxy), format='XYXY',
+                                         canvas_size=(height, stretched))
+        out = self._geometry({'image': picture, 'boxes': boxes,
+                              'labels': torch.arange(len(labels))})
+        kept = out['labels'].numpy()
+        new_image = np.ascontiguousarray(out['image'].permute(1, 2, 0).numpy())
+        new_xyxy = out['boxes'].numpy().reshape(-1, 4)
+        # Zoom-out and flip do not scale, so the area an object had is comparable.
+        visible = keep_visible(new_xyxy, xyxy[kept])
+        return Labelled(new_image, new_xyxy[visible], labels[kept][visible])
+
+    def colour(self, image: np.ndarray) -> np.ndarray:
+        """Change colours and add camera faults; uint8 (H, W, 3) in and out."""
+        picture = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1))
+        return np.ascontiguousarray(self._colour(picture).permute(1, 2, 0).numpy())

@@ -1,0 +1,76 @@
+"""Mosaic of four pictures (Bochkovskiy et al. 2020, YOLOv4), boxes clipped, slivers dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ssd_perception.core.boxes import area
+
+MIN_VISIBLE = 0.25  # share of an object's area that must survive a cut for it to stay labelled
+MIN_SIDE_PX = 4.0  # of the pictures being composed; less is not recognisable
+
+
+class Labelled(NamedTuple):
+    """A picture in memory with its objects.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB.
+        xyxy: float32 (n, 4), edges in the image's pixels.
+        labels: int64 (n,).
+    """
+
+    image: np.ndarray
+    xyxy: np.ndarray
+    labels: np.ndarray
+
+
+def keep_visible(cut: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return bool (n,): which ``cut`` boxes still show enough of their ``whole`` ones.
+
+    Both are (n, 4) edges at the same scale.
+    """
+    sides = cut[:, 2:] - cut[:, :2]
+    return (sides >= MIN_SIDE_PX).all(1) & (area(cut) >= MIN_VISIBLE * area(whole))
+
+
+def mosaic(pictures: Sequence[Labelled], side: int, rng: np.random.Generator,
+           scale: tuple[float, float] = (0.4, 1.2), padding_value: int = 127) -> Labelled:
+    """Compose four pictures around a random centre of a square canvas.
+
+    Args:
+        pictures: exactly four.
+        side: of the canvas, px.
+        scale: range of a picture's longest side, in canvas sides.
+
+    Returns:
+        The canvas with the boxes of all four, clipped to what is seen of them.
+    """
+    if len(pictures) != 4:
+        raise ValueError(f'A mosaic takes 4 pictures, got {len(pictures)}.')
+    canvas = np.full((side, side, 3), padding_value, np.uint8)
+    centre_x, centre_y = (rng.uniform(0.3, 0.7, 2) * side).astype(int)
+    boxes, labels = [], []
+    for index, (image, xyxy, label) in enumerate(pictures):
+        right, below = index % 2, index // 2
+        x0, x1 = (centre_x, side) if right else (0, centre_x)
+        y0, y1 = (centre_y, side) if below else (0, centre_y)
+        factor = rng.uniform(*scale) * side / max(image.shape[:2])
+        height, width = (max(1, round(s * factor)) for s in image.shape[:2])
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        tile = cv2.resize(image, (width, height), interpolation=method)
+        # The tile's inner corner lies on the centre; what reaches over the canvas is cut off.
+        left = centre_x if right else centre_x - width
+        top = centre_y if below else centre_y - height
+        a, b, c, d = max(x0, left), max(y0, top), min(x1, left + width), min(y1, top + height)
+        canvas[b:d, a:c] = tile[b - top:d - top, a - left:c - left]
+        factors = np.array([width / image.shape[1], height / image.shape[0]] * 2)
+        whole = xyxy * factors + np.array([left, top, left, top])
+        cut = np.clip(whole, [a, b, a, b], [c, d, c, d])
+        visible = keep_visible(cut, whole)
+        boxes.append(cut[visible])
+        labels.append(label[visible])
+    return Labelled(canvas, np.concatenate(boxes).astype(np.float32), np.concatenate(labels))

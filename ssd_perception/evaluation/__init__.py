@@ -1,0 +1,1 @@
+"""How good Detections are: VOC and COCO average precision."""

@@ -1,0 +1,1 @@
+"""Train the detector: matching, losses, schedule, checkpoints, and the loop over them."""

@@ -1,0 +1,48 @@
+"""Checkpoints: tensors and plain values, written whole or not at all, never unpickled code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be read or does not belong to this run; the message says why."""
+
+
+def save_checkpoint(path: Path, state: dict) -> None:
+    """Write ``state`` to ``path``; a crash or a full disk leaves the old file as it was.
+
+    Raises:
+        OSError: from the system, for example for a full disk.
+    """
+    partial = path.with_name(path.name + '.partial')
+    try:
+        with open(partial, 'wb') as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, recipe_hash: str) -> dict:
+    """Read a checkpoint of the same recipe.
+
+    Raises:
+        CheckpointError: naming the file and why it cannot be continued from.
+    """
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise CheckpointError(f'{path} is not a readable checkpoint: {error}') from error
+    if not isinstance(state, dict) or 'recipe_hash' not in state:
+        raise CheckpointError(f'{path} is not a checkpoint of this package.')
+    if state['recipe_hash'] != recipe_hash:
+        raise CheckpointError(
+            f'{path} was made by another recipe or other data; resume with the same ones, or '
+            'choose another --out.')
+    return state

@@ -1,0 +1,89 @@
+"""Focal loss for classes and GIoU loss for boxes, both per positive anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
+
+from ssd_perception.core.anchors import MAX_LOG_SCALE, BoxCoder
+from ssd_perception.training.matcher import IGNORED, match
+
+
+class Target(NamedTuple):
+    """Objects of one picture as the network sees it.
+
+    Attributes:
+        boxes: float32 (G, 4), edges in network-input px.
+        labels: int64 (G,).
+    """
+
+    boxes: torch.Tensor
+    labels: torch.Tensor
+
+
+class LossParts(NamedTuple):
+    """Scalars; ``total`` is what is minimised, the rest is for people.
+
+    Attributes:
+        total, classes, boxes: ``total = classes + box_weight * boxes``.
+        positives: number of anchors with an object, over the batch.
+    """
+
+    total: torch.Tensor
+    classes: torch.Tensor
+    boxes: torch.Tensor
+    positives: torch.Tensor
+
+
+def decode(deltas: torch.Tensor, anchors: torch.Tensor, coder: BoxCoder) -> torch.Tensor:
+    """Torch twin of ``BoxCoder.decode``, for gradients: (n, 4), (n, 4) cxcywh -> (n, 4) xyxy."""
+    centre = anchors[:, :2] + deltas[:, :2] * coder.centre_variance * anchors[:, 2:]
+    size = anchors[:, 2:] * (deltas[:, 2:] * coder.size_variance).clamp(max=MAX_LOG_SCALE).exp()
+    return torch.cat([centre - size / 2, centre + size / 2], -1)
+
+
+class DetectionLoss:
+    """Sigmoid focal loss (Lin et al. 2017) and GIoU (Rezatofighi et al. 2019) on decoded boxes.
+
+    Args:
+        anchors: float32 (A, 4) cx, cy, w, h in network-input px: the unit of the targets too.
+        alpha, gamma: of the focal loss.
+        box_weight: GIoU at weight 1 is drowned by classification; see DIoU-SSD's ablation.
+    """
+
+    def __init__(self, anchors: torch.Tensor, coder: BoxCoder, alpha: float = 0.25,
+                 gamma: float = 2.0, box_weight: float = 2.0, foreground_iou: float = 0.5,
+                 background_iou: float = 0.4):
+        self._anchors = anchors
+        self._anchors_xyxy = box_convert(anchors, 'cxcywh', 'xyxy')
+        self._coder, self._alpha, self._gamma = coder, alpha, gamma
+        self._box_weight = box_weight
+        self._ious = foreground_iou, background_iou
+
+    def __call__(self, logits: torch.Tensor, deltas: torch.Tensor,
+                 targets: Sequence[Target]) -> LossParts:
+        """Compare (B, A, C) logits and (B, A, 4) deltas with B targets, in fp32."""
+        logits, deltas = logits.float(), deltas.float()
+        matches = torch.stack([match(self._anchors_xyxy, t.boxes, *self._ious) for t in targets])
+        wanted = torch.zeros_like(logits)
+        anchors, predicted, boxes = [], [], []
+        for i, target in enumerate(targets):
+            positive = (matches[i] >= 0).nonzero().squeeze(1)
+            objects = matches[i][positive]
+            wanted[i, positive, target.labels[objects]] = 1
+            anchors.append(self._anchors[positive])
+            predicted.append(deltas[i][positive])
+            boxes.append(target.boxes[objects])
+        positives = (matches >= 0).sum()
+        counted = (matches != IGNORED)[..., None]  # (B, A, 1)
+        focal = sigmoid_focal_loss(logits, wanted, self._alpha, self._gamma) * counted
+        giou = generalized_box_iou_loss(
+            decode(torch.cat(predicted), torch.cat(anchors), self._coder), torch.cat(boxes))
+        # A batch of empty scenes has no positive; its background loss still counts.
+        share = positives.clamp(min=1)
+        classes, box = focal.sum() / share, giou.sum() / share
+        return LossParts(classes + self._box_weight * box, classes.detach(), box.detach(),
+                         positives)

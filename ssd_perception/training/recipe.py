@@ -1,0 +1,136 @@
+"""A training recipe: one YAML file, one frozen dataclass, unknown keys refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from ssd_perception.core.metadata import Architecture, MetadataError, Preprocessing, build
+
+
+class RecipeError(ValueError):
+    """A recipe cannot be used; the message names the file, the key and what was expected."""
+
+
+@dataclass(frozen=True)
+class AugmentationRecipe:
+    """Probabilities and ranges; see ``data.augment`` and ``data.mosaic``."""
+
+    mosaic: float = 0.4
+    mosaic_off: float = 0.25  # share of the run, at its end, without mosaic
+    aspect: float = 1.35
+    zoom_out: float = 0.3
+    crop: float = 0.6
+    photometric: float = 0.8
+    camera: float = 0.3
+
+
+@dataclass(frozen=True)
+class LossRecipe:
+    """See ``training.losses.DetectionLoss``."""
+
+    alpha: float = 0.25
+    gamma: float = 2.0
+    box_weight: float = 2.0
+    foreground_iou: float = 0.5
+    background_iou: float = 0.4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what comes out of a training, except the data.
+
+    The YAML files under config/train explain each key where it is set.
+    """
+
+    iterations: int
+    class_names: tuple[str, ...] = ()
+    architecture: Architecture = field(default_factory=Architecture)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    init: str = 'lite'
+    drop_path: float = 0.0
+    frozen_stages: int = 0
+    freeze_backbone_norms: bool = True
+    batch_size: int = 8
+    learning_rate: float = 0.01
+    backbone_rate: float = 1.0
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0001
+    gradient_clip: float = 10.0
+    warmup: int = 100
+    plateau: float = 0.3
+    floor: float = 0.01
+    ema_decay: float = 0.998
+    ema_ramp: float = 200.0
+    precision: str = 'fp32'
+    loss: LossRecipe = field(default_factory=LossRecipe)
+    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
+    seed: int = 0
+    workers: int = 1
+    cache_mib: int = 600
+    checkpoint_every: int = 100
+    evaluate_every: int = 200
+
+    def __post_init__(self):
+        for name, low, high in (
+                ('iterations', 1, 10 ** 7), ('batch_size', 1, 4096), ('learning_rate', 1e-7, 10),
+                ('backbone_rate', 0, 10), ('momentum', 0, 0.999), ('weight_decay', 0, 1),
+                ('gradient_clip', 0, 1e6), ('frozen_stages', 0, 8), ('ema_decay', 0, 0.99999),
+                ('ema_ramp', 1, 10 ** 6), ('workers', 0, 64), ('checkpoint_every', 1, 10 ** 6),
+                ('evaluate_every', 1, 10 ** 7), ('drop_path', 0, 0.9)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise RecipeError(f'"{name}" must be from {low} to {high}, got {value}.')
+        if self.precision not in ('fp32', 'bf16', 'fp16'):
+            raise RecipeError(f'"precision" must be fp32, bf16 or fp16, got "{self.precision}".')
+
+    def as_dict(self) -> dict:
+        """Return the recipe as JSON types, for metadata and checkpoints."""
+        return dataclasses.asdict(self)
+
+
+def load_recipe(path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        path: YAML file.
+        overrides: ``key=value`` or ``part.key=value``, the value in YAML; applied on top.
+
+    Raises:
+        RecipeError: naming the file, the key, what was expected and the nearest known key.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise RecipeError(f'{path} cannot be read as a YAML recipe: {error}.') from error
+    if not isinstance(data, dict):
+        raise RecipeError(f'{path} must hold "key: value" lines.')
+    for override in overrides:
+        key, separator, value = override.partition('=')
+        if not separator:
+            raise RecipeError(f'--set takes key=value, got "{override}".')
+        *parents, last = key.split('.')
+        place = data
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = yaml.safe_load(value)
+    return recipe_from_dict(data, str(path))
+
+
+def recipe_from_dict(data: dict, where: str) -> Recipe:
+    """Check a recipe in plain types; ``where`` begins the error message."""
+    try:
+        return build(Recipe, data, '')
+    except (MetadataError, RecipeError) as error:
+        known = [f.name for f in dataclasses.fields(Recipe)]
+        near = next((difflib.get_close_matches(key, known, 1) for key in data
+                     if key not in known), [])
+        hint = f' Did you mean "{near[0]}"?' if near else ''
+        raise RecipeError(f'{where}: {error}{hint}') from error
