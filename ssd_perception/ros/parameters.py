@@ -1,0 +1,229 @@
+"""The node's parameters, declared once: descriptors, checks, YAML and the README's table."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.parameter import Parameter
+
+from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.inference.resolve import DEFAULT_NAME
+from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
+
+TRANSPORTS = ('auto', 'raw', 'compressed')
+
+
+class ParameterError(ValueError):
+    """A parameter has an impossible value; the message is one sentence naming it."""
+
+
+def _parameter(default, description: str, *, limits: tuple | None = None,
+               choices: tuple[str, ...] = (), read_only: bool = False):
+    return field(default=default, metadata={'description': description, 'limits': limits,
+                                            'choices': choices, 'read_only': read_only})
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """One consistent set of values; a field's metadata is all that is said about it anywhere.
+
+    Lists of strings drop empty entries: ROS cannot write an empty list in a YAML file, so
+    ``['']`` is how a user says "none".
+
+    Raises:
+        ParameterError: for a value out of its range or not among its choices.
+    """
+
+    weights: str = _parameter(
+        DEFAULT_NAME, 'Weights: a path, or the name of shipped ones. While the node runs, only '
+        'shipped ones and files inside weights_dirs are accepted.')
+    weights_dirs: tuple[str, ...] = _parameter(
+        (), 'Folders from which weights may be changed while the node runs.', read_only=True)
+    runtime: str = _parameter('auto', 'What runs the network.', choices=NAMES, read_only=True)
+    device: str = _parameter(
+        'auto', 'Where the network runs; auto takes CUDA if there is any, else the CPU. An '
+        'explicit device that is absent is an error.', choices=DEVICES, read_only=True)
+    precision: str = _parameter(
+        'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA.',
+        choices=PRECISIONS, read_only=True)
+    threads: int = _parameter(0, 'CPU threads of the network; 0 leaves it to the runtime.',
+                              limits=(0, 256), read_only=True)
+    cameras: tuple[str, ...] = _parameter(
+        (), 'Names of several cameras served by one model: NAME/image gives NAME/detections. '
+        'Empty: one camera, on image.', read_only=True)
+    image_transport: str = _parameter(
+        'auto', 'Input: Image, or CompressedImage on <image>/compressed; auto takes raw if it '
+        'is published, else compressed.', choices=TRANSPORTS, read_only=True)
+    score_threshold: float = _parameter(
+        -1.0, "Lowest score published. Negative: the weights' own measured default.",
+        limits=(-1.0, 1.0))
+    class_thresholds: tuple[str, ...] = _parameter(
+        (), 'Thresholds of single classes instead of score_threshold, each as NAME=SCORE.')
+    nms_threshold: float = _parameter(
+        0.5, 'Boxes of one class that overlap a better one by more than this IoU are dropped.',
+        limits=(0.0, 1.0))
+    max_detections: int = _parameter(100, 'Most detections per frame.', limits=(1, 1000))
+    classes: tuple[str, ...] = _parameter((), 'Names of the classes to publish. Empty: all.')
+    max_rate_hz: float = _parameter(
+        0.0, 'Most frames per second that are looked at; 0 means as many as possible.',
+        limits=(0.0, 1000.0))
+    no_image_timeout_s: float = _parameter(
+        5.0, 'Seconds without an image after which the log says why; 0 means never.',
+        limits=(0.0, 3600.0))
+    jpeg_quality: int = _parameter(80, 'Quality of detections/image/compressed.',
+                                   limits=(1, 100))
+    autostart: bool = _parameter(
+        True, 'Configure and activate at once. Set false under a lifecycle manager.',
+        read_only=True)
+
+    def __post_init__(self):
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if isinstance(spec.default, tuple):
+                object.__setattr__(self, spec.name, tuple(text for text in value or () if text))
+                continue
+            limits, choices = spec.metadata['limits'], spec.metadata['choices']
+            if (limits and not limits[0] <= value <= limits[1]) \
+                    or (choices and value not in choices):
+                raise ParameterError(refusal(spec, value))
+        names = [name for name, _ in self._class_thresholds()]
+        for group, values in (('cameras', self.cameras), ('class_thresholds', names)):
+            if len(set(values)) != len(values):
+                raise ParameterError(f'Parameter "{group}" names one twice: {", ".join(values)}.')
+        for name in self.cameras:
+            if not all(part.isidentifier() for part in name.split('/')):
+                raise ParameterError(f'Parameter "cameras" must hold relative topic names, got '
+                                     f'"{name}".')
+
+    def _class_thresholds(self) -> list[tuple[str, float]]:
+        pairs = []
+        for text in self.class_thresholds:
+            name, equals, score = text.rpartition('=')
+            try:
+                value = float(score) if equals and name else math.nan
+            except ValueError:
+                value = math.nan
+            if not 0 <= value <= 1:
+                raise ParameterError('Parameter "class_thresholds" must hold NAME=SCORE with '
+                                     f'SCORE from 0 to 1, got "{text}".')
+            pairs.append((name, value))
+        return pairs
+
+    def postprocess_settings(self, weights_threshold: float) -> PostprocessSettings:
+        """Return the thresholds for the detector.
+
+        Args:
+            weights_threshold: the weights' own default, used when none is set.
+        """
+        score = weights_threshold if self.score_threshold < 0 else self.score_threshold
+        return PostprocessSettings(score, tuple(self._class_thresholds()), self.nms_threshold,
+                                   self.max_detections, self.classes)
+
+
+def expected(spec: Field) -> str:
+    """Say in words what values a parameter takes."""
+    if spec.metadata['choices']:
+        return f'one of {", ".join(spec.metadata["choices"])}'
+    if spec.metadata['limits']:
+        low, high = spec.metadata['limits']
+        kind = 'a whole number' if isinstance(low, int) else 'a number with a decimal point'
+        return f'{kind} from {low} to {high}'
+    return {bool: 'true or false', tuple: 'a list of strings', str: 'a string'}[type(spec.default)]
+
+
+def refusal(spec: Field, value) -> str:
+    """Return the one sentence for an impossible value."""
+    return f'Parameter "{spec.name}" must be {expected(spec)}, got {value!r}.'
+
+
+def ros_value(value):
+    """Return a field's value as ROS knows it: a tuple becomes a list that is never empty."""
+    return (list(value) or ['']) if isinstance(value, tuple) else value
+
+
+def declare(node) -> NodeParameters:
+    """Declare every parameter on ``node`` and return the values it was started with.
+
+    Raises:
+        ParameterError: one sentence naming the parameter, what it takes and what it got.
+    """
+    # rclpy offers no public view of what the command line and the files said.
+    overrides = {name: p.value for name, p in getattr(node, '_parameter_overrides', {}).items()}
+    values = {}
+    for spec in fields(NodeParameters):
+        default = ros_value(spec.default)
+        try:
+            values[spec.name] = node.declare_parameter(spec.name, default,
+                                                       descriptor(spec)).value
+        except ParameterException as error:
+            raise ParameterError(refusal(spec, overrides.get(spec.name))) from error
+    known = [spec.name for spec in fields(NodeParameters)]
+    for name in overrides.keys() - set(known):
+        # A file may serve several nodes, so only what looks like ours is a mistake.
+        near = get_close_matches(name, known, 1, 0.8)
+        if near:
+            node.get_logger().warning(f'Parameter "{name}" is not known and has no effect; did '
+                                      f'you mean "{near[0]}"?')
+    return NodeParameters(**values)
+
+
+def descriptor(spec: Field) -> ParameterDescriptor:
+    """Return what ``ros2 param describe`` shows."""
+    ranges = {}
+    if spec.metadata['limits']:
+        low, high = spec.metadata['limits']
+        if isinstance(low, int):
+            ranges['integer_range'] = [IntegerRange(from_value=low, to_value=high)]
+        else:
+            ranges['floating_point_range'] = [FloatingPointRange(from_value=low, to_value=high)]
+    return ParameterDescriptor(
+        description=spec.metadata['description'], read_only=spec.metadata['read_only'],
+        additional_constraints=expected(spec) if spec.metadata['choices'] else '', **ranges)
+
+
+def changed(parameters: NodeParameters, changes: list[Parameter]) -> NodeParameters:
+    """Return ``parameters`` with those of our ``changes``; other nodes' features are ignored."""
+    ours = {spec.name: getattr(parameters, spec.name) for spec in fields(NodeParameters)}
+    return NodeParameters(**{**ours, **{p.name: p.value for p in changes if p.name in ours}})
+
+
+def to_yaml() -> str:
+    """Return config/detector.yaml: every parameter with its default, each commented."""
+    lines = ['# Parameters of detector_node with their defaults. Made by',
+             '# `python -m ssd_perception.ros.parameters yaml`; copy what you change.', '/**:',
+             '  ros__parameters:']
+    for spec in fields(NodeParameters):
+        mark = ' Fixed while the node runs.' if spec.metadata['read_only'] else ''
+        lines += ['', f'    # {spec.metadata["description"]}',
+                  f'    # Takes {expected(spec)}.{mark}',
+                  f'    {spec.name}: {_yaml(ros_value(spec.default))}']
+    return '\n'.join(lines) + '\n'
+
+
+def to_markdown() -> str:
+    """Return the README's table of parameters."""
+    lines = ['| parameter | default | takes | while running | meaning |',
+             '| --- | --- | --- | --- | --- |']
+    for spec in fields(NodeParameters):
+        lines.append(' | '.join((
+            f'| `{spec.name}`', f'`{_yaml(ros_value(spec.default))}`', expected(spec),
+            'fixed' if spec.metadata['read_only'] else 'yes',
+            spec.metadata['description'] + ' |')))
+    return '\n'.join(lines) + '\n'
+
+
+def _yaml(value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, list) else f'{value}'
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description='Print the parameters of detector_node.')
+    parser.add_argument('format', choices=('yaml', 'markdown'))
+    print({'yaml': to_yaml, 'markdown': to_markdown}[parser.parse_args().format](), end='')
