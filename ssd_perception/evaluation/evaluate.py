@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,12 +31,19 @@ def detect_samples(detector: Detector, samples: Sequence[Sample],
                    read: Callable[..., np.ndarray] = read_picture,
                    progress: bool = False) -> list[Detections]:
     """Detect in every sample, one picture at a time, at the evaluation's low threshold."""
+    with at_low_threshold(detector):
+        return [detector([read(sample.path)])[0]
+                for sample in tqdm(samples, 'evaluate', unit='img', disable=not progress)]
+
+
+@contextlib.contextmanager
+def at_low_threshold(detector: Detector) -> Iterator[None]:
+    """Lend the detector the thresholds that AP is measured at."""
     before = detector.settings
     detector.settings = replace(before, score_threshold=SCORE_THRESHOLD, class_thresholds=(),
                                 classes=(), max_detections=MAX_DETECTIONS)
     try:
-        return [detector([read(sample.path)])[0]
-                for sample in tqdm(samples, 'evaluate', unit='img', disable=not progress)]
+        yield
     finally:
         detector.settings = before
 

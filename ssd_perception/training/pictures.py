@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -89,7 +91,7 @@ def batches(pictures: TrainingPictures, recipe: Recipe, start: int,
         pictures, recipe.batch_size, num_workers=recipe.workers, collate_fn=_collate,
         sampler=range(start * recipe.batch_size, len(pictures)),
         pin_memory=device.type == 'cuda', prefetch_factor=4 if recipe.workers else None,
-        worker_init_fn=_one_thread)
+        worker_init_fn=_start_worker)
     yield from loader
 
 
@@ -98,8 +100,10 @@ def _collate(items):
     return torch.stack(images), list(targets), list(names)
 
 
-def _one_thread(worker: int) -> None:
-    import cv2
+def _start_worker(worker: int) -> None:
     # Workers are the parallelism; OpenCV's own threads would only fight with them.
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    # Ctrl-C reaches the whole process group; the trainer decides when its loader ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,63 @@
+"""Train a detector from a recipe on folders in Pascal VOC layout."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from datetime import date
+from pathlib import Path
+
+from ssd_perception import __version__
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument('recipe', type=Path, help='YAML recipe, for example '
+                        'config/train/rover.yaml')
+    parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR',
+                        help='folders in VOC layout; the validation split of the first one '
+                        'chooses the best weights')
+    parser.add_argument('--split', default='train', help='split trained on (default: train)')
+    parser.add_argument('--val-split', default='val', help='split measured on (default: val)')
+    parser.add_argument('--one-based', action='store_true',
+                        help='boxes are whole pixels from 1, as in the original VOC sets')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR',
+                        help='folder of the run: checkpoint, log and weights')
+    parser.add_argument('--resume', action='store_true', help="continue from OUT's checkpoint")
+    parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
+                        help="change keys of the recipe, for example --set iterations=100")
+    parser.add_argument('--device', choices=('cpu', 'cuda'), default=None,
+                        help='default: cuda where there is one')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
+    from ssd_perception.data.voc import DataError, class_names, read_voc
+    from ssd_perception.inference.runtimes.torch import choose_device
+    from ssd_perception.training.recipe import load_recipe
+    from ssd_perception.training.trainer import Trainer
+
+    recipe = load_recipe(args.recipe, tuple(args.set))
+    samples = [sample for folder in args.data
+               for sample in read_voc(folder, args.split, args.one_based)]
+    if not recipe.class_names:
+        recipe = dataclasses.replace(recipe, class_names=class_names(samples))
+    validation = {folder.name: read_voc(folder, args.val_split, args.one_based)
+                  for folder in args.data
+                  if (folder / 'ImageSets' / 'Main' / f'{args.val_split}.txt').is_file()}
+    device = choose_device(args.device or 'auto')
+    trainer = Trainer(recipe, samples, validation, args.out, device.partition(':')[0])
+    trainer.metadata = dataclasses.replace(trainer.metadata, package_version=__version__,
+                                           date=date.today().isoformat())
+    if args.resume and not trainer.checkpoint.is_file():
+        raise DataError(f'--resume: there is no checkpoint {trainer.checkpoint}; leave --resume '
+                        'out to begin.')
+    if trainer.checkpoint.is_file():
+        if not args.resume:
+            raise DataError(f'{trainer.checkpoint} exists; add --resume to continue it, or choose '
+                            'another --out.')
+        trainer.resume()
+    print(f'Training on {len(samples)} pictures ({", ".join(recipe.class_names)}) for '
+          f'{recipe.iterations} iterations on {device}; results go to {args.out}.')
+    trainer.run()
+    return 0
