@@ -97,10 +97,7 @@ class BuildMessages(build_ext):
             objects = [name for names in pool.map(compile_one, ext.sources) for name in names]
         self.compiler.link_shared_object(
             objects, self.get_ext_fullpath(ext.name), libraries=LIBRARIES, library_dirs=ext.library_dirs,
-            # site-packages/vision_msgs -> the environment's lib, so that no LD_LIBRARY_PATH is needed. It
-            # holds for what this file names itself, and the wheels' libraries do not say where to find
-            # each other: so all are named, needed at first hand or not.
-            extra_preargs=['-Wl,--no-as-needed'],
+            # site-packages/vision_msgs -> the environment's lib
             extra_postargs=['-Wl,-rpath,$ORIGIN/../../..', '-Wl,--enable-new-dtags'],
             target_lang='c++',
         )  # fmt: skip
@@ -137,7 +134,11 @@ setup(
     packages=[],  # the modules are generated; BuildMessages puts them into the wheel
     ext_modules=[Extension(f'{PACKAGE}.{PACKAGE}_s__rosidl_typesupport_c', sources=[])],
     cmdclass={'build_ext': BuildMessages},
-    install_requires=['ros-kilted-geometry-msgs==5.5.1', 'ros-kilted-std-msgs==5.5.1', 'numpy'],
+    # rclpy and the middleware bring what makes the libraries behind ours loadable (see ../README.md)
+    install_requires=[
+        'ros-kilted-rclpy==9.1.2', 'ros-kilted-rmw-fastrtps-cpp==9.3.3',
+        'ros-kilted-geometry-msgs==5.5.1', 'ros-kilted-std-msgs==5.5.1',
+    ],
     options={'build': {'build_base': scratch}, 'egg_info': {'egg_base': scratch}},
     data_files=[
         (SHARE, ['package.xml']),

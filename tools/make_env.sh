@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Make .venv ready to run, test and train this package; does nothing where it already is. `make env` calls it.
+#
+# Without ROS: the ROS 2 wheels, our vision_msgs, then this package with torch. Where a ROS 2 is sourced
+# (ROS_DISTRO is set): that ROS seen through the environment, and only what it lacks from pip.
+# Each step leaves a stamp with the hash of what it was made from, written only after it succeeded.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+VENV=.venv
+STAMPS=$VENV/.stamps
+ROS_FROM_PIP=tools/ros_from_pip
+EXTRAS='torch,train,bags,test'
+
+die() { echo "make env: $*" >&2; exit 1; }
+
+# Two makes at once must not install into one environment.
+if command -v flock >/dev/null; then exec 9>.venv.lock; flock 9; fi
+
+# A child of a Python that came from other ROS wheels would inherit its library path (tools/ros_from_pip/README.md).
+if [ -n "${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-}" ]; then unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH; fi
+
+if [ -n "${ROS_DISTRO:-}" ]; then mode=sourced-$ROS_DISTRO; else mode=pip; fi
+
+check_python() {
+    command -v "$PYTHON" >/dev/null || die "no $PYTHON here: install Python 3.10 to 3.13, or name one with PYTHON=..."
+    version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || die "$PYTHON does not run"
+    case $version in
+        3.10 | 3.11 | 3.12 | 3.13) ;;
+        *) die "$PYTHON is Python $version, and this package needs 3.10 to 3.13: name another one with PYTHON=..." ;;
+    esac
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || die "$PYTHON has no venv module: apt install python$version-venv"
+}
+
+# Before the large download, not after it.
+check_compiler() {
+    command -v "${CXX:-g++}" >/dev/null || die "no ${CXX:-g++} here, and vision_msgs is compiled on the spot: apt install g++"
+    headers=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    [ -f "$headers/Python.h" ] || die "no Python.h in $headers: apt install python$version-dev"
+}
+
+check_sourced_ros() {
+    "$PYTHON" -c 'import rclpy' 2>/dev/null || die "ROS $ROS_DISTRO is sourced, but its rclpy cannot be imported by $PYTHON" \
+        "(Python $version): use the distribution's own with PYTHON=/usr/bin/python3"
+    "$PYTHON" -c 'import vision_msgs.msg' 2>/dev/null || die "ROS $ROS_DISTRO has no vision_msgs:" \
+        "apt install ros-$ROS_DISTRO-vision-msgs"
+}
+
+# step NAME "TITLE" "INPUT FILES" COMMAND...: run COMMAND unless it succeeded with these inputs before.
+step() {
+    local name=$1 title=$2 inputs=$3 stamp=$STAMPS/$1 hash began status
+    shift 3
+    # shellcheck disable=SC2086  # a list of files
+    hash=$( { declare -f "$1"; echo "$EXTRAS"; cat /dev/null $inputs; } | sha256sum)
+    [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] && return
+    echo "== $title"
+    began=$SECONDS
+    echo "$name" > "$STAMPS/running"
+    status=0
+    "$@" || status=$?
+    # Left in place by Ctrl-C and by a kill: the next run then starts afresh.
+    [ "$status" -lt 128 ] && [ -z "${interrupted:-}" ] && rm "$STAMPS/running"
+    [ "$status" = 0 ] || die "this step failed: $title (the reason is above; run make again to go on from here)"
+    echo "$hash" > "$stamp.new" && mv "$stamp.new" "$stamp"
+    echo "   done in $((SECONDS - began)) s"
+}
+trap 'interrupted=1; exit 130' INT TERM
+
+pip_install() { "$VENV/bin/python" -m pip install --disable-pip-version-check "$@"; }
+
+make_venv() {
+    local options=()
+    [ "$mode" = pip ] || options=(--system-site-packages)
+    "$PYTHON" -m venv "${options[@]}" "$VENV" && pip_install --quiet 'setuptools>=70.1,<80'
+}
+
+install_ros() { pip_install --quiet -r $ROS_FROM_PIP/requirements.txt; }
+
+# No isolation: the generators that build it are then exactly those it will run beside.
+install_vision_msgs() { pip_install --quiet --no-build-isolation --no-deps --force-reinstall ./$ROS_FROM_PIP/vision_msgs; }
+
+install_package() {
+    local constraints=()
+    # Distributions with numpy 2 (later than Kilted) need no old versions.
+    if [ "$mode" != pip ] && [ "$("$PYTHON" -c 'import numpy; print(numpy.__version__[0])' 2>/dev/null)" != 2 ]; then
+        constraints=(-c tools/ros_from_apt_constraints.txt)
+    fi
+    echo "   torch and torchvision come with it: about 3 GB to download, 5.5 GB on disk"
+    if [ -t 1 ]; then
+        pip_install "${constraints[@]}" --no-build-isolation -e ".[$EXTRAS]" || return
+    else  # no progress bar in a log: one line per file instead
+        pip_install "${constraints[@]}" --no-build-isolation -e ".[$EXTRAS]" \
+            | { grep --line-buffered -E '^ *(Downloading|Installing|Successfully|ERROR)' | cut -c1-160 || true; } || return
+    fi
+    # What an unlucky kill leaves half installed shows here, not in the first test.
+    "$VENV/bin/python" -c 'import cv2, rclpy, torch, torchvision, vision_msgs.msg'
+}
+
+# .venv is thrown away when it was made for the other mode, when a step was cut off half way, and when its
+# interpreter is gone (the system's Python was upgraded).
+if [ -e $VENV ]; then
+    why=
+    if [ "$(cat $STAMPS/mode 2>/dev/null)" != "$mode" ]; then why="it was not made for mode $mode"
+    elif [ -e $STAMPS/running ]; then why="step $(cat $STAMPS/running) was interrupted"
+    elif ! $VENV/bin/python -c '' 2>/dev/null; then why="its Python is gone"
+    fi
+    if [ -n "$why" ]; then echo "== making $VENV afresh: $why"; rm -rf $VENV; fi
+fi
+if [ ! -e $VENV ]; then
+    check_python
+    if [ "$mode" = pip ]; then check_compiler; else check_sourced_ros; fi
+    mkdir -p $STAMPS
+    echo "$mode" > $STAMPS/mode
+fi
+
+step venv "a virtual environment with $($PYTHON --version 2>/dev/null)" '' make_venv
+if [ "$mode" = pip ]; then
+    step ros 'ROS 2 Kilted from pip' $ROS_FROM_PIP/requirements.txt install_ros
+    step vision_msgs 'vision_msgs, compiled here' \
+        "$ROS_FROM_PIP/requirements.txt $(find $ROS_FROM_PIP/vision_msgs -type f -not -path '*__pycache__*' | sort | tr '\n' ' ')" \
+        install_vision_msgs
+fi
+step package "ssd_perception with its extras: $EXTRAS" \
+    'setup.py setup.cfg pyproject.toml package.xml tools/ros_from_apt_constraints.txt' install_package
