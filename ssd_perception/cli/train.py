@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder of the run: checkpoint, log and weights')
     parser.add_argument('--resume', action='store_true', help="continue from OUT's checkpoint")
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
-                        help="change keys of the recipe, for example --set iterations=100")
+                        help='change keys of the recipe, for example --set iterations=100')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default=None,
                         help='default: cuda where there is one')
 

@@ -45,13 +45,13 @@ class Detections:
             array.setflags(write=False)
 
     @classmethod
-    def empty(cls) -> 'Detections':
+    def empty(cls) -> Detections:
         """Return the value for "looked, and nothing is there"."""
         return cls(np.zeros((0, 4)), np.zeros(0), np.zeros(0))
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index) -> 'Detections':
+    def __getitem__(self, index) -> Detections:
         """Select by boolean mask, slice or ascending indices; order stays descending."""
         return Detections(self.xyxy[index], self.scores[index], self.labels[index])

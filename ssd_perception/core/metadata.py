@@ -140,7 +140,7 @@ class Metadata:
                           sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> 'Metadata':
+    def from_json(cls, text: str) -> Metadata:
         """Read and check.
 
         Raises:

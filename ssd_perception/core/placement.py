@@ -26,7 +26,7 @@ class Placement:
     height: int
 
     @classmethod
-    def of(cls, source_hw: tuple[int, int], input_hw: tuple[int, int], mode: str) -> 'Placement':
+    def of(cls, source_hw: tuple[int, int], input_hw: tuple[int, int], mode: str) -> Placement:
         """Place an image of ``source_hw`` (height, width) into an input of ``input_hw``.
 
         Args:

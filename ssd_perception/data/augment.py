@@ -11,6 +11,17 @@ from torchvision.transforms import v2
 from ssd_perception.data.mosaic import Labelled, keep_visible
 
 
+def recompress(image: torch.Tensor) -> torch.Tensor:
+    """JPEG-compress uint8 (3, H, W) at a random quality of 15 to 70 and decode it again.
+
+    torchvision's own JPEG transform goes away with its codecs (deprecated in 0.29).
+    """
+    quality = int(torch.randint(15, 71, ()))
+    data = cv2.imencode('.jpg', image.permute(1, 2, 0).numpy(),
+                        [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_COLOR)).permute(2, 0, 1)
+
+
 class Augmentation:
     """SSD's set (Liu et al. 2016, section 2.2), with milder zoom-out and camera faults added.
 
@@ -36,7 +47,7 @@ class Augmentation:
             # What a moving, cheap or badly lit camera does.
             v2.RandomApply([v2.RandomChoice([
                 v2.GaussianBlur(5, (0.3, 2.0)),
-                v2.JPEG((15, 70)),
+                recompress,
                 v2.GaussianNoise(sigma=0.04),
                 v2.RandomGrayscale(1.0),
             ], p=[0.35, 0.25, 0.3, 0.1])], p=camera),

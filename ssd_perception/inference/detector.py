@@ -42,7 +42,7 @@ class Detector:
     def from_weights(cls, weights: str | os.PathLike = '', runtime: str = 'auto',
                      device: str = 'auto', precision: str = 'auto',
                      score_threshold: float | None = None, threads: int | None = None,
-                     **settings) -> 'Detector':
+                     **settings) -> Detector:
         """Load weights by path or name.
 
         Args:

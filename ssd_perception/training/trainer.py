@@ -145,7 +145,7 @@ class Trainer:
             evidence = self.out / 'bad_batch.json'
             evidence.write_text(json.dumps({'iteration': self.iteration, 'pictures': names}))
             raise TrainingFailed(
-                f'The loss is {parts.total.item()} at iteration {self.iteration}; the batch\'s '
+                f"The loss is {parts.total.item()} at iteration {self.iteration}; the batch's "
                 f'files are listed in {evidence}. Lower the learning rate or check them.')
         self._optimizer.zero_grad(set_to_none=True)
         parts.total.backward()

@@ -12,7 +12,8 @@ ANCHORS = np.array([[100.0, 100, 40, 40], [104, 100, 40, 40], [250, 200, 60, 60]
 SAME = Placement(320, 320, 320, 320)
 
 
-def run(scores, settings=PostprocessSettings(), placement=SAME, deltas=None):
+def run(scores, settings=None, placement=SAME, deltas=None):
+    settings = settings or PostprocessSettings()
     scores = np.asarray(scores, np.float64)
     deltas = np.zeros((len(scores), 4)) if deltas is None else deltas
     return postprocess(logit(scores).astype(np.float32), deltas, ANCHORS[:len(scores)],

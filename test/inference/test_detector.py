@@ -1,0 +1,130 @@
+"""Detector: any image size, batch equals single, thresholds, and one sentence per refusal."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from ssd_perception.core.metadata import Architecture, Metadata, WeightsError
+from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
+from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import save_weights
+
+SMALL = Architecture(backbone='efficientnet_lite0', input_hw=(96, 96), pyramid_channels=16,
+                     head_depth=1)
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """Random weights whose scores spread widely, so that thresholds and NMS have work."""
+    torch.manual_seed(1)
+    model = SSD(SMALL, 2)
+    torch.nn.init.normal_(model.class_head.predict[1].weight, std=2.0)
+    torch.nn.init.constant_(model.class_head.predict[1].bias, 0.25)
+    return save_weights(tmp_path_factory.mktemp('weights') / 'small.safetensors', model,
+                        Metadata(('cone', 'cube'), SMALL, score_threshold=0.55))
+
+
+@pytest.fixture(scope='module')
+def detector(weights):
+    return Detector.from_weights(weights, device='cpu')
+
+
+def picture(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_no_images_no_answers(detector):
+    assert detector([]) == []
+
+
+@pytest.mark.parametrize('hw', [(1, 1), (3, 500), (217, 333), (96, 96), (1081, 1921)])
+def test_boxes_lie_inside_the_source_image(detector, hw):
+    found, = detector([picture(*hw)])
+    assert (found.xyxy >= 0).all()
+    assert (found.xyxy[:, [0, 2]] <= hw[1]).all() and (found.xyxy[:, [1, 3]] <= hw[0]).all()
+    assert (np.diff(found.scores) <= 0).all() and (found.scores >= 0.55).all()
+
+
+def test_a_batch_of_differing_sizes_equals_single_images(detector):
+    images = [picture(480, 640), picture(50, 300, 1), picture(333, 217, 2)]
+    for image, together in zip(images, detector(images)):
+        alone, = detector([image])
+        assert len(alone) == len(together) > 0
+        np.testing.assert_allclose(alone.scores, together.scores, atol=1e-4)
+
+
+def test_the_threshold_comes_from_the_weights_unless_given(weights, detector):
+    assert detector.settings.score_threshold == 0.55
+    assert Detector.from_weights(weights, score_threshold=0.9).settings.score_threshold == 0.9
+
+
+def test_settings_change_while_running(detector):
+    before = detector.settings
+    try:
+        image = picture(480, 640)
+        detector.settings = replace(before, classes=('cube',), max_detections=3)
+        found, = detector([image])
+        assert 0 < len(found) <= 3 and set(found.labels.tolist()) == {1}
+        with pytest.raises(ValueError, match='dog'):
+            detector.settings = PostprocessSettings(classes=('dog',))
+        assert detector.settings.classes == ('cube',)
+    finally:
+        detector.settings = before
+
+
+@pytest.mark.parametrize('image', [
+    np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8),
+    np.zeros((4, 4, 3), np.float32), [[1, 2, 3]]])
+def test_what_is_no_image_is_refused(detector, image):
+    with pytest.raises(ValueError, match='uint8 array'):
+        detector([image])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has CUDA')
+def test_cuda_without_cuda_is_an_error_and_auto_falls_back(weights):
+    with pytest.raises(RuntimeUnavailable, match='finds no CUDA device'):
+        Detector.from_weights(weights, device='cuda')
+    assert Detector.from_weights(weights, device='auto').device == 'cpu'
+
+
+@pytest.mark.parametrize('argument', ['runtime', 'device', 'precision'])
+def test_unknown_choices_are_refused_by_name(weights, argument):
+    with pytest.raises(ValueError, match=f'{argument} must be one of'):
+        Detector.from_weights(weights, **{argument: 'banana'})
+
+
+def test_weights_are_found_by_path_and_by_name(weights, monkeypatch, tmp_path):
+    assert resolve_weights(weights) == weights.resolve()
+    share = tmp_path / 'share' / 'ssd_perception' / 'weights'
+    share.mkdir(parents=True)
+    (share / 'mine.safetensors').write_bytes(weights.read_bytes())
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    assert resolve_weights('mine') == resolve_weights('mine.safetensors')
+    assert resolve_weights('mine').parent == share
+
+
+def test_missing_weights_tell_every_place_tried(monkeypatch, tmp_path):
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    with pytest.raises(WeightsNotFound) as error:
+        resolve_weights('absent')
+    assert str(tmp_path / 'share/ssd_perception/weights/absent.safetensors') in str(error.value)
+    with pytest.raises(WeightsNotFound, match='/no/such/file'):
+        resolve_weights('/no/such/file')
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    path = tmp_path / 'x.safetensors'
+    path.write_bytes(b'not weights')
+    with pytest.raises(WeightsError, match='not a readable safetensors'):
+        Detector.from_weights(path)
+
+
+def test_timings_and_description_say_what_ran(detector):
+    detector([picture(48, 64)])
+    assert set(detector.timings_ms) == {'preprocess', 'network', 'postprocess'}
+    assert 'torch on cpu, fp32' in detector.describe() and len(detector.weights_hash) == 64
