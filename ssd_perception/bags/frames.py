@@ -1,9 +1,10 @@
-"""Camera frames of a recording, paired by stamp with its ground-truth topic."""
+"""Pictures of a recording, and the ground truth that belongs to each by its header's stamp."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,59 +12,117 @@ import numpy as np
 from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 
-IMAGE_TYPE = 'sensor_msgs/msg/CompressedImage'
-TRUTH_TYPE = 'vision_msgs/msg/Detection2DArray'
+RAW = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+TRUTH_TOPIC = '/ground_truth/detections'
+_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
 
 
-def labelled_frames(path: str | os.PathLike, class_names: tuple[str, ...],
-                    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield every compressed frame that has ground truth, in recorded order.
+@dataclass(frozen=True)
+class LabelledFrame:
+    """One picture with its ground truth; unpacks as ``image, xyxy, labels``.
 
-    Yields:
-        uint8 (H, W, 3) RGB; float64 (n, 4) edges in its pixels; int64 (n,) labels.
+    Attributes:
+        stamp_ns: the header's stamp, nanoseconds.
+        image: uint8 (H, W, 3) RGB.
+        xyxy: float64 (n, 4) edges in the image's pixels.
+        labels: int64 (n,), 0-based into the class names asked for.
+    """
+
+    stamp_ns: int
+    image: np.ndarray
+    xyxy: np.ndarray
+    labels: np.ndarray
+
+    def __iter__(self):
+        return iter((self.image, self.xyxy, self.labels))
+
+
+def stamp_ns(header) -> int:
+    """Return a header's stamp in nanoseconds since the epoch."""
+    return header.stamp.sec * 10 ** 9 + header.stamp.nanosec
+
+
+def image_topic(bag: Bag) -> str:
+    """Return the recording's one topic of pictures.
 
     Raises:
-        BagError: when the bag has not exactly one topic of each kind, or a frame of one
-            without the other, or a class that is not in ``class_names``.
+        BagError: when there is none, or a choice.
+    """
+    topics = bag.of_type(RAW, COMPRESSED)
+    if len(topics) != 1:
+        found = f'several: {", ".join(topics)}' if topics else 'no'
+        raise BagError(f'{bag.path} has {found} topics of images; one is needed.')
+    return topics[0]
+
+
+def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
+                    topic: str = '', truth_topic: str = TRUTH_TOPIC) -> Iterator[LabelledFrame]:
+    """Yield the frames of ``topic`` that have ground truth, in recorded order.
+
+    Args:
+        topic: images, raw (rgb8, bgr8, mono8) or compressed; empty means the only such topic.
+
+    Raises:
+        BagError: for a recording, topic or class that does not fit; see ``Bag``.
     """
     with Bag(path) as bag:
-        topics = []
-        for kind in (IMAGE_TYPE, TRUTH_TYPE):
-            found = bag.of_type(kind)
-            if len(found) != 1:
-                raise BagError(f'{path} needs exactly one topic of type {kind}, has '
-                               f'{", ".join(found) or "none"}.')
-            topics += found
-        waiting: dict[tuple[int, int], dict[str, object]] = {}
-        for record in bag.records(topics):
+        topic = topic or image_topic(bag)
+        # Either may be recorded first; whichever comes waits here for the other.
+        images, truths = {}, {}
+        for record in bag.records([topic, truth_topic]):
             message = record.message
-            stamp = message.header.stamp.sec, message.header.stamp.nanosec
-            pair = waiting.setdefault(stamp, {})
-            pair[record.type] = message
-            if len(pair) == 2:
-                del waiting[stamp]
-                yield _decode(pair[IMAGE_TYPE]), *_objects(pair[TRUTH_TYPE], class_names)
-        if waiting:
-            raise BagError(f'{path}: {len(waiting)} stamps have a frame or its ground truth, '
-                           'but not both.')
+            stamp = stamp_ns(message.header)
+            (images if record.topic == topic else truths)[stamp] = message
+            if stamp in images and stamp in truths:
+                xyxy, labels = _boxes(truths.pop(stamp), class_names)
+                yield LabelledFrame(stamp, to_rgb(images.pop(stamp)), xyxy, labels)
 
 
-def _decode(message) -> np.ndarray:
-    image = cv2.imdecode(np.asarray(message.data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise BagError('A compressed frame cannot be decoded.')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+def to_rgb(message) -> np.ndarray:
+    """Return an image message, as rosbags reads it, as uint8 (H, W, 3) RGB.
+
+    Raises:
+        BagError: for another encoding or damaged data.
+    """
+    if message.__msgtype__ == COMPRESSED:
+        try:
+            # Boxes are in the pixels as stored, so a note to turn the picture is ignored.
+            bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8),
+                               cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:
+            bgr = None
+        if bgr is None:
+            raise BagError(f'A compressed image of {len(message.data)} bytes and format '
+                           f'"{message.format}" cannot be decoded.')
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    channels = _CHANNELS.get(message.encoding)
+    if channels is None:
+        raise BagError(f'Images in "{message.encoding}" cannot be read; known are '
+                       f'{", ".join(_CHANNELS)}.')
+    row = message.width * channels
+    if message.step < row or len(message.data) < message.step * message.height:
+        raise BagError(f'An image of {message.width}x{message.height} in {message.encoding} has '
+                       f'{len(message.data)} bytes and rows of {message.step}.')
+    rows = np.frombuffer(message.data, np.uint8)[:message.step * message.height]
+    pixels = rows.reshape(message.height, message.step)[:, :row].reshape(
+        message.height, message.width, channels)
+    if message.encoding == 'mono8':
+        return np.repeat(pixels, 3, axis=2)
+    return np.ascontiguousarray(pixels[..., ::-1] if message.encoding == 'bgr8' else pixels)
 
 
-def _objects(message, class_names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _boxes(message, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     boxes, labels = [], []
     for detection in message.detections:
-        name = detection.results[0].hypothesis.class_id
+        name = max((result.hypothesis for result in detection.results),
+                   key=lambda hypothesis: hypothesis.score).class_id
         if name not in class_names:
-            raise BagError(f'Ground truth has class "{name}", the weights have '
+            raise BagError(f'The ground truth has the class "{name}", which is not one of '
                            f'{", ".join(class_names)}.')
         centre = detection.bbox.center.position
         boxes.append((centre.x, centre.y, detection.bbox.size_x, detection.bbox.size_y))
-        labels.append(class_names.index(name))
+        labels.append(list(class_names).index(name))
     return (cxcywh_to_xyxy(np.array(boxes, np.float64).reshape(-1, 4)),
             np.array(labels, np.int64))

