@@ -34,7 +34,8 @@ def iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     Two boxes without area have IoU 0, not NaN.
     """
     a, b = boxes_a[:, None, :], boxes_b[None, :, :]
-    size = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None)
+    size = np.clip(np.minimum(a[..., 2:], b[..., 2:])
+                   - np.maximum(a[..., :2], b[..., :2]), 0, None)
     intersection = size[..., 0] * size[..., 1]  # (n, m)
     union = area(a) + area(b) - intersection
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
