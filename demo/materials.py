@@ -1,0 +1,212 @@
+"""Surface materials made of procedural shader nodes; colours are linear RGB."""
+
+import bpy
+import cv2
+import numpy as np
+
+
+class Graph:
+    """A short way to write a node graph: each call adds a node and links its inputs."""
+
+    def __init__(self, name):
+        self.material = bpy.data.materials.new(name)
+        self.material.use_nodes = True
+        self.tree = self.material.node_tree
+        self.principled = self.tree.nodes['Principled BSDF']
+
+    def node(self, kind, settings=None, **inputs):
+        """Add a node `ShaderNode<kind>`; inputs are values, colours or output sockets."""
+        node = self.tree.nodes.new('ShaderNode' + kind)
+        for key, value in (settings or {}).items():
+            setattr(node, key, value)
+        self.connect(node, **inputs)
+        return node
+
+    def connect(self, node, **inputs):
+        """Set inputs by name; an underscore stands for a space, and A_1 means input number 1."""
+        for key, value in inputs.items():
+            if key.startswith('i_'):
+                socket = node.inputs[int(key[2:])]
+            else:
+                socket = node.inputs[key.replace('_', ' ')]
+            if isinstance(value, bpy.types.NodeSocket):
+                self.tree.links.new(value, socket)
+            elif isinstance(value, (tuple, list, np.ndarray)) and len(value) == 3 \
+                    and socket.type == 'RGBA':
+                socket.default_value = (*value, 1.0)
+            else:
+                socket.default_value = value
+
+    def position(self, stretch=(1, 1, 1), turn=0.0):
+        """Return the object's own coordinates in metres, stretched and turned."""
+        where = self.node('TexCoord').outputs['Object']
+        return self.node('Mapping', Vector=where, Scale=stretch,
+                         Rotation=(0, 0, turn)).outputs['Vector']
+
+    def noise(self, vector, scale, detail=2.0, roughness=0.5):
+        """Return a fractal noise value around 0.5."""
+        return self.node('TexNoise', Vector=vector, Scale=scale, Detail=detail,
+                         Roughness=roughness).outputs['Fac']
+
+    def ramp(self, value, low, high, to_low=0.0, to_high=1.0):
+        """Map low..high to to_low..to_high, clamped."""
+        return self.node('MapRange', i_0=value, i_1=low, i_2=high, i_3=to_low,
+                         i_4=to_high).outputs[0]
+
+    def mix(self, factor, a, b, blend='MIX'):
+        """Blend two colours."""
+        node = self.node('Mix', {'data_type': 'RGBA', 'blend_type': blend})
+        self.connect(node, i_0=factor)
+        for index, value in ((6, a), (7, b)):
+            self.connect(node, **{f'i_{index}': value})
+        return node.outputs[2]
+
+    def bump(self, height, strength, distance=0.002):
+        """Return a normal that follows `height`."""
+        return self.node('Bump', Height=height, Strength=strength,
+                         Distance=distance).outputs['Normal']
+
+    def surface(self, **inputs):
+        """Set the principled surface and return the material."""
+        self.connect(self.principled, **inputs)
+        return self.material
+
+
+def plain(colour, roughness=0.5, metallic=0.0, dirt=0.15, name='plain'):
+    """Paint, plastic or metal with a little uneven dirt."""
+    g = Graph(name)
+    patches = g.ramp(g.noise(g.position(), 9.0, 3.0), 0.35, 0.7)
+    dirty = tuple(c * (1 - 2.2 * dirt) for c in colour)
+    return g.surface(Base_Color=g.mix(patches, colour, dirty), Metallic=metallic,
+                     Roughness=g.ramp(patches, 0, 1, roughness, min(1, roughness + 0.15)))
+
+
+def cone_plastic(colour, wear, roughness):
+    """Glossy injection-moulded plastic with scuffs and grey rubbed-in dirt."""
+    g = Graph('cone_plastic')
+    where = g.position()
+    scuffs = g.ramp(g.noise(g.position((1, 1, 0.25)), 70.0, 3.0, 0.7), 0.60, 0.68, 0, wear)
+    stains = g.ramp(g.noise(where, 14.0, 3.0, 0.6), 0.5, 0.75, 0, wear * 0.7)
+    base = g.mix(stains, colour, tuple(0.55 * c + 0.02 for c in colour))
+    base = g.mix(scuffs, base, (0.12, 0.10, 0.08))
+    return g.surface(Base_Color=base, Roughness=g.ramp(stains, 0, 1, roughness, 0.6),
+                     Normal=g.bump(g.noise(where, 160.0, 1.0), 0.12, 0.0006),
+                     Specular_IOR_Level=0.55)
+
+
+def _print_image(word, rng):
+    """Draw white lettering and three marks, the kind of print inflatables carry."""
+    mask = np.zeros((256, 256), np.uint8)
+    (width, _), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_DUPLEX, 1.0, 2)
+    scale = 150 / width
+    thickness = int(rng.integers(5, 9))
+    cv2.putText(mask, word, (53, 170), cv2.FONT_HERSHEY_DUPLEX, scale, 255, thickness,
+                cv2.LINE_AA)
+    cv2.circle(mask, (90, 102), 17, 255, thickness, cv2.LINE_AA)
+    cv2.rectangle(mask, (116, 86), (146, 118), 255, thickness, cv2.LINE_AA)
+    cv2.polylines(mask, [np.array([[160, 118], [178, 84], [196, 118]])], True, 255, thickness,
+                  cv2.LINE_AA)
+    pixels = np.ones((256, 256, 4), np.float32)
+    pixels[..., :3] = (mask[::-1].astype(np.float32) / 255)[..., None]
+    image = bpy.data.images.new('print', 256, 256)
+    image.colorspace_settings.name = 'Non-Color'
+    image.pixels.foreach_set(pixels.ravel())
+    image.pack()
+    return image
+
+
+def cube_vinyl(colour, roughness, word, rng):
+    """Soft glossy vinyl, wrinkled towards its seams, with white print where UVs lead to it."""
+    g = Graph('cube_vinyl')
+    where = g.position()
+    wrinkles = g.noise(where, 26.0, 2.0, 0.6)
+    base = g.mix(g.ramp(g.noise(where, 6.0, 2.0), 0.35, 0.7, 0, 0.5), colour,
+                 tuple(0.75 * c for c in colour))
+    if word:
+        texture = g.node('TexImage', {'image': _print_image(word, rng), 'extension': 'CLIP'},
+                         Vector=g.node('TexCoord').outputs['UV'])
+        worn = g.ramp(g.noise(where, 60.0, 2.0), 0.35, 0.42, 0.55, 0.95)
+        ink = g.node('Math', {'operation': 'MULTIPLY'}, i_0=texture.outputs['Color'],
+                     i_1=worn).outputs[0]
+        base = g.mix(ink, base, (0.8, 0.8, 0.82))
+    return g.surface(Base_Color=base, Roughness=roughness, Specular_IOR_Level=0.6,
+                     Normal=g.bump(wrinkles, 0.25, 0.006), Coat_Weight=0.25,
+                     Coat_Roughness=0.12)
+
+
+def tiles(colour, grout, size_m, roughness, speckle, turn=0.0, checker=None):
+    """Square floor tiles with grout, speckles, tile-to-tile variation and dirt."""
+    g = Graph('tiles')
+    where = g.position(turn=turn)
+    second = checker if checker is not None else tuple(0.93 * c for c in colour)
+    brick = g.node('TexBrick', {'offset': 0.0}, Vector=where, Color1=colour, Color2=second,
+                   Mortar=grout, Scale=1.0, Mortar_Size=0.012 * size_m, Mortar_Smooth=0.3,
+                   Bias=0.0, Brick_Width=size_m, Row_Height=size_m)
+    grains = g.ramp(g.noise(where, 190.0, 1.0), 0.60, 0.66, 0, speckle)
+    pale = g.ramp(g.noise(where, 120.0, 1.0), 0.62, 0.68, 0, speckle * 0.7)
+    dirt = g.ramp(g.noise(where, 1.1, 4.0, 0.65), 0.42, 0.72, 0, 0.45)
+    base = g.mix(grains, brick.outputs['Color'], tuple(0.35 * c for c in colour))
+    base = g.mix(pale, base, (0.8, 0.78, 0.74))
+    base = g.mix(dirt, base, tuple(0.6 * c for c in colour), 'MIX')
+    return g.surface(Base_Color=base, Roughness=g.ramp(dirt, 0, 0.45, roughness, roughness + 0.2),
+                     Normal=g.bump(brick.outputs['Fac'], -0.6, 0.002))
+
+
+def concrete(colour, roughness, joint_m=0.0, turn=0.0):
+    """Trowelled concrete or grey vinyl: clouds at several sizes, fine grain, faint joints."""
+    g = Graph('concrete')
+    where = g.position(turn=turn)
+    clouds = g.noise(where, 0.9, 5.0, 0.7)
+    grain = g.noise(where, 130.0, 2.0, 0.7)
+    base = g.mix(g.ramp(clouds, 0.3, 0.7), tuple(0.72 * c for c in colour),
+                 tuple(min(1, 1.2 * c) for c in colour))
+    base = g.mix(g.ramp(grain, 0.35, 0.7, 0, 0.4), base, tuple(0.6 * c for c in colour))
+    stain = g.ramp(g.noise(where, 4.5, 4.0, 0.7), 0.62, 0.72, 0, 0.35)
+    base = g.mix(stain, base, tuple(0.45 * c for c in colour))
+    if joint_m:
+        brick = g.node('TexBrick', {'offset': 0.0}, Vector=where, Color1=(1, 1, 1),
+                       Color2=(0.93, 0.93, 0.93), Mortar=(0.5, 0.5, 0.5), Scale=1.0,
+                       Mortar_Size=0.004, Mortar_Smooth=0.2, Brick_Width=joint_m,
+                       Row_Height=joint_m)
+        base = g.mix(1.0, base, brick.outputs['Color'], 'MULTIPLY')
+    return g.surface(Base_Color=base, Roughness=g.ramp(clouds, 0.3, 0.7, roughness,
+                                                       roughness + 0.15),
+                     Normal=g.bump(grain, 0.25, 0.002))
+
+
+def wood(colour, roughness, plank_m=(1.2, 0.14), turn=0.0):
+    """Planks with grain along their length and a tone of their own."""
+    g = Graph('wood')
+    where = g.position(turn=turn)
+    brick = g.node('TexBrick', {'offset': 0.37}, Vector=where, Color1=colour,
+                   Color2=tuple(0.62 * c for c in colour), Mortar=tuple(0.15 * c for c in colour),
+                   Scale=1.0, Mortar_Size=0.0015, Mortar_Smooth=0.4, Bias=0.0,
+                   Brick_Width=plank_m[0], Row_Height=plank_m[1])
+    along = g.position((1.0, 14.0, 14.0), turn)
+    grain = g.noise(along, 3.0, 4.0, 0.7)
+    base = g.mix(g.ramp(grain, 0.35, 0.7, 0, 0.75), brick.outputs['Color'],
+                 tuple(0.38 * c for c in colour))
+    worn = g.ramp(g.noise(where, 1.3, 3.0), 0.4, 0.7)
+    return g.surface(Base_Color=base, Roughness=g.ramp(worn, 0, 1, roughness, roughness + 0.25),
+                     Normal=g.bump(brick.outputs['Fac'], -0.5, 0.001))
+
+
+def carpet(colour):
+    """Short-pile carpet: rough, mottled, no reflection."""
+    g = Graph('carpet')
+    where = g.position()
+    pile = g.noise(where, 240.0, 2.0, 0.8)
+    base = g.mix(g.ramp(pile, 0.3, 0.7), tuple(0.45 * c for c in colour), colour)
+    base = g.mix(g.ramp(g.noise(where, 2.0, 3.0), 0.4, 0.7, 0, 0.4), base,
+                 tuple(0.6 * c for c in colour))
+    return g.surface(Base_Color=base, Roughness=0.95, Specular_IOR_Level=0.1,
+                     Normal=g.bump(pile, 0.7, 0.004))
+
+
+def light_panel(colour, strength):
+    """A surface that is seen to shine: window panes, lamp covers."""
+    g = Graph('light_panel')
+    where = g.position()
+    # A window is no even white: the world behind it is brighter in places.
+    vary = g.ramp(g.noise(where, 1.2, 3.0), 0.3, 0.7, 0.35 * strength, strength)
+    return g.surface(Base_Color=(0, 0, 0), Emission_Color=colour, Emission_Strength=vary)

@@ -1,0 +1,56 @@
+"""Ground-truth boxes: the tight box around the visible pixels of every cone and cube."""
+
+from typing import NamedTuple
+
+from bpy_extras.object_utils import world_to_camera_view
+import cv2
+from mathutils import Vector
+import numpy as np
+
+MIN_HEIGHT_PX = 12.0
+MIN_VISIBLE = 0.2  # of the silhouette, whether hidden by others or by the image edge
+
+
+class Box(NamedTuple):
+    """One object; xyxy are pixels with continuous edges that start from 0."""
+
+    label: str
+    xyxy: tuple
+    truncated: bool
+
+
+def _silhouette_area_px(scene, camera, thing, width, height):
+    """Return the area of the whole object's outline, also of what lies outside the image.
+
+    Cones and cubes are nearly convex, so the hull of the projected vertices is their outline.
+    """
+    vertices = np.empty(len(thing.data.vertices) * 3, np.float32)
+    thing.data.vertices.foreach_get('co', vertices)
+    points = []
+    for corner in vertices.reshape(-1, 3)[::3]:
+        x, y, depth = world_to_camera_view(scene, camera, thing.matrix_world @ Vector(corner))
+        if depth > 0.02:
+            points.append((x * width, (1 - y) * height))
+    if len(points) < 3:
+        return float('inf')
+    return cv2.contourArea(cv2.convexHull(np.array(points, np.float32)))
+
+
+def visible_boxes(scene, camera, targets, instances, oversampling=2):
+    """List a Box for each target (object -> label) that is visible enough in `instances`."""
+    height, width = (n // oversampling for n in instances.shape)
+    scene.view_layers[0].update()  # or the matrices are those of before the placing
+    boxes = []
+    for thing, label in targets.items():
+        rows, columns = np.nonzero(instances == thing.pass_index)
+        if not len(rows):
+            continue
+        x1, x2 = columns.min() / oversampling, (columns.max() + 1) / oversampling
+        y1, y2 = rows.min() / oversampling, (rows.max() + 1) / oversampling
+        area = len(rows) / oversampling**2
+        whole = _silhouette_area_px(scene, camera, thing, width, height)
+        if y2 - y1 < MIN_HEIGHT_PX or x2 - x1 < 6 or area < MIN_VISIBLE * whole:
+            continue
+        truncated = x1 == 0 or y1 == 0 or x2 == width or y2 == height
+        boxes.append(Box(label, (float(x1), float(y1), float(x2), float(y2)), bool(truncated)))
+    return boxes
