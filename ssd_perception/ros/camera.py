@@ -1,0 +1,131 @@
+"""One camera of the node: its input, raw or compressed, and everything published about it."""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Detection2DArray
+
+from ssd_perception.core.detections import Detections
+from ssd_perception.inference.drawing import draw_detections
+from ssd_perception.ros.diagnostics import CameraStatistics
+from ssd_perception.ros.images import compressed_message, image_message
+from ssd_perception.ros.latest_frame import LatestFrames
+from ssd_perception.ros.messages import detections_message
+from ssd_perception.ros.watchdog import IMAGE_TYPES, Input, Publisher, Watchdog, reason
+
+# Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
+# older frame than the newest is of no use.
+INPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                       reliability=ReliabilityPolicy.BEST_EFFORT)
+OUTPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
+                        reliability=ReliabilityPolicy.RELIABLE)
+# Reliable, because that is RViz's default; depth 1, because it is for looking at.
+PICTURE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+                         reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Camera:
+    """Topics of one camera.
+
+    Attributes:
+        name: '' for the only camera, else the prefix of its topics.
+        statistics: figures for the diagnostics.
+        watchdog: knows whether images come.
+    """
+
+    def __init__(self, node: Node, name: str, transport: str, frames: LatestFrames):
+        prefix = f'{name}/' if name else ''
+        self.name = name
+        self.statistics = CameraStatistics()
+        self.watchdog = Watchdog(time.monotonic())
+        self._node, self._frames, self._transport = node, frames, transport
+        self._image = f'{prefix}image'
+        raw = node.resolve_topic_name(self._image)
+        # Derived after remapping, so that one remap serves both.
+        self._inputs = {'raw': Input(raw, IMAGE_TYPES[0]),
+                        'compressed': Input(f'{raw}/compressed', IMAGE_TYPES[1])}
+        self._subscription, self._listening = None, ''
+        options = QoSOverridingOptions.with_default_policies
+        self._detections = node.create_publisher(
+            Detection2DArray, f'{prefix}detections', OUTPUT_QOS,
+            qos_overriding_options=options())
+        self._picture = node.create_publisher(
+            Image, f'{prefix}detections/image', PICTURE_QOS, qos_overriding_options=options())
+        self._jpeg = node.create_publisher(
+            CompressedImage, f'{prefix}detections/image/compressed', PICTURE_QOS,
+            qos_overriding_options=options())
+
+    @property
+    def topic(self) -> str:
+        """The topic listened to, resolved."""
+        return self._inputs[self._listening or 'raw'].topic
+
+    def listen(self) -> None:
+        """Subscribe to what the parameter says; ``auto`` begins with raw."""
+        self.watchdog = Watchdog(time.monotonic())
+        self._subscribe('compressed' if self._transport == 'compressed' else 'raw')
+        self.follow()
+
+    def stop(self) -> None:
+        """Unsubscribe, so that a camera driver that publishes on demand may rest."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._subscription, self._listening = None, ''
+
+    def follow(self) -> None:
+        """With ``auto``, go where the images are: raw if it is published, else compressed."""
+        if self._transport != 'auto' or self._subscription is None:
+            return
+        published = {kind: any(p.type == source.type for p in self._publishers(source.topic))
+                     for kind, source in self._inputs.items()}
+        if published['raw'] or published['compressed']:
+            self._subscribe('raw' if published['raw'] else 'compressed')
+
+    def _subscribe(self, kind: str) -> None:
+        if kind == self._listening:
+            return
+        self.stop()
+        self._listening = kind
+        self._subscription = self._node.create_subscription(
+            Image if kind == 'raw' else CompressedImage,
+            self._image if kind == 'raw' else self._inputs[kind].topic, self._receive, INPUT_QOS,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+    def _receive(self, message: Image | CompressedImage) -> None:
+        self._frames.put(self.name, message)
+        self.watchdog.alive(time.monotonic())
+
+    def publish(self, message, rgb, detections: Detections, class_names: tuple[str, ...],
+                jpeg_quality: int) -> None:
+        """Publish one frame's answer; the annotated picture only for those who look."""
+        self._detections.publish(detections_message(message.header, detections, class_names))
+        raw, jpeg = (publisher.get_subscription_count() > 0
+                     for publisher in (self._picture, self._jpeg))
+        if raw or jpeg:
+            drawn = draw_detections(rgb, detections, class_names)
+            if raw:
+                self._picture.publish(image_message(message.header, drawn))
+            if jpeg:
+                self._jpeg.publish(compressed_message(message.header, drawn, jpeg_quality))
+
+    def why_silent(self) -> str:
+        """Return the watchdog's sentence from what the ROS graph shows."""
+        inputs = [source for kind, source in self._inputs.items()
+                  if self._transport in ('auto', kind)]
+        ours = {self._picture.topic_name, self._jpeg.topic_name}
+        images = [topic for topic, types in self._node.get_topic_names_and_types()
+                  if set(types) & set(IMAGE_TYPES) and topic not in ours
+                  and self._node.count_publishers(topic)]
+        qos = self._subscription.qos_profile if self._subscription else INPUT_QOS
+        return reason(inputs, {source.topic: self._publishers(source.topic)
+                               for source in inputs}, images, qos)
+
+    def _publishers(self, topic: str) -> list[Publisher]:
+        return [Publisher(f'{info.node_namespace.rstrip("/")}/{info.node_name}', info.topic_type,
+                          info.qos_profile)
+                for info in self._node.get_publishers_info_by_topic(topic)]

@@ -1,0 +1,84 @@
+"""Load and warm up a Detector beside the running node, from places that are allowed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.resolve import SUFFIX, resolve_weights, weights_folders
+from ssd_perception.ros.parameters import NodeParameters, ParameterError
+
+
+def load_detector(parameters: NodeParameters) -> Detector:
+    """Return a Detector, warm for as many pictures at once as there are cameras.
+
+    Raises:
+        Whatever ``Detector.from_weights`` raises; the message is one sentence.
+    """
+    detector = Detector.from_weights(
+        parameters.weights, runtime=parameters.runtime, device=parameters.device,
+        precision=parameters.precision, threads=parameters.threads or None)
+    detector.settings = parameters.postprocess_settings(detector.metadata.score_threshold)
+    for batch_size in range(1, max(1, len(parameters.cameras)) + 1):
+        detector.warm_up(batch_size)
+    return detector
+
+
+def check_swap(weights: str, weights_dirs: tuple[str, ...]) -> Path:
+    """Return the file that a running node may change to.
+
+    A parameter can be set by anybody on the network, so it must not become a way to make
+    the node open any file: links and ``..`` are followed before the folder is compared.
+
+    Raises:
+        ParameterError: when there is no such file, or it lies elsewhere.
+    """
+    folders = [Path(folder).expanduser().resolve() for folder in weights_dirs]
+    candidates = [folder / name for folder in folders for name in (weights, weights + SUFFIX)]
+    path = next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
+    try:
+        path = path or resolve_weights(weights)
+    except (OSError, ValueError) as error:
+        raise ParameterError(f'Parameter "weights" is refused: {error}') from error
+    folders += [folder.resolve() for folder in weights_folders()]
+    # A colcon install with --symlink-install has links in its folder; resolve_weights has
+    # already followed them, so the file named by its folder counts as well.
+    if not any(folder in path.parents or (folder / path.name).resolve() == path
+               for folder in folders):
+        raise ParameterError(f'Parameter "weights" is refused: {path} is neither shipped nor '
+                             'inside weights_dirs.')
+    return path
+
+
+def sentence(error: BaseException) -> str:
+    """Return an exception's message on one line, or its kind when it has none."""
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+class Loading(threading.Thread):
+    """Loads in the background, because torch alone takes seconds and a signal must not wait.
+
+    Attributes:
+        parameters: what is loaded.
+        detector: the result, or None.
+        error: why there is none; empty otherwise.
+    """
+
+    def __init__(self, load: Callable[[NodeParameters], Detector], parameters: NodeParameters,
+                 done: Callable[[], object] = lambda: None):
+        super().__init__(name='loading', daemon=True)
+        self._load, self._done = load, done
+        self.parameters = parameters
+        self.detector: Detector | None = None
+        self.error = ''
+        self.start()
+
+    def run(self) -> None:
+        """See ``threading.Thread``."""
+        try:
+            self.detector = self._load(self.parameters)
+        except Exception as error:  # whatever a file or a driver does, the node says and lives
+            self.error = sentence(error)
+        self._done()

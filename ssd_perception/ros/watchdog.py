@@ -1,0 +1,98 @@
+"""When no image comes: which of the usual reasons it is, in one sentence, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """A publisher as the ROS graph shows it."""
+
+    node: str
+    type: str
+    qos: QoSProfile
+
+
+@dataclass(frozen=True)
+class Input:
+    """A topic that would be welcome, and the type it must have."""
+
+    topic: str
+    type: str
+
+
+def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
+           image_topics: Iterable[str], qos: QoSProfile) -> str:
+    """Say why nothing arrives; one sentence with the remedy.
+
+    Args:
+        inputs: the topics that are listened to, or would be.
+        publishers: topic -> its publishers.
+        image_topics: other topics in the graph that carry images.
+        qos: the subscription's profile.
+    """
+    inputs = list(inputs)
+    for source in inputs:
+        right = [p for p in publishers[source.topic] if p.type == source.type]
+        for publisher in right:
+            compatibility, why = qos_check_compatible(publisher.qos, qos)
+            if compatibility == QoSCompatibility.ERROR:
+                return (f'{publisher.node} publishes {source.topic} with a QoS that cannot serve '
+                        f'this subscription ({why.strip().rstrip(".;")}); change one of them, '
+                        f'here with the parameter qos_overrides.{source.topic}.subscription.*.')
+        if right:
+            return (f'{right[0].node} publishes {source.topic}, but nothing arrives; if its '
+                    'images are large, start the PUBLISHER with '
+                    'FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, else check that it sends at all.')
+    for source in inputs:
+        for publisher in publishers[source.topic]:
+            return (f'{publisher.node} publishes {source.topic} as {publisher.type}, but '
+                    f'{source.type} is needed.')
+    wanted = inputs[0].topic
+    similar = sorted(image_topics, reverse=True,
+                     key=lambda topic: SequenceMatcher(None, wanted, topic).ratio())[:3]
+    seen = f'image topics seen: {", ".join(similar)}' if similar else 'no image topic is seen'
+    return (f'Nobody publishes {" or ".join(source.topic for source in inputs)}; {seen}; choose '
+            'one with --ros-args -r image:=TOPIC, or the launch argument image:=TOPIC.')
+
+
+class Watchdog:
+    """Decides when to speak: once per reason, and once when images are back.
+
+    Times are seconds of a steady clock, so that sim time standing still or jumping back
+    cannot silence it.
+    """
+
+    def __init__(self, now: float):
+        self._since = now
+        self._said = ''
+
+    def alive(self, now: float) -> None:
+        """An image arrived."""
+        self._since = now
+
+    def check(self, now: float, timeout_s: float, explain: Callable[[], str]) -> str | None:
+        """Return a sentence to log as a warning, an empty one for "recovered", or None."""
+        silent = now - self._since
+        if timeout_s <= 0 or silent < timeout_s:
+            if self._said and silent < max(timeout_s, 1.0):
+                self._said = ''
+                return ''
+            return None
+        sentence = explain()
+        if sentence == self._said:
+            return None
+        self._said = sentence
+        return sentence
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong at present; empty when images come."""
+        return self._said
