@@ -89,9 +89,9 @@ install_package() {
     echo "   torch and torchvision come with it: about 3 GB to download, 5.5 GB on disk"
     if [ -t 1 ]; then
         pip_install "${constraints[@]}" --no-build-isolation -e ".[$EXTRAS]" || return
-    else  # no progress bar in a log: one line per file instead
+    else  # no progress bar in a log: one line per large file instead
         pip_install "${constraints[@]}" --no-build-isolation -e ".[$EXTRAS]" \
-            | { grep --line-buffered -E '^ *(Downloading|Installing|Successfully|ERROR)' | cut -c1-160 || true; } || return
+            | { grep --line-buffered -oE '^(Installing collected packages|ERROR.*| *Downloading .*\([0-9]{2,}\.[0-9] MB\))' || true; } || return
     fi
     # What an unlucky kill leaves half installed shows here, not in the first test.
     "$VENV/bin/python" -c 'import cv2, rclpy, torch, torchvision, vision_msgs.msg'
@@ -99,22 +99,22 @@ install_package() {
 
 # .venv is thrown away when it was made for the other mode, when a step was cut off half way, and when its
 # interpreter is gone (the system's Python was upgraded).
-if [ -e $VENV ]; then
-    why=
-    if [ "$(cat $STAMPS/mode 2>/dev/null)" != "$mode" ]; then why="it was not made for mode $mode"
-    elif [ -e $STAMPS/running ]; then why="step $(cat $STAMPS/running) was interrupted"
-    elif ! $VENV/bin/python -c '' 2>/dev/null; then why="its Python is gone"
-    fi
-    if [ -n "$why" ]; then echo "== making $VENV afresh: $why"; rm -rf $VENV; fi
+why=
+if [ ! -e $VENV ]; then why='there is none'
+elif [ "$(cat $STAMPS/mode 2>/dev/null)" != "$mode" ]; then why="the present one was not made for mode $mode"
+elif [ -e $STAMPS/running ]; then why="step $(cat $STAMPS/running) was interrupted"
+elif ! $VENV/bin/python -c '' 2>/dev/null; then why='the Python of the present one is gone'
 fi
-if [ ! -e $VENV ]; then
+if [ -n "$why" ]; then
     check_python
     if [ "$mode" = pip ]; then check_compiler; else check_sourced_ros; fi
+    echo "== making $VENV: $why"
+    rm -rf $VENV
     mkdir -p $STAMPS
     echo "$mode" > $STAMPS/mode
 fi
 
-step venv "a virtual environment with $($PYTHON --version 2>/dev/null)" '' make_venv
+step venv 'an empty environment' '' make_venv
 if [ "$mode" = pip ]; then
     step ros 'ROS 2 Kilted from pip' $ROS_FROM_PIP/requirements.txt install_ros
     step vision_msgs 'vision_msgs, compiled here' \
