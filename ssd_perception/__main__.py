@@ -20,6 +20,7 @@ VERBS = {
     'view': 'ssd_perception.cli.view',
     'train': 'ssd_perception.cli.train',
     'evaluate': 'ssd_perception.cli.evaluate',
+    'detect': 'ssd_perception.cli.detect',
     'publish': 'ssd_perception.cli.publish',
 }
 

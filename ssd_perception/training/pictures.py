@@ -91,7 +91,10 @@ def batches(pictures: TrainingPictures, recipe: Recipe, start: int,
         pictures, recipe.batch_size, num_workers=recipe.workers, collate_fn=_collate,
         sampler=range(start * recipe.batch_size, len(pictures)),
         pin_memory=device.type == 'cuda', prefetch_factor=4 if recipe.workers else None,
-        worker_init_fn=_start_worker)
+        worker_init_fn=_start_worker,
+        # Otherwise the loader draws from the global generator, and a resumed run, which makes
+        # a loader once more, would drop other paths than an uninterrupted one.
+        generator=torch.Generator())
     yield from loader
 
 
