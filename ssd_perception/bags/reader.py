@@ -123,7 +123,7 @@ class Bag:
         if self._reader.is_open:
             self._reader.close()
 
-    def __enter__(self) -> 'Bag':
+    def __enter__(self) -> Bag:
         return self
 
     def __exit__(self, *_) -> None:

@@ -48,7 +48,7 @@ class BagWriter:
         self._writer.write(self._connections[topic], stamp_ns,
                            typestore().serialize_cdr(message, message.__msgtype__))
 
-    def __enter__(self) -> 'BagWriter':
+    def __enter__(self) -> BagWriter:
         self._writer.open()
         return self
 

@@ -36,11 +36,13 @@ FRAMES = 20
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-def play(recording, *words, **kwargs):
-    """Start the real player in its own process."""
+def play(recording, *words):
+    """Start the real player in its own process, which chooses its own DDS settings."""
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith(('FASTDDS_', 'FASTRTPS_'))}
     return subprocess.Popen([sys.executable, '-m', 'ssd_perception', 'play', str(recording),
                              *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            **kwargs)
+                            env=env)
 
 
 @pytest.fixture(scope='module')
