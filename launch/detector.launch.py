@@ -1,0 +1,99 @@
+"""Start the detector: ros2 launch ssd_perception detector.launch.py image:=/camera/image_raw."""
+
+from pathlib import Path
+
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.actions import SetEnvironmentVariable, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+SHARE = Path(get_package_share_directory('ssd_perception'))
+
+# Empty means: what params_file or the node itself says. The node's defaults stand nowhere else.
+ARGUMENTS = (
+    ('image', 'image', 'Topic of the camera; its /compressed twin is found by itself.'),
+    ('weights', '', 'Path or name of the weights.'),
+    ('device', '', 'auto, cpu or cuda.'),
+    ('runtime', '', 'What runs the network.'),
+    ('params_file', str(SHARE / 'config' / 'detector.yaml'), 'YAML file of parameters.'),
+    ('namespace', '', 'Namespace of the node; it also prefixes a relative image topic.'),
+    ('autostart', '', 'false leaves configuring and activating to a lifecycle manager.'),
+    ('use_sim_time', '', 'true takes the time from /clock; a bag brings it along.'),
+    ('rviz', 'false', 'true shows the camera and the detections in RViz.'),
+    ('bag', '', 'Path of a recording to play.'),
+    ('dds_profile', '', 'Fast DDS profile for all that is started here; "large_images" is the '
+                        'shipped one. The camera driver needs it too.'),
+    ('log_level', 'info', 'debug, info, warn, error or fatal.'),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; what is started depends on their values."""
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=description)
+          for name, default, description in ARGUMENTS),
+        OpaqueFunction(function=start),
+    ])
+
+
+def start(context) -> list:
+    """Return the actions for the arguments given."""
+    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    # A bag's stamps are old: with wall time every age would be days.
+    sim_time = boolean('use_sim_time', given['use_sim_time'] or str(bool(given['bag'])))
+    overrides = {name: given[name] for name in ('weights', 'device', 'runtime') if given[name]}
+    if given['autostart']:
+        overrides['autostart'] = boolean('autostart', given['autostart'])
+    common = {'namespace': given['namespace'],
+              'ros_arguments': ['--log-level', given['log_level']],
+              'remappings': [('image', given['image'])]}
+    actions = []
+    if given['dds_profile']:
+        actions.append(SetEnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE',
+                                              dds_profile(given['dds_profile'])))
+    actions.append(Node(
+        package='ssd_perception', executable='detector_node', name='ssd_detector',
+        parameters=[given['params_file'], {'use_sim_time': sim_time, **overrides}],
+        # Without the detector the rest makes no sense, and its exit code must be seen.
+        output='screen', on_exit=Shutdown(reason='the detector has ended'), **common))
+    if boolean('rviz', given['rviz']):
+        actions.append(Node(
+            package='rviz2', executable='rviz2', arguments=[
+                '-d', str(SHARE / 'config' / 'detector.rviz')],
+            parameters=[{'use_sim_time': sim_time}], **common))
+    if given['bag']:
+        actions.append(ExecuteProcess(cmd=player(given['bag']), output='screen'))
+    return actions
+
+
+def player(bag: str) -> list[str]:
+    """Return the command that plays a recording and publishes its time on /clock."""
+    try:
+        get_package_prefix('ros2bag')
+    except PackageNotFoundError:
+        return [str(executable('ssd_perception')), 'play', bag, '--clock', '--quiet']
+    return ['ros2', 'bag', 'play', bag, '--clock']
+
+
+def executable(name: str) -> Path:
+    """Return the path of one of this package's executables."""
+    return Path(get_package_prefix('ssd_perception'), 'lib', 'ssd_perception', name)
+
+
+def dds_profile(text: str) -> str:
+    """Return the path of a profile given by path, or of the shipped one."""
+    return str(SHARE / 'config' / 'fastdds_large_images.xml') if text == 'large_images' else text
+
+
+def boolean(name: str, text: str) -> bool:
+    """Return what a launch argument means; an unset one and ``false`` are False."""
+    values = {'true': True, '1': True, 'false': False, '0': False, '': False}
+    if text.lower() not in values:
+        raise ValueError(f'Launch argument {name} must be true or false, got "{text}".')
+    return values[text.lower()]

@@ -1,0 +1,99 @@
+"""Real nodes in processes of their own, spoken to over real DDS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# Read by Fast DDS when a participant is made. Pictures are large: what publishes them here needs
+# more than the default shared-memory segment. A domain of our own keeps other robots out.
+os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'LARGE_DATA'
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+
+ROOT = Path(__file__).parents[2]
+STARTED_WITHIN_S = 60
+
+
+class NodeProcess:
+    """The real detector_node; everything it prints is in ``log``."""
+
+    def __init__(self, folder: Path, *ros_arguments: str):
+        self._path = folder / f'node_{time.monotonic_ns()}.log'
+        with self._path.open('w') as log:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'ssd_perception.ros.detector_node', '--ros-args',
+                 *ros_arguments], cwd=ROOT, stdout=log, stderr=log)
+
+    @property
+    def log(self) -> str:
+        return self._path.read_text()
+
+    def wait_for(self, text: str, timeout_s: float = STARTED_WITHIN_S, count: int = 1) -> None:
+        """Wait until the log holds ``text`` so often."""
+        end = time.monotonic() + timeout_s
+        while self.log.count(text) < count:
+            assert self.process.poll() is None, f'ended before "{text}":\n{self.log}'
+            assert time.monotonic() < end, f'no "{text}" within {timeout_s} s:\n{self.log}'
+            time.sleep(0.05)
+
+    def ended(self, timeout_s: float = STARTED_WITHIN_S) -> int:
+        """Wait for the end and return the exit code."""
+        return self.process.wait(timeout_s)
+
+    def stop(self, number: int = signal.SIGINT) -> float:
+        """Send a signal; return the seconds until the end, which must be a clean one."""
+        start = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(20)
+        assert code == 0, self.log
+        assert 'Traceback' not in self.log, self.log
+        return time.monotonic() - start
+
+
+@pytest.fixture(scope='session')
+def node_process(tmp_path_factory):
+    """Start nodes: ``node_process('-p', 'weights:=...')``; whatever is left is killed."""
+    started = []
+
+    def start(*ros_arguments: str) -> NodeProcess:
+        started.append(NodeProcess(tmp_path_factory.mktemp('node'), *ros_arguments))
+        return started[-1]
+
+    yield start
+    for node in started:
+        if node.process.poll() is None:
+            node.process.kill()
+            node.process.wait()
+
+
+@pytest.fixture(scope='session')
+def weights(tmp_path_factory):
+    """A small network with random weights, seeded: its detections are nonsense, but the same."""
+    torch = pytest.importorskip('torch')
+    from ssd_perception.core.metadata import Architecture, Metadata
+    from ssd_perception.model.ssd import SSD
+    from ssd_perception.model.weights import save_weights
+    torch.manual_seed(1)
+    architecture = Architecture('efficientnet_lite0', (128, 128), pyramid_channels=32,
+                                head_depth=1)
+    # A fresh network scores everything about 0.01.
+    return save_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors',
+                        SSD(architecture, 2),
+                        Metadata(('cone', 'cube'), architecture, score_threshold=0.005))
+
+
+@pytest.fixture
+def peer():
+    """A node of the test's own, in the test's process."""
+    pytest.importorskip('rclpy')
+    from peer import Peer
+    peer = Peer()
+    yield peer
+    peer.close()

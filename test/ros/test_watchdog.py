@@ -1,0 +1,74 @@
+"""The watchdog tells the reasons for silence apart, speaks once, and notices recovery."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip('rclpy')
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+
+from ssd_perception.ros.watchdog import (  # noqa: E402
+    IMAGE_TYPES,
+    Input,
+    Publisher,
+    Watchdog,
+    reason,
+)
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+INPUTS = [Input('/camera/image', IMAGE_TYPES[0]),
+          Input('/camera/image/compressed', IMAGE_TYPES[1])]
+NOBODY = {source.topic: [] for source in INPUTS}
+
+
+def explain(publishers=None, topics=(), qos=BEST_EFFORT):
+    return reason(INPUTS, {**NOBODY, **(publishers or {})}, topics, qos)
+
+
+def test_nobody_publishes_anything():
+    text = explain()
+    assert 'Nobody publishes /camera/image or /camera/image/compressed' in text
+    assert 'no image topic is seen' in text
+
+
+def test_nobody_publishes_but_similar_topics_exist():
+    text = explain(topics=['/rear/depth', '/camera/image_raw', '/a', '/b', '/c/d'])
+    assert 'image topics seen: /camera/image_raw, ' in text
+    assert 'image:=' in text
+
+
+@pytest.mark.parametrize('theirs, ours, compatible', [
+    (RELIABLE, BEST_EFFORT, True), (BEST_EFFORT, RELIABLE, False)])
+def test_incompatible_qos_and_publisher_without_data(theirs, ours, compatible):
+    text = explain({'/camera/image': [Publisher('/driver', IMAGE_TYPES[0], theirs)]}, qos=ours)
+    assert text.startswith('/driver publishes /camera/image')
+    if compatible:
+        assert 'nothing arrives' in text and 'FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA' in text
+        assert 'PUBLISHER' in text
+    else:
+        assert 'QoS' in text and 'qos_overrides./camera/image.subscription' in text
+
+
+def test_wrong_type():
+    text = explain({'/camera/image': [Publisher('/talker', 'std_msgs/msg/String', RELIABLE)]})
+    assert text == ('/talker publishes /camera/image as std_msgs/msg/String, but '
+                    'sensor_msgs/msg/Image is needed.')
+
+
+def test_it_speaks_once_per_reason_and_once_on_recovery():
+    dog = Watchdog(now=100.0)
+    assert dog.check(104.9, 5.0, lambda: 'A') is None
+    assert dog.check(105.0, 5.0, lambda: 'A') == 'A'
+    assert dog.check(105.5, 5.0, lambda: 'A') is None
+    assert dog.check(106.0, 5.0, lambda: 'B') == 'B'
+    assert dog.complaint == 'B'
+    dog.alive(107.0)
+    assert dog.check(107.1, 5.0, lambda: 'B') == ''
+    assert dog.complaint == ''
+    assert dog.check(107.6, 5.0, lambda: 'B') is None
+    assert dog.check(112.0, 5.0, lambda: 'B') == 'B', 'the same reason counts anew'
+
+
+def test_zero_means_never():
+    assert Watchdog(now=0.0).check(1e9, 0.0, lambda: 'A') is None

@@ -1,0 +1,148 @@
+"""The worker answers, survives what fails, and keeps its rate; no DDS needed."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytest.importorskip('vision_msgs')
+from peer import image, picture  # noqa: E402
+from rclpy.clock import Clock, ClockType  # noqa: E402
+
+from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
+from ssd_perception.ros.images import to_rgb  # noqa: E402
+from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
+from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
+from ssd_perception.ros.worker import Worker  # noqa: E402
+
+
+class FakeCamera:
+    def __init__(self, name):
+        self.topic, self.answers, self.statistics = name, [], CameraStatistics()
+
+    def publish(self, message, rgb, detections, class_names, jpeg_quality):
+        self.answers.append(message.header.frame_id)
+
+
+class FakeDetector:
+    class_names, timings_ms = ('cone',), {'network': 1.0}
+
+    def __init__(self):
+        self.batches, self.error = [], None
+
+    def __call__(self, images):
+        self.batches.append(len(images))
+        if self.error:
+            raise self.error
+        return [Detections.empty()] * len(images)
+
+
+class Log(list):
+    def warning(self, text, **_):
+        self.append(text)
+
+    error = warning
+
+
+class Bench:
+    def __init__(self, *names):
+        self.frames, self.log, self.detector = LatestFrames(names), Log(), FakeDetector()
+        self.cameras = {name: FakeCamera(name) for name in names}
+        self.worker = Worker(self.cameras, self.frames, to_rgb,
+                             Clock(clock_type=ClockType.ROS_TIME), self.log)
+        self.worker.detector = self.detector
+
+    def put(self, camera, number, **fields):
+        self.frames.put(camera, image(picture(), number, **fields))
+
+    def until(self, condition, timeout_s=5):
+        end = time.monotonic() + timeout_s
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.002)
+        assert condition()
+
+
+@pytest.fixture
+def bench():
+    bench = Bench('front', 'rear')
+    yield bench
+    bench.worker.stop(5)
+
+
+def test_two_cameras_are_answered_from_one_batch(bench):
+    bench.put('front', 1)
+    bench.put('rear', 2)
+    bench.worker.start()  # frames from before the start are stale
+    time.sleep(0.05)
+    assert bench.detector.batches == []
+    bench.worker.stop(5)
+    bench.frames.open()
+    bench.put('front', 1)
+    bench.put('rear', 2)
+    batch = bench.frames.take()
+    bench.worker._answer(batch)
+    assert bench.detector.batches == [2]
+    assert [c.answers for c in bench.cameras.values()] == [['camera_1'], ['camera_2']]
+
+
+def test_a_bad_frame_of_one_camera_does_not_hurt_the_other(bench):
+    bad = image(picture(), 1)
+    bad.encoding = 'banana'
+    bench.worker._answer({'front': bad, 'rear': image(picture(), 2)})
+    assert bench.cameras['front'].answers == []
+    assert bench.cameras['rear'].answers == ['camera_2']
+    assert len(bench.log) == 1 and 'banana' in bench.log[0]
+
+
+def test_a_failing_detector_is_told_and_the_stream_goes_on(bench):
+    bench.worker.start()
+    bench.detector.error = RuntimeError('out of\nmemory')
+    bench.put('front', 1)
+    bench.until(lambda: bench.worker.failure)
+    assert bench.log == ['A frame could not be answered: RuntimeError: out of memory']
+    bench.detector.error = None
+    bench.put('front', 2)
+    bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
+    bench.until(lambda: not bench.worker.failure)
+
+
+def test_paused_frames_are_not_looked_at(bench):
+    bench.worker.start()
+    bench.worker.enabled = False
+    bench.put('front', 1)
+    time.sleep(0.05)
+    bench.worker.enabled = True
+    bench.put('front', 2)
+    bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
+
+
+def test_the_rate_is_limited(bench):
+    bench.worker.parameters = NodeParameters(max_rate_hz=20.0)
+    bench.worker.start()
+    start = time.monotonic()
+    number = 0
+    while time.monotonic() - start < 0.5:
+        bench.put('front', number := number + 1)
+        time.sleep(0.002)
+    assert 7 <= len(bench.cameras['front'].answers) <= 11
+
+
+def test_statistics_of_nothing_and_of_something(bench):
+    statistics = bench.cameras['front'].statistics
+    refused, values = statistics.report(bench.frames.counts('front'))
+    assert not refused and values['frames received'] == '0' and 'age (ms)' not in values
+    bench.worker._answer({'front': image(picture(), 1)})
+    statistics.failed('Too dark.')
+    refused, values = statistics.report(bench.frames.counts('front'))
+    assert refused and values['last error'] == 'Too dark.'
+    assert values['frames answered'] == '1' and values['picture'] == '96x64 rgb8'
+    assert float(values['age (ms)']) > 0 and float(values['network (ms)']) == 1.0
+    assert not statistics.report(bench.frames.counts('front'))[0]
+
+
+def test_a_stamp_of_zero_has_no_age(bench):
+    message = image(picture(), 1)
+    message.header.stamp.sec = message.header.stamp.nanosec = 0
+    assert bench.worker._age(message) == {}
