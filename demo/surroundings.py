@@ -5,6 +5,7 @@ import math
 import bpy
 import clutter
 import materials
+from mathutils import Vector
 import numpy as np
 from shape import Shape
 
@@ -66,8 +67,11 @@ def wall_material(rng):
     return materials.plain(colour, 0.35 if kind == 'tiles' else 0.8, dirt=0.05)
 
 
-def wall(rng, start, end, daylight, height=2.8):
-    """Raise a wall from start to end (x, y), furnished on its left-hand side."""
+def wall(rng, start, end, daylight, height=2.8, fittings=None):
+    """Raise a wall from start to end (x, y), furnished on its left-hand side.
+
+    `fittings` names what may stand there (see FITTINGS); windows shine with `daylight`.
+    """
     start, end = np.array(start, float), np.array(end, float)
     length = float(np.linalg.norm(end - start))
     along = (end - start) / length
@@ -83,12 +87,12 @@ def wall(rng, start, end, daylight, height=2.8):
               yaw)
     skirting = materials.plain(_tone(rng, (0.3, 0.25, 0.2)), 0.5)
     shape.box(at(length / 2, 0.008, 0.05), (length, 0.016, 0.10), skirting, yaw)
-    fittings = (_door, _cabinet, _cabinet, _window, _window, _shelf, _radiator, _poster, _crates)
+    choice = [FITTINGS[name] for name in fittings or ANY_FITTING]
     place = rng.uniform(0.1, 0.6)
     while place < length - 0.5:
         width = rng.uniform(0.7, 1.8)
         if place + width < length - 0.1 and rng.uniform() < 0.85:
-            fittings[rng.integers(len(fittings))](rng, shape, at, yaw, place, width, daylight)
+            choice[rng.integers(len(choice))](rng, shape, at, yaw, place, width, daylight)
         place += width + abs(rng.normal(0.1, 0.4))
     return shape.build('wall', bevel_m=0.003)
 
@@ -170,6 +174,12 @@ def _crates(rng, shape, at, yaw, place, width, _):
         z += size[2]
 
 
+FITTINGS = {'door': _door, 'cabinet': _cabinet, 'window': _window, 'shelf': _shelf,
+            'radiator': _radiator, 'poster': _poster, 'crates': _crates}
+ANY_FITTING = ('door', 'cabinet', 'cabinet', 'window', 'window', 'shelf', 'radiator', 'poster',
+               'crates')
+
+
 def world(colour, strength):
     """Set the even light from all around, the sum of what the modelled lamps leave out."""
     scene_world = bpy.data.worlds.new('world')
@@ -183,7 +193,6 @@ def world(colour, strength):
 
 def lamp(position, size_m, watts, colour, aim=(0, 0, -1)):
     """Hang a rectangular lamp; its own face shows in reflections but not to the camera."""
-    from mathutils import Vector
     data = bpy.data.lights.new('lamp', 'AREA')
     data.shape, data.size, data.size_y = 'RECTANGLE', *size_m
     data.energy, data.color = watts, colour
@@ -197,7 +206,6 @@ def lamp(position, size_m, watts, colour, aim=(0, 0, -1)):
 
 def sun_through_windows(rng, middle, strength, elevation, azimuth):
     """Let the sun in through a row of holes: bright patches with bars across the floor."""
-    from mathutils import Vector
     data = bpy.data.lights.new('sun', 'SUN')
     data.energy, data.angle, data.color = strength, math.radians(0.8), (1.0, 0.87, 0.7)
     light = bpy.data.objects.new('sun', data)

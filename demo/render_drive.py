@@ -1,0 +1,94 @@
+"""Render the fixed drive through the course: frames, ground truth, and the bag of both.
+
+Finished frames stay in the work folder, so an interrupted run goes on where it stopped.
+"""
+
+import argparse
+import io
+import json
+from pathlib import Path
+
+import camera_effects
+import course
+import numpy as np
+import recording
+import renderer
+from tqdm import tqdm
+import visible_boxes
+from voc_folder import write_atomically
+
+HERE = Path(__file__).parent
+# A small rover camera: slightly cool, a little veil, its gain up in the dim room.
+LOOK = camera_effects.CameraLook(
+    grey=0.20, white_balance=(1.02, 1.0, 1.03), softness_px=0.55, vignette=0.28, glare=0.05,
+    shot_noise=0.011, read_noise=0.0025, contrast=0.25, saturation=1.05, sharpening=0.45,
+    black=0.01, jpeg_quality=84)
+ADAPTATION = 0.25  # part of the way that the automatic exposure goes with each frame
+
+
+def render_truth(scene, camera, targets, work, frames):
+    """Store the boxes of every frame as JSON."""
+    for number in tqdm(frames, desc='boxes', unit='frame'):
+        path = work / f'{number:03d}.json'
+        if path.exists():
+            continue
+        scene.frame_set(number + 1)
+        boxes = visible_boxes.visible_boxes(scene, camera, targets,
+                                            renderer.render_instances(scene))
+        write_atomically(path, json.dumps([[b.label, b.xyxy] for b in boxes]).encode())
+
+
+def render_frames(scene, work, frames):
+    """Store every frame in linear light: exposure needs them in order, rendering does not."""
+    for number in tqdm(frames, desc='frames', unit='frame'):
+        path = work / f'{number:03d}.npy'
+        if path.exists():
+            continue
+        scene.frame_set(number + 1)
+        # Without another seed the sampling pattern would stand still before the moving scene.
+        scene.cycles.seed = number
+        buffer = io.BytesIO()
+        np.save(buffer, np.clip(renderer.render_linear(scene), 0, 60000).astype(np.float16))
+        write_atomically(path, buffer.getvalue())
+
+
+def developed(work, frames):
+    """Yield (JPEG bytes, boxes) with the exposure following the light, as a camera's does."""
+    log_gain = None
+    for number in frames:
+        linear = np.load(work / f'{number:03d}.npy').astype(np.float32)
+        wanted = np.log(camera_effects.exposure_gain(linear, LOOK.grey))
+        log_gain = wanted if log_gain is None else log_gain + ADAPTATION * (wanted - log_gain)
+        picture = camera_effects.develop(linear, LOOK, float(np.exp(log_gain)),
+                                         np.random.default_rng([course.SEED, number]))
+        boxes = json.loads((work / f'{number:03d}.json').read_text())
+        yield camera_effects.encode_jpeg(picture, LOOK.jpeg_quality), boxes
+
+
+def main():
+    """Parse the command line, render what is missing and write the recording."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--output', type=Path, default=HERE / 'recording',
+                        help='folder of the recording; replaced when all frames are there')
+    parser.add_argument('--work', type=Path, default=HERE / 'work',
+                        help='folder of the rendered frames (about 200 MB, not for git)')
+    parser.add_argument('--samples', type=int, default=7, help='light paths per pixel')
+    parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
+    parser.add_argument('--frames', type=int, default=course.FRAMES, help='stop after this many')
+    args = parser.parse_args()
+
+    args.work.mkdir(parents=True, exist_ok=True)
+    frames = range(args.frames)
+    scene = renderer.start_scene(course.WIDTH, course.HEIGHT, args.samples, args.threads)
+    scene.render.use_persistent_data = True  # the rooms stay as they are, only the camera moves
+    camera, targets = course.build(scene)
+    render_truth(scene, camera, targets, args.work, frames)
+    render_frames(scene, args.work, frames)
+    recording.write_recording(args.output, developed(args.work, frames), course.RATE_HZ,
+                              (course.WIDTH, course.HEIGHT), course.FOCAL_PX)
+    print(f'{args.output}: {args.frames} frames')
+
+
+if __name__ == '__main__':
+    main()
