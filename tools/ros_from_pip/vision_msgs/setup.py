@@ -1,6 +1,6 @@
 """Build vision_msgs 4.1 from the ROS 2 wheels: `pip install ./tools/ros_from_pip/vision_msgs`.
 
-One extension holds the C structures, the Fast DDS type support and the Python converters of all messages.
+One extension holds the C structures, the Fast DDS type support and the Python converters of all.
 """
 
 import atexit
@@ -19,7 +19,9 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent.resolve()
 sys.path.insert(0, str(HERE))  # a build backend does not run setup.py as a script
-from generate import DEPENDENCIES, find_ros_prefix, generate, GenerationError, MESSAGES, PACKAGE  # noqa: E402
+from generate import (  # noqa: E402
+    DEPENDENCIES, find_ros_prefix, generate, GenerationError, MESSAGES, PACKAGE,
+)  # fmt: skip
 
 SHARE = f'share/{PACKAGE}'
 INDEX = 'share/ament_index/resource_index'
@@ -32,21 +34,22 @@ LIBRARIES = [
 
 
 def check_compiler() -> None:
-    """Raise GenerationError, naming what to install, when the compiler or Python's headers are missing."""
+    """Raise GenerationError, naming what to install, where the compiler or headers are missing."""
     for variable, default in (('CC', 'gcc'), ('CXX', 'g++')):
-        command = shlex.split(os.environ.get(variable) or sysconfig.get_config_var(variable) or default)[0]
+        line = os.environ.get(variable) or sysconfig.get_config_var(variable) or default
+        command = shlex.split(line)[0]
         if shutil.which(command) is None:
             raise GenerationError(
-                f'no {default} here (looked for {command!r}), and vision_msgs is compiled on the spot: '
-                'install it with `apt install g++`'
+                f'no {default} here (looked for {command!r}), and vision_msgs is compiled on the '
+                'spot: install it with `apt install g++`'
             )
     headers = Path(sysconfig.get_path('include'))
     if not (headers / 'Python.h').is_file():
-        raise GenerationError(f'no Python.h in {headers}: install it with `apt install python3-dev`')
+        raise GenerationError(f'no Python.h in {headers}: `apt install python3-dev`')
 
 
 class BuildMessages(build_ext):
-    """Generate the sources, compile them on all cores, put the Python modules beside the extension."""
+    """Generate the sources, compile them, put the Python modules beside the extension."""
 
     def run(self) -> None:
         """Do the whole build, or leave with one sentence that says what is missing."""
@@ -70,9 +73,8 @@ class BuildMessages(build_ext):
                 shutil.copy(module, target)
         self._check_import(prefix)
         # .idl and .json lie beside the .msg files, where other packages' generators look for them
-        self.distribution.data_files.append(
-            (f'{SHARE}/msg', [str(p) for kind in ('idl', 'json') for p in sorted(package.glob(f'msg/*.{kind}'))])
-        )
+        made = [*sorted(package.glob('msg/*.idl')), *sorted(package.glob('msg/*.json'))]
+        self.distribution.data_files.append((f'{SHARE}/msg', [str(path) for path in made]))
 
     def _include_dirs(self, prefix: Path) -> list[str]:
         # headers lie in include/PACKAGE/PACKAGE/..., so every package is its own include folder;
@@ -96,7 +98,8 @@ class BuildMessages(build_ext):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [name for names in pool.map(compile_one, ext.sources) for name in names]
         self.compiler.link_shared_object(
-            objects, self.get_ext_fullpath(ext.name), libraries=LIBRARIES, library_dirs=ext.library_dirs,
+            objects, self.get_ext_fullpath(ext.name),
+            libraries=LIBRARIES, library_dirs=ext.library_dirs,
             # site-packages/vision_msgs -> the environment's lib
             extra_postargs=['-Wl,-rpath,$ORIGIN/../../..', '-Wl,--enable-new-dtags'],
             target_lang='c++',
@@ -107,7 +110,7 @@ class BuildMessages(build_ext):
         libraries = [prefix / 'lib', *prefix.glob('lib/python3*/site-packages/ros_*.libs')]
         environment = {
             **os.environ,
-            'LD_LIBRARY_PATH': ':'.join([*map(str, libraries), os.environ.get('LD_LIBRARY_PATH', '')]),
+            'LD_LIBRARY_PATH': ':'.join(map(str, libraries)),
             '_ROS_WHEELS_BOOTSTRAP_COMPLETE': '1',  # the path above is already complete
             'PYTHONPATH': ':'.join([str(Path(self.build_lib).resolve()), *filter(None, sys.path)]),
         }
@@ -117,7 +120,8 @@ class BuildMessages(build_ext):
             '    getattr(m, name).__class__.__import_type_support__()\n'
             '    assert getattr(m, name).__class__._TYPE_SUPPORT, name + " has no type support"\n'
         )
-        if subprocess.run([sys.executable, '-c', program], env=environment, cwd=self.build_temp).returncode:
+        command = [sys.executable, '-c', program]
+        if subprocess.run(command, env=environment, cwd=self.build_temp).returncode:
             sys.exit('vision_msgs was compiled but cannot be imported: the error above says why')
 
 
@@ -128,13 +132,13 @@ atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 setup(
     name=PACKAGE,
     version='4.1.1',
-    description='The vision_msgs 4.1 messages for machines whose ROS 2 comes from pip wheels',
+    description='The vision_msgs 4.1 messages for machines whose ROS 2 comes from pip',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=[],  # the modules are generated; BuildMessages puts them into the wheel
     ext_modules=[Extension(f'{PACKAGE}.{PACKAGE}_s__rosidl_typesupport_c', sources=[])],
     cmdclass={'build_ext': BuildMessages},
-    # rclpy and the middleware bring what makes the libraries behind ours loadable (see ../README.md)
+    # rclpy and the middleware bring what makes the libraries behind ours loadable
     install_requires=[
         'ros-kilted-rclpy==9.1.2', 'ros-kilted-rmw-fastrtps-cpp==9.3.3',
         'ros-kilted-geometry-msgs==5.5.1', 'ros-kilted-std-msgs==5.5.1',
