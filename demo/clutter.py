@@ -13,13 +13,14 @@ BRIGHTS = ((0.75, 0.22, 0.01), (0.01, 0.05, 0.35), (0.5, 0.02, 0.015), (0.02, 0.
 CARDBOARD = (0.36, 0.22, 0.11)
 
 
-def _colour(rng, bright=0.5):
+def random_colour(rng, bright=0.5):
+    """Draw a grey, or with probability `bright` a strong colour."""
     pool = BRIGHTS if rng.uniform() < bright else GREYS
     return tuple(np.array(pool[rng.integers(len(pool))]) * rng.uniform(0.7, 1.25))
 
 
 def _paint(rng, bright=0.5):
-    return materials.plain(_colour(rng, bright), rng.uniform(0.25, 0.8))
+    return materials.plain(random_colour(rng, bright), rng.uniform(0.25, 0.8))
 
 
 def box(rng):
@@ -40,8 +41,8 @@ def box(rng):
 def bag(rng):
     """A slumped backpack or bag with straps and a front pocket."""
     shape = Shape()
-    cloth = materials.plain(_colour(rng, 0.4), 0.9, dirt=0.2)
-    trim = materials.plain(_colour(rng, 0.6), 0.85)
+    cloth = materials.plain(random_colour(rng, 0.4), 0.9, dirt=0.2)
+    trim = materials.plain(random_colour(rng, 0.6), 0.85)
     size = rng.uniform((0.15, 0.10, 0.2), (0.22, 0.16, 0.27))
     for centre, radii, skin in (((0, 0, 0), size, cloth),
                                 ((0, -0.7 * size[1], -0.25 * size[2]), size * 0.62, trim)):
@@ -102,7 +103,7 @@ def ball(rng):
     """A ball of a colour that may well be orange or blue."""
     radius = rng.uniform(0.05, 0.13)
     shape = Shape()
-    shape.ball((0, 0, radius), (radius,) * 3, materials.plain(_colour(rng, 0.9),
+    shape.ball((0, 0, radius), (radius,) * 3, materials.plain(random_colour(rng, 0.9),
                                                              rng.uniform(0.2, 0.6)), 36)
     return shape.build('ball', 80)
 
@@ -162,7 +163,7 @@ def frame(rng):
     """A wooden or metal frame leaning together: robot parts, trestles, stools."""
     shape = Shape()
     stuff = (materials.wood((0.5, 0.33, 0.17), 0.6, (2.0, 0.2)) if rng.uniform() < 0.5
-             else materials.plain(_colour(rng, 0.3), 0.35, 0.6))
+             else materials.plain(random_colour(rng, 0.3), 0.35, 0.6))
     w, d, h = rng.uniform((0.25, 0.2, 0.2), (0.7, 0.5, 0.6))
     for x in (-w / 2, w / 2):
         for y in (-d / 2, d / 2):

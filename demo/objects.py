@@ -24,8 +24,8 @@ def _cone_mesh(material, height, base):
         body.append((foot + (tip - foot) * t, 2, 0.026 + (height - 0.026) * t))
     lip = [(tip + 0.0015, 2, height - 0.003), (tip - 0.001, 2, height),
            (tip - wall, 2, height - 0.001), (tip - wall, 2, height - 0.02)]
-    inside = [(0.001, 2, height * 0.42), (foot * 0.42, 2, height * 0.41), (foot * 0.52, 2, height * 0.37),
-              (foot * 0.90, 2, 0.030), (foot * 0.93, 2, 0.012)]
+    inside = [(0.001, 2, height * 0.42), (foot * 0.42, 2, height * 0.41),
+              (foot * 0.52, 2, height * 0.37), (foot * 0.90, 2, 0.030), (foot * 0.93, 2, 0.012)]
     under = [(foot * 0.96, 2, 0.008), (half - 0.012, 8, 0.010), (half - 0.009, 9, 0.0),
              (half - 0.002, square, 0.0)]
     plate = [(half, square, 0.002), (half, square, 0.014), (half - 0.003, square, 0.018),

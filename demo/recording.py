@@ -11,7 +11,7 @@ from rosbags.interfaces import QosReliability
 from rosbags.interfaces import QosTime
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
-import vision_msgs
+import vision_types
 
 FRAME_ID = 'camera_optical_frame'
 START_NS = 1_767_225_600 * 10**9  # 2026-01-01 00:00:00 UTC: fixed, so that the bag is too
@@ -30,7 +30,7 @@ def _qos(depth):
 
 def write_recording(path, frames, rate_hz, size, focal_px):
     """Write `frames`, an iterable of (JPEG bytes, boxes), to the folder `path`."""
-    store = vision_msgs.typestore()
+    store = vision_types.typestore()
     types = store.types
     temporary = path.with_name(path.name + '.part')
     shutil.rmtree(temporary, ignore_errors=True)

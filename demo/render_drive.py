@@ -23,6 +23,7 @@ LOOK = camera_effects.CameraLook(
     grey=0.20, white_balance=(1.02, 1.0, 1.03), softness_px=0.55, vignette=0.28, glare=0.05,
     shot_noise=0.011, read_noise=0.0025, contrast=0.25, saturation=1.05, sharpening=0.45,
     black=0.01, jpeg_quality=84)
+SCALE = 0.85  # rendered pixels per picture pixel: the lens below blurs more than that costs
 ADAPTATION = 0.25  # part of the way that the automatic exposure goes with each frame
 
 
@@ -80,7 +81,8 @@ def main():
 
     args.work.mkdir(parents=True, exist_ok=True)
     frames = range(args.frames)
-    scene = renderer.start_scene(course.WIDTH, course.HEIGHT, args.samples, args.threads)
+    scene = renderer.start_scene(course.WIDTH, course.HEIGHT, args.samples, args.threads,
+                                 SCALE)
     scene.render.use_persistent_data = True  # the rooms stay as they are, only the camera moves
     camera, targets = course.build(scene)
     render_truth(scene, camera, targets, args.work, frames)

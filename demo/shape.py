@@ -29,7 +29,8 @@ class Shape:
         corners = signs * np.asarray(size) / 2
         c, s = math.cos(yaw), math.sin(yaw)
         corners = corners @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) + centre
-        faces = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3), (0, 4, 6, 2), (1, 3, 7, 5)]
+        faces = [(0, 2, 3, 1), (4, 5, 7, 6), (0, 1, 5, 4), (2, 6, 7, 3),
+                 (0, 4, 6, 2), (1, 3, 7, 5)]
         self._add(corners, faces, material)
 
     def loft(self, rings, material, segments=48, close_start=False, close_end=False):

@@ -11,8 +11,9 @@ from shape import Shape
 
 FLOORS = {
     'speckled_tiles': lambda rng: materials.tiles(
-        _tone(rng, (0.42, 0.40, 0.36)), _tone(rng, (0.14, 0.11, 0.09)), rng.choice((0.3, 0.33, 0.4)),
-        rng.uniform(0.16, 0.4), rng.uniform(0.2, 0.8), rng.uniform(0, 1.6)),
+        _tone(rng, (0.42, 0.40, 0.36)), _tone(rng, (0.14, 0.11, 0.09)),
+        rng.choice((0.3, 0.33, 0.4)), rng.uniform(0.16, 0.4), rng.uniform(0.2, 0.8),
+        rng.uniform(0, 1.6)),
     'white_tiles': lambda rng: materials.tiles(
         _tone(rng, (0.62, 0.60, 0.56)), _tone(rng, (0.3, 0.28, 0.26)), rng.choice((0.45, 0.6)),
         rng.uniform(0.08, 0.25), rng.uniform(0.0, 0.3), rng.uniform(0, 1.6)),
@@ -144,7 +145,7 @@ def _shelf(rng, shape, at, yaw, place, width, _):
             size = rng.uniform((0.08, 0.12, 0.08), (0.3, 0.3, 0.36))
             if rng.uniform() < 0.7:
                 shape.box(at(x + size[0] / 2, 0.2, z + 0.012 + size[2] / 2), size,
-                          materials.plain(clutter._colour(rng), 0.6), yaw)
+                          materials.plain(clutter.random_colour(rng), 0.6), yaw)
             x += size[0] + 0.03
     for x in (place, place + width):
         shape.box(at(x, 0.2, 0.9), (0.03, 0.4, 1.8), board, yaw)
@@ -160,7 +161,7 @@ def _radiator(rng, shape, at, yaw, place, width, _):
 def _poster(rng, shape, at, yaw, place, width, _):
     z = rng.uniform(0.9, 1.6)
     shape.box(at(place + width / 2, 0.012, z), (width * 0.7, 0.02, 0.7),
-              materials.plain(clutter._colour(rng, 0.8), 0.5), yaw)
+              materials.plain(clutter.random_colour(rng, 0.8), 0.5), yaw)
     shape.box(at(place + width / 2, 0.016, z + 0.05), (width * 0.5, 0.02, 0.35),
               materials.plain((0.7, 0.7, 0.68), 0.6), yaw)
 
@@ -170,7 +171,7 @@ def _crates(rng, shape, at, yaw, place, width, _):
     for _ in range(rng.integers(1, 4)):
         size = rng.uniform((0.3, 0.25, 0.18), (0.6, 0.4, 0.4))
         shape.box(at(place + width / 2, 0.26, z + size[2] / 2), size,
-                  materials.plain(clutter._colour(rng, 0.5), 0.6), yaw + rng.normal(0, 0.08))
+                  materials.plain(clutter.random_colour(rng, 0.5), 0.6), yaw + rng.normal(0, 0.08))
         z += size[2]
 
 

@@ -19,7 +19,8 @@ DEFINITIONS = {
         'std_msgs/Header header\nvision_msgs/Detection2D[] detections\n',
 }
 # What rosidl computes for the interface; a bag with another hash would not play.
-DETECTION2D_ARRAY_RIHS01 = 'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'
+DETECTION2D_ARRAY_RIHS01 = (
+    'RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968')
 
 
 def typestore():
