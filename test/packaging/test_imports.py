@@ -122,3 +122,9 @@ def test_first_line_says_what_the_module_is_for(module):
 def test_file_is_short_enough_to_read_at_once(module):
     count = len((PACKAGE / module).read_text().splitlines())
     assert count <= MAX_LINES, f'{module} has {count} lines: it holds more than one idea'
+
+
+def test_every_folder_of_modules_is_a_package():
+    # setuptools leaves out a folder without __init__.py: it works here and is gone once installed
+    folders = {path.parent for path in PACKAGE.rglob('*.py')}
+    assert not [folder.name for folder in folders if not (folder / '__init__.py').is_file()]
