@@ -1,4 +1,4 @@
-"""Turn a run's weights into a shipped file: measure, choose thresholds, write metrics inside."""
+"""Turn a run's weights into a shipped file: measure, choose the threshold, write the card."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and write OUT."""
+    """Measure, and write OUT with its figures inside and its card beside it."""
     from ssd_perception.data.voc import DataError, read_voc
+    from ssd_perception.evaluation.card import write_card
     from ssd_perception.evaluation.evaluate import detect_samples, ground_truth, report
     from ssd_perception.evaluation.thresholds import best_f1
     from ssd_perception.inference.detector import Detector
@@ -44,11 +45,13 @@ def run(args: argparse.Namespace) -> int:
     if args.recording:
         metrics['recording'] = _measure_recording(detector, args.recording)
     model, metadata = load_model(args.weights)
-    save_weights(args.out, model, dataclasses.replace(
-        metadata, metrics=metrics, score_threshold=threshold, attribution=args.attribution))
+    metadata = dataclasses.replace(metadata, metrics=metrics, score_threshold=threshold,
+                                   attribution=args.attribution)
+    save_weights(args.out, model, metadata)
+    write_card(args.out.with_suffix('.md'), metadata)
     for name, figures in metrics.items():
         print(f'{name}: VOC10 AP50 {figures["voc10_ap50"]}, COCO AP {figures["coco_ap"]}')
-    print(f'default score threshold {threshold}; wrote {args.out}')
+    print(f'default score threshold {threshold}; wrote {args.out} and its card beside it')
     return 0
 
 
