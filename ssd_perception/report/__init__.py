@@ -1,0 +1,1 @@
+"""Results to look at: contact sheets, videos, pages and the folder that holds them."""

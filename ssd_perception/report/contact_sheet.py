@@ -1,0 +1,43 @@
+"""Many frames on one sheet, each with a caption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+_GAP, _CAPTION, _PAPER, _INK = 8, 26, 24, 225
+
+
+def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns: int = 4,
+                  tile_width: int = 480) -> np.ndarray:
+    """Return uint8 (H, W, 3) RGB: the images row by row, each above its caption.
+
+    Args:
+        images: uint8 (H, W, 3) RGB each, at least one; tiles have the first one's proportions.
+        captions: one per image.
+        tile_width: pixels.
+    """
+    height, width = images[0].shape[:2]
+    tile_height = max(1, round(tile_width * height / width))
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    sheet = np.full((_GAP + rows * (tile_height + _CAPTION + _GAP),
+                     _GAP + columns * (tile_width + _GAP), 3), _PAPER, np.uint8)
+    for i, (image, caption) in enumerate(zip(images, captions)):
+        y = _GAP + i // columns * (tile_height + _CAPTION + _GAP)
+        x = _GAP + i % columns * (tile_width + _GAP)
+        method = cv2.INTER_AREA if tile_width < image.shape[1] else cv2.INTER_LINEAR
+        sheet[y:y + tile_height, x:x + tile_width] = cv2.resize(
+            image, (tile_width, tile_height), interpolation=method)
+        cv2.putText(sheet, caption, (x + 2, y + tile_height + _CAPTION - 8),
+                    cv2.FONT_HERSHEY_SIMPLEX, 0.5, (_INK, _INK, _INK), 1, cv2.LINE_AA)
+    return sheet
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """Return up to ``wanted`` indices, evenly spread over ``count`` items, ends included."""
+    if count <= wanted:
+        return list(range(count))
+    return [round(i * (count - 1) / (wanted - 1)) for i in range(wanted)] if wanted > 1 else [0]

@@ -1,0 +1,44 @@
+"""A result folder that is complete or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+MARK = 'summary.json'
+
+
+@contextlib.contextmanager
+def result_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Lend a temporary folder beside ``path`` that takes its place when all went well.
+
+    Raises:
+        FileExistsError: when ``path`` holds something that is no earlier result, which a
+            mistyped path must not cost.
+    """
+    path = Path(path).expanduser().absolute()
+    check_replaceable(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+    old = path.with_name(f'.{path.name}.{os.getpid()}.old')
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise FileExistsError unless ``path`` is absent, an empty folder or an earlier result."""
+    if not path.exists():
+        return
+    if not path.is_dir() or (any(path.iterdir()) and not (path / MARK).is_file()):
+        raise FileExistsError(f'{path} exists and is no earlier result (it has no {MARK}); '
+                              'choose another folder.')
