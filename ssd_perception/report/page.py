@@ -14,11 +14,11 @@ from ssd_perception.inference.drawing import class_colour
 
 # Beyond this a page becomes slow to open; the video then stays a file beside it.
 MAX_EMBEDDED_BYTES = 12_000_000
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 150, 44, 22
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 150, 60, 22
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --soft: #8882; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2rem auto;
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto;
   padding: 0 1rem }
 h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
 .cards { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.25rem 0 }
@@ -144,15 +144,19 @@ def _chart(seconds: Sequence[float], lines: dict[str, tuple], unit: str) -> str:
     parts = [f'<line x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{y}" y2="{y}" stroke="currentColor" '
              f'opacity=".2"/><text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>'
              for y, text in ((8, f'{top:g}{unit}'), (8 + height, f'0{unit}'))]
-    parts += [f'<text x="{_LEFT + share * width:.0f}" y="{_HEIGHT - 5}" text-anchor="middle">'
-              f'{share * span:.1f} s</text>' for share in (0, 0.25, 0.5, 0.75, 0.97)]
+    parts += [f'<text x="{_LEFT + share * width:.0f}" y="{_HEIGHT - 5}" '
+              f'text-anchor="{"end" if share == 1 else "middle"}">{share * span:.1f} s</text>'
+              for share in (0, 0.25, 0.5, 0.75, 1)]
     for colour, series in lines.values():
         run: list[str] = []
         for second, value in [*zip(seconds, series), (0.0, None)]:
             if value is not None:
                 run.append(place(second, value))
+            elif len(run) == 1:  # a line of one point would hardly be seen
+                x, y = run[0].split(',')
+                parts.append(f'<circle cx="{x}" cy="{y}" r="2.5" fill="rgb{colour}"/>')
+                run = []
             elif run:
-                run = [run[0], *run] if len(run) == 1 else run
                 parts.append(f'<polyline fill="none" stroke="rgb{colour}" stroke-width="2" '
                              f'stroke-linecap="round" points="{" ".join(run)}"/>')
                 run = []
