@@ -8,7 +8,9 @@ from mathutils import Vector
 import numpy as np
 
 MIN_HEIGHT_PX = 12.0
+MIN_WIDTH_PX = 6.0
 MIN_VISIBLE = 0.2  # of the silhouette, whether hidden by others or by the image edge
+PLAIN_AREA_PX = 1500.0  # this much in view is plain to see, however small a part of the object
 
 
 class Box(NamedTuple):
@@ -48,8 +50,10 @@ def visible_boxes(scene, camera, targets, instances, oversampling=2):
         x1, x2 = columns.min() / oversampling, (columns.max() + 1) / oversampling
         y1, y2 = rows.min() / oversampling, (rows.max() + 1) / oversampling
         area = len(rows) / oversampling**2
-        whole = _silhouette_area_px(scene, camera, thing, width, height)
-        if y2 - y1 < MIN_HEIGHT_PX or x2 - x1 < 6 or area < MIN_VISIBLE * whole:
+        if y2 - y1 < MIN_HEIGHT_PX or x2 - x1 < MIN_WIDTH_PX:
+            continue
+        if area < PLAIN_AREA_PX and area < MIN_VISIBLE * _silhouette_area_px(
+                scene, camera, thing, width, height):
             continue
         truncated = x1 == 0 or y1 == 0 or x2 == width or y2 == height
         boxes.append(Box(label, (float(x1), float(y1), float(x2), float(y2)), bool(truncated)))
