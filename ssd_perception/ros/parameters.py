@@ -51,8 +51,8 @@ class NodeParameters:
     precision: str = _parameter(
         'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA.',
         choices=PRECISIONS, read_only=True)
-    threads: int = _parameter(0, 'CPU threads of the network; 0 leaves it to the runtime.',
-                              limits=(0, 256), read_only=True)
+    threads: int = _parameter(0, 'CPU threads of the network; 0 means all cores but one, which is '
+                              'left to camera and DDS.', limits=(0, 256), read_only=True)
     cameras: tuple[str, ...] = _parameter(
         (), 'Names of several cameras served by one model: NAME/image gives NAME/detections. '
         'Empty: one camera, on image.', read_only=True)

@@ -63,6 +63,10 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
             'one with --ros-args -r image:=TOPIC, or the launch argument image:=TOPIC.')
 
 
+# A publisher that has just appeared has not had time to send.
+SETTLED_S = 1.0
+
+
 class Watchdog:
     """Decides when to speak: once per reason, and once when images are back.
 
@@ -72,6 +76,7 @@ class Watchdog:
 
     def __init__(self, now: float):
         self._since = now
+        self._found, self._found_at = '', now
         self._said = ''
 
     def alive(self, now: float) -> None:
@@ -80,14 +85,14 @@ class Watchdog:
 
     def check(self, now: float, timeout_s: float, explain: Callable[[], str]) -> str | None:
         """Return a sentence to log as a warning, an empty one for "recovered", or None."""
-        silent = now - self._since
-        if timeout_s <= 0 or silent < timeout_s:
-            if self._said and silent < max(timeout_s, 1.0):
-                self._said = ''
-                return ''
-            return None
+        silent, settled_s = now - self._since, min(SETTLED_S, timeout_s / 2)
+        if timeout_s <= 0 or silent < timeout_s - settled_s:
+            told, self._said, self._found = self._said, '', ''
+            return '' if told else None
         sentence = explain()
-        if sentence == self._said:
+        if sentence != self._found:
+            self._found, self._found_at = sentence, now
+        if silent < timeout_s or now - self._found_at < settled_s or sentence == self._said:
             return None
         self._said = sentence
         return sentence

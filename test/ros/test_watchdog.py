@@ -58,16 +58,27 @@ def test_wrong_type():
 
 def test_it_speaks_once_per_reason_and_once_on_recovery():
     dog = Watchdog(now=100.0)
-    assert dog.check(104.9, 5.0, lambda: 'A') is None
+    assert dog.check(103.9, 5.0, lambda: 'A') is None
+    assert dog.check(104.0, 5.0, lambda: 'A') is None
     assert dog.check(105.0, 5.0, lambda: 'A') == 'A'
     assert dog.check(105.5, 5.0, lambda: 'A') is None
-    assert dog.check(106.0, 5.0, lambda: 'B') == 'B'
+    assert dog.check(106.0, 5.0, lambda: 'B') is None, 'B may pass: a publisher just appeared'
+    assert dog.check(107.0, 5.0, lambda: 'B') == 'B'
     assert dog.complaint == 'B'
-    dog.alive(107.0)
-    assert dog.check(107.1, 5.0, lambda: 'B') == ''
+    dog.alive(108.0)
+    assert dog.check(108.1, 5.0, lambda: 'B') == ''
     assert dog.complaint == ''
-    assert dog.check(107.6, 5.0, lambda: 'B') is None
-    assert dog.check(112.0, 5.0, lambda: 'B') == 'B', 'the same reason counts anew'
+    assert dog.check(108.6, 5.0, lambda: 'B') is None
+    assert dog.check(112.0, 5.0, lambda: 'B') is None
+    assert dog.check(113.0, 5.0, lambda: 'B') == 'B', 'the same reason counts anew'
+
+
+def test_a_timeout_shorter_than_the_patience_still_recovers():
+    dog = Watchdog(now=100.0)
+    assert dog.check(101.0, 0.5, lambda: 'A') is None
+    assert dog.check(101.5, 0.5, lambda: 'A') == 'A'
+    dog.alive(101.6)
+    assert dog.check(101.7, 0.5, lambda: 'A') == ''
 
 
 def test_zero_means_never():
