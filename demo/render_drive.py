@@ -23,7 +23,7 @@ LOOK = camera_effects.CameraLook(
     grey=0.20, white_balance=(1.02, 1.0, 1.03), softness_px=0.55, vignette=0.28, glare=0.05,
     shot_noise=0.011, read_noise=0.0025, contrast=0.25, saturation=1.05, sharpening=0.45,
     black=0.01, jpeg_quality=84)
-SCALE = 0.85  # rendered pixels per picture pixel: the lens below blurs more than that costs
+SCALE = 0.75  # rendered pixels per picture pixel: the lens below blurs more than that costs
 ADAPTATION = 0.25  # part of the way that the automatic exposure goes with each frame
 
 
@@ -74,7 +74,7 @@ def main():
                         help='folder of the recording; replaced when all frames are there')
     parser.add_argument('--work', type=Path, default=HERE / 'work',
                         help='folder of the rendered frames (about 200 MB, not for git)')
-    parser.add_argument('--samples', type=int, default=7, help='light paths per pixel')
+    parser.add_argument('--samples', type=int, default=5, help='light paths per pixel')
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     parser.add_argument('--frames', type=int, default=course.FRAMES, help='stop after this many')
     args = parser.parse_args()

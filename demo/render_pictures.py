@@ -40,7 +40,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('output', type=Path, help='VOC folder to fill; finished pictures stay')
     parser.add_argument('--train', type=int, default=200, help='training pictures (default 200)')
-    parser.add_argument('--val', type=int, default=40, help='validation pictures (default 40)')
+    parser.add_argument('--val', type=int, default=24, help='validation pictures (default 24)')
     parser.add_argument('--samples', type=int, default=5, help='light paths per pixel')
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     parser.add_argument('--max-quality', type=int, default=93, help='cap of the JPEG quality')
