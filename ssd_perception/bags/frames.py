@@ -16,6 +16,7 @@ RAW = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 TRUTH_TOPIC = '/ground_truth/detections'
+_MAX_WAITING = 100
 _CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
 
 
@@ -78,6 +79,9 @@ def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
             if stamp in images and stamp in truths:
                 xyxy, labels = _boxes(truths.pop(stamp), class_names)
                 yield LabelledFrame(stamp, to_rgb(images.pop(stamp)), xyxy, labels)
+            for waiting in (images, truths):
+                if len(waiting) > _MAX_WAITING:  # a camera faster than its ground truth
+                    del waiting[next(iter(waiting))]
 
 
 def to_rgb(message) -> np.ndarray:

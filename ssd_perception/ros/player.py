@@ -21,6 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ssd_perception.inference.resolve import weights_folders
 from ssd_perception.ros.images import image_message, to_rgb
+from ssd_perception.ros.pacing import Pace, early
 
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 COMPRESSED_SUFFIX = '/compressed'
@@ -152,8 +153,9 @@ class Player(Node):
                         f'{self.options.timeout_s:g} s; start the detector, or do not wait.')
                 time.sleep(0.02)
         if self.options.subscribers:
-            # We have matched them; this is for them to match us, where that comes second.
-            time.sleep(0.2)
+            # We have matched them; this is for them to match us, where that comes second. A
+            # best-effort subscriber misses what is sent before.
+            time.sleep(0.5)
 
     def play(self, records: Iterable[Recorded],
              progress: Callable[[bool], None] = lambda is_frame: None) -> PlayReport:
@@ -162,12 +164,10 @@ class Player(Node):
         Args:
             progress: called after each message; True tells that it was an image.
         """
-        start = first = None
         passed_s = self.report.seconds
-        for record, message in self._prepared(records):
-            if start is None:
-                start, first = time.monotonic(), record.stamp_ns
-            due = start + (record.stamp_ns - first) / 1e9 / self.options.rate
+        pace = Pace(self.options.rate)
+        for record, message in early(self._prepared(records), pace):
+            due = pace.due(record.stamp_ns)
             self._wait_until(due, record.stamp_ns)
             if self.options.stamp_now and hasattr(message, 'header'):
                 message.header.stamp = self._stamp_of_now(message.header.stamp)
@@ -178,7 +178,7 @@ class Player(Node):
                 self.report.messages.get(output.topic_name, 0) + 1
             is_frame = record.topic in self._images
             self.report.frames += is_frame
-            self.report.seconds = passed_s + time.monotonic() - start
+            self.report.seconds = passed_s + pace.seconds()
             progress(is_frame)
         return self.report
 
