@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
 from ssd_perception.model.ssd import SSD
@@ -20,7 +20,8 @@ def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata) -> Pat
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + '.partial')
     try:
-        save_file(tensors, partial, metadata={KEY: metadata.to_json()})
+        # Not save_file: it makes files that only their owner may read.
+        partial.write_bytes(save(tensors, metadata={KEY: metadata.to_json()}))
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
