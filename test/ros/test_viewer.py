@@ -59,7 +59,7 @@ def rover(tmp_path):
             end = time.monotonic() + 20
             while not self.image.get_subscription_count() and time.monotonic() < end:
                 time.sleep(0.02)
-            time.sleep(0.3)
+            time.sleep(1.0)  # the viewer must have matched these publishers, too
             # Small pictures: this is about pairing, and no DDS setting is needed for them.
             path = recordings.write_recording(tmp_path / 'drive', FRAMES, size=(160, 120))
             with Bag(path) as bag:
@@ -87,14 +87,13 @@ def test_pairs_and_measures(rover, tmp_path, compressed, reliability):
     process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1',
                    '--reference-ap50', '1')
     rover(compressed, reliability).drive(skip={2})
-    out, err = process.communicate(timeout=40)
+    _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert summary['frames'] == FRAMES and summary['answered'] == FRAMES - 1
     assert summary['detections_per_class'] == {'cone': FRAMES - 1}
     assert summary['ap50'] == 1.0 and summary['ap50_frames'] == FRAMES - 1
     assert len(list((tmp_path / 'out' / 'frames').iterdir())) == FRAMES
-    assert 'waiting for a publisher on /camera' in out
 
 
 def test_ctrl_c_ends_watching_and_keeps_what_was_seen(rover, tmp_path):
