@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
+from ssd_perception.ros.dds import REMEDY, large_images_profile
+
 IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
@@ -48,9 +50,9 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
                         f'this subscription ({why.strip().rstrip(".;")}); change one of them, '
                         f'here with the parameter qos_overrides.{source.topic}.subscription.*.')
         if right:
-            return (f'{right[0].node} publishes {source.topic}, but nothing arrives; if its '
-                    'images are large, start the PUBLISHER with '
-                    'FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA, else check that it sends at all.')
+            return (f'{right[0].node} publishes {source.topic}, but nothing arrives; either it '
+                    'sends nothing, or Fast DDS loses its large images: then start the PUBLISHER '
+                    f'with {REMEDY}={large_images_profile()}.')
     for source in inputs:
         for publisher in publishers[source.topic]:
             return (f'{publisher.node} publishes {source.topic} as {publisher.type}, but '

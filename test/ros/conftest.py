@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
 # Read by Fast DDS when a participant is made. Pictures are large: what publishes them here needs
 # more than the default shared-memory segment. A domain of our own keeps other robots out.
-os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'LARGE_DATA'
+os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config' / 'fastdds_large_images.xml')
+os.environ.pop('FASTDDS_BUILTIN_TRANSPORTS', None)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 
-ROOT = Path(__file__).parents[2]
 STARTED_WITHIN_S = 60
 
 
@@ -25,11 +27,15 @@ class NodeProcess:
     """The real detector_node; everything it prints is in ``log``."""
 
     def __init__(self, folder: Path, *ros_arguments: str):
+        # As a user starts it: without the publisher's profile.
+        environment = {**os.environ}
+        del environment['FASTDDS_DEFAULT_PROFILES_FILE']
         self._path = folder / f'node_{time.monotonic_ns()}.log'
         with self._path.open('w') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'ssd_perception.ros.detector_node', '--ros-args',
-                 *ros_arguments], cwd=ROOT, stdout=log, stderr=log)
+                 *ros_arguments], cwd=ROOT, env=environment,
+                stdout=log, stderr=log)
 
     @property
     def log(self) -> str:

@@ -82,14 +82,14 @@ class Peer:
         """Take a publisher away again."""
         self.node.destroy_publisher(self._publishers.pop(topic))
 
-    def ask(self, message, received: list, topic: str = '/image', tries: int = 8):
+    def ask(self, message, received: list, topic: str = '/image', tries: int = 5):
         """Publish an image until its answer arrives, and return that one."""
         publisher = self.publisher(type(message), topic)
         self.until(lambda: publisher.get_subscription_count() > 0)
         for _ in range(tries):
             publisher.publish(message)
             answer = self.until(lambda: next(
-                (m for m in received if m.header == message.header), None), 2.0)
+                (m for m in received if m.header == message.header), None), 4.0)
             if answer:
                 return answer
         raise AssertionError(f'no answer to {message.header} on {topic}')

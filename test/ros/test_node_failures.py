@@ -104,7 +104,7 @@ def test_silence_is_explained_and_recovery_noticed(node_process, weights, peer):
     node.wait_for('with a QoS that cannot serve this subscription')
     peer.silence('/camera/image')
     peer.publisher(Image, '/camera/image', reliable)
-    node.wait_for('FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA')
+    node.wait_for('PUBLISHER with FASTDDS_DEFAULT_PROFILES_FILE=')
     assert 'Images arrive' not in node.log
     detections = peer.listen_to_detections()
     peer.ask(image(picture(), 1), detections, '/camera/image')

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip('vision_msgs')
 from peer import image, picture  # noqa: E402
 from rclpy.clock import Clock, ClockType  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
@@ -146,3 +147,28 @@ def test_a_stamp_of_zero_has_no_age(bench):
     message = image(picture(), 1)
     message.header.stamp.sec = message.header.stamp.nanosec = 0
     assert bench.worker._age(message) == {}
+
+
+def test_nothing_is_drawn_when_nobody_looks(monkeypatch):
+    rclpy = pytest.importorskip('rclpy')
+    from ssd_perception.ros import camera as module
+    drawn = []
+    monkeypatch.setattr(module, 'draw_detections',
+                        lambda rgb, *_: drawn.append(1) or rgb.copy())
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('lazy', context=context)
+    try:
+        camera = module.Camera(node, 'front', 'auto', LatestFrames(['front']))
+        answer = (image(picture(), 1), picture(), Detections.empty(), ('cone',), 80)
+        camera.publish(*answer)
+        assert drawn == []
+        node.create_subscription(Image, 'front/detections/image', print, 1)
+        end = time.monotonic() + 5
+        while not drawn and time.monotonic() < end:
+            camera.publish(*answer)
+            time.sleep(0.02)
+        assert drawn
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
