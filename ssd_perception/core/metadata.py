@@ -135,9 +135,8 @@ class Metadata:
                  self.score_threshold)
 
     def to_json(self) -> str:
-        """Return the JSON that ``from_json`` reads; keys sorted, so equal means equal text."""
-        return json.dumps({'format_version': FORMAT_VERSION, **dataclasses.asdict(self)},
-                          sort_keys=True)
+        """Return the JSON that ``from_json`` reads; metrics keep their order."""
+        return json.dumps({'format_version': FORMAT_VERSION, **dataclasses.asdict(self)})
 
     @classmethod
     def from_json(cls, text: str) -> Metadata:
