@@ -195,7 +195,7 @@ def test_a_setting_of_the_user_is_left_alone(monkeypatch):
     allow_large_images()
     assert Path(os.environ['FASTDDS_DEFAULT_PROFILES_FILE']).name == 'fastdds_large_images.xml'
     monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '')
-    monkeypatch.setattr('ssd_perception.ros.player.weights_folders', list)
+    monkeypatch.setattr('ssd_perception.ros.player.large_images_profile', lambda: Path('none'))
     allow_large_images()
     assert os.environ['FASTDDS_BUILTIN_TRANSPORTS'] == 'LARGE_DATA'
 
