@@ -1,5 +1,6 @@
 """Detector: any image size, batch equals single, thresholds, and one sentence per refusal."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.inference.runtimes.torch import fold_norms
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 
@@ -128,3 +130,18 @@ def test_timings_and_description_say_what_ran(detector):
     detector([picture(48, 64)])
     assert set(detector.timings_ms) == {'preprocess', 'network', 'postprocess'}
     assert 'torch on cpu, fp32' in detector.describe() and len(detector.weights_hash) == 64
+
+
+def test_folding_norms_changes_nothing_but_the_last_bits():
+    torch.manual_seed(0)
+    model = SSD(SMALL, 2)
+    with torch.no_grad():
+        for _ in range(3):  # statistics that differ from 0 and 1
+            model.train()(torch.randn(4, 3, 96, 96))
+        image = torch.randn(1, 3, 96, 96)
+        expected = model.eval()(image)
+        folded = fold_norms(copy.deepcopy(model))
+        for before, after in zip(expected, folded(image)):
+            torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
+    norms = [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) == len(SMALL.strides) * SMALL.head_depth * 2  # only the heads'

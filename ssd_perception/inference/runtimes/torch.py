@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.inference.runtimes import RuntimeUnavailable
@@ -29,7 +32,9 @@ class TorchRuntime:
             raise RuntimeUnavailable('precision fp16 needs a CUDA device; on the CPU use fp32 '
                                      'or bf16.')
         self.precision, self.metadata = precision, metadata
-        self._model = model.eval().to(self.device, memory_format=torch.channels_last)
+        # A copy: while training, the model that is measured goes on being averaged.
+        model = fold_norms(copy.deepcopy(model).eval())
+        self._model = model.to(self.device, memory_format=torch.channels_last)
         p = metadata.preprocessing
         self._mean = torch.tensor(p.mean, device=self.device).view(1, 3, 1, 1)
         self._std = torch.tensor(p.std, device=self.device).view(1, 3, 1, 1)
@@ -52,6 +57,23 @@ class TorchRuntime:
                             enabled=self.precision != 'fp32'):
             logits, deltas = self._model(inputs)
         return logits.float().cpu().numpy(), deltas.float().cpu().numpy()
+
+
+def fold_norms(model: nn.Module) -> nn.Module:
+    """Fold each batch norm into the convolution before it, in place; the function is the same.
+
+    The heads' norms stay: their convolutions serve several levels, each with its own norm.
+    """
+    for block in model.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for i in range(len(block) - 1):
+            holder, index = (block, i) if isinstance(block[i], nn.Conv2d) else (block[i], -1)
+            convolution = holder[index] if isinstance(holder, nn.Sequential) else None
+            if isinstance(convolution, nn.Conv2d) and isinstance(block[i + 1], nn.BatchNorm2d):
+                holder[index] = fuse_conv_bn_eval(convolution, block[i + 1])
+                block[i + 1] = nn.Identity()
+    return model
 
 
 def choose_device(device: str) -> str:
