@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, default=Path('demo_output'), metavar='DIR',
                         help='folder for the results (default: demo_output)')
     parser.add_argument('--weights', default='', help='path or name (default: rover)')
+    parser.add_argument('--rate', type=float, default=1.0,
+                        help="speed of the camera; 1 is the recording's own (default: 1)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,12 +39,14 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.inference.resolve import resolve_weights
     from ssd_perception.report.folder import check_replaceable
 
+    if not args.rate > 0:
+        raise ValueError(f'--rate must be above 0, got {args.rate}.')
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended all the same
     check_replaceable(args.out.absolute())
     weights = resolve_weights(args.weights)
     threshold, reference = _card(weights)
     with Bag(args.recording) as bag:
-        topic, playing_s = image_topic(bag), bag.duration_ns / 1e9
+        topic, playing_s = image_topic(bag), bag.duration_ns / 1e9 / args.rate
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix='ssd_perception_demo_') as folder:
         report = Path(folder, 'sent.json')
@@ -107,6 +111,7 @@ def _run_processes(args, weights: Path, image: str, playing_s: float, threshold:
         # Two subscribers: the node listens once it is active, the viewer once it hears the node.
         player = processes.start('player', [
             *module, 'play', str(args.recording), '--raw', '--stamp', 'now', '--quiet',
+            '--rate', str(args.rate),
             '--wait-for-subscribers', '2', '--wait-timeout', str(READY_WITHIN_S),
             '--report', str(report)], quiet=True)
         processes.wait(player, READY_WITHIN_S + playing_s + 10, alive=(node, viewer))
