@@ -258,9 +258,10 @@ def main(arguments: list[str] | None = None) -> None:
     # rclpy's own handlers, installed by init, end the spinning. They pass SIGINT on to Python's,
     # whose KeyboardInterrupt could then strike anywhere, so that one is replaced.
     signal.signal(signal.SIGINT, lambda *_: None)
-    node, code = None, 0
+    node, code, initialised = None, 0, False
     try:
         rclpy.init(args=arguments)
+        initialised = True
         node = DetectorNode()
         if node.parameters.autostart and not node.start():
             code = 1
@@ -271,8 +272,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ParameterError as error:
         code = _complain(str(error))
     except Exception as error:
-        # Whatever breaks after a signal breaks because of it: publishers are gone by then.
-        if node is None or rclpy.ok():
+        # Whatever breaks after a signal breaks because of it: the context is gone by then, even
+        # while the node is still being made.
+        if not initialised or rclpy.ok():
             code = _complain(f'{type(error).__name__}: {sentence(error)}')
     if node is not None:
         node.close()

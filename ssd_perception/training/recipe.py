@@ -87,8 +87,8 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise RecipeError(f'"{name}" must be from {low} to {high}, got {value}.')
-        if self.precision not in ('fp32', 'bf16', 'fp16'):
-            raise RecipeError(f'"precision" must be fp32, bf16 or fp16, got "{self.precision}".')
+        if self.precision not in ('fp32', 'bf16'):
+            raise RecipeError(f'"precision" must be fp32 or bf16, got "{self.precision}".')
 
     def as_dict(self) -> dict:
         """Return the recipe as JSON types, for metadata and checkpoints."""

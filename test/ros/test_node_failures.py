@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -123,3 +125,19 @@ def test_two_cameras_under_a_namespace(node_process, weights, peer):
     assert {m.header.frame_id for m in front} == {'camera_1'}
     assert {m.header.frame_id for m in rear} == {'camera_2'}
     assert node.stop(signal.SIGTERM) < 2
+
+
+def test_a_signal_while_the_node_is_being_made_is_a_clean_end():
+    """The context goes away between two of the node's publishers, as a signal takes it away."""
+    process = subprocess.run([sys.executable, '-c', """
+import rclpy
+from ssd_perception.ros import detector_node
+choose = detector_node.choose_converter
+def choose_after_the_signal():
+    rclpy.try_shutdown()
+    return choose()
+detector_node.choose_converter = choose_after_the_signal
+detector_node.main()
+"""], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
+    assert 'RCLError:' not in process.stderr and 'Traceback' not in process.stderr
