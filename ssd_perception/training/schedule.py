@@ -29,13 +29,17 @@ class ThreePhase:
             raise ValueError('A schedule needs iterations >= 1, warmup >= 0, and plateau, floor '
                              f'and warmup_start within 0 and 1, got {self}.')
 
+    @property
+    def decay_start(self) -> float:
+        """Iteration at which the plateau ends and the cosine begins."""
+        return max(self.warmup, self.plateau * self.iterations)
+
     def __call__(self, iteration: int) -> float:
         """Return the factor for ``iteration``, 0-based."""
         if iteration < self.warmup:
             return self.warmup_start + (1 - self.warmup_start) * iteration / self.warmup
-        decay_start = max(self.warmup, self.plateau * self.iterations)
-        last = self.iterations - 1
-        if iteration <= decay_start or last <= decay_start:
+        start, last = self.decay_start, self.iterations - 1
+        if iteration <= start or last <= start:
             return 1.0
-        progress = min(1.0, (iteration - decay_start) / (last - decay_start))
+        progress = min(1.0, (iteration - start) / (last - start))
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
-from ssd_perception.core.anchors import make_anchors
 from ssd_perception.core.metadata import Metadata, recipe_hash
 from ssd_perception.data.voc import Sample
 from ssd_perception.evaluation.evaluate import evaluate
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.runtimes.torch import TorchRuntime
-from ssd_perception.model.initialise import initialise_backbone
+from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
-from ssd_perception.model.weights import save_weights
-from ssd_perception.training.checkpoints import load_checkpoint, save_checkpoint
+from ssd_perception.training.checkpoints import read_checkpoint
+from ssd_perception.training.distributed import World, local_device
 from ssd_perception.training.ema import ModelEma
-from ssd_perception.training.losses import DetectionLoss, Target
-from ssd_perception.training.pictures import TrainingPictures, batches
-from ssd_perception.training.recipe import Recipe
+from ssd_perception.training.inputs import NetworkInputs
+from ssd_perception.training.losses import count_positives
+from ssd_perception.training.optimizer import make_optimizer
+from ssd_perception.training.pictures import Batch, TrainingPictures, batches, random_stream
+from ssd_perception.training.recipe import Recipe, RecipeError
+from ssd_perception.training.run_folder import RunFolder
 from ssd_perception.training.schedule import ThreePhase
+
+_DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 class TrainingFailed(RuntimeError):
@@ -35,20 +41,30 @@ class TrainingFailed(RuntimeError):
 
 
 class Trainer:
-    """One run in one folder: ``checkpoint.pt``, ``log.jsonl``, ``best`` and ``last`` weights.
+    """One run in one folder; see ``RunFolder`` for what lies there.
+
+    Under torchrun every process makes one; together they compute what one alone would.
 
     Args:
         recipe: what to do.
         samples: pictures to train on.
         validation: name -> pictures; the first one chooses the best weights.
         out: the run's folder.
-        device: torch device.
+        device: ``cpu`` or ``cuda``.
+
+    Attributes:
+        skipped: sentences about pictures that could not be read.
+        world: the processes that train together.
     """
 
     def __init__(self, recipe: Recipe, samples: Sequence[Sample],
                  validation: dict[str, Sequence[Sample]], out: Path, device: str = 'cpu'):
-        torch.manual_seed(recipe.seed)
-        self.recipe, self.out, self.device = recipe, out, torch.device(device)
+        self.recipe, self.device = recipe, local_device(device)
+        self.world = World.from_environment(self.device)
+        if recipe.batch_size % (self.world.size * recipe.accumulate):
+            raise RecipeError(f'"batch_size" {recipe.batch_size} must be a multiple of processes '
+                              f'x accumulate = {self.world.size} x {recipe.accumulate}.')
+        self.folder = RunFolder(out, self._say)
         self._validation = validation
         a = recipe.architecture
         plain = recipe.as_dict()
@@ -56,46 +72,48 @@ class Trainer:
         self._hash = recipe_hash({'recipe': plain, 'pictures': [s.path.name for s in samples]})
         self.metadata = Metadata(recipe.class_names, a, recipe.preprocessing, recipe=plain,
                                  recipe_hash=recipe_hash(plain))
+        torch.manual_seed(recipe.seed)
         self.model = SSD(a, len(recipe.class_names), recipe.drop_path)
-        initialise_backbone(self.model.backbone, a.backbone, recipe.init)
+        initialise(self.model, recipe.init, recipe.class_names)
         self.model.to(self.device, memory_format=torch.channels_last)
         for stage in self.model.backbone.stages[:recipe.frozen_stages]:
             stage.requires_grad_(False)
         self._ema = ModelEma(self.model, recipe.ema_decay, recipe.ema_ramp)
-        self._optimizer = torch.optim.SGD(
-            parameter_groups(self.model, recipe), lr=recipe.learning_rate,
-            momentum=recipe.momentum, nesterov=recipe.nesterov)
+        self._optimizer = make_optimizer(self.model, recipe)
+        self._network = self.world.wrap(self.model, self.device)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == 'fp16')
         self._schedule = ThreePhase(recipe.iterations, recipe.warmup, recipe.plateau,
                                     recipe.floor)
-        anchors = torch.from_numpy(make_anchors(a.anchors, a.input_hw, a.strides))
-        loss = recipe.loss
-        self._loss = DetectionLoss(anchors.to(self.device), a.box_coder, loss.alpha, loss.gamma,
-                                   loss.box_weight, loss.foreground_iou, loss.background_iou)
-        p = recipe.preprocessing
-        self._mean = torch.tensor(p.mean, device=self.device).view(1, 3, 1, 1)
-        self._std = torch.tensor(p.std, device=self.device).view(1, 3, 1, 1)
+        self._inputs = NetworkInputs(recipe, self.device)
         self._pictures = TrainingPictures(samples, recipe.class_names, recipe)
-        self.iteration, self.best = 0, -1.0
-        self._stop = False
+        self.iteration, self.best, self._since_best = 0, -1.0, 0
+        self.skipped: set[str] = set()
+        self._bar: tqdm | None = None
+        self._signalled = False
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the run can be continued from."""
-        return self.out / 'checkpoint.pt'
+    def resume(self) -> bool:
+        """Continue from the checkpoint, if there is one; return whether there was.
 
-    def resume(self) -> None:
-        """Continue from the checkpoint; the rest of the run is what it would have been.
+        The rest of the run is what it would have been, bit for bit on the CPU: all that is
+        random in a step follows from the seed, the iteration and the process.
 
         Raises:
             CheckpointError: when it is of another recipe, other data, or broken.
         """
-        state = load_checkpoint(self.checkpoint, self._hash)
+        path = self.folder.checkpoint
+        here = self.world.main and path.is_file()
+        data = self.world.share(path.read_bytes() if here else b'')
+        if not data:
+            return False
+        state = read_checkpoint(data, str(path), self._hash)
         self.model.load_state_dict(state['model'])
         self._ema.model.load_state_dict(state['ema'])
         self._ema.updates = state['ema_updates']
         self._optimizer.load_state_dict(state['optimizer'])
-        torch.set_rng_state(state['rng'])
+        self._scaler.load_state_dict(state['scaler'])
         self.iteration, self.best = state['iteration'], state['best']
+        self._since_best = state['since_best']
+        return True
 
     def run(self, progress: bool = True) -> Metadata:
         """Train to the end, or to SIGINT or SIGTERM; return the last weights' metadata.
@@ -104,61 +122,86 @@ class Trainer:
             TrainingFailed: when the loss is not finite; the batch's files are named.
             KeyboardInterrupt: after a signal, the checkpoint being written.
         """
-        self.out.mkdir(parents=True, exist_ok=True)
+        recipe, main = self.recipe, self.world.main
+        if main:
+            self.folder.open(recipe, self.iteration)
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        bar = tqdm(total=self.recipe.iterations, initial=self.iteration, desc='train', unit='it',
-                   disable=not progress)
+        self._bar = tqdm(total=recipe.iterations, initial=self.iteration, desc='train',
+                         unit='it', disable=not (progress and main))
         try:
-            for images, targets, names in batches(self._pictures, self.recipe, self.iteration,
-                                                  self.device):
-                bar.set_postfix(self._step(images, targets, names), refresh=False)
-                bar.update()
-                last = self.iteration == self.recipe.iterations
-                if last or self.iteration % self.recipe.evaluate_every == 0:
-                    self._evaluate(bar)
-                if last or self._stop or self.iteration % self.recipe.checkpoint_every == 0:
-                    self._save()
-                if self._stop:
+            for parts in batches(self._pictures, recipe, self.iteration, self.device, self.world):
+                self._step(parts)
+                last = self.iteration == recipe.iterations
+                if main and (last or self.iteration % recipe.evaluate_every == 0):
+                    self._evaluate()
+                # The processes agree here: a signal may have reached only some of them.
+                interrupted, finished = self.world.sum(torch.tensor(
+                    [self._signalled, self._out_of_patience()], dtype=torch.int64,
+                    device=self.device)).tolist()
+                stop = last or interrupted or finished
+                if main and (stop or self.iteration % recipe.checkpoint_every == 0):
+                    saved = self._save()
+                    if stop and not saved:
+                        raise TrainingFailed(
+                            f'The results of iteration {self.iteration} could not be written in '
+                            f'{self.folder.path}; the last good checkpoint is whole. Make room '
+                            'and go on with --resume.')
+                if interrupted and not last:
                     raise KeyboardInterrupt
+                if stop:
+                    break
         finally:
-            bar.close()
+            self._bar.close()
+            self.folder.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
         return self.metadata
 
-    def _step(self, images: torch.Tensor, targets: list[Target],
-              names: list[str]) -> dict[str, str]:
-        """One iteration; returns what the progress bar shows."""
+    def _step(self, parts: Sequence[Batch]) -> None:
+        """One iteration: the gradient of all parts of all processes, then one SGD step."""
         recipe = self.recipe
+        # Drop-path depends on nothing else, so a resumed run needs no generator's state.
+        torch.manual_seed(int(random_stream(recipe.seed, 2, self.iteration, self.world.rank)
+                              .integers(2 ** 62)))
         factor = self._schedule(self.iteration)
         for group in self._optimizer.param_groups:
             group['lr'] = factor * group['full_rate']
         self._train_mode()
-        images = images.to(self.device, memory_format=torch.channels_last)
-        inputs = (images.float() - self._mean) / self._std
-        targets = [Target(t.boxes.to(self.device), t.labels.to(self.device)) for t in targets]
-        with torch.autocast(self.device.type, torch.bfloat16,
-                            enabled=recipe.precision == 'bf16'):
-            logits, deltas = self.model(inputs)
-        parts = self._loss(logits, deltas, targets)
-        if not math.isfinite(parts.total.item()):
-            evidence = self.out / 'bad_batch.json'
-            evidence.write_text(json.dumps({'iteration': self.iteration, 'pictures': names}))
-            raise TrainingFailed(
-                f"The loss is {parts.total.item()} at iteration {self.iteration}; the batch's "
-                f'files are listed in {evidence}. Lower the learning rate or check them.')
         self._optimizer.zero_grad(set_to_none=True)
-        parts.total.backward()
+        losses = self._gradient(parts)
+        self._scaler.unscale_(self._optimizer)
         if recipe.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
-        self._optimizer.step()
-        self._ema.update(self.model)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self.iteration += 1
-        shown = {'cls': f'{parts.classes.item():.3f}', 'box': f'{parts.boxes.item():.3f}',
-                 'lr': f'{factor * recipe.learning_rate:.2e}'}
-        self._log({'iteration': self.iteration, 'positives': int(parts.positives),
-                   **{key: float(value) for key, value in shown.items()}})
-        return shown
+        if self.world.main:
+            self._ema.update(self.model)
+            self._tell(losses, factor * recipe.learning_rate, parts)
+
+    def _gradient(self, parts: Sequence[Batch]) -> dict[str, float]:
+        """Add up the gradient of the whole step; return its loss parts, for people."""
+        size = self._inputs.size(self.iteration)
+        loss = self._inputs.loss(size)
+        placed = [self._inputs.place(part, size) for part in parts]
+        matches = [loss.assign(targets) for _, targets in placed]
+        positives = self.world.sum(torch.stack([count_positives(m) for m in matches]).sum())
+        sums = torch.zeros(2, device=self.device)
+        for index, (inputs, targets) in enumerate(placed):
+            with contextlib.ExitStack() as stack:
+                if self.world.size > 1 and index + 1 < len(placed):
+                    stack.enter_context(self._network.no_sync())
+                with torch.autocast(self.device.type, _DTYPES[self.recipe.precision],
+                                    enabled=self.recipe.precision != 'fp32'):
+                    logits, deltas = self._network(inputs)
+                result = loss(logits, deltas, targets, matches[index], positives)
+                if not math.isfinite(result.total.item()):
+                    self._give_up(result.total.item(), parts[index])
+                # The processes' gradients are averaged; their losses are shares of one sum.
+                self._scaler.scale(result.total * self.world.size).backward()
+            sums += torch.stack([result.classes, result.boxes])
+        classes, boxes = self.world.sum(sums).tolist()
+        return {'classes': classes, 'boxes': boxes, 'positives': int(positives)}
 
     def _train_mode(self) -> None:
         self.model.train()
@@ -168,57 +211,62 @@ class Trainer:
         # Statistics of a batch of eight are noisier than ImageNet's; drop-path stays on.
         for part in frozen:
             for module in part.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, _BatchNorm):
                     module.eval()
 
-    def _evaluate(self, bar: tqdm) -> None:
+    def _give_up(self, loss: float, batch: Batch) -> None:
+        evidence = self.folder.path / 'bad_batch.json'
+        evidence.write_text(json.dumps({'iteration': self.iteration, 'pictures': batch.names}))
+        raise TrainingFailed(
+            f"The loss is {loss} at iteration {self.iteration}; the batch's files are listed in "
+            f'{evidence}. Lower the learning rate or check them.')
+
+    def _tell(self, losses: dict[str, float], rate: float, parts: Sequence[Batch]) -> None:
+        self._bar.set_postfix(cls=f'{losses["classes"]:.3f}', box=f'{losses["boxes"]:.3f}',
+                              lr=f'{rate:.2e}', refresh=False)
+        self._bar.update()
+        self.folder.log({'iteration': self.iteration, **losses, 'learning_rate': rate}, 'train/')
+        for reason in {r for part in parts for r in part.skipped} - self.skipped:
+            self.skipped.add(reason)
+            self._say(f'{reason} Another picture takes its place.')
+
+    def _evaluate(self) -> None:
         """Measure the averaged weights with the very Detector that will fly."""
         detector = Detector(TorchRuntime(self._ema.model, self.metadata, self.device.type,
                                          'fp32'))
         figures = {name: evaluate(detector, samples)
                    for name, samples in self._validation.items()}
-        self._log({'iteration': self.iteration, 'validation': figures})
+        self.folder.log({'iteration': self.iteration, 'validation': figures})
         for name, figure in figures.items():
-            bar.write(f'iteration {self.iteration} {name}: VOC10 AP50 '
+            self._say(f'iteration {self.iteration} {name}: VOC10 AP50 '
                       f'{_shown(figure["voc10_ap50"])}, COCO AP {_shown(figure["coco_ap"])}')
         if figures:
             score = next(iter(figures.values()))['coco_ap'] or 0.0
+            self._since_best = 0 if score > self.best else self._since_best + 1
             if score > self.best:
                 self.best = score
-                save_weights(self.out / 'best.safetensors', self._ema.model, self.metadata)
+                self.folder.save_weights('best.safetensors', self._ema.model, self.metadata)
+        self.folder.draw_curves()
 
-    def _save(self) -> None:
-        save_weights(self.out / 'last.safetensors', self._ema.model, self.metadata)
-        save_checkpoint(self.checkpoint, {
+    def _out_of_patience(self) -> bool:
+        return 0 < self.recipe.patience <= self._since_best
+
+    def _save(self) -> bool:
+        """Write what the run has reached; return whether all of it could be written."""
+        weights = self.folder.save_weights('last.safetensors', self._ema.model, self.metadata)
+        return weights and self.folder.save_checkpoint({
             'recipe_hash': self._hash, 'iteration': self.iteration, 'best': self.best,
-            'model': self.model.state_dict(), 'ema': self._ema.model.state_dict(),
-            'ema_updates': self._ema.updates, 'optimizer': self._optimizer.state_dict(),
-            'rng': torch.get_rng_state()})
+            'since_best': self._since_best, 'model': self.model.state_dict(),
+            'ema': self._ema.model.state_dict(), 'ema_updates': self._ema.updates,
+            'optimizer': self._optimizer.state_dict(), 'scaler': self._scaler.state_dict()})
 
-    def _log(self, row: dict) -> None:
-        with open(self.out / 'log.jsonl', 'a') as file:
-            file.write(json.dumps(row) + '\n')
+    def _say(self, sentence: str) -> None:
+        if self.world.main:
+            tqdm.write(sentence, file=sys.stderr)
 
     def _on_signal(self, number, frame) -> None:
-        self._stop = True  # the step in progress ends, then the checkpoint is written
-
-
-def parameter_groups(model: SSD, recipe: Recipe) -> list[dict]:
-    """Split the trained parameters: backbone or not, decayed or not.
-
-    Norms and biases are not decayed (Goyal et al. 2017, section 5.3 and mmdetection's
-    EfficientNet recipe); each group carries its ``full_rate``.
-    """
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            key = name.startswith('backbone.'), parameter.ndim > 1
-            groups.setdefault(key, []).append(parameter)
-    return [{'params': parameters,
-             'weight_decay': recipe.weight_decay if decayed else 0.0,
-             'full_rate': recipe.learning_rate * (recipe.backbone_rate if backbone else 1.0)}
-            for (backbone, decayed), parameters in groups.items()]
+        self._signalled = True  # the step in progress ends, then the checkpoint is written
 
 
 def _shown(value: float | None) -> str:
-    return 'n/a' if value is None or np.isnan(value) else f'{value:.4f}'
+    return 'n/a' if value is None else f'{value:.4f}'

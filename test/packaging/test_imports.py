@@ -31,7 +31,7 @@ ALLOWED = {
     'evaluation': ({'core', 'inference', 'data'}, TORCH | {'numpy', 'cv2', 'tqdm', 'pycocotools'}),
     'training': (
         {'core', 'model', 'inference', 'data', 'evaluation'},
-        TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'tensorboard'}),
+        TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'}),
     'ros': ({'core', 'inference'}, ROS | {'numpy', 'cv2', 'yaml'}),
 }
 # Files that may do more than their part.

@@ -1,42 +1,26 @@
 """The training loop on a tiny network: it learns, resumes bit for bit, and fails in a sentence."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import TINY, first_step, write_pictures
 import torch
 
-from ssd_perception.core.metadata import Architecture
-from ssd_perception.data.voc import read_voc
+from ssd_perception.data.voc import DataError, read_voc
 from ssd_perception.model.weights import load_model
 from ssd_perception.training.checkpoints import CheckpointError
-from ssd_perception.training.recipe import Recipe, RecipeError, load_recipe
-from ssd_perception.training.trainer import Trainer, TrainingFailed, parameter_groups
-
-TINY = Recipe(iterations=6, class_names=('cone',), init='random', batch_size=2, workers=0,
-              architecture=Architecture(backbone='efficientnet_lite0', input_hw=(64, 64),
-                                        pyramid_channels=8, head_depth=1),
-              warmup=2, checkpoint_every=3, evaluate_every=6, drop_path=0.2)
+from ssd_perception.training.optimizer import parameter_groups
+from ssd_perception.training.recipe import LossRecipe, RecipeError, load_recipe
+from ssd_perception.training.trainer import Trainer, TrainingFailed
 
 
 @pytest.fixture(scope='module')
 def samples(tmp_path_factory):
-    """Six noisy pictures with one orange square each."""
-    root = tmp_path_factory.mktemp('voc')
-    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        (root / folder).mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for i in range(6):
-        image = rng.integers(0, 120, (80, 80, 3)).astype(np.uint8)
-        x, y = rng.integers(5, 40, 2)
-        image[y:y + 30, x:x + 30] = (0, 120, 255)
-        cv2.imwrite(str(root / f'JPEGImages/{i}.png'), image)
-        (root / f'Annotations/{i}.xml').write_text(
-            f'<annotation><object><name>cone</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin>'
-            f'<xmax>{x + 30}</xmax><ymax>{y + 30}</ymax></bndbox></object></annotation>')
-    (root / 'ImageSets/Main/train.txt').write_text('\n'.join(map(str, range(6))))
-    return read_voc(root, 'train')
+    return read_voc(write_pictures(tmp_path_factory.mktemp('voc') / 'data'), 'train')
 
 
 def weights_of(trainer):
@@ -50,17 +34,15 @@ def test_a_resumed_run_ends_in_the_same_weights_bit_for_bit(samples, tmp_path, m
     first = Trainer(TINY, samples, {}, tmp_path / 'parts')
     step = first._step
 
-    def stop_after_three(*batch):
-        shown = step(*batch)
-        first._stop = first.iteration == 3
-        return shown
+    def stop_after_three(parts):
+        step(parts)
+        first._signalled = first.iteration == 3
     monkeypatch.setattr(first, '_step', stop_after_three)
     with pytest.raises(KeyboardInterrupt):
         first.run(progress=False)
     torch.manual_seed(99)  # what another process would have done
     second = Trainer(TINY, samples, {}, tmp_path / 'parts')
-    second.resume()
-    assert second.iteration == 3
+    assert second.resume() and second.iteration == 3
     second.run(progress=False)
 
     expected, got = weights_of(whole), weights_of(second)
@@ -70,7 +52,6 @@ def test_a_resumed_run_ends_in_the_same_weights_bit_for_bit(samples, tmp_path, m
 
 
 def test_pictures_do_not_depend_on_the_number_of_workers(samples, tmp_path):
-    import dataclasses
     alone = Trainer(TINY, samples, {}, tmp_path / 'a')
     alone.run(progress=False)
     helped = Trainer(dataclasses.replace(TINY, workers=2), samples, {}, tmp_path / 'b')
@@ -85,13 +66,12 @@ def test_the_run_leaves_weights_log_and_checkpoint(samples, tmp_path):
     model, metadata = load_model(tmp_path / 'best.safetensors')
     assert metadata.class_names == ('cone',) and metadata.recipe['iterations'] == 6
     rows = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
-    assert len([r for r in rows if 'cls' in r]) == 6 and 'validation' in rows[-1]
+    assert len([r for r in rows if 'classes' in r]) == 6 and 'validation' in rows[-1]
     assert not list(tmp_path.glob('*.partial'))
     torch.load(tmp_path / 'checkpoint.pt', weights_only=True)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(samples, tmp_path):
-    import dataclasses
     Trainer(TINY, samples, {}, tmp_path).run(progress=False)
     other = Trainer(dataclasses.replace(TINY, learning_rate=0.5), samples, {}, tmp_path)
     with pytest.raises(CheckpointError, match='another recipe'):
@@ -119,6 +99,114 @@ def test_norms_and_biases_are_not_decayed(samples, tmp_path):
     assert sum(len(g['params']) for g in groups) == len(list(model.parameters()))
 
 
+@pytest.mark.parametrize('changes', [
+    {'precision': 'bf16'}, {'precision': 'fp16'}, {'multi_scale': (0.5, 1.5), 'batch_size': 4},
+    {'accumulate': 2, 'batch_size': 4}, {'nesterov': True}, {'frozen_stages': 3},
+    {'freeze_backbone_norms': False}, {'loss': LossRecipe(box='smooth_l1')}, {'ema_decay': 0.0}],
+    ids=str)
+def test_every_option_trains_and_resumes_bit_for_bit(samples, tmp_path, monkeypatch, changes):
+    recipe = dataclasses.replace(TINY, iterations=4, **changes)
+    whole = Trainer(recipe, samples, {}, tmp_path / 'whole')
+    before = weights_of(whole)
+    whole.run(progress=False)
+    assert not torch.equal(before['box_head.predict.1.weight'],
+                           whole.model.state_dict()['box_head.predict.1.weight'])
+    first = Trainer(recipe, samples, {}, tmp_path / 'parts')
+    step = first._step
+
+    def stop_after_two(parts):
+        step(parts)
+        first._signalled = first.iteration == 2
+    monkeypatch.setattr(first, '_step', stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        first.run(progress=False)
+    second = Trainer(recipe, samples, {}, tmp_path / 'parts')
+    second.resume()
+    second.run(progress=False)
+    expected, got = weights_of(whole), weights_of(second)
+    assert all(torch.equal(expected[key], got[key]) for key in expected)
+    for trainer in (whole, second):
+        assert all(value.isfinite().all() for value in trainer.model.state_dict().values()
+                   if value.is_floating_point())
+
+
+def test_multi_scale_resizes_pictures_boxes_and_anchors_together(samples, tmp_path):
+    recipe = dataclasses.replace(TINY, multi_scale=(0.5, 2.0))
+    trainer = Trainer(recipe, samples, {}, tmp_path)
+    inputs = trainer._inputs
+    part = first_step(trainer, samples)[0]
+    sizes = {inputs.size(i) for i in range(50)}
+    assert sizes == {(64, 64), (96, 96), (128, 128)}
+    same, targets = inputs.place(part, (64, 64))
+    larger, scaled = inputs.place(part, (128, 96))
+    assert larger.shape[2:] == (128, 96) and same.shape[2:] == (64, 64)
+    factor = torch.tensor([1.5, 2, 1.5, 2])
+    for a, b in zip(targets, scaled):
+        assert torch.allclose(a.boxes * factor, b.boxes)
+    assert len(inputs.loss((128, 96)).assign(scaled)[0]) == trainer.model(larger)[0].shape[1]
+
+
+def test_without_a_better_measurement_training_stops(samples, tmp_path, monkeypatch):
+    measured = iter([0.1, 0.3, 0.2, 0.3, 0.9])
+    monkeypatch.setattr('ssd_perception.training.trainer.evaluate',
+                        lambda *args: {'coco_ap': next(measured), 'voc10_ap50': None})
+    recipe = dataclasses.replace(TINY, iterations=60, evaluate_every=1, patience=2)
+    trainer = Trainer(recipe, samples, {'tiny': samples}, tmp_path)
+    trainer.run(progress=False)
+    assert trainer.iteration == 4 and trainer.best == 0.3  # the last 0.3 is no better one
+    assert torch.load(tmp_path / 'checkpoint.pt', weights_only=True)['iteration'] == 4
+
+
+def test_a_picture_that_cannot_be_read_is_told_once_and_replaced(tmp_path, capsys):
+    root = write_pictures(tmp_path / 'data')
+    (root / 'JPEGImages/2.png').write_bytes(b'no picture')
+    trainer = Trainer(TINY, read_voc(root, 'train'), {}, tmp_path / 'run')
+    trainer.run(progress=False)
+    assert len(trainer.skipped) == 1
+    told = capsys.readouterr().err
+    assert told.count('2.png is not a picture') == 1 and 'takes its place' in told
+
+
+def test_without_any_readable_picture_training_fails_in_a_sentence(tmp_path):
+    root = write_pictures(tmp_path / 'data')
+    for picture in (root / 'JPEGImages').iterdir():
+        picture.write_bytes(b'')
+    with pytest.raises(DataError, match='None of the 6 pictures can be read'):
+        Trainer(TINY, read_voc(root, 'train'), {}, tmp_path / 'run').run(progress=False)
+
+
+def test_the_log_of_a_killed_run_is_cut_back_to_the_checkpoint(samples, tmp_path):
+    Trainer(TINY, samples, {}, tmp_path).run(progress=False)
+    with open(tmp_path / 'log.jsonl', 'a') as log:
+        log.write('{"iteration": 7, "classes": 1}\n{"iteration": 8, "cla')
+    trainer = Trainer(TINY, samples, {}, tmp_path)
+    trainer.resume()
+    trainer.run(progress=False)
+    rows = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
+    assert [row['iteration'] for row in rows if 'classes' in row] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_run_is_drawn_and_seen_in_tensorboard(samples, tmp_path):
+    recipe = dataclasses.replace(TINY, evaluate_every=2)
+    Trainer(recipe, samples, {'tiny': samples}, tmp_path).run(progress=False)
+    for name in ('schedule.png', 'curves.png'):
+        image = cv2.imread(str(tmp_path / name))
+        assert image is not None and image.std() > 5
+    events = EventAccumulator(str(tmp_path / 'tensorboard'))
+    events.Reload()
+    assert [e.step for e in events.Scalars('train/classes')] == [1, 2, 3, 4, 5, 6]
+    assert [e.step for e in events.Scalars('validation/tiny/coco_ap')] == [2, 4, 6]
+
+
+def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
+    Trainer(TINY, samples, {}, tmp_path / 'first').run(progress=False)
+    path = tmp_path / 'first/last.safetensors'
+    second = Trainer(dataclasses.replace(TINY, init=str(path)), samples, {}, tmp_path / 'second')
+    model, _ = load_model(path)
+    assert all(torch.equal(value, second.model.state_dict()[key])
+               for key, value in model.state_dict().items())
+
+
 @pytest.mark.parametrize('text, message', [
     ('', 'must hold'), ('iterations: 5\nlerning_rate: 1', 'Did you mean "learning_rate"'),
     ('iterations: many', 'iterations'), ('iterations: 0', '"iterations" must be'),
@@ -133,7 +221,6 @@ def test_a_wrong_recipe_is_one_sentence(tmp_path, text, message):
 
 
 def test_shipped_recipes_load_and_take_overrides():
-    from pathlib import Path
     path = Path(__file__).resolve().parents[2] / 'config' / 'train' / 'rover.yaml'
     recipe = load_recipe(path, ('iterations=7', 'augmentation.mosaic=0.0'))
     assert recipe.iterations == 7 and recipe.augmentation.mosaic == 0

@@ -1,0 +1,113 @@
+"""The folder of a run: log, TensorBoard, curves, weights and checkpoint, safe on a full disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from ssd_perception.core.metadata import Metadata
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import save_weights
+from ssd_perception.training.checkpoints import save_checkpoint
+from ssd_perception.training.plots import plot_curves, plot_schedule
+from ssd_perception.training.recipe import Recipe
+
+
+class RunFolder:
+    """Writes what a run leaves behind; every file is there whole or as it was.
+
+    ``checkpoint.pt``, ``best.safetensors``, ``last.safetensors``, ``log.jsonl``,
+    ``schedule.png``, ``curves.png``, ``tensorboard/``.
+
+    Args:
+        path: the folder, made when it is missing.
+        warn: gets one sentence when something could not be written; the run goes on, with
+            the last good files in place.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None]):
+        self.path, self._warn = path, warn
+        self.checkpoint = path / 'checkpoint.pt'
+        self._log_path = path / 'log.jsonl'
+        self._board: SummaryWriter | None = None
+
+    def open(self, recipe: Recipe, iteration: int) -> None:
+        """Begin or continue: what the log says of iterations after ``iteration`` is dropped.
+
+        A run that was killed has logged more than its checkpoint holds.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._log_path.exists():
+            kept = [row for row in self.rows() if row['iteration'] <= iteration]
+            _replace(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
+        self._try(lambda: plot_schedule(recipe, self.path / 'schedule.png'), 'schedule.png')
+        self._board = SummaryWriter(str(self.path / 'tensorboard'), purge_step=iteration + 1)
+
+    def close(self) -> None:
+        """Finish what TensorBoard has buffered."""
+        if self._board is not None:
+            self._try(self._board.close, 'tensorboard')
+
+    def rows(self) -> list[dict]:
+        """Return the log; a line torn by a kill or a full disk is left out."""
+        rows = []
+        for line in self._log_path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return rows
+
+    def log(self, row: dict, group: str = '') -> None:
+        """Append ``row``, which has an ``iteration``, and show its numbers in TensorBoard.
+
+        Args:
+            group: what their names there begin with.
+        """
+        def write():
+            with open(self._log_path, 'a') as file:
+                file.write(json.dumps(row) + '\n')
+            for name, value in _numbers(row, group):
+                self._board.add_scalar(name, value, row['iteration'])
+        self._try(write, 'the log')
+
+    def save_weights(self, name: str, model: SSD, metadata: Metadata) -> bool:
+        """Write weights for the Detector; return whether that worked."""
+        return self._try(lambda: save_weights(self.path / name, model, metadata), name)
+
+    def save_checkpoint(self, state: dict) -> bool:
+        """Write what the run can be continued from; return whether that worked."""
+        return self._try(lambda: save_checkpoint(self.checkpoint, state), self.checkpoint.name)
+
+    def draw_curves(self) -> None:
+        """Plot the log so far."""
+        self._try(lambda: plot_curves(self.rows(), self.path / 'curves.png'), 'curves.png')
+
+    def _try(self, write: Callable[[], object], what: str) -> bool:
+        try:
+            write()
+        except OSError as error:
+            self._warn(f'{what} could not be written in {self.path}: '
+                       f'{error.strerror or error}. Training goes on, what was written before is '
+                       'whole; make room.')
+            return False
+        return True
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + '.partial')
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def _numbers(row: dict, prefix: str):
+    """Yield (name, number) of everything numeric in ``row``, nested names joined by slashes."""
+    for key, value in row.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f'{prefix}{key}/')
+        elif isinstance(value, (int, float)) and key != 'iteration':
+            yield prefix + key, value

