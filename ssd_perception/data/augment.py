@@ -29,18 +29,19 @@ class Augmentation:
 
     Args:
         aspect: pictures are stretched sideways by up to this factor, or its inverse.
-        zoom_out, crop, photometric, camera: probabilities of each part.
+        flip, zoom_out, crop, photometric, camera: probabilities of each part.
         padding_value: grey that fills the margins, 0 to 255.
     """
 
-    def __init__(self, aspect: float = 1.35, zoom_out: float = 0.3, crop: float = 0.6,
-                 photometric: float = 0.8, camera: float = 0.3, padding_value: int = 127):
+    def __init__(self, aspect: float = 1.35, flip: float = 0.5, zoom_out: float = 0.3,
+                 crop: float = 0.6, photometric: float = 0.8, camera: float = 0.3,
+                 padding_value: int = 127):
         self._aspect = aspect
         self._geometry = v2.Compose([
             v2.RandomZoomOut(fill=padding_value, side_range=(1.0, 2.5), p=zoom_out),
             # Ten trials per overlap, not forty: the trials were two fifths of a sample's cost.
             v2.RandomApply([v2.RandomIoUCrop(min_scale=0.3, trials=10)], p=crop),
-            v2.RandomHorizontalFlip(0.5),
+            v2.RandomHorizontalFlip(flip),
         ])
         self._colour = v2.Compose([
             v2.RandomApply([v2.ColorJitter(brightness=0.45, contrast=0.4, saturation=0.4,

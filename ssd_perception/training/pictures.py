@@ -63,8 +63,8 @@ class TrainingPictures(Dataset):
         self._labels = [labels(sample, class_names) for sample in samples]
         self._recipe = recipe
         a = recipe.augmentation
-        self._augmentation = Augmentation(a.aspect, a.zoom_out, a.crop, a.photometric, a.camera,
-                                          recipe.preprocessing.padding_value)
+        self._augmentation = Augmentation(a.aspect, a.flip, a.zoom_out, a.crop, a.photometric,
+                                          a.camera, recipe.preprocessing.padding_value)
         workers = max(1, recipe.workers)
         # A fifth more than the input leaves the crops something to cut from.
         self._cache = PictureCache(round(1.25 * max(recipe.architecture.input_hw)),

@@ -24,6 +24,7 @@ class AugmentationRecipe:
     mosaic: float = 0.4
     mosaic_off: float = 0.25  # share of the run, at its end, without mosaic
     aspect: float = 1.35
+    flip: float = 0.5
     zoom_out: float = 0.3
     crop: float = 0.6
     photometric: float = 0.8
@@ -71,7 +72,7 @@ class Recipe:
     floor: float = 0.01
     ema_decay: float = 0.998
     ema_ramp: float = 200.0
-    precision: str = 'fp32'
+    precision: str = 'auto'
     loss: LossRecipe = field(default_factory=LossRecipe)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
     seed: int = 0
@@ -92,7 +93,8 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise RecipeError(f'"{name}" must be from {low} to {high}, got {value}.')
-        for name, value, choices in (('precision', self.precision, ('fp32', 'bf16', 'fp16')),
+        for name, value, choices in (('precision', self.precision,
+                                      ('auto', 'fp32', 'bf16', 'fp16')),
                                      ('loss.box', self.loss.box, ('giou', 'smooth_l1'))):
             if value not in choices:
                 raise RecipeError(f'"{name}" must be one of {", ".join(choices)}, '

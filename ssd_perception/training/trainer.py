@@ -53,6 +53,7 @@ class Trainer:
         device: ``cpu`` or ``cuda``.
 
     Attributes:
+        precision: arithmetic of the network really used: fp32, bf16 or fp16.
         skipped: sentences about pictures that could not be read.
         world: the processes that train together.
     """
@@ -81,7 +82,8 @@ class Trainer:
         self._ema = ModelEma(self.model, recipe.ema_decay, recipe.ema_ramp)
         self._optimizer = make_optimizer(self.model, recipe)
         self._network = self.world.wrap(self.model, self.device)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=recipe.precision == 'fp16')
+        self.precision = choose_precision(recipe.precision, self.device)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')
         self._schedule = ThreePhase(recipe.iterations, recipe.warmup, recipe.plateau,
                                     recipe.floor)
         self._inputs = NetworkInputs(recipe, self.device)
@@ -191,8 +193,8 @@ class Trainer:
             with contextlib.ExitStack() as stack:
                 if self.world.size > 1 and index + 1 < len(placed):
                     stack.enter_context(self._network.no_sync())
-                with torch.autocast(self.device.type, _DTYPES[self.recipe.precision],
-                                    enabled=self.recipe.precision != 'fp32'):
+                with torch.autocast(self.device.type, _DTYPES[self.precision],
+                                    enabled=self.precision != 'fp32'):
                     logits, deltas = self._network(inputs)
                 result = loss(logits, deltas, targets, matches[index], positives)
                 if not math.isfinite(result.total.item()):
@@ -266,6 +268,15 @@ class Trainer:
 
     def _on_signal(self, number, frame) -> None:
         self._signalled = True  # the step in progress ends, then the checkpoint is written
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Return what ``auto`` means on ``device``: half precision where it is fast."""
+    if precision != 'auto':
+        return precision
+    if device.type != 'cuda':
+        return 'fp32'
+    return 'bf16' if torch.cuda.is_bf16_supported() else 'fp16'
 
 
 def _shown(value: float | None) -> str:
