@@ -10,49 +10,86 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from ssd_perception.core.boxes import area
 from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.voc import GroundTruth
+from ssd_perception.evaluation.matching import GroundTruth
+
+KEYS = ('coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small', 'coco_ap_medium', 'coco_ap_large')
+# Bounds of COCO's size buckets, in square pixels of the source picture.
+SIZES = {'small': (0, 32 ** 2), 'medium': (32 ** 2, 96 ** 2), 'large': (96 ** 2, np.inf)}
 
 
 def coco_ap(detections: Sequence[Detections], truths: Sequence[GroundTruth],
             class_names: Sequence[str]) -> dict[str, float]:
+    """Return the figures over all classes that ``coco_figures`` returns."""
+    return coco_figures(detections, truths, class_names)[0]
+
+
+def coco_figures(detections: Sequence[Detections], truths: Sequence[GroundTruth],
+                 class_names: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
     """Return COCO's figures; one entry of ``detections`` and ``truths`` per image.
+
+    Difficult objects are given to the library as crowd: neither missed nor false, however
+    often they are found. It measures overlap with a crowd by the detection's own area, so that
+    a small box inside a difficult object is ignored where VOC counts it as false. Of one image
+    the 100 best detections of each class are looked at.
 
     Returns:
         ``coco_ap`` (mean over IoU 0.50 to 0.95), ``coco_ap50``, ``coco_ap75``,
-        ``coco_ap_small``, ``_medium``, ``_large``; NaN where nothing is to be measured.
-        Difficult objects count as crowd: neither missed nor false.
+        ``coco_ap_small``, ``_medium``, ``_large``; and ``coco_ap`` per class name.
+        NaN where there is no object to find.
     """
-    keys = ('coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small', 'coco_ap_medium',
-            'coco_ap_large')
-    annotations = []
-    for image_id, truth in enumerate(truths):
-        for label in range(len(class_names)):
-            for box, difficult in zip(*truth.of_class(label)):
-                x0, y0, x1, y1 = (float(v) for v in box)
-                annotations.append({
-                    'id': len(annotations) + 1, 'image_id': image_id, 'category_id': label,
-                    'bbox': [x0, y0, x1 - x0, y1 - y0], 'area': (x1 - x0) * (y1 - y0),
-                    'iscrowd': int(difficult)})
-    results = [[image_id, x0, y0, x1 - x0, y1 - y0, score, label]
-               for image_id, found in enumerate(detections)
-               for (x0, y0, x1, y1), score, label
-               in zip(found.xyxy, found.scores, found.labels)]
-    if not annotations:
-        return dict.fromkeys(keys, float('nan'))
-    if not results:
-        return dict.fromkeys(keys, 0.0)
+    annotations = [
+        {'image_id': image, 'category_id': int(label), 'bbox': _xywh(box),
+         'area': float(area(box)), 'iscrowd': int(difficult)}
+        for image, truth in enumerate(truths)
+        for box, label, difficult in zip(truth.boxes(), truth.labels, truth.flags())]
+    results = [
+        {'image_id': image, 'category_id': int(label), 'bbox': _xywh(box),
+         'area': float(area(box)), 'score': float(score)}
+        for image, found in enumerate(detections)
+        for box, score, label in zip(found.xyxy.astype(np.float64), found.scores, found.labels)]
     with contextlib.redirect_stdout(io.StringIO()):  # the library reports by print
-        truth_set = COCO()
-        truth_set.dataset = {
-            'info': {}, 'images': [{'id': i} for i in range(len(truths))],
-            'categories': [{'id': i, 'name': n} for i, n in enumerate(class_names)],
-            'annotations': annotations}
-        truth_set.createIndex()
-        evaluation = COCOeval(truth_set, truth_set.loadRes(np.array(results, np.float64)), 'bbox')
+        evaluation = COCOeval(_dataset(annotations, len(truths), class_names),
+                              _dataset(results, len(truths), class_names), 'bbox')
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    # The library says -1 for "nothing to measure".
-    return {key: float(value) if value >= 0 else float('nan')
-            for key, value in zip(keys, evaluation.stats)}
+    # (IoU, recall, class, size, most detections): all IoUs, any size, 100 detections.
+    precision = evaluation.eval['precision'][:, :, :, 0, -1]
+    return ({key: _measured(value) for key, value in zip(KEYS, evaluation.stats)},
+            {name: _measured(precision[:, :, label].mean())
+             for label, name in enumerate(class_names)})
+
+
+def size_of(areas: np.ndarray) -> np.ndarray:
+    """Return (...,) indices into ``SIZES`` of areas in square pixels.
+
+    A bound itself belongs to the larger bucket; the library counts it in both.
+    """
+    return np.searchsorted([high for _, high in SIZES.values()][:-1], areas, side='right')
+
+
+def _xywh(box: np.ndarray) -> list[float]:
+    x0, y0, x1, y1 = (float(v) for v in box)
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def _dataset(annotations: list[dict], images: int, class_names: Sequence[str]) -> COCO:
+    """Return what the library would have read from a file, for truth or results alike.
+
+    Its own ``loadRes`` refuses an empty list of results, and no detection at all is a normal
+    outcome. Its ids begin with 1: it takes 0 for "not matched".
+    """
+    data = COCO()
+    data.dataset = {
+        'info': {}, 'images': [{'id': i} for i in range(images)],
+        'categories': [{'id': i, 'name': n} for i, n in enumerate(class_names)],
+        'annotations': [{'id': i, 'iscrowd': 0, **a} for i, a in enumerate(annotations, 1)]}
+    data.createIndex()
+    return data
+
+
+def _measured(value: float) -> float:
+    """Replace the library's -1, "nothing to measure", by NaN."""
+    return float(value) if value >= 0 else float('nan')

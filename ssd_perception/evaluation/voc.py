@@ -7,30 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_perception.core.boxes import iou
 from ssd_perception.core.detections import Detections
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """The objects of one image.
-
-    Attributes:
-        xyxy: (n, 4) edges in the image's pixels.
-        labels: int (n,).
-        difficult: bool (n,), not counted as objects, nor as false positives when found;
-            None means none is.
-    """
-
-    xyxy: np.ndarray
-    labels: np.ndarray
-    difficult: np.ndarray | None = None
-
-    def of_class(self, label: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the (m, 4) boxes of one class and their bool (m,) difficult flags."""
-        mine = np.asarray(self.labels) == label
-        flags = np.zeros(len(mine), bool) if self.difficult is None else self.difficult
-        return np.asarray(self.xyxy, np.float64).reshape(-1, 4)[mine], flags[mine]
+from ssd_perception.evaluation.matching import TRUE, GroundTruth, Matches, match_class
 
 
 @dataclass(frozen=True)
@@ -38,13 +16,15 @@ class Curve:
     """Precision and recall of one class, detections in descending score.
 
     Attributes:
-        scores, precision, recall: (n,) after each counted detection.
+        scores, precision, recall: float (n,) after each counted detection.
+        true: bool (n,), which detection found an object.
         objects: number of objects that are not difficult.
     """
 
     scores: np.ndarray
     precision: np.ndarray
     recall: np.ndarray
+    true: np.ndarray
     objects: int
 
     def ap(self, method: str = 'voc10') -> float:
@@ -67,40 +47,19 @@ class Curve:
         return float(np.sum(np.diff(recall) * envelope[1:]))
 
 
+def curve(matches: Matches) -> Curve:
+    """Return precision and recall along one class's matches."""
+    counted = matches.counted
+    true = matches.outcome[counted] == TRUE
+    hits = np.cumsum(true)
+    return Curve(scores=matches.scores[counted], precision=hits / np.arange(1, len(hits) + 1),
+                 recall=hits / max(matches.objects, 1), true=true, objects=matches.objects)
+
+
 def precision_recall(detections: Sequence[Detections], truths: Sequence[GroundTruth], label: int,
                      iou_threshold: float = 0.5) -> Curve:
-    """Match one class's detections to objects, best score first, as VOC's devkit does.
-
-    A detection belongs to the object it overlaps most. It is true when that IoU is at least
-    ``iou_threshold`` and the object was not found before; a difficult object makes it count
-    neither way. ``detections`` and ``truths`` are parallel, one entry per image.
-    """
-    if len(detections) != len(truths):
-        raise ValueError(f'{len(detections)} images of detections, {len(truths)} of truth.')
-    scores, outcomes, objects = [], [], 0  # outcome: 1 true, 0 false, -1 ignored
-    for found, truth in zip(detections, truths):
-        boxes, difficult = truth.of_class(label)
-        objects += int((~difficult).sum())
-        mine = found[found.labels == label]
-        overlaps = iou(mine.xyxy.astype(np.float64), boxes)  # (n, m)
-        taken = np.zeros(len(boxes), bool)
-        for score, overlap in zip(mine.scores, overlaps):
-            best = int(overlap.argmax()) if len(boxes) else -1
-            if best < 0 or overlap[best] < iou_threshold:
-                outcome = 0
-            elif difficult[best]:
-                outcome = -1
-            else:
-                outcome = 0 if taken[best] else 1
-                taken[best] = True
-            scores.append(float(score))
-            outcomes.append(outcome)
-    order = np.argsort(-np.array(scores), kind='stable')
-    counted = [i for i in order if outcomes[i] >= 0]
-    true = np.cumsum([outcomes[i] for i in counted])
-    return Curve(scores=np.array([scores[i] for i in counted]),
-                 precision=true / np.arange(1, len(counted) + 1),
-                 recall=true / max(objects, 1), objects=objects)
+    """Return the ``curve`` of one class's ``match_class``."""
+    return curve(match_class(detections, truths, label, iou_threshold))
 
 
 def average_precision(detections: Sequence[Detections], truths: Sequence[GroundTruth],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,29 +10,11 @@ import cv2
 import numpy as np
 
 from ssd_perception.inference.drawing import class_colour
+from ssd_perception.report.html import cards, document, embedded, picture, swatch, table, told
 
 # Beyond this a page becomes slow to open; the video then stays a file beside it.
 MAX_EMBEDDED_BYTES = 12_000_000
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 150, 60, 22
-
-_STYLE = """
-:root { color-scheme: light dark; --line: #8886; --soft: #8882; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto;
-  padding: 0 1rem }
-h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
-.cards { display: flex; flex-wrap: wrap; gap: .75rem; margin: 1.25rem 0 }
-.card { border: 1px solid var(--line); border-radius: .6rem; padding: .6rem .9rem;
-  min-width: 8rem }
-.card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums }
-.card span, .note { opacity: .7; font-size: .85rem }
-img, video, svg { max-width: 100%; height: auto; border-radius: .4rem; display: block }
-video { width: 640px }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th { padding: .25rem .9rem .25rem 0; text-align: left; border-bottom: 1px solid var(--soft) }
-.swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em;
-  margin-right: .4em }
-svg text { font-size: 11px; fill: currentColor; opacity: .7 }
-"""
 
 
 def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequence[str],
@@ -45,7 +26,7 @@ def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequen
         summary: figures, see ``report.summary.figures``; ``ap50`` and ``reference_ap50`` are
             shown where present.
     """
-    parts = [f'<h1>{escape(title)}</h1>', _cards(summary), _video(folder), _sheet(folder)]
+    parts = [_cards(summary), _video(folder), _sheet(folder)]
     if len(frames) > 1:
         start = frames[0].stamp_ns
         seconds = [(frame.stamp_ns - start) / 1e9 for frame in frames]
@@ -62,37 +43,28 @@ def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequen
                  f'{summary["display_threshold"]:g} are drawn and counted; average precision is '
                  'measured over all that were published. Dashed white boxes are ground truth. '
                  'Age is the time of arrival minus the stamp in the header.</p>')
-    return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{escape(title)}</title><style>{_STYLE}</style></head><body>'
-            + '\n'.join(parts) + '</body></html>\n')
+    return document(title, parts)
 
 
 def _cards(summary: dict) -> str:
     age = summary['age_ms']
-    cards = [('frames answered', f'{summary["answered"]} of {summary["frames"]}', ''),
-             ('detections', str(summary['detections']),
-              f'in {summary["frames_with_detections"]} frames'),
-             ('median age', _told(age['median'], ' ms', 0),
-              f'95 %: {_told(age["p95"], " ms", 0)}')]
+    rows = [('frames answered', f'{summary["answered"]} of {summary["frames"]}', ''),
+            ('detections', str(summary['detections']),
+             f'in {summary["frames_with_detections"]} frames'),
+            ('median age', told(age['median'], ' ms', 0),
+             f'95 %: {told(age["p95"], " ms", 0)}')]
     if 'ap50' in summary:
         reference = summary.get('reference_ap50')
-        cards.append(('AP50', _told(summary['ap50'], '', 3), '' if reference is None
-                      else f'model card: {reference:.3f}'))
-    return '<div class="cards">' + ''.join(
-        f'<div class="card"><span>{name}</span><b>{value}</b><span>{note}&nbsp;</span></div>'
-        for name, value, note in cards) + '</div>'
-
-
-def _told(value: float | None, unit: str, digits: int) -> str:
-    return '–' if value is None else f'{value:.{digits}f}{unit}'
+        rows.append(('AP50', told(summary['ap50']), '' if reference is None
+                     else f'model card: {reference:.3f}'))
+    return cards(rows)
 
 
 def _video(folder: Path) -> str:
     path = folder / 'video.webm'
     if not path.is_file():
         return ''
-    source = (_embedded(path.read_bytes(), 'video/webm')
+    source = (embedded(path.read_bytes(), 'video/webm')
               if path.stat().st_size <= MAX_EMBEDDED_BYTES else path.name)
     return f'<video controls loop muted playsinline src="{source}"></video>'
 
@@ -102,13 +74,8 @@ def _sheet(folder: Path) -> str:
     if not path.is_file():
         return ''
     # The page carries a JPEG of it: a fifth of the size.
-    jpeg = cv2.imencode('.jpg', cv2.imread(str(path)), [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-    return ('<h2>Frames</h2><img alt="Annotated frames, spread over the run" src="'
-            f'{_embedded(jpeg.tobytes(), "image/jpeg")}">')
-
-
-def _embedded(data: bytes, kind: str) -> str:
-    return f'data:{kind};base64,{base64.b64encode(data).decode()}'
+    sheet = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    return '<h2>Frames</h2>' + picture(sheet, 'Annotated frames, spread over the run')
 
 
 def _count(frame, label: int, threshold: float) -> int | None:
@@ -120,14 +87,11 @@ def _count(frame, label: int, threshold: float) -> int | None:
 
 def _classes(class_names: Sequence[str], summary: dict) -> str:
     per_class = summary.get('ap50_per_class', {})
-    head = '<tr><th>class</th><th>detections</th>' + ('<th>AP50</th>' if per_class else '')
-    rows = []
-    for label, name in enumerate(class_names):
-        colour = 'rgb({},{},{})'.format(*class_colour(label))
-        row = (f'<tr><td><span class="swatch" style="background:{colour}"></span>{escape(name)}'
-               f'</td><td>{summary["detections_per_class"].get(name, 0)}</td>')
-        rows.append(row + (f'<td>{_told(per_class.get(name), "", 3)}</td>' if per_class else ''))
-    return f'<table>{head}</tr>{"</tr>".join(rows)}</tr></table>'
+    rows = [[swatch(class_colour(label)) + escape(name),
+             str(summary['detections_per_class'].get(name, 0)),
+             *([told(per_class.get(name))] if per_class else [])]
+            for label, name in enumerate(class_names)]
+    return table(['class', 'detections', *(['AP50'] if per_class else [])], rows)
 
 
 def _chart(seconds: Sequence[float], lines: dict[str, tuple], unit: str) -> str:
@@ -160,4 +124,4 @@ def _chart(seconds: Sequence[float], lines: dict[str, tuple], unit: str) -> str:
                 parts.append(f'<polyline fill="none" stroke="rgb{colour}" stroke-width="2" '
                              f'stroke-linecap="round" points="{" ".join(run)}"/>')
                 run = []
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>'
+    return f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>'

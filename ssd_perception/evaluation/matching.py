@@ -1,0 +1,120 @@
+"""Match the detections of one class to its objects, as Pascal VOC's devkit does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssd_perception.core.boxes import iou
+from ssd_perception.core.detections import Detections
+
+TRUE, FALSE, IGNORED = 1, 0, -1
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The objects of one image.
+
+    Attributes:
+        xyxy: (n, 4) edges in the image's pixels.
+        labels: int (n,).
+        difficult: bool (n,), not counted as objects, nor as false positives when found;
+            None means none is.
+    """
+
+    xyxy: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray | None = None
+
+    def of_class(self, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the (m, 4) boxes of one class and their bool (m,) difficult flags."""
+        mine = np.asarray(self.labels) == label
+        return self.boxes()[mine], self.flags()[mine]
+
+    def boxes(self) -> np.ndarray:
+        """Return the float64 (n, 4) boxes of all classes."""
+        return np.asarray(self.xyxy, np.float64).reshape(-1, 4)
+
+    def flags(self) -> np.ndarray:
+        """Return the bool (n,) difficult flags of all classes."""
+        return np.zeros(len(self.labels), bool) if self.difficult is None \
+            else np.asarray(self.difficult, bool)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What became of one class's detections, best score first; equal scores in image order.
+
+    A detection's outcome does not depend on lower scores: cutting all arrays at a score gives
+    the matches at that threshold.
+
+    Attributes:
+        label: the class.
+        image, index: int (n,), which detection of which image this is.
+        scores: float (n,), descending.
+        outcome: int (n,), ``TRUE``, ``FALSE`` or ``IGNORED``.
+        target: int (n,), the object of ``image`` (index into its GroundTruth, all classes)
+            that overlaps most; -1 where the class has no object there.
+        overlap: float (n,), IoU with that object; 0 without one.
+        objects: how many objects there are to find; difficult ones are not.
+    """
+
+    label: int
+    image: np.ndarray
+    index: np.ndarray
+    scores: np.ndarray
+    outcome: np.ndarray
+    target: np.ndarray
+    overlap: np.ndarray
+    objects: int
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def counted(self) -> np.ndarray:
+        """bool (n,): true or false, not ignored."""
+        return self.outcome != IGNORED
+
+
+def match_class(detections: Sequence[Detections], truths: Sequence[GroundTruth], label: int,
+                iou_threshold: float = 0.5) -> Matches:
+    """Match one class's detections to its objects, best score first.
+
+    A detection belongs to the object it overlaps most. It is true when that IoU is at least
+    ``iou_threshold`` and the object was not found before; a difficult object makes it count
+    neither way. ``detections`` and ``truths`` are parallel, one entry per image.
+
+    Raises:
+        ValueError: when they differ in length.
+    """
+    if len(detections) != len(truths):
+        raise ValueError(f'{len(detections)} images of detections, {len(truths)} of truth.')
+    rows, objects = [], 0
+    for image, (found, truth) in enumerate(zip(detections, truths)):
+        places = np.nonzero(np.asarray(truth.labels) == label)[0]
+        boxes, difficult = truth.of_class(label)
+        objects += int((~difficult).sum())
+        mine = np.nonzero(found.labels == label)[0]
+        overlaps = iou(found.xyxy[mine].astype(np.float64), boxes)  # (n, m)
+        taken = np.zeros(len(boxes), bool)
+        for index, overlap in zip(mine, overlaps):
+            best = int(overlap.argmax()) if len(boxes) else -1
+            if best < 0 or overlap[best] < iou_threshold:
+                outcome = FALSE
+            elif difficult[best]:
+                outcome = IGNORED
+            else:
+                outcome = FALSE if taken[best] else TRUE
+                taken[best] = True
+            rows.append((image, index, float(found.scores[index]), outcome,
+                         places[best] if best >= 0 else -1, overlap[best] if best >= 0 else 0.0))
+    # Within an image the scores descend already, so a stable sort keeps each image's order, and
+    # matching image by image is the same as matching in the order over all images.
+    rows.sort(key=lambda row: -row[2])
+    image, index, scores, outcome, target, overlap = zip(*rows) if rows else [()] * 6
+    return Matches(label, np.array(image, int), np.array(index, int), np.array(scores, float),
+                   np.array(outcome, int), np.array(target, int), np.array(overlap, float),
+                   objects)
