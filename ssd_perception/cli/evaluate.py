@@ -1,4 +1,4 @@
-"""Measure weights on labelled pictures: VOC07, VOC10 and COCO average precision."""
+"""Measure weights on labelled pictures: VOC07, VOC10 and COCO AP, and a report to look at."""
 
 from __future__ import annotations
 
@@ -17,30 +17,108 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--one-based', action='store_true',
                         help='boxes are whole pixels from 1, as in the original VOC sets')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
+    parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',
+                        help='threshold at which single detections count as right or wrong '
+                        "(default: the weights' own); average precision does not depend on it")
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here too')
+    parser.add_argument('--report', type=Path, metavar='DIR',
+                        help='write report.html (curves, confusions, failures) and report.json '
+                        'into this folder')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the figures, and write them where --json says."""
+    """Print the figures, and write them where --json and --report say.
+
+    A picture that cannot be decoded is named and left out; the exit code stays 0.
+    """
     from ssd_perception.data.voc import read_voc
-    from ssd_perception.evaluation.evaluate import evaluate
+    from ssd_perception.evaluation.evaluate import measure
+    from ssd_perception.evaluation.examine import examine
+    from ssd_perception.evaluation.latency import conditions, latency
     from ssd_perception.inference.detector import Detector
 
+    _check_outputs(args)  # now rather than after the measurement
     samples = read_voc(args.data, args.split, args.one_based)
-    detector = Detector.from_weights(args.weights, device=args.device)
+    detector = Detector.from_weights(args.weights, device=args.device,
+                                     score_threshold=args.score_threshold)
+    _check_classes(args.data, samples, detector)
     print(detector.describe())
-    figures = evaluate(detector, samples, progress=True)
-    for key, value in figures.items():
-        if key == 'per_class':
-            for name, row in value.items():
-                print(f'  {name}: ' + ', '.join(f'{k} {_shown(v)}' for k, v in row.items()))
-        else:
-            print(f'{key}: {_shown(value)}')
+    detector.warm_up()  # or the first picture would be the slow one
+    measured = measure(detector, samples, progress=True, skip_unreadable=True)
+    examination = examine(measured.detections, measured.truths, detector.class_names,
+                          detector.settings.score_threshold)
+    figures = examination.figures
+    figures['latency'] = {'stages': latency(measured.timings_ms),
+                          'conditions': conditions(detector)}
+    figures['skipped'] = measured.skipped
+    figures['measured'] = _described(args, detector)
+    _print(figures)
     if args.json:
         partial = args.json.with_name(args.json.name + '.partial')
         partial.write_text(json.dumps(figures, indent=2) + '\n')
         os.replace(partial, args.json)
+    if args.report:
+        from ssd_perception.report.evaluation import MARK, write_evaluation
+        from ssd_perception.report.folder import result_folder
+
+        title = f'{detector.path.stem} on {args.data.resolve().name} {args.split}'
+        with result_folder(args.report, MARK) as folder:
+            write_evaluation(folder, measured, examination, detector.class_names, title)
+        print(f'The report is {args.report / "report.html"}.')
     return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse at once what could not be written later; make the folder of --json."""
+    if args.json:
+        if args.json.is_dir():
+            raise IsADirectoryError(f'--json takes a file, but {args.json} is a folder.')
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+    if args.report:
+        from ssd_perception.report.evaluation import MARK
+        from ssd_perception.report.folder import check_replaceable
+        check_replaceable(args.report.expanduser().absolute(), MARK)
+
+
+def _check_classes(data: Path, samples, detector) -> None:
+    """Name at once every class that the data have and the weights have not."""
+    from ssd_perception.data.voc import DataError, class_names
+
+    unknown = [name for name in class_names(samples) if name not in detector.class_names]
+    if unknown:
+        listed = ', '.join(unknown[:5]) + (f' and {len(unknown) - 5} more' if unknown[5:] else '')
+        raise DataError(
+            f'{detector.path.name} cannot be measured on {data}: it detects '
+            f'{", ".join(detector.class_names)}, but the pictures have {listed}; give weights '
+            'trained on these classes.')
+
+
+def _described(args: argparse.Namespace, detector) -> dict[str, str]:
+    """Return what was measured on what; names only, no places of this machine."""
+    from ssd_perception import __version__
+
+    return {'weights': detector.path.name, 'weights SHA-256': detector.weights_hash,
+            'recipe hash': detector.metadata.recipe_hash or 'none',
+            'data': args.data.resolve().name, 'split': args.split,
+            'measured by': f'ssd_perception {__version__}'}
+
+
+def _print(figures: dict) -> None:
+    for key in ('voc07_ap50', 'voc10_ap50', 'coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small',
+                'coco_ap_medium', 'coco_ap_large', 'images', 'objects', 'difficult'):
+        print(f'{key}: {_shown(figures[key])}')
+    for name, row in figures['per_class'].items():
+        print(f'  {name}: ' + ', '.join(f'{key} {_shown(row[key])}' for key in (
+            'voc07_ap50', 'voc10_ap50', 'coco_ap', 'objects')))
+    point = figures['operating_point']
+    print(f'at score {point["score_threshold"]:g}: precision {_shown(point["precision"])}, '
+          f'recall {_shown(point["recall"])}, F1 {_shown(point["f1"])}')
+    total = figures['latency']['stages']['total']
+    print(f'latency: median {total["median_ms"]:.1f} ms, 95 % {total["p95_ms"]:.1f} ms '
+          f'({figures["latency"]["conditions"]["device"]})')
+    if figures['skipped']:
+        print(f'{len(figures["skipped"])} of {len(figures["skipped"]) + figures["images"]} '
+              'pictures could not be decoded; they are named above and left out of all figures.')
 
 
 def _shown(value: float | int | None) -> str:

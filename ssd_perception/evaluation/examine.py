@@ -113,8 +113,15 @@ def _count(areas: np.ndarray) -> np.ndarray:
 
 
 def _thinned(c: Curve) -> dict[str, list[float]]:
-    """Return at most ``MAX_CURVE_POINTS`` of a curve, evenly chosen, its ends among them."""
-    n = len(c.scores)
-    at = np.unique(np.linspace(0, n - 1, min(n, MAX_CURVE_POINTS)).round().astype(int))
+    """Return a curve's ends and its corners, of more than ``MAX_CURVE_POINTS`` an even choice.
+
+    Its corners are the true detections, where recall rises, and the last false one before each:
+    most detections are false ones of low score after them, in one straight line.
+    """
+    true = np.nonzero(c.true)[0]
+    ends = [0, len(c.true) - 1] if len(c.true) else []
+    at = np.unique([*ends, *true, *(true[true > 0] - 1)]).astype(int)
+    if len(at) > MAX_CURVE_POINTS:
+        at = at[np.linspace(0, len(at) - 1, MAX_CURVE_POINTS).round().astype(int)]
     return {key: values[at].round(5).tolist() for key, values in
             (('score', c.scores), ('precision', c.precision), ('recall', c.recall))}

@@ -52,6 +52,20 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
     return canvas
 
 
+def draw_truth(image: np.ndarray, truth: Detections, class_names: Sequence[str]) -> np.ndarray:
+    """Return a copy of ``image`` with ground truth as dashed white boxes and class names.
+
+    Args:
+        image: uint8 (H, W, 3) RGB; not changed.
+        truth: boxes in the image's pixels; scores are not shown.
+        class_names: names that the labels index into.
+    """
+    canvas = draw_detections(image, Detections.empty(), class_names, truth)
+    for box, label in zip(truth.xyxy, truth.labels):
+        _label(canvas, box, class_names[label], class_colour(int(label)))
+    return canvas
+
+
 def _corners(box: np.ndarray, shape: tuple[int, ...]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the first and the last pixel inside a box of continuous edges."""
     height, width = shape[:2]

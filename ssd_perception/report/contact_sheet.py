@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-_GAP, _CAPTION, _PAPER, _INK = 8, 26, 24, 225
+PAPER = 24  # grey
+_GAP, _CAPTION, _INK = 8, 26, 225
 
 
 def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns: int = 4,
@@ -15,7 +16,8 @@ def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns
     """Return uint8 (H, W, 3) RGB: the images row by row, each above its caption.
 
     Args:
-        images: uint8 (H, W, 3) RGB each, at least one; tiles have the first one's proportions.
+        images: uint8 (H, W, 3) RGB each, at least one; tiles have the first one's proportions,
+            and others are fitted into them.
         captions: one per image.
         tile_width: pixels.
     """
@@ -24,16 +26,25 @@ def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     sheet = np.full((_GAP + rows * (tile_height + _CAPTION + _GAP),
-                     _GAP + columns * (tile_width + _GAP), 3), _PAPER, np.uint8)
+                     _GAP + columns * (tile_width + _GAP), 3), PAPER, np.uint8)
     for i, (image, caption) in enumerate(zip(images, captions)):
         y = _GAP + i // columns * (tile_height + _CAPTION + _GAP)
         x = _GAP + i % columns * (tile_width + _GAP)
-        method = cv2.INTER_AREA if tile_width < image.shape[1] else cv2.INTER_LINEAR
-        sheet[y:y + tile_height, x:x + tile_width] = cv2.resize(
-            image, (tile_width, tile_height), interpolation=method)
+        fitted = fit(image, tile_width, tile_height)
+        left, top = x + (tile_width - fitted.shape[1]) // 2, y + (tile_height - len(fitted)) // 2
+        sheet[top:top + len(fitted), left:left + fitted.shape[1]] = fitted
         cv2.putText(sheet, caption, (x + 2, y + tile_height + _CAPTION - 8),
                     cv2.FONT_HERSHEY_SIMPLEX, 0.5, (_INK, _INK, _INK), 1, cv2.LINE_AA)
     return sheet
+
+
+def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the image as large as it fits into ``width`` x ``height`` px, undistorted."""
+    scale = min(width / image.shape[1], height / image.shape[0])
+    size = (min(width, max(1, round(image.shape[1] * scale))),
+            min(height, max(1, round(image.shape[0] * scale))))
+    return cv2.resize(image, size,
+                      interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
 def spread(count: int, wanted: int) -> list[int]:

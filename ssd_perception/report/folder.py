@@ -12,15 +12,18 @@ MARK = 'summary.json'
 
 
 @contextlib.contextmanager
-def result_folder(path: str | os.PathLike) -> Iterator[Path]:
+def result_folder(path: str | os.PathLike, mark: str = MARK) -> Iterator[Path]:
     """Lend a temporary folder beside ``path`` that takes its place when all went well.
+
+    Args:
+        mark: a file that every result of this kind has: what holds it may be replaced.
 
     Raises:
         FileExistsError: when ``path`` holds something that is no earlier result, which a
             mistyped path must not cost.
     """
     path = Path(path).expanduser().absolute()
-    check_replaceable(path)
+    check_replaceable(path, mark)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
     old = path.with_name(f'.{path.name}.{os.getpid()}.old')
@@ -35,10 +38,10 @@ def result_folder(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path, mark: str = MARK) -> None:
     """Raise FileExistsError unless ``path`` is absent, an empty folder or an earlier result."""
     if not path.exists():
         return
-    if not path.is_dir() or (any(path.iterdir()) and not (path / MARK).is_file()):
-        raise FileExistsError(f'{path} exists and is no earlier result (it has no {MARK}); '
+    if not path.is_dir() or (any(path.iterdir()) and not (path / mark).is_file()):
+        raise FileExistsError(f'{path} exists and is no earlier result (it has no {mark}); '
                               'choose another folder.')

@@ -27,8 +27,10 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 td, th { padding: .25rem .9rem .25rem 0; text-align: left; border-bottom: 1px solid var(--soft) }
 .number { text-align: right }
 .wide { overflow-x: auto }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr));
+  gap: 0 2rem }
 .tiles { display: flex; flex-wrap: wrap; gap: .75rem }
-figure { margin: 0; width: 240px } figcaption { font-size: .85rem; overflow-wrap: anywhere }
+figure { margin: 0; width: 230px } figcaption { font-size: .85rem; overflow-wrap: anywhere }
 .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em;
   margin-right: .4em }
 svg text { fill: currentColor }
@@ -52,12 +54,16 @@ def cards(rows: Sequence[tuple[str, str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
-    """Return a table of HTML cells; all columns but the first ``texts`` hold numbers."""
+    """Return a table of HTML cells; all columns but the first ``texts`` hold numbers.
+
+    Args:
+        head: may be empty.
+    """
     def line(tag: str, cells: Sequence[str]) -> str:
         return '<tr>' + ''.join(
             f'<{tag}{"" if i < texts else " class=number"}>{cell}</{tag}>'
             for i, cell in enumerate(cells)) + '</tr>'
-    return ('<div class="wide"><table>' + line('th', head)
+    return ('<div class="wide"><table>' + (line('th', head) if head else '')
             + ''.join(line('td', row) for row in rows) + '</table></div>')
 
 
