@@ -17,7 +17,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_
 # torch and torchvision always together: a torchvision finds its operators only in the torch it was
 # built for, and pip picks a matching pair only where it chooses both.
 TORCH = ['torch>=2.4', 'torchvision>=0.19']
-EVALUATE = ['pycocotools>=2.0.8', 'tqdm']
+EVALUATE = ['pycocotools>=2.0.8', 'matplotlib>=3.7', 'tqdm']
 TRAIN = [
     *TORCH,
     *EVALUATE,
@@ -34,6 +34,7 @@ TEST = [
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
     'pytest-timeout>=2.2',
     'hypothesis>=6.100',
+    'mean-average-precision>=2024.1',  # the VOC figures are compared with
     'ruff>=0.9',
     'pillow>=10',
     'colcon-common-extensions>=0.3',

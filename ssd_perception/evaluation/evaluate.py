@@ -32,7 +32,7 @@ class Measurement:
         samples: the pictures that could be decoded.
         truths, detections: one entry per sample.
         timings_ms: stage -> one time per sample, see ``Detector.timings_ms``.
-        skipped: one sentence for each picture that could not be decoded.
+        skipped: file names of the pictures that could not be decoded.
     """
 
     samples: list[Sample]
@@ -60,7 +60,7 @@ def measure(detector: Detector, samples: Sequence[Sample],
             for a picture that cannot be decoded, or when none could be.
     """
     truths = [ground_truth(sample, detector.class_names) for sample in samples]
-    result = Measurement([], [], [], {}, [])
+    result, first_error = Measurement([], [], [], {}, []), None
     with at_low_threshold(detector):
         for sample, truth in zip(tqdm(samples, 'evaluate', unit='img', disable=not progress),
                                  truths):
@@ -70,7 +70,8 @@ def measure(detector: Detector, samples: Sequence[Sample],
                 if not skip_unreadable:
                     raise
                 tqdm.write(f'Left out: {error}', file=sys.stderr)
-                result.skipped.append(str(error))
+                result.skipped.append(sample.path.name)
+                first_error = first_error or error
                 continue
             found, = detector([image])
             result.samples.append(sample)
@@ -80,7 +81,7 @@ def measure(detector: Detector, samples: Sequence[Sample],
                 result.timings_ms.setdefault(stage, []).append(milliseconds)
     if samples and not result.samples:
         raise DataError(f'None of the {len(samples)} pictures could be decoded; the first one: '
-                        f'{result.skipped[0]}')
+                        f'{first_error}')
     return result
 
 
@@ -118,7 +119,7 @@ def report(detections: Sequence[Detections], truths: Sequence[GroundTruth],
     per_class = {name: {'voc07_ap50': c.ap('voc07'), 'voc10_ap50': c.ap('voc10'),
                         'coco_ap': coco_per_class[name], 'objects': c.objects}
                  for name, c in curves.items()}
-    return {**plain(figures), 'per_class': {n: plain(f) for n, f in per_class.items()},
+    return {**_plain(figures), 'per_class': {n: _plain(f) for n, f in per_class.items()},
             'images': len(truths), 'objects': sum(c.objects for c in curves.values()),
             'difficult': int(sum(truth.flags().sum() for truth in truths))}
 
@@ -127,7 +128,7 @@ def _aps(curves: dict[str, Curve], method: str) -> dict[str, float]:
     return {name: curve.ap(method) for name, curve in curves.items()}
 
 
-def plain(figures: dict) -> dict:
+def _plain(figures: dict) -> dict:
     """Replace NaN, which is not JSON, by None, and round to what can be told apart."""
     return {key: None if value != value else round(value, 5) for key, value in figures.items()}
 

@@ -24,7 +24,7 @@ from ssd_perception.report.html import picture
 from ssd_perception.report.tiles import tile
 
 MARK = 'report.json'
-MAX_TILES = 24  # of each kind of failure
+MAX_TILES = 25  # of each kind of failure
 SHEET_PICTURES = 12
 SHEET_HALF = 290  # px, width of each half of a pair
 

@@ -79,8 +79,8 @@ def _measured(f: dict) -> str:
     rows = [['pictures', str(f['images'])], ['objects', str(f['objects'])],
             ['difficult objects, ignored', str(f['difficult'])]]
     if f.get('skipped'):
-        names = ''.join(f'<br>{escape(sentence)}' for sentence in f['skipped'])
-        rows.append(['pictures left out', f'{len(f["skipped"])}{names}'])
+        names = ''.join(f'<br>{escape(name)}' for name in f['skipped'])
+        rows.append(['not decoded, left out', f'{len(f["skipped"])}{names}'])
     rows += [[escape(name), escape(str(value))] for name, value in f.get('measured', {}).items()]
     return table([], rows, texts=2)
 
