@@ -98,6 +98,8 @@ def match_class(detections: Sequence[Detections], truths: Sequence[GroundTruth],
         boxes, difficult = truth.of_class(label)
         objects += int((~difficult).sum())
         mine = np.nonzero(found.labels == label)[0]
+        if not len(mine):
+            continue
         overlaps = iou(found.xyxy[mine].astype(np.float64), boxes)  # (n, m)
         taken = np.zeros(len(boxes), bool)
         for index, overlap in zip(mine, overlaps):

@@ -165,7 +165,7 @@ def _latency(latency: dict | None) -> list[str]:
     if not latency:
         return ['<p class="note">Not measured.</p>']
     on = latency['conditions']
-    threads = f', {on["threads"]} threads' if on['threads'] else ''
+    threads = f', threads: {on["threads"]}' if on['threads'] else ''
     return [table(['stage', 'median', '95 %'],
                   [[escape(stage), told(row['median_ms'], ' ms', 1), told(row['p95_ms'], ' ms', 1)]
                    for stage, row in latency['stages'].items()]),

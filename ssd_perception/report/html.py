@@ -27,7 +27,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 td, th { padding: .25rem .9rem .25rem 0; text-align: left; border-bottom: 1px solid var(--soft) }
 .number { text-align: right }
 .wide { overflow-x: auto }
-.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr));
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr));
   gap: 0 2rem }
 .tiles { display: flex; flex-wrap: wrap; gap: .75rem }
 figure { margin: 0; width: 230px } figcaption { font-size: .85rem; overflow-wrap: anywhere }

@@ -123,7 +123,7 @@ def test_what_the_page_says(tmp_path):
         **LATENCY, 'skipped': ['<x>.jpg'],
         'measured': {'weights': 'w.safetensors', 'split': 'val'}})
     assert 'w.safetensors' in text and '&lt;x&gt;.jpg' in text
-    assert '33 ms' in text and 'Some CPU, 4 cores' in text and '3 threads' in text
+    assert '33 ms' in text and 'Some CPU, 4 cores' in text and 'threads: 3' in text
     # in each of 3 pictures: a cone found, one taken for a cube, a cube missed, one made up
     assert 'All 6; 3 wrong class, 3 background' in text and 'All 6; a score' in text
     assert text.count('<figure>') == 12
