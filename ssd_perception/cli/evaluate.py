@@ -32,9 +32,6 @@ def run(args: argparse.Namespace) -> int:
     A picture that cannot be decoded is named and left out; the exit code stays 0.
     """
     from ssd_perception.data.voc import read_voc
-    from ssd_perception.evaluation.evaluate import measure
-    from ssd_perception.evaluation.examine import examine
-    from ssd_perception.evaluation.latency import conditions, latency
     from ssd_perception.inference.detector import Detector
 
     _check_outputs(args)  # now rather than after the measurement
@@ -43,6 +40,23 @@ def run(args: argparse.Namespace) -> int:
                                      score_threshold=args.score_threshold)
     _check_classes(args.data, samples, detector)
     print(detector.describe())
+    figures = examine_weights(detector, samples, args.data, args.split, args.report)
+    _print(figures)
+    if args.json:
+        partial = args.json.with_name(args.json.name + '.partial')
+        partial.write_text(json.dumps(figures, indent=2) + '\n')
+        os.replace(partial, args.json)
+    if args.report:
+        print(f'The report is {args.report / "report.html"}.')
+    return 0
+
+
+def examine_weights(detector, samples, data: Path, split: str, report: Path | None) -> dict:
+    """Measure a Detector on samples; write ``report`` when it is a folder; return all figures."""
+    from ssd_perception.evaluation.evaluate import measure
+    from ssd_perception.evaluation.examine import examine
+    from ssd_perception.evaluation.latency import conditions, latency
+
     detector.warm_up()  # or the first picture would be the slow one
     measured = measure(detector, samples, progress=True, skip_unreadable=True)
     examination = examine(measured.detections, measured.truths, detector.class_names,
@@ -51,21 +65,15 @@ def run(args: argparse.Namespace) -> int:
     figures['latency'] = {'stages': latency(measured.timings_ms),
                           'conditions': conditions(detector)}
     figures['skipped'] = measured.skipped
-    figures['measured'] = _described(args, detector)
-    _print(figures)
-    if args.json:
-        partial = args.json.with_name(args.json.name + '.partial')
-        partial.write_text(json.dumps(figures, indent=2) + '\n')
-        os.replace(partial, args.json)
-    if args.report:
+    figures['measured'] = _described(data, split, detector)
+    if report:
         from ssd_perception.report.evaluation import MARK, write_evaluation
         from ssd_perception.report.folder import result_folder
 
-        title = f'{detector.path.stem} on {args.data.resolve().name} {args.split}'
-        with result_folder(args.report, MARK) as folder:
+        title = f'{detector.path.stem} on {data.resolve().name} {split}'
+        with result_folder(report, MARK) as folder:
             write_evaluation(folder, measured, examination, detector.class_names, title)
-        print(f'The report is {args.report / "report.html"}.')
-    return 0
+    return figures
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
@@ -93,26 +101,26 @@ def _check_classes(data: Path, samples, detector) -> None:
             'trained on these classes.')
 
 
-def _described(args: argparse.Namespace, detector) -> dict[str, str]:
+def _described(data: Path, split: str, detector) -> dict[str, str]:
     """Return what was measured on what; names only, no places of this machine."""
     from ssd_perception import __version__
 
     return {'weights': detector.path.name, 'weights SHA-256': detector.weights_hash,
             'recipe hash': detector.metadata.recipe_hash or 'none',
-            'data': args.data.resolve().name, 'split': args.split,
+            'data': data.resolve().name, 'split': split,
             'measured by': f'ssd_perception {__version__}'}
 
 
 def _print(figures: dict) -> None:
     for key in ('voc07_ap50', 'voc10_ap50', 'coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small',
                 'coco_ap_medium', 'coco_ap_large', 'images', 'objects', 'difficult'):
-        print(f'{key}: {_shown(figures[key])}')
+        print(f'{key}: {shown(figures[key])}')
     for name, row in figures['per_class'].items():
-        print(f'  {name}: ' + ', '.join(f'{key} {_shown(row[key])}' for key in (
+        print(f'  {name}: ' + ', '.join(f'{key} {shown(row[key])}' for key in (
             'voc07_ap50', 'voc10_ap50', 'coco_ap', 'objects')))
     point = figures['operating_point']
-    print(f'at score {point["score_threshold"]:g}: precision {_shown(point["precision"])}, '
-          f'recall {_shown(point["recall"])}, F1 {_shown(point["f1"])}')
+    print(f'at score {point["score_threshold"]:g}: precision {shown(point["precision"])}, '
+          f'recall {shown(point["recall"])}, F1 {shown(point["f1"])}')
     total = figures['latency']['stages']['total']
     print(f'latency: median {total["median_ms"]:.1f} ms, 95 % {total["p95_ms"]:.1f} ms '
           f'({figures["latency"]["conditions"]["device"]})')
@@ -121,7 +129,8 @@ def _print(figures: dict) -> None:
               'pictures could not be decoded; they are named above and left out of all figures.')
 
 
-def _shown(value: float | int | None) -> str:
+def shown(value: float | int | None) -> str:
+    """Return a figure for people, None as n/a."""
     if value is None:
         return 'n/a'
     return f'{value:.4f}' if isinstance(value, float) else str(value)

@@ -44,9 +44,11 @@ def run(args: argparse.Namespace) -> int:
                for sample in read_voc(folder, args.split, args.one_based)]
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=class_names(samples))
-    validation = {folder.name: read_voc(folder, args.val_split, args.one_based)
-                  for folder in args.data
-                  if (folder / 'ImageSets' / 'Main' / f'{args.val_split}.txt').is_file()}
+    validation = {}
+    for folder in args.data:
+        if (folder / 'ImageSets' / 'Main' / f'{args.val_split}.txt').is_file():
+            name = str(folder) if folder.name in validation else folder.name
+            validation[name] = read_voc(folder, args.val_split, args.one_based)
     device = choose_device(args.device or 'auto').partition(':')[0]
     trainer = Trainer(recipe, samples, validation, args.out, device)
     trainer.metadata = dataclasses.replace(trainer.metadata, package_version=__version__,
@@ -69,4 +71,19 @@ def run(args: argparse.Namespace) -> int:
     if trainer.skipped:
         print(f'{len(trainer.skipped)} pictures could not be read; the log above names them, '
               '`ssd_perception check_data` finds all such.', file=sys.stderr)
+    if trainer.world.main and validation:
+        _report(trainer.folder.path, device, args.data[0], args.val_split, validation)
     return 0
+
+
+def _report(out: Path, device: str, data: Path, split: str, validation: dict) -> None:
+    """Show how good the best weights are and where they fail, on what chose them."""
+    from ssd_perception.cli.evaluate import examine_weights, shown
+    from ssd_perception.inference.detector import Detector
+
+    if data.name not in validation:  # the first folder has no validation split
+        return
+    detector = Detector.from_weights(out / 'best.safetensors', device=device)
+    figures = examine_weights(detector, validation[data.name], data, split, out / 'report')
+    print(f'{out / "best.safetensors"}: AP50 {shown(figures["voc10_ap50"])} (VOC10), COCO '
+          f'AP {shown(figures["coco_ap"])}; see {out / "report/report.html"}.')
