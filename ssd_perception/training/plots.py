@@ -20,7 +20,9 @@ def plot_schedule(recipe: Recipe, path: Path) -> None:
     factors = np.array([schedule(int(step)) for step in steps])
     figure = Figure(figsize=(8, 3.2), layout='constrained')
     axes = figure.add_subplot()
-    for name, rate in (('pyramid and heads', 1.0), ('backbone', recipe.backbone_rate)):
+    groups = {'all layers': 1.0} if recipe.backbone_rate == 1 else {
+        'pyramid and heads': 1.0, 'backbone': recipe.backbone_rate}
+    for name, rate in groups.items():
         axes.plot(steps, factors * recipe.learning_rate * rate, label=name)
     ends = {'warm-up ends': recipe.warmup, 'plateau ends': schedule.decay_start}
     if recipe.augmentation.mosaic:
