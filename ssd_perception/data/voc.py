@@ -3,107 +3,158 @@
 from __future__ import annotations
 
 import os
+import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+from ssd_perception.data.sample import (
+    PICTURE_SUFFIXES, DataError, OnBad, Sample, class_names, labels, make_sample, refuse)
+
+__all__ = ['PICTURE_SUFFIXES', 'DataError', 'Sample', 'class_names', 'labels', 'read_voc']
+
+MAX_XML_BYTES = 10_000_000  # a picture with ten thousand objects has 3 MB
+_SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+_ORIGINAL = re.compile(r'The VOC20\d\d Database')
+_WHOLE_SHARE = 0.95  # VOC2012 itself has a few boxes with decimals
 
 
-class DataError(ValueError):
-    """A data folder or a file in it cannot be used; the message names it."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One picture on disk and the objects in it.
-
-    Attributes:
-        path: the picture.
-        xyxy: float32 (n, 4), continuous edges in the picture's pixels, from 0.
-        names: n class names.
-        difficult: bool (n,), VOC's flag: kept in training, ignored in evaluation.
-    """
+class _Annotation(NamedTuple):
+    """One file as it is written: edges not yet shifted, pictures not yet looked for."""
 
     path: Path
-    xyxy: np.ndarray
-    names: tuple[str, ...]
-    difficult: np.ndarray
+    name: str
+    edges: np.ndarray  # float64 (n, 4)
+    names: list[str]
+    difficult: list[bool]
+    stated_hw: tuple[int, int] | None
+    database: str
 
 
-def read_voc(root: str | os.PathLike, split: str, one_based: bool = False) -> list[Sample]:
+def read_voc(root: str | os.PathLike, split: str, one_based: bool | None = False,
+             on_bad: OnBad | None = None) -> list[Sample]:
     """Read every annotation of a split; pictures are not opened.
 
     Args:
         root: the folder that holds ``JPEGImages``, ``Annotations`` and ``ImageSets``.
         split: file name in ``ImageSets/Main`` without ``.txt``.
         one_based: True for the original VOC sets, whose whole pixels count from 1 and are
-            inclusive: edge = value - 1 at the low side, value at the high side.
+            inclusive: edge = value - 1 at the low side, value at the high side. None decides
+            by what only the original sets have.
+        on_bad: takes what is wrong with single files; the file (or a box without area) is left
+            out and reading goes on. None raises at the first.
 
     Raises:
-        DataError: naming the file, what is wrong and what was expected.
+        DataError: naming the file, what is wrong and what was expected; with ``on_bad`` only
+            when the split cannot be read at all.
     """
     root = Path(root).expanduser()
+    found = []
+    for name in listed(root, split):
+        try:
+            found.append(_read_annotation(root / 'Annotations' / f'{name}.xml', name))
+        except DataError as error:
+            refuse(error, on_bad)
+    if one_based is None:
+        one_based = _counts_from_one(found)
+    samples = []
+    for item in found:
+        try:
+            picture = _picture(root, item.name)
+        except DataError as error:
+            refuse(error, on_bad)
+            continue
+        edges = item.edges - np.array([1, 1, 0, 0]) if one_based else item.edges
+        samples.append(make_sample(picture, edges, item.names, item.difficult, item.path,
+                                   item.stated_hw, on_bad))
+    return samples
+
+
+def splits(root: Path) -> list[str]:
+    """Return the names that ``ImageSets/Main`` lists pictures under, sorted.
+
+    The original sets also list them per class (``cat_train.txt``); those are left out.
+    """
+    there = {path.stem for path in (root / 'ImageSets' / 'Main').glob('*.txt')}
+    return sorted(name for name in there if name.rpartition('_')[2] not in there - {name})
+
+
+def listed(root: Path, split: str) -> list[str]:
+    """Return the names of the split's pictures, in the file's order.
+
+    Raises:
+        DataError: when there is no such split, or nothing in it.
+    """
     listing = root / 'ImageSets' / 'Main' / f'{split}.txt'
-    if not listing.is_file():
-        there = sorted(p.stem for p in listing.parent.glob('*.txt'))
-        raise DataError(f'{root} has no split "{split}" ({listing} is missing); '
-                        f'splits there: {", ".join(there) or "none"}.')
-    # The second column of the original per-class lists is not part of the name.
-    names = [line.split()[0] for line in listing.read_text().splitlines() if line.strip()]
-    if not names:
-        raise DataError(f'{listing} lists no pictures.')
-    return [_read_sample(root, name, one_based) for name in names]
-
-
-def _read_sample(root: Path, name: str, one_based: bool) -> Sample:
-    annotation = root / 'Annotations' / f'{name}.xml'
     try:
-        tree = ElementTree.parse(annotation).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise DataError(f'{annotation} cannot be read as a VOC annotation: {error}.') from error
+        lines = [line.strip() for line in listing.read_text(encoding='utf-8').splitlines()]
+    except FileNotFoundError as error:
+        raise DataError(f'{root} has no split "{split}" ({listing} is missing); splits there: '
+                        f'{", ".join(splits(root)) or "none"}.', listing) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f'{listing} cannot be read as a list of pictures: {error}.',
+                        listing) from error
+    # The second column of the original per-class lists is not part of the name.
+    names = [re.sub(r'\s+-?[01]$', '', line) for line in lines if line]
+    if not names:
+        raise DataError(f'{listing} lists no pictures.', listing)
+    return names
+
+
+def _read_annotation(path: Path, name: str) -> _Annotation:
+    try:
+        if path.stat().st_size > MAX_XML_BYTES:
+            raise DataError(f'{path} has {path.stat().st_size} bytes, more than a VOC annotation '
+                            f'may have ({MAX_XML_BYTES}).', path)
+        tree = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError, UnicodeError, LookupError) as error:
+        raise DataError(f'{path} cannot be read as a VOC annotation: {error}.', path) from error
     boxes, names, difficult = [], [], []
     for item in tree.findall('object'):
         try:
-            box = [float(item.find('bndbox').find(side).text)
-                   for side in ('xmin', 'ymin', 'xmax', 'ymax')]
+            boxes.append([float(item.find('bndbox').find(side).text) for side in _SIDES])
             names.append(item.find('name').text.strip())
         except (AttributeError, TypeError, ValueError) as error:
-            raise DataError(f'{annotation}: an object lacks its name or one of bndbox/xmin, ymin, '
-                            'xmax, ymax as numbers.') from error
-        boxes.append(box)
+            raise DataError(f'{path}: an object lacks its name or one of bndbox/xmin, ymin, '
+                            'xmax, ymax as numbers.', path) from error
+        if not names[-1]:
+            raise DataError(f'{path}: an object lacks its name.', path)
         difficult.append((item.findtext('difficult') or '0').strip() == '1')
-    xyxy = np.array(boxes, np.float32).reshape(-1, 4)
-    if one_based:
-        xyxy[:, :2] -= 1
-    if not np.isfinite(xyxy).all() or (xyxy[:, 2:] <= xyxy[:, :2]).any():
-        raise DataError(f'{annotation}: a box has no area (xmin < xmax and ymin < ymax needed).')
-    return Sample(_picture(root, name), xyxy, tuple(names), np.array(difficult, bool))
+    return _Annotation(path, name, np.array(boxes, np.float64).reshape(-1, 4), names, difficult,
+                       _stated_hw(tree), tree.findtext('source/database') or '')
+
+
+def _stated_hw(tree: ElementTree.Element) -> tuple[int, int] | None:
+    """Return the picture's height and width if the annotation gives both, above 0."""
+    try:
+        height, width = (int(float(tree.findtext(f'size/{side}') or 0))
+                         for side in ('height', 'width'))
+    except (ValueError, OverflowError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
+
+
+def _counts_from_one(annotations: Sequence[_Annotation]) -> bool:
+    """Tell whether boxes count from 1, by what only the original VOC sets have together.
+
+    Every annotation names "The VOC20xx Database", (nearly) all edges are whole, and none is
+    below 1, which would prove the contrary. Everything else counts from 0 here; a set made
+    from VOC by a tool that kept the name but not the numbers usually has decimals or a 0.
+    """
+    edges = np.concatenate([item.edges for item in annotations] or [np.zeros((0, 4))])
+    return (len(edges) > 0
+            and all(_ORIGINAL.fullmatch(item.database.strip()) for item in annotations)
+            and bool((edges >= 1).all()) and float((edges % 1 == 0).mean()) >= _WHOLE_SHARE)
 
 
 def _picture(root: Path, name: str) -> Path:
-    candidates = [root / 'JPEGImages' / (name + suffix) for suffix in PICTURE_SUFFIXES]
+    candidates = [root / 'JPEGImages' / (name + suffix) for lower in PICTURE_SUFFIXES
+                  for suffix in (lower, lower.upper())]
     for path in candidates:
         if path.is_file():
             return path
-    raise DataError(f'No picture for "{name}": expected {candidates[0]} (or .jpeg, .png).')
-
-
-def class_names(samples: Iterable[Sample]) -> tuple[str, ...]:
-    """Return the names that occur, sorted: the class list when a recipe gives none."""
-    return tuple(sorted({name for sample in samples for name in sample.names}))
-
-
-def labels(sample: Sample, names: tuple[str, ...]) -> np.ndarray:
-    """Return int64 (n,) indices of the sample's names into ``names``.
-
-    Raises:
-        DataError: naming the picture and the class that ``names`` lacks.
-    """
-    for name in sample.names:
-        if name not in names:
-            raise DataError(f'{sample.path}: class "{name}" is not one of {", ".join(names)}.')
-    return np.array([names.index(name) for name in sample.names], np.int64)
+    raise DataError(f'No picture for "{name}": expected {candidates[0]} (or .jpeg, .png).',
+                    candidates[0], 'missing picture')
