@@ -1,0 +1,196 @@
+"""Read COCO's layout: one JSON file per split, pictures in a folder; Roboflow's form too."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ssd_perception.data.sample import DataError, OnBad, Sample, make_sample, refuse
+
+MAX_JSON_BYTES = 2 * 2 ** 30  # COCO's own train2017 has 0.45 GiB
+ROBOFLOW = '_annotations.coco.json'
+_ROBOFLOW_NAMES = {'val': 'valid'}  # what other layouts call val
+
+
+def annotation_files(root: str | os.PathLike, split: str) -> list[Path]:
+    """Return where the split's JSON file may lie, whether it is there or not; best first."""
+    root = Path(root).expanduser()
+    names = [split] + [_ROBOFLOW_NAMES[split]] * (split in _ROBOFLOW_NAMES)
+    return [root / 'annotations' / f'instances_{split}.json',
+            *(root / name / ROBOFLOW for name in names)]
+
+
+def splits(root: str | os.PathLike) -> list[str]:
+    """Return the names of the splits that ``root`` has annotations of, sorted."""
+    root = Path(root).expanduser()
+    standard = (root / 'annotations').glob('instances_*.json')
+    return sorted({path.stem.removeprefix('instances_') for path in standard}
+                  | {path.parent.name for path in root.glob(f'*/{ROBOFLOW}')})
+
+
+def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) -> list[Sample]:
+    """Read a split; pictures are not opened.
+
+    Boxes (x, y, width, height, continuous from 0) become edges, ``iscrowd`` becomes difficult,
+    categories are taken by name, pictures without annotations are negatives. The order is that
+    of the file's ``images``.
+
+    Args:
+        root: holds ``annotations/instances_SPLIT.json`` and the pictures in ``SPLIT``,
+            ``images/SPLIT``, ``images`` or itself; or ``SPLIT/_annotations.coco.json`` with the
+            pictures beside it (Roboflow; ``val`` finds its ``valid``).
+        split: such as ``train2017``.
+        on_bad: takes what is wrong with single entries; the picture of a broken entry (only
+            the object, if its box has no area) is left out and reading goes on. None raises
+            at the first.
+
+    Raises:
+        DataError: naming the file, what is wrong and what was expected; with ``on_bad`` only
+            when the file cannot be read as a whole.
+    """
+    root = Path(root).expanduser()
+    candidates = annotation_files(root, split)
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        raise DataError(f'{root} has no split "{split}" ({candidates[0]} is missing); splits '
+                        f'there: {", ".join(splits(root)) or "none"}.', candidates[0])
+    data = _load(path)
+    categories = _categories(path, data['categories'])
+    folders = [path.parent] if path.name == ROBOFLOW else [
+        root / split, root / 'images' / split, root / 'images', root]
+    images = _images(path, data['images'], folders, on_bad)
+    objects, broken = _objects(path, data['annotations'], categories, images, on_bad)
+    samples = []
+    for key, (picture, stated_hw) in images.items():
+        if picture is not None and key not in broken:
+            boxes, names, crowds = zip(*objects[key]) if objects[key] else ((), (), ())
+            samples.append(make_sample(picture, np.array(boxes, np.float64), names, crowds, path,
+                                       stated_hw, on_bad))
+    return samples
+
+
+def _load(path: Path) -> dict:
+    """Return the JSON object with its three lists."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise DataError(f'{path} has {path.stat().st_size} bytes, more than the '
+                            f'{MAX_JSON_BYTES} that are read.', path)
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} cannot be read as COCO annotations: {error}.', path) from error
+    for key in ('images', 'annotations', 'categories'):
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
+            raise DataError(f'{path} lacks the list "{key}" that COCO annotations have.', path)
+    if not data['images']:
+        raise DataError(f'{path} lists no pictures.', path)
+    return data
+
+
+def _categories(path: Path, rows: list) -> dict[int | str, str]:
+    """Return id -> name."""
+    found = {}
+    for row in rows:
+        number, name = _get(row, 'id'), _get(row, 'name')
+        if not _is_id(number) or not isinstance(name, str) or not name.strip():
+            raise DataError(f'{path}: a category lacks its "id" or "name": {_short(row)}.', path)
+        if number in found:
+            raise DataError(f'{path}: two categories have the id {number}: "{found[number]}" and '
+                            f'"{name.strip()}".', path)
+        found[number] = name.strip()
+    return found
+
+
+def _images(path: Path, rows: list, folders: list[Path],
+            on_bad: OnBad | None) -> dict[int | str, tuple[Path | None, tuple[int, int] | None]]:
+    """Return id -> (picture, stated height and width); a missing picture is None."""
+    found = {}
+    for row in rows:
+        number, name = _get(row, 'id'), _get(row, 'file_name')
+        if not _is_id(number) or not isinstance(name, str) or not name:
+            refuse(DataError(f'{path}: a picture lacks its "id" or "file_name": {_short(row)}.',
+                             path), on_bad)
+            continue
+        if number in found:
+            refuse(DataError(f'{path}: two pictures have the id {number}; the second is {name}.',
+                             path), on_bad)
+            continue
+        try:
+            picture = _picture(path, name, folders)
+        except DataError as error:
+            picture = None
+            refuse(error, on_bad)
+        sides = row.get('height'), row.get('width')
+        stated = all(_is_number(side) and side >= 1 for side in sides)
+        found[number] = picture, tuple(int(side) for side in sides) if stated else None
+    return found
+
+
+def _picture(path: Path, name: str, folders: list[Path]) -> Path:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or '..' in pure.parts:
+        raise DataError(f'{path}: the file_name "{name}" leaves the data folder; a path below it '
+                        'is expected.', path)
+    candidates = [folder / name for folder in folders]
+    try:
+        for candidate in candidates:
+            if candidate.is_file():
+                return candidate
+    except (OSError, ValueError) as error:  # a name no file can have
+        raise DataError(f'{path}: the file_name {_short(name)} cannot be one: {error}.',
+                        path) from error
+    raise DataError(f'No picture for "{name}" of {path}: expected {candidates[0]}'
+                    + ''.join(f' or {other}' for other in candidates[1:]) + '.',
+                    candidates[0], 'missing picture')
+
+
+def _objects(path: Path, rows: list, categories: dict[int | str, str], images: dict,
+             on_bad: OnBad | None) -> tuple[dict[int | str, list], set[int | str]]:
+    """Return image id -> [(edges, name, crowd)], and the ids of pictures with a broken entry."""
+    found: dict[int | str, list] = defaultdict(list)
+    broken = set()
+    for row in rows:
+        image = _get(row, 'image_id')
+        if not _is_id(image) or image not in images:
+            refuse(DataError(f'{path}: annotation {_short(_get(row, "id"))} is for the picture '
+                             f'with id {_short(image)}, which "images" does not have.', path),
+                   on_bad)
+            continue
+        box, category = row.get('bbox'), row.get('category_id')
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+            reason = f'needs "bbox": [x, y, width, height], got {_short(box)}'
+        elif not _is_id(category) or category not in categories:
+            reason = f'has the category_id {_short(category)}, which "categories" does not have'
+        else:
+            x, y, width, height = map(float, box)
+            found[image].append(((x, y, x + width, y + height), categories[category],
+                                 bool(row.get('iscrowd', 0))))
+            continue
+        broken.add(image)
+        refuse(DataError(f'{path}: annotation {_short(row.get("id"))} of '
+                         f'{images[image][0] or image} {reason}.', path), on_bad)
+    return found, broken
+
+
+def _get(row, key: str):
+    return row.get(key) if isinstance(row, dict) else None
+
+
+def _is_id(value) -> bool:
+    # COCO's are integers; some tools write texts.
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
+
+
+def _is_number(value) -> bool:
+    # Bounded: JSON may hold integers that no float can.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + '...'
