@@ -97,7 +97,7 @@ def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
     """
     if processes is None:
         processes = _cores() if len(paths) >= _WORTH_PROCESSES else 0
-    if processes == 0:
+    if processes == 0 or not _can_start_processes():
         yield from ((path, inspect(path)) for path in paths)
         return
     suspects = yield from _in_pool(paths, processes, inspect)
@@ -108,6 +108,20 @@ def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
                 'unreadable picture', 'it makes the decoder crash'))
 
 
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # Not fork: OpenCV and torch have threads, which do not survive it.
+    return ProcessPoolExecutor(processes, multiprocessing.get_context('spawn'), _start)
+
+
+def _can_start_processes() -> bool:
+    """Tell whether a process starts here at all, or every picture would seem to crash it."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(int).result() == 0
+        except BrokenProcessPool:
+            return False
+
+
 def _in_pool(paths: Iterable[Path], processes: int,
              inspect: Callable) -> Iterator[tuple[Path, PictureFacts]]:
     """Yield what could be inspected; return the paths that were under way in a crash."""
@@ -115,8 +129,7 @@ def _in_pool(paths: Iterable[Path], processes: int,
     suspects: list[Path] = []
     while True:
         under_way: dict[Future, Path] = {}
-        # Not fork: OpenCV and torch have threads, which do not survive it.
-        pool = ProcessPoolExecutor(processes, multiprocessing.get_context('spawn'), _start)
+        pool = _pool(processes)
         try:
             while True:
                 for path in waiting:

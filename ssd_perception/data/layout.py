@@ -50,6 +50,25 @@ def splits(root: str | os.PathLike) -> list[str]:
     return voc.splits(root) or coco.splits(root)
 
 
+def separate_splits(root: str | os.PathLike) -> list[str]:
+    """Return ``splits`` without those that only join others, as VOC's trainval does."""
+    root = Path(root).expanduser()
+    if not voc.splits(root):
+        return coco.splits(root)
+    pictures = {}
+    for name in voc.splits(root):
+        try:
+            pictures[name] = set(voc.listed(root, name))
+        except DataError:
+            pictures[name] = set()  # whoever reads it is told
+
+    def joins(name: str) -> bool:
+        parts = [other for other in pictures.values() if other and other < pictures[name]]
+        return len(parts) > 1 and set().union(*parts) == pictures[name]
+
+    return [name for name in pictures if not joins(name)]
+
+
 def _voc_listing(root: Path, split: str) -> Path:
     return root / 'ImageSets' / 'Main' / f'{split}.txt'
 
