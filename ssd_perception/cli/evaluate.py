@@ -12,10 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('--weights', default='', help='path or name (default: rover)')
     parser.add_argument('--data', type=Path, required=True, metavar='DIR',
-                        help='folder in VOC layout')
+                        help='folder in VOC or COCO layout')
     parser.add_argument('--split', default='val', help='split measured on (default: val)')
-    parser.add_argument('--one-based', action='store_true',
-                        help='boxes are whole pixels from 1, as in the original VOC sets')
+    parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
+                        help="VOC's boxes are whole pixels from 1 (default: only where the "
+                        'annotations are those of the original VOC sets)')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
     parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',
                         help='threshold at which single detections count as right or wrong '
@@ -31,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
 
     A picture that cannot be decoded is named and left out; the exit code stays 0.
     """
-    from ssd_perception.data.voc import read_voc
+    from ssd_perception.data.layout import read_split
     from ssd_perception.inference.detector import Detector
 
     _check_outputs(args)  # now rather than after the measurement
-    samples = read_voc(args.data, args.split, args.one_based)
+    samples = read_split(args.data, args.split, args.one_based)
     detector = Detector.from_weights(args.weights, device=args.device,
                                      score_threshold=args.score_threshold)
     _check_classes(args.data, samples, detector)

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and write OUT with its figures inside and its card beside it."""
-    from ssd_perception.data.voc import DataError, read_voc
+    from ssd_perception.data.layout import read_split
+    from ssd_perception.data.sample import DataError
     from ssd_perception.evaluation.card import write_card
     from ssd_perception.evaluation.evaluate import detect_samples, ground_truth, report
     from ssd_perception.evaluation.thresholds import best_f1
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         folder, _, split = place.partition(':')
         if not separator:
             raise DataError(f'--data takes NAME=DIR or NAME=DIR:SPLIT, got "{item}".')
-        samples = read_voc(folder, split or 'val')
+        samples = read_split(folder, split or 'val')
         truths = [ground_truth(sample, detector.class_names) for sample in samples]
         found = detect_samples(detector, samples, progress=True)
         metrics[name] = report(found, truths, detector.class_names)

@@ -1,4 +1,4 @@
-"""Train a detector from a recipe on folders in Pascal VOC layout."""
+"""Train a detector from a recipe on folders in Pascal VOC or COCO layout."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('recipe', type=Path, help='YAML recipe, for example '
                         'config/train/rover.yaml')
     parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR',
-                        help='folders in VOC layout; the validation split of the first one '
-                        'chooses the best weights')
+                        help='folders in VOC or COCO layout; the validation split of the first '
+                        'one chooses the best weights')
     parser.add_argument('--split', default='train', help='split trained on (default: train)')
     parser.add_argument('--val-split', default='val', help='split measured on (default: val)')
-    parser.add_argument('--one-based', action='store_true',
-                        help='boxes are whole pixels from 1, as in the original VOC sets')
+    parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
+                        help="VOC's boxes are whole pixels from 1 (default: only where the "
+                        'annotations are those of the original VOC sets)')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='folder of the run: checkpoint, log and weights')
     parser.add_argument('--resume', action='store_true',
@@ -34,21 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
-    from ssd_perception.data.voc import DataError, class_names, read_voc
+    from ssd_perception.data.layout import has_split, read_split
+    from ssd_perception.data.sample import DataError, class_names
     from ssd_perception.inference.runtimes.torch import choose_device
     from ssd_perception.training.recipe import load_recipe
     from ssd_perception.training.trainer import Trainer
 
     recipe = load_recipe(args.recipe, tuple(args.set))
+    bad: list[DataError] = []
     samples = [sample for folder in args.data
-               for sample in read_voc(folder, args.split, args.one_based)]
+               for sample in read_split(folder, args.split, args.one_based, bad.append)]
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=class_names(samples))
     validation = {}
     for folder in args.data:
-        if (folder / 'ImageSets' / 'Main' / f'{args.val_split}.txt').is_file():
+        if has_split(folder, args.val_split):
             name = str(folder) if folder.name in validation else folder.name
-            validation[name] = read_voc(folder, args.val_split, args.one_based)
+            validation[name] = read_split(folder, args.val_split, args.one_based, bad.append)
     device = choose_device(args.device or 'auto').partition(':')[0]
     trainer = Trainer(recipe, samples, validation, args.out, device)
     trainer.metadata = dataclasses.replace(trainer.metadata, package_version=__version__,
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
                         '--out.')
     resumed = args.resume and trainer.resume()
     if trainer.world.main:
+        _tell_skipped(bad)
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
         print(f'Training on {len(samples)} pictures ({", ".join(recipe.class_names)}), {start}, '
@@ -74,6 +78,16 @@ def run(args: argparse.Namespace) -> int:
     if trainer.world.main and validation:
         _report(trainer.folder.path, device, args.data[0], args.val_split, validation)
     return 0
+
+
+def _tell_skipped(bad: list) -> None:
+    """Name every file that was left out, once."""
+    for error in dict.fromkeys(map(str, bad)):
+        print(error, file=sys.stderr)
+    files = len({error.file for error in bad})
+    if files:
+        print(f'{files} file{" was" if files == 1 else "s were"} skipped or read in part; '
+              '`ssd_perception check_data` tells more.', file=sys.stderr)
 
 
 def _report(out: Path, device: str, data: Path, split: str, validation: dict) -> None:

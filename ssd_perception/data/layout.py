@@ -51,10 +51,10 @@ def splits(root: str | os.PathLike) -> list[str]:
 
 
 def separate_splits(root: str | os.PathLike) -> list[str]:
-    """Return ``splits`` without those that only join others, as VOC's trainval does."""
+    """Return ``splits``, training first, without those that only join others (trainval)."""
     root = Path(root).expanduser()
     if not voc.splits(root):
-        return coco.splits(root)
+        return sorted(coco.splits(root), key=_training_first)
     pictures = {}
     for name in voc.splits(root):
         try:
@@ -66,7 +66,11 @@ def separate_splits(root: str | os.PathLike) -> list[str]:
         parts = [other for other in pictures.values() if other and other < pictures[name]]
         return len(parts) > 1 and set().union(*parts) == pictures[name]
 
-    return [name for name in pictures if not joins(name)]
+    return sorted((name for name in pictures if not joins(name)), key=_training_first)
+
+
+def _training_first(split: str) -> tuple[bool, str]:
+    return not split.startswith('train'), split
 
 
 def _voc_listing(root: Path, split: str) -> Path:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import colorsys
-import io
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,19 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ssd_perception.inference.drawing import class_colour
+from ssd_perception.report.plot_style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, svg
 
-# Axes and text are drawn in a colour of no other use, which then becomes the page's own.
-_INK = '#010203'
-# Middle tones: they show on white and on black.
-_BLUE, _ORANGE, _GREEN, _GREY = '#3987d6', '#e0752d', '#2f9e62', '#888888'
-_STYLE = {
-    'svg.fonttype': 'none',  # text stays text: it can be searched, and takes the page's font
-    'svg.hashsalt': 'ssd_perception',  # the same figures give the same file
-    'font.family': 'sans-serif', 'font.size': 9, 'axes.titlesize': 10, 'text.color': _INK,
-    'axes.edgecolor': _INK, 'axes.labelcolor': _INK, 'xtick.color': _INK, 'ytick.color': _INK,
-    'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': _GREY, 'grid.alpha': 0.35,
-    'axes.grid': True, 'axes.axisbelow': True, 'legend.frameon': False,
-}
 PANELS_PER_ROW = 4
 MAX_PANELS = 40
 
@@ -54,7 +41,7 @@ def precision_recall_plot(pr_curves: dict, per_class: dict, overall: dict) -> st
         return ''
     columns = min(PANELS_PER_ROW, len(shown))
     rows = -(-len(shown) // columns)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(2.9 * columns + 0.4, 2.5 * rows + 0.3), layout='constrained')
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for place, panel in enumerate(axes.flat):
@@ -66,7 +53,7 @@ def precision_recall_plot(pr_curves: dict, per_class: dict, overall: dict) -> st
             _line(panel, pr_curves[name]['iou_0.50'], colour, '-')
             _line(panel, pr_curves[name]['iou_0.75'], colour, '--')
             point = per_class[name]['at_threshold']
-            panel.plot(point['recall'], point['precision'], 'o', color=_INK, markersize=5,
+            panel.plot(point['recall'], point['precision'], 'o', color=INK, markersize=5,
                        clip_on=False)
             panel.set(title=name, xlim=(0, 1), ylim=(0, 1.02))
         for panel in axes[-1]:
@@ -74,12 +61,12 @@ def precision_recall_plot(pr_curves: dict, per_class: dict, overall: dict) -> st
         for panel in axes[:, 0]:
             panel.set_ylabel('precision')
         figure.legend(handles=[
-            Line2D([], [], color=_GREY, linestyle='-', label='IoU 0.50'),
-            Line2D([], [], color=_GREY, linestyle='--', label='IoU 0.75'),
-            Line2D([], [], color=_INK, linestyle='', marker='o', markersize=5,
+            Line2D([], [], color=GREY, linestyle='-', label='IoU 0.50'),
+            Line2D([], [], color=GREY, linestyle='--', label='IoU 0.75'),
+            Line2D([], [], color=INK, linestyle='', marker='o', markersize=5,
                    label=f'score {overall["score_threshold"]:g}')],
             loc='outside lower left', ncols=3)
-        return _svg(figure, 'Precision over recall of each class')
+        return svg(figure, 'Precision over recall of each class')
 
 
 def _line(panel: Axes, points: dict, colour, style: str) -> None:
@@ -95,43 +82,43 @@ def threshold_plot(over: dict, threshold: float, best: dict | None) -> str:
         over: ``over_thresholds`` of the figures; ``threshold`` and ``best`` (``best_f1``) are
             marked.
     """
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.8), layout='constrained')
         panel = figure.subplots()
-        for key, colour, style in (('precision', _BLUE, '-'), ('recall', _ORANGE, '--'),
-                                   ('f1', _GREEN, '-.')):
+        for key, colour, style in (('precision', BLUE, '-'), ('recall', ORANGE, '--'),
+                                   ('f1', GREEN, '-.')):
             panel.plot(over['threshold'], over[key], style, color=colour, linewidth=1.8,
                        label='F1' if key == 'f1' else key)
-        panel.axvline(threshold, color=_INK, linewidth=1, label=f'threshold {threshold:g}')
+        panel.axvline(threshold, color=INK, linewidth=1, label=f'threshold {threshold:g}')
         if best:
-            panel.plot(best['threshold'], best['f1'], 'o', color=_GREEN, markersize=6,
+            panel.plot(best['threshold'], best['f1'], 'o', color=GREEN, markersize=6,
                        label=f'best F1 {best["f1"]:.3f} at {best["threshold"]:g}')
         panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel='score threshold')
         figure.legend(loc='outside lower left', ncols=3)
-        return _svg(figure, 'Precision, recall and F1 over the score threshold')
+        return svg(figure, 'Precision, recall and F1 over the score threshold')
 
 
 def calibration_plot(calibration: dict, threshold: float) -> str:
     """Return precision over mean score in bins, and how many detections each bin has."""
     bins = [row for row in calibration['bins'] if row['count']]
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(5.6, 3.8), layout='constrained')
         panel, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        panel.plot([0, 1], [0, 1], ':', color=_GREY, label='as sure as right')
+        panel.plot([0, 1], [0, 1], ':', color=GREY, label='as sure as right')
         panel.plot([row['mean_score'] for row in bins], [row['precision'] for row in bins], 'o-',
-                   color=_BLUE, label='precision at IoU 0.5', linewidth=1.8)
-        panel.axvline(threshold, color=_INK, linewidth=1, label=f'threshold {threshold:g}')
+                   color=BLUE, label='precision at IoU 0.5', linewidth=1.8)
+        panel.axvline(threshold, color=INK, linewidth=1, label=f'threshold {threshold:g}')
         panel.set(xlim=(0, 1), ylim=(0, 1.02), ylabel='precision')
         figure.legend(loc='outside lower left', ncols=3)
         for row in bins:
-            below.bar((row['low'] + row['high']) / 2, row['count'], 0.09, color=_BLUE, alpha=0.6)
+            below.bar((row['low'] + row['high']) / 2, row['count'], 0.09, color=BLUE, alpha=0.6)
             below.annotate(str(row['count']), ((row['low'] + row['high']) / 2, row['count']),
                            (0, 1), textcoords='offset points', ha='center', fontsize=7)
         below.set(xlabel='score', ylabel='detections', yscale='log', ylim=(0.8, None))
         below.margins(y=0.25)
         below.grid(False)
         below.minorticks_off()
-        return _svg(figure, 'Precision over score, and the number of detections')
+        return svg(figure, 'Precision over score, and the number of detections')
 
 
 def confusion_plot(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
@@ -140,12 +127,12 @@ def confusion_plot(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str
     share = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
     n = len(names)
     side = max(3.2, 0.42 * n) + 1.3
-    with rc_context({**_STYLE, 'axes.grid': False, 'axes.spines.left': False,
+    with rc_context({**STYLE, 'axes.grid': False, 'axes.spines.left': False,
                      'axes.spines.bottom': False}):
         figure = Figure(figsize=(side, side), layout='constrained')
         panel = figure.subplots()
         for row, column in zip(*np.nonzero(matrix)):
-            colour = _BLUE if row == column else _ORANGE
+            colour = BLUE if row == column else ORANGE
             panel.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour,
                                       alpha=0.08 + 0.55 * share[row, column], linewidth=0))
             panel.text(column, row, str(matrix[row, column]), ha='center', va='center',
@@ -159,20 +146,4 @@ def confusion_plot(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str
         panel.set_yticks(np.arange(n + 1) - 0.5, minor=True)
         panel.grid(True, which='minor', linewidth=0.6)
         panel.tick_params(length=0, which='both')
-        return _svg(figure, 'Confusion matrix')
-
-
-def _svg(figure: Figure, title: str) -> str:
-    """Return the figure as an SVG element that takes the page's text colour and font."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format='svg', transparent=True,
-                   metadata={'Date': None, 'Creator': None, 'Format': None, 'Type': None})
-    text = buffer.getvalue()
-    text = text[text.index('<svg'):].strip()
-    # Names of parts would occur once per plot of the page; only what is referred to keeps one.
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
-    text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else '', text)
-    text = re.sub(r'(<svg[^>]*?) xmlns:xlink="[^"]*"', r'\1', text).replace('xlink:href', 'href')
-    text = re.sub(r'(<svg[^>]*?) xmlns="[^"]*"', r'\1', text)
-    return text.replace(_INK, 'currentColor').replace(
-        '<svg', f'<svg role="img" aria-label="{title}"', 1)
+        return svg(figure, 'Confusion matrix')

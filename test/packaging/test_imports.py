@@ -26,7 +26,8 @@ ALLOWED = {
     'model': ({'core'}, TORCH | {'numpy', 'safetensors'}),
     # ament_index_python is the index of installed files; it needs no running ROS
     'inference': ({'core'}, {'numpy', 'cv2', 'safetensors', 'ament_index_python'}),
-    'data': ({'core'}, TORCH | {'numpy', 'cv2'}),
+    'data': (
+        {'core'}, TORCH | {'numpy', 'cv2', 'PIL', 'scipy', 'imagehash', 'tqdm', 'av'}),
     'bags': ({'core'}, {'numpy', 'cv2', 'rosbags'}),
     'evaluation': ({'core', 'inference', 'data'}, TORCH | {'numpy', 'cv2', 'tqdm', 'pycocotools'}),
     'training': (
