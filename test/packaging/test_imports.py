@@ -28,7 +28,8 @@ ALLOWED = {
     'inference': ({'core'}, {'numpy', 'cv2', 'safetensors', 'ament_index_python'}),
     'data': (
         {'core'}, TORCH | {'numpy', 'cv2', 'PIL', 'scipy', 'imagehash', 'tqdm', 'av'}),
-    'bags': ({'core'}, {'numpy', 'cv2', 'rosbags'}),
+    # mcap, zstandard and lz4 read what rosbags refuses; ruamel.yaml comes with rosbags
+    'bags': ({'core'}, {'numpy', 'cv2', 'rosbags', 'mcap', 'zstandard', 'lz4', 'ruamel'}),
     'evaluation': ({'core', 'inference', 'data'}, TORCH | {'numpy', 'cv2', 'tqdm', 'pycocotools'}),
     'training': (
         {'core', 'model', 'inference', 'data', 'evaluation'},

@@ -1,0 +1,85 @@
+"""What the readers of storage files have in common: topics, raw messages and damage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A topic in a recording.
+
+    Attributes:
+        topic: absolute name.
+        type: ROS type, for example ``sensor_msgs/msg/Image``; empty when it is not told.
+        definition: the type's .msg or .idl text with all it depends on; empty when not told.
+        digest: its RIHS01 hash; empty when not told.
+        qos: the offered QoS profiles, as the YAML that rosbag2 stores.
+    """
+
+    topic: str
+    type: str
+    definition: str = ''
+    digest: str = ''
+    qos: str = ''
+
+
+class Raw(NamedTuple):
+    """One message: topic, time of recording in nanoseconds, and its serialized bytes."""
+
+    topic: str
+    stamp_ns: int
+    cdr: bytes
+
+
+@dataclass
+class Damage:
+    """What is wrong with one file; it is empty, and false, for a whole one.
+
+    Attributes:
+        file: the file's name.
+        what: the reasons, in words that follow the file's name.
+        bytes_lost: bytes that could not be read, of the file as stored.
+    """
+
+    file: str
+    what: list[str] = field(default_factory=list)
+    bytes_lost: int = 0
+
+    def note(self, what: str) -> None:
+        """Add a reason, once."""
+        if what not in self.what:
+            self.what.append(what)
+
+    def __bool__(self) -> bool:
+        return bool(self.what)
+
+    def __str__(self) -> str:
+        lost = f'; {size(self.bytes_lost)} could not be read' if self.bytes_lost else ''
+        return f'{self.file} {" and ".join(self.what)}{lost}.'
+
+
+class Storage(Protocol):
+    """One storage file, however it is read."""
+
+    connections: dict[str, Connection]
+    counts: dict[str, int]
+    start_ns: int
+    end_ns: int
+    damage: Damage
+
+    def messages(self, topics: Collection[str]) -> Iterator[Raw]:
+        """Yield the messages of ``topics``."""
+
+    def close(self) -> None:
+        """Release what is open."""
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in words, such as ``3.4 MB``."""
+    for unit, factor in (('GB', 10 ** 9), ('MB', 10 ** 6), ('kB', 10 ** 3)):
+        if count >= factor:
+            return f'{count / factor:.1f} {unit}'
+    return f'{count} bytes'
