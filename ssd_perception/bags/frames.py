@@ -6,18 +6,18 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
+from ssd_perception.core.vision_rows import rows_of
+from ssd_perception.imaging import encodings
 
 RAW = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 TRUTH_TOPIC = '/ground_truth/detections'
 _MAX_WAITING = 100
-_CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
     """Yield the frames of ``topic`` that have ground truth, in recorded order.
 
     Args:
-        topic: images, raw (rgb8, bgr8, mono8) or compressed; empty means the only such topic.
+        topic: images, raw or compressed; empty means the only such topic.
 
     Raises:
         BagError: for a recording, topic or class that does not fit; see ``Bag``.
@@ -88,45 +88,20 @@ def to_rgb(message) -> np.ndarray:
     """Return an image message, as rosbags reads it, as uint8 (H, W, 3) RGB.
 
     Raises:
-        BagError: for another encoding or damaged data.
+        BagError: for an encoding that is not known or damaged data.
     """
-    if message.__msgtype__ == COMPRESSED:
-        try:
-            # Boxes are in the pixels as stored, so a note to turn the picture is ignored.
-            bgr = cv2.imdecode(np.frombuffer(message.data, np.uint8),
-                               cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:
-            bgr = None
-        if bgr is None:
-            raise BagError(f'A compressed image of {len(message.data)} bytes and format '
-                           f'"{message.format}" cannot be decoded.')
-        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    channels = _CHANNELS.get(message.encoding)
-    if channels is None:
-        raise BagError(f'Images in "{message.encoding}" cannot be read; known are '
-                       f'{", ".join(_CHANNELS)}.')
-    row = message.width * channels
-    if message.step < row or len(message.data) < message.step * message.height:
-        raise BagError(f'An image of {message.width}x{message.height} in {message.encoding} has '
-                       f'{len(message.data)} bytes and rows of {message.step}.')
-    rows = np.frombuffer(message.data, np.uint8)[:message.step * message.height]
-    pixels = rows.reshape(message.height, message.step)[:, :row].reshape(
-        message.height, message.width, channels)
-    if message.encoding == 'mono8':
-        return np.repeat(pixels, 3, axis=2)
-    return np.ascontiguousarray(pixels[..., ::-1] if message.encoding == 'bgr8' else pixels)
+    try:
+        return encodings.to_rgb(message)
+    except encodings.ImageError as error:
+        raise BagError(str(error)) from error
 
 
 def _boxes(message, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    boxes, labels = [], []
-    for detection in message.detections:
-        name = max((result.hypothesis for result in detection.results),
-                   key=lambda hypothesis: hypothesis.score).class_id
-        if name not in class_names:
-            raise BagError(f'The ground truth has the class "{name}", which is not one of '
+    rows = rows_of(message)
+    for row in rows:
+        if row.name not in class_names:
+            raise BagError(f'The ground truth has the class "{row.name}", which is not one of '
                            f'{", ".join(class_names)}.')
-        centre = detection.bbox.center.position
-        boxes.append((centre.x, centre.y, detection.bbox.size_x, detection.bbox.size_y))
-        labels.append(list(class_names).index(name))
-    return (cxcywh_to_xyxy(np.array(boxes, np.float64).reshape(-1, 4)),
-            np.array(labels, np.int64))
+    boxes = np.array([row[:4] for row in rows], np.float64).reshape(-1, 4)
+    return cxcywh_to_xyxy(boxes), np.array([list(class_names).index(row.name) for row in rows],
+                                           np.int64)

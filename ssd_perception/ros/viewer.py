@@ -18,7 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.ros.compressed import encode_jpeg
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.ros.images import to_rgb
 from ssd_perception.ros.messages import detections_from_message
 

@@ -23,18 +23,19 @@ ROS = {
 # part: (parts of this package it may import beside itself, libraries it may import)
 ALLOWED = {
     'core': (set(), {'numpy'}),
+    'imaging': (set(), {'numpy', 'cv2'}),
     'model': ({'core'}, TORCH | {'numpy', 'safetensors'}),
     # ament_index_python is the index of installed files; it needs no running ROS
     'inference': ({'core'}, {'numpy', 'cv2', 'safetensors', 'ament_index_python'}),
     'data': (
         {'core'}, TORCH | {'numpy', 'cv2', 'PIL', 'scipy', 'imagehash', 'tqdm', 'av'}),
     # mcap, zstandard and lz4 read what rosbags refuses; ruamel.yaml comes with rosbags
-    'bags': ({'core'}, {'numpy', 'cv2', 'rosbags', 'mcap', 'zstandard', 'lz4', 'ruamel'}),
+    'bags': ({'core', 'imaging'}, {'numpy', 'rosbags', 'mcap', 'zstandard', 'lz4', 'ruamel'}),
     'evaluation': ({'core', 'inference', 'data'}, TORCH | {'numpy', 'cv2', 'tqdm', 'pycocotools'}),
     'training': (
         {'core', 'model', 'inference', 'data', 'evaluation'},
         TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'}),
-    'ros': ({'core', 'inference'}, ROS | {'numpy', 'cv2', 'yaml'}),
+    'ros': ({'core', 'imaging', 'inference'}, ROS | {'numpy', 'cv2', 'yaml'}),
 }
 # Files that may do more than their part.
 RUNTIMES = 'inference/runtimes'

@@ -12,7 +12,8 @@ import pytest
 pytest.importorskip('sensor_msgs')
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
-from ssd_perception.ros import bridge, compressed  # noqa: E402
+from ssd_perception.imaging import compressed  # noqa: E402
+from ssd_perception.ros import bridge  # noqa: E402
 from ssd_perception.ros.images import (  # noqa: E402
     ENCODINGS,
     ImageError,

@@ -1,0 +1,140 @@
+"""Every encoding of sensor_msgs/Image, and CompressedImage, to RGB arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ssd_perception.imaging.compressed import ImageError, decode
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one encoding lies in memory, and how it becomes RGB.
+
+    Attributes:
+        to_rgb: takes (rows, W, channels) or (rows, W) of ``dtype``; returns (H, W, 3) of the
+            same dtype.
+        channels: samples per pixel in a row.
+        dtype: uint8 or uint16.
+        rows: rows in memory per image row; planar YUV stores its colour below the picture.
+        even: the sides (in ``w``, ``h``) that must be even because pixels share a colour.
+    """
+
+    to_rgb: Callable[[np.ndarray], np.ndarray]
+    channels: int = 1
+    dtype: type = np.uint8
+    rows: float = 1.0
+    even: str = ''
+
+
+def _code(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda pixels: cv2.cvtColor(pixels, code)
+
+
+def _same(pixels: np.ndarray) -> np.ndarray:
+    return pixels
+
+
+def _bayer(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    def convert(pixels: np.ndarray) -> np.ndarray:
+        if min(pixels.shape) < 3:  # OpenCV leaves such a picture black
+            raise ImageError(f'A Bayer picture must be at least 3x3, got {pixels.shape[1]}x'
+                             f'{pixels.shape[0]}.')
+        return cv2.cvtColor(pixels, code)
+    return convert
+
+
+def _nv24(planes: np.ndarray) -> np.ndarray:
+    # OpenCV knows no NV24. Every pixel doubled, its luma is the Y plane of an NV12 picture
+    # of twice the size whose colour plane is NV24's own, so one formula serves both.
+    height, width = planes.shape[0] // 3, planes.shape[1]
+    luma = planes[:height].repeat(2, 0).repeat(2, 1)
+    chroma = planes[height:].reshape(height, 2 * width)
+    return cv2.cvtColor(np.concatenate([luma, chroma]), cv2.COLOR_YUV2RGB_NV12)[::2, ::2]
+
+
+# OpenCV names a Bayer pattern by the second row's second and third pixel: its BayerBG is RGGB.
+_BAYER = {'rggb': cv2.COLOR_BayerBG2RGB, 'bggr': cv2.COLOR_BayerRG2RGB,
+          'gbrg': cv2.COLOR_BayerGR2RGB, 'grbg': cv2.COLOR_BayerGB2RGB}
+_UYVY = Layout(_code(cv2.COLOR_YUV2RGB_UYVY), 2, even='w')
+_YUYV = Layout(_code(cv2.COLOR_YUV2RGB_YUYV), 2, even='w')
+_BITS = ((8, np.uint8), (16, np.uint16))
+
+# 8UC3 says nothing about colours; OpenCV's habit, and so the usual writer's, is BGR.
+ENCODINGS: dict[str, Layout] = {
+    **{name: Layout(_code(cv2.COLOR_GRAY2RGB)) for name in ('mono8', '8UC1')},
+    **{name: Layout(_code(cv2.COLOR_GRAY2RGB), dtype=np.uint16) for name in ('mono16', '16UC1')},
+    '8UC3': Layout(_code(cv2.COLOR_BGR2RGB), 3),
+    **{f'{order}{bits}': Layout(to_rgb, channels, dtype)
+       for order, to_rgb, channels in (('rgb', _same, 3),
+                                       ('bgr', _code(cv2.COLOR_BGR2RGB), 3),
+                                       ('rgba', _code(cv2.COLOR_RGBA2RGB), 4),
+                                       ('bgra', _code(cv2.COLOR_BGRA2RGB), 4))
+       for bits, dtype in _BITS},
+    **{f'bayer_{pattern}{bits}': Layout(_bayer(code), dtype=dtype)
+       for pattern, code in _BAYER.items() for bits, dtype in _BITS},
+    'uyvy': _UYVY, 'yuv422': _UYVY, 'yuyv': _YUYV, 'yuv422_yuy2': _YUYV,
+    'nv12': Layout(_code(cv2.COLOR_YUV2RGB_NV12), rows=1.5, even='wh'),
+    'nv21': Layout(_code(cv2.COLOR_YUV2RGB_NV21), rows=1.5, even='wh'),
+    'nv24': Layout(_nv24, rows=3.0),
+}
+
+
+def to_rgb(message) -> np.ndarray:
+    """Return the picture of an Image or CompressedImage as uint8 (H, W, 3) RGB.
+
+    Any object with the fields of such a message will do: rclpy's, and those of recordings.
+
+    The result may be a read-only view of the message's data. 16-bit encodings are taken to
+    use their full range, 0 to 65535.
+
+    Raises:
+        ImageError: one sentence naming what was expected and what was found.
+    """
+    if not hasattr(message, 'encoding'):  # a CompressedImage
+        return decode(message.data)
+    pixels = _samples(message)
+    try:
+        rgb = ENCODINGS[message.encoding].to_rgb(pixels)
+    except cv2.error as error:
+        raise ImageError(f'A {message.width}x{message.height} picture in "{message.encoding}" '
+                         f'cannot be converted: {error.err}.') from error
+    if rgb.dtype == np.uint16:
+        rgb = cv2.convertScaleAbs(rgb, alpha=255 / 65535)  # rounds, as cv_bridge does
+    return rgb
+
+
+def _samples(message) -> np.ndarray:
+    """Return the message's samples as a view, without the padding of its rows."""
+    layout = ENCODINGS.get(message.encoding)
+    if layout is None:
+        raise ImageError(f'Encoding "{message.encoding[:40]}" is not known; known are '
+                         f'{", ".join(sorted(ENCODINGS))}.')
+    height, width, step = message.height, message.width, message.step
+    what = f'A {width}x{height} picture in "{message.encoding}"'
+    if height == 0 or width == 0:
+        raise ImageError(f'{what} has no pixels.')
+    if ('w' in layout.even and width % 2) or ('h' in layout.even and height % 2):
+        raise ImageError(f'{what} is impossible: neighbouring pixels share one colour there, so '
+                         f'{"both sides" if "h" in layout.even else "the width"} must be even.')
+    row = width * layout.channels * np.dtype(layout.dtype).itemsize
+    if step < row:
+        raise ImageError(f'{what} needs a step of at least {row} bytes, got {step}.')
+    rows = int(height * layout.rows)
+    data = np.frombuffer(message.data, np.uint8)
+    # Some drivers do not send the padding of the last row.
+    if len(data) < (rows - 1) * step + row:
+        raise ImageError(f'{what} with a step of {step} needs {rows * step} bytes, '
+                         f'got {len(data)}.')
+    samples = np.lib.stride_tricks.as_strided(data, (rows, row), (step, 1), writeable=False)
+    if layout.dtype is np.uint16:
+        order = '>u2' if message.is_bigendian else '<u2'
+        # A step may be odd, so a view is not always aligned; the copy is 16 bit anyway rare.
+        samples = np.ascontiguousarray(samples).view(order).astype(np.uint16, copy=False)
+    if layout.channels == 1:
+        return samples
+    return samples.reshape(rows, width, layout.channels)
