@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import yaml
 import zstandard
-from ruamel.yaml import YAML, YAMLError
 
 from ssd_perception.bags.connection import Connection
 from ssd_perception.bags.reader import Bag, BagError, Record
@@ -110,10 +110,10 @@ class RecoveringBag(Bag):
                 self._notes.append('metadata.yaml is missing.')
             return {}
         try:
-            metadata = YAML(typ='safe').load(file.read_text())['rosbag2_bagfile_information']
+            metadata = yaml.safe_load(file.read_text())['rosbag2_bagfile_information']
             if isinstance(metadata, dict):
                 return metadata
-        except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError):
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
             pass
         self._notes.append('metadata.yaml is damaged.')
         return {}

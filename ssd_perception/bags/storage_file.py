@@ -6,14 +6,13 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
-from io import StringIO
 from pathlib import Path
 
+import yaml
 import zstandard
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.metadata import dump_qos_v9
-from ruamel.yaml import YAML
 
 from ssd_perception.bags.connection import Connection, Damage, Raw, Storage
 from ssd_perception.bags.mcap_salvage import McapSalvage
@@ -129,13 +128,7 @@ def qos_text(profiles) -> str:
     if not profiles:
         return ''
     dumped = dump_qos_v9(list(profiles))
-    if isinstance(dumped, str):
-        return dumped
-    stream = StringIO()
-    yaml = YAML(typ='safe')
-    yaml.default_flow_style = False
-    yaml.dump(dumped, stream)
-    return stream.getvalue()
+    return dumped if isinstance(dumped, str) else yaml.safe_dump(dumped)
 
 
 def _unpack(source: Path, target: Path, damage: Damage) -> None:

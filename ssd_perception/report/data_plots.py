@@ -71,7 +71,8 @@ def size_plot(placed: dict[str, np.ndarray], architecture: Architecture) -> str:
             axis.set_ticks([], minor=True)
         top = 1.6 * max(width, height, sides.max())
         panel.set(xlim=(2, top), ylim=(2, top))
-        for handle in figure.legend(loc='outside lower left', ncols=3, markerscale=2).legend_handles:
+        legend = figure.legend(loc='outside lower left', ncols=3, markerscale=2)
+        for handle in legend.legend_handles:
             handle.set_alpha(1)
         return svg(figure, 'Widths and heights of boxes and anchors')
 

@@ -29,8 +29,8 @@ ALLOWED = {
     'inference': ({'core'}, {'numpy', 'cv2', 'safetensors', 'ament_index_python'}),
     'data': (
         {'core'}, TORCH | {'numpy', 'cv2', 'PIL', 'scipy', 'imagehash', 'tqdm', 'av'}),
-    # mcap, zstandard and lz4 read what rosbags refuses; ruamel.yaml comes with rosbags
-    'bags': ({'core', 'imaging'}, {'numpy', 'rosbags', 'mcap', 'zstandard', 'lz4', 'ruamel'}),
+    # mcap, zstandard and lz4 read what rosbags refuses
+    'bags': ({'core', 'imaging'}, {'numpy', 'rosbags', 'mcap', 'zstandard', 'lz4', 'yaml'}),
     'evaluation': ({'core', 'inference', 'data'}, TORCH | {'numpy', 'cv2', 'tqdm', 'pycocotools'}),
     'training': (
         {'core', 'model', 'inference', 'data', 'evaluation'},
