@@ -1,62 +1,103 @@
-"""Detect in pictures or a folder of them: annotated copies and one JSON line per picture."""
+"""Detect in pictures, folders and videos: annotated copies and one JSON line per picture."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('pictures', type=Path, nargs='+', metavar='PATH',
-                        help='pictures (.jpg, .jpeg, .png) or folders of them')
+    parser.add_argument('sources', type=Path, nargs='+', metavar='PATH',
+                        help='pictures (.jpg, .jpeg, .png), videos (.mp4, .mov, .avi, .mkv, '
+                        '.webm and others), or folders of them')
     parser.add_argument('--weights', default='', help='path or name (default: rover)')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
     parser.add_argument('--score-threshold', type=float, default=None,
                         help="default: the weights' own measured one")
     parser.add_argument('--out', type=Path, default=Path('detections'), metavar='DIR',
-                        help='folder for annotated pictures and detections.jsonl '
+                        help='folder for annotated pictures and videos, detections.jsonl and '
+                        'summary.json; an earlier result is replaced when all is done '
                         '(default: detections)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect; a picture that cannot be read is named and skipped, and the exit code is 1."""
-    import cv2
+    """Detect; what cannot be read, or not all of it, is named, and the exit code is 1."""
     from tqdm import tqdm
 
     from ssd_perception.data.pictures import read_picture
-    from ssd_perception.data.voc import PICTURE_SUFFIXES, DataError
+    from ssd_perception.data.sample import DataError
     from ssd_perception.inference.detector import Detector
-    from ssd_perception.inference.drawing import draw_detections
+    from ssd_perception.report.detection_folder import DetectionFolder
+    from ssd_perception.report.folder import check_replaceable, result_folder
 
-    paths = []
-    for place in args.pictures:
-        paths += sorted(p for p in place.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES) \
-            if place.is_dir() else [place]
-    if not paths:
-        raise DataError(f'No pictures (.jpg, .jpeg, .png) in '
-                        f'{", ".join(map(str, args.pictures))}.')
+    check_replaceable(args.out.expanduser().absolute())
+    pictures, videos = _find(args.sources)
+    if videos:
+        from ssd_perception.data.video import Video  # pictures alone need no video library
     detector = Detector.from_weights(args.weights, device=args.device,
                                      score_threshold=args.score_threshold)
     print(detector.describe())
-    args.out.mkdir(parents=True, exist_ok=True)
-    unreadable = 0
-    with open(args.out / 'detections.jsonl', 'w') as lines:
-        for path in tqdm(paths, 'detect', unit='img'):
-            try:
-                image = read_picture(path)
-            except DataError as error:
-                unreadable += 1
-                tqdm.write(str(error), file=sys.stderr)
-                continue
-            found, = detector([image])
-            lines.write(json.dumps({'picture': str(path), 'detections': [
-                {'class': detector.class_names[label], 'score': round(float(score), 4),
-                 'xyxy': [round(float(v), 2) for v in box]}
-                for box, score, label in zip(found.xyxy, found.scores, found.labels)]}) + '\n')
-            drawn = draw_detections(image, found, detector.class_names)
-            cv2.imwrite(str(args.out / f'{path.stem}.jpg'), drawn[..., ::-1])
-    print(f'{len(paths) - unreadable} pictures; results are in {args.out}.')
+    unreadable: list[str] = []
+
+    def tell(reason: object) -> None:
+        unreadable.append(str(reason))
+        tqdm.write(str(reason), file=sys.stderr)
+
+    total = len(pictures) + sum(_expected_frames(path) for path in videos)
+    with result_folder(args.out) as folder:
+        with DetectionFolder(folder, lambda image: detector([image])[0],
+                             detector.class_names) as results, \
+                tqdm(total=total, desc='detect', unit='img') as bar:
+            for path in pictures:
+                try:
+                    results.add_picture(path, read_picture(path))
+                except DataError as error:
+                    tell(error)
+                bar.update()
+            for path in videos:
+                try:
+                    with Video(path) as video:
+                        results.add_video(video, bar.update)
+                except DataError as error:
+                    tell(error)
+                else:
+                    if video.damage:
+                        tell(video.damage)
+        if not results.pictures and not results.videos:
+            raise DataError(f'Nothing was written: none of the {len(pictures) + len(videos)} '
+                            'files could be read.')
+        results.finish(unreadable, detector.describe())
+    told = [f'{results.pictures} pictures'] * bool(pictures) + [
+        f'{results.frames} frames of {results.videos} videos'] * bool(videos)
+    print(f'{", ".join(told)}; results are in {args.out}.')
     return 1 if unreadable else 0
+
+
+def _find(sources: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the pictures and the videos among files and folders, in order."""
+    from ssd_perception.data.sample import PICTURE_SUFFIXES, VIDEO_SUFFIXES, DataError
+
+    paths = []
+    for source in sources:
+        paths += sorted(path for path in source.iterdir() if path.suffix.lower() in (
+            *PICTURE_SUFFIXES, *VIDEO_SUFFIXES)) if source.is_dir() else [source]
+    if not paths:
+        raise DataError(f'No pictures ({", ".join(PICTURE_SUFFIXES)}) or videos '
+                        f'({", ".join(VIDEO_SUFFIXES)}) in {", ".join(map(str, sources))}.')
+    paths = list(dict.fromkeys(paths))
+    videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
+    return [path for path in paths if path not in set(videos)], videos
+
+
+def _expected_frames(path: Path) -> int:
+    """Return what the progress bar expects of a video; 0 when it does not say or open."""
+    from ssd_perception.data.sample import DataError
+    from ssd_perception.data.video import Video
+
+    try:
+        with Video(path) as video:
+            return video.expected or 0
+    except DataError:
+        return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.ts')
 
 
 class DataError(ValueError):
