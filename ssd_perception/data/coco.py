@@ -19,7 +19,7 @@ _ROBOFLOW_NAMES = {'val': 'valid'}  # what other layouts call val
 def annotation_files(root: str | os.PathLike, split: str) -> list[Path]:
     """Return where the split's JSON file may lie, whether it is there or not; best first."""
     root = Path(root).expanduser()
-    names = [split] + [_ROBOFLOW_NAMES[split]] * (split in _ROBOFLOW_NAMES)
+    names = dict.fromkeys((split, _ROBOFLOW_NAMES.get(split, split)))
     return [root / 'annotations' / f'instances_{split}.json',
             *(root / name / ROBOFLOW for name in names)]
 

@@ -1,0 +1,181 @@
+"""VOC and COCO say the same; what is wrong is named, and left out where that is asked for."""
+
+import json
+
+import numpy as np
+import pytest
+from small_sets import coco, write_coco, write_pictures, write_roboflow, write_voc, xml
+
+from ssd_perception.data.layout import has_split, read_split, separate_splits, splits
+from ssd_perception.data.sample import DataError
+from ssd_perception.data.voc import read_voc
+
+TRAIN = {'empty': [], 'one': [('cone', (1.5, 2.25, 30, 40.75))],
+         'two': [('cube', (0, 0, 96, 72), True), ('cone', (10.1, 20.2, 30.3, 40.4))]}
+SETS = {'train': TRAIN, 'val': {'three': [('cube', (5, 5, 20, 20))]}}
+
+
+def told(samples):
+    """Return what samples say, without where they lie."""
+    return [(s.path.name, s.xyxy.tolist(), s.names, s.difficult.tolist(), s.stated_hw)
+            for s in samples]
+
+
+def write(root, form):
+    if form == 'voc':
+        return write_voc(root, SETS)
+    if form == 'roboflow':
+        return write_roboflow(root, {'train': TRAIN, 'valid': SETS['val']})
+    return write_coco(root, SETS, form)
+
+
+@pytest.mark.parametrize('form', ['roboflow', '{split}', 'images/{split}', 'images', '.'])
+def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
+    voc = write(tmp_path / 'voc', 'voc')
+    root = write(tmp_path / 'coco', form)
+    for split in SETS:
+        assert has_split(root, split)
+        expected, found = read_split(voc, split), read_split(root, split)
+        assert told(found) == told(expected)
+        assert all(s.path.is_file() and s.xyxy.dtype == np.float32 for s in found)
+        assert found[0].xyxy.shape[1] == 4
+    assert not has_split(root, 'test') and not has_split(voc, 'test')
+    # COCO counts from 0 whatever is said of VOC.
+    assert told(read_split(root, 'train', one_based=True)) == told(read_split(voc, 'train'))
+
+
+def test_a_picture_named_with_its_folder_is_found(tmp_path):
+    data = coco({'a': []})
+    data['images'][0]['file_name'] = 'deep/a.jpg'
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_x.json').write_text(json.dumps(data))
+    write_pictures(tmp_path / 'images/deep', ['a'])
+    assert read_split(tmp_path, 'x')[0].path == tmp_path / 'images/deep/a.jpg'
+
+
+@pytest.mark.parametrize('make, says', [
+    (lambda root: None, 'There is no folder'),
+    (lambda root: root.mkdir(), 'looked for ImageSets/Main/val.txt, annotations/instances_val.json'
+     ', val/_annotations.coco.json, valid/_annotations.coco.json .*splits there: none'),
+    (lambda root: write_voc(root, {'a': TRAIN, 'b': TRAIN}), 'splits there: a, b'),
+    (lambda root: write_coco(root, {'c2017': TRAIN}), 'splits there: c2017'),
+    (lambda root: write_roboflow(root, {'test': TRAIN}), 'splits there: test')])
+def test_a_missing_split_tells_what_was_looked_for(tmp_path, make, says):
+    make(tmp_path / 'x')
+    with pytest.raises(DataError, match=says) as error:
+        read_split(tmp_path / 'x', 'val')
+    assert '\n' not in str(error.value)
+
+
+def test_splits_are_listed_without_class_lists_and_unions(tmp_path):
+    assert splits(tmp_path) == [] and separate_splits(tmp_path) == []
+    root = write_voc(tmp_path, {'val': SETS['val'], 'train': TRAIN,
+                                'trainval': TRAIN | SETS['val'], 'cone_train': TRAIN})
+    assert splits(root) == ['train', 'trainval', 'val']
+    assert separate_splits(root) == ['train', 'val']
+    # With a class's column, a name is what stands before it; spaces belong to names.
+    (root / 'ImageSets/Main/cone_train.txt').write_text('one -1\ntwo  1\n')
+    assert [s.path.stem for s in read_split(root, 'cone_train')] == ['one', 'two']
+
+
+ORIGINAL = [('cat', (1, 5, 96, 72)), ('dog', (48, 240, 195, 371))]
+
+
+@pytest.mark.parametrize('objects, database, one_based', [
+    ([], 'The VOC2007 Database', False),
+    (ORIGINAL, 'The VOC2007 Database', True),
+    (ORIGINAL, 'The VOC2012 Database', True),
+    (ORIGINAL, 'Unknown', False),
+    (ORIGINAL, 'my VOC2007 Database', False),
+    ([('cat', (0, 5, 96, 72))], 'The VOC2007 Database', False),
+    ([('cat', (1.5, 5.5, 96.25, 72.75))], 'The VOC2007 Database', False)])
+def test_only_the_original_sets_are_found_to_count_from_one(tmp_path, objects, database,
+                                                            one_based):
+    root = write_voc(tmp_path, {'train': {'a': objects}}, database=database)
+    found, = read_split(root, 'train', one_based=None)
+    expected, = read_split(root, 'train', one_based=one_based)
+    np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+    if one_based:
+        assert found.xyxy[0].tolist() == [0, 4, 96, 72]
+
+
+def test_bad_voc_files_are_named_and_passed_over(tmp_path):
+    root = write_voc(tmp_path, {'train': {
+        'good': TRAIN['one'], 'torn': [], 'nameless': [], 'gone': [], 'unlisted': [],
+        'flat': [('cone', (5, 5, 5, 9)), ('cube', (1, 2, 3, 4)), ('cone', (1, 1, 'nan', 4))]}})
+    (root / 'Annotations/torn.xml').write_text('<annotation><object>')
+    (root / 'Annotations/nameless.xml').write_text(xml(extra='<object><bndbox/></object>'))
+    (root / 'JPEGImages/gone.jpg').unlink()
+    (root / 'Annotations/unlisted.xml').unlink()
+    bad = []
+    found = read_split(root, 'train', on_bad=bad.append)
+    assert [s.path.stem for s in found] == ['good', 'flat']
+    assert found[1].names == ('cube',) and len(found[1].difficult) == 1
+    assert [(error.file.name, error.problem) for error in bad] == [
+        ('torn.xml', 'unreadable annotation'), ('nameless.xml', 'unreadable annotation'),
+        ('unlisted.xml', 'unreadable annotation'), ('gone.jpg', 'missing picture'),
+        ('flat.xml', 'degenerate box'), ('flat.xml', 'degenerate box')]
+    assert all(error.file.name in str(error) or error.file.stem in str(error) for error in bad)
+    with pytest.raises(DataError, match='torn.xml'):
+        read_split(root, 'train')
+    with pytest.raises(DataError, match='torn.xml'):
+        read_voc(root, 'train')
+
+
+def test_when_everything_is_bad_one_sentence_says_so(tmp_path):
+    root = write_voc(tmp_path, {'train': {'a': [], 'b': []}})
+    for name in 'ab':
+        (root / f'Annotations/{name}.xml').write_text('')
+    with pytest.raises(DataError, match='Nothing of the split "train" .* 2 files .*a.xml'):
+        read_split(root, 'train', on_bad=lambda error: None)
+
+
+def broken(change):
+    """Return COCO's JSON of TRAIN with a change made by ``change``."""
+    data = coco(TRAIN)
+    change(data)
+    return json.dumps(data)
+
+
+@pytest.mark.parametrize('text, says', [
+    ('', 'cannot be read as COCO annotations'), ('{"images": [', 'cannot be read as COCO'),
+    ('[' * 100_000, 'cannot be read as COCO'), ('\xff', 'lacks|cannot be read'),
+    ('[]', 'lacks the list "images"'), ('{"images": [], "annotations": []}', '"categories"'),
+    (json.dumps(coco({})), 'lists no pictures'),
+    (broken(lambda d: d.pop('annotations')), 'lacks the list "annotations"'),
+    (broken(lambda d: d['categories'][0].pop('name')), 'a category lacks'),
+    (broken(lambda d: d['categories'].append('x')), 'a category lacks'),
+    (broken(lambda d: d['categories'][0].update(id=5)), 'two categories have the id 5')],
+    ids=range(11))
+def test_a_broken_coco_file_is_refused_as_a_whole(tmp_path, text, says):
+    (tmp_path / 'annotations').mkdir()
+    (tmp_path / 'annotations/instances_x.json').write_text(text)
+    with pytest.raises(DataError, match=says) as error:
+        read_split(tmp_path, 'x', on_bad=lambda error: None)
+    assert 'instances_x.json' in str(error.value) and len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize('change, left, says', [
+    (lambda d: d['images'][0].pop('id'), ['one', 'two'], 'a picture lacks its "id"'),
+    (lambda d: d['images'].append(3), ['empty', 'one', 'two'], 'a picture lacks its "id"'),
+    (lambda d: d['images'][0].update(file_name='nowhere.jpg'), ['one', 'two'], 'No picture for'),
+    (lambda d: d['images'][0].update(file_name='../empty.jpg'), ['one', 'two'], 'leaves the data'),
+    (lambda d: d['images'][0].update(file_name='/etc/hosts'), ['one', 'two'], 'leaves the data'),
+    (lambda d: d['images'][0].update(file_name='a\0b'), ['one', 'two'], 'cannot be one|No pict'),
+    (lambda d: d['images'].append(d['images'][1]), ['empty', 'one', 'two'], 'two pictures have'),
+    (lambda d: d['annotations'][0].update(image_id=1), ['empty', 'one', 'two'], 'with id 1, which'),
+    (lambda d: d['annotations'].append([]), ['empty', 'one', 'two'], 'with id None'),
+    (lambda d: d['annotations'][0].pop('bbox'), ['empty', 'two'], 'needs "bbox"'),
+    (lambda d: d['annotations'][0].update(bbox=[1, 2, 'x', 4]), ['empty', 'two'], 'needs "bbox"'),
+    (lambda d: d['annotations'][0].update(bbox=[1, 2, 10 ** 400, 4]), ['empty', 'two'], 'needs'),
+    (lambda d: d['annotations'][0].update(category_id=77), ['empty', 'two'], 'category_id 77'),
+    (lambda d: d['annotations'][0].update(bbox=[1, 2, 0, 4]), ['empty', 'one', 'two'], 'no area')])
+def test_a_broken_coco_entry_costs_its_picture_only(tmp_path, change, left, says):
+    root = write_coco(tmp_path, {'x': TRAIN})
+    (root / 'annotations/instances_x.json').write_text(broken(change))
+    bad = []
+    assert [s.path.stem for s in read_split(root, 'x', on_bad=bad.append)] == left
+    assert len(bad) == 1
+    with pytest.raises(DataError, match=says) as error:
+        read_split(root, 'x')
+    assert str(error.value) == str(bad[0]) and bad[0].file is not None
