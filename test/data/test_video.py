@@ -1,0 +1,108 @@
+"""Videos are read frame by frame, upright, and as far as they go."""
+
+import numpy as np
+import pytest
+
+from ssd_perception.data.sample import DataError
+
+av = pytest.importorskip('av')
+
+from ssd_perception.data.video import Video  # noqa: E402
+from ssd_perception.report.video import write_video  # noqa: E402
+
+
+def levels(count):
+    """Return frames of rising brightness."""
+    return [np.full((48, 64, 3), 8 * i, np.uint8) for i in range(count)]
+
+
+def write_mp4(path, images, rotation=0):
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize('name', ['a.webm', 'a.mp4'])
+def test_all_frames_come_in_order_with_their_time(tmp_path, name):
+    if name.endswith('mp4'):
+        write_mp4(tmp_path / name, levels(30))
+    else:
+        write_video(tmp_path / name, levels(30), 10)
+    with Video(tmp_path / name) as video:
+        assert video.expected == 30 and video.fps == pytest.approx(10)
+        frames = list(video.frames())
+    assert video.damage is None
+    assert [frame.index for frame in frames] == list(range(30))
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(30) / 10, atol=2e-3)
+    assert all(frame.image.shape == (48, 64, 3) for frame in frames)
+    np.testing.assert_allclose([frame.image.mean() for frame in frames], 8.0 * np.arange(30),
+                               atol=6)
+
+
+@pytest.mark.parametrize('rotation', [90, -90, 180])
+def test_frames_are_turned_as_players_show_them(tmp_path, rotation):
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:16, :16] = 255  # the top-left corner, as stored
+    path = write_mp4(tmp_path / 'a.mp4', [image] * 3, rotation)
+    if not hasattr(av.VideoFrame, 'rotation'):
+        pytest.skip('this PyAV does not tell the rotation')
+    with Video(path) as video:
+        frame = next(video.frames())
+    # FFmpeg's display rotation counts counter-clockwise.
+    expected = {90: (slice(-12, None), slice(None, 12)), -90: (slice(None, 12), slice(-12, None)),
+                180: (slice(-12, None), slice(-12, None))}[rotation]
+    assert frame.image.shape == ((48, 64, 3) if rotation == 180 else (64, 48, 3))
+    assert frame.image[expected].mean() > 200 and frame.image.mean() < 60
+
+
+def test_a_video_that_ends_early_says_where(tmp_path):
+    write_video(tmp_path / 'a.webm', levels(30), 10)
+    data = (tmp_path / 'a.webm').read_bytes()
+    (tmp_path / 'half.webm').write_bytes(data[:len(data) // 2])
+    with Video(tmp_path / 'half.webm') as video:
+        count = sum(1 for _ in video.frames())
+    assert 0 < count < 25
+    assert f'half.webm is damaged: {count} of about 30 frames' in video.damage
+    assert 'of 3.0 s: the file ends early' in video.damage
+
+
+def test_frames_after_a_damaged_one_are_read(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_mp4(tmp_path / 'a.mp4', rng.integers(0, 256, (40, 48, 64, 3)).astype(np.uint8))
+    data = bytearray(path.read_bytes())
+    start = data.find(b'mdat') + 4 + len(data) // 3
+    data[start:start + 3000] = bytes(3000)
+    path.write_bytes(data)
+    with Video(path) as video:
+        frames = list(video.frames())
+    assert 20 < len(frames) < 40 and frames[-1].seconds > 3.5
+    assert 'is damaged' in video.damage and 'of about 40 frames' in video.damage
+
+
+@pytest.mark.parametrize('content', [b'', b'no video', bytes(5000)])
+def test_what_is_no_video_is_named(tmp_path, content):
+    (tmp_path / 'bad.mp4').write_bytes(content)
+    with pytest.raises(DataError, match='bad.mp4 cannot be opened as a video'):
+        Video(tmp_path / 'bad.mp4')
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match='gone.mp4 cannot be opened as a video: No such file'):
+        Video(tmp_path / 'gone.mp4')
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    with av.open(str(tmp_path / 'a.mp4'), 'w') as container:
+        stream = container.add_stream('aac', rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), 'fltp', 'mono')
+        frame.rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(DataError, match='holds no video'):
+        Video(tmp_path / 'a.mp4')
