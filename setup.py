@@ -32,7 +32,8 @@ TRAIN = [
 ]
 # mcap, and what it unpacks with, read the files that rosbags refuses: those cut short
 BAGS = ['rosbags>=0.10', 'mcap>=1.2', 'zstandard>=0.21', 'lz4>=4', 'tqdm']
-DEMO = [*BAGS, 'av>=12']  # av: the video of the results
+DEMO = [*BAGS, 'av>=14']  # av: the video of the results
+REPLAY = [*DEMO, *EVALUATE]
 TEST = [
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
     'pytest-timeout>=2.2',
@@ -94,6 +95,7 @@ setup(
         'train': TRAIN,
         'bags': BAGS,
         'demo': DEMO,
+        'replay': REPLAY,
         'test': TEST,
     },
     entry_points={

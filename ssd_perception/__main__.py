@@ -22,6 +22,7 @@ VERBS = {
     'train': 'ssd_perception.cli.train',
     'evaluate': 'ssd_perception.cli.evaluate',
     'detect': 'ssd_perception.cli.detect',
+    'replay': 'ssd_perception.cli.replay',
     'publish': 'ssd_perception.cli.publish',
 }
 

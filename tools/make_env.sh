@@ -11,7 +11,7 @@ PYTHON=${PYTHON:-python3}
 VENV=.venv
 STAMPS=$VENV/.stamps
 ROS_FROM_PIP=tools/ros_from_pip
-EXTRAS='torch,train,demo,test'
+EXTRAS='torch,train,replay,test'
 
 die() { echo "make env: $*" >&2; exit 1; }
 

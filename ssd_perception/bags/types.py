@@ -1,4 +1,4 @@
-"""Message types found in bags: the distribution's standard ones, and vision_msgs."""
+"""Message types in bags: the distribution's standard ones, vision_msgs, Foxglove's overlays."""
 
 from __future__ import annotations
 
@@ -33,6 +33,28 @@ VISION_MSGS = {
                    'int32 database_version'),
 }
 
+# foxglove_msgs 3.1 (jazzy, kilted), without its comments: what its Image panel draws on a picture.
+# Later versions add metadata; Foxglove reads the definition in the file.
+FOXGLOVE_MSGS = {
+    'Color': 'float64 r\nfloat64 g\nfloat64 b\nfloat64 a',
+    'Point2': 'float64 x\nfloat64 y',
+    'CircleAnnotation': ('builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\n'
+                         'float64 diameter\nfloat64 thickness\nfoxglove_msgs/Color fill_color\n'
+                         'foxglove_msgs/Color outline_color'),
+    'PointsAnnotation': ('builtin_interfaces/Time timestamp\nuint8 UNKNOWN=0\nuint8 POINTS=1\n'
+                         'uint8 LINE_LOOP=2\nuint8 LINE_STRIP=3\nuint8 LINE_LIST=4\n'
+                         'uint8 type\nfoxglove_msgs/Point2[] points\n'
+                         'foxglove_msgs/Color outline_color\n'
+                         'foxglove_msgs/Color[] outline_colors\n'
+                         'foxglove_msgs/Color fill_color\nfloat64 thickness'),
+    'TextAnnotation': ('builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\n'
+                       'string text\nfloat64 font_size\nfoxglove_msgs/Color text_color\n'
+                       'foxglove_msgs/Color background_color'),
+    'ImageAnnotations': ('foxglove_msgs/CircleAnnotation[] circles\n'
+                         'foxglove_msgs/PointsAnnotation[] points\n'
+                         'foxglove_msgs/TextAnnotation[] texts'),
+}
+
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
@@ -42,7 +64,19 @@ def typestore() -> Typestore:
     """
     store = get_typestore(Stores.ROS2_KILTED)
     types = {}
-    for name, definition in VISION_MSGS.items():
-        types.update(get_types_from_msg(definition, f'vision_msgs/msg/{name}'))
+    for package, definitions in (('vision_msgs', VISION_MSGS), ('foxglove_msgs', FOXGLOVE_MSGS)):
+        for name, definition in definitions.items():
+            types.update(get_types_from_msg(definition, f'{package}/msg/{name}'))
     store.register(types)
     return store
+
+
+def digest(definition: str, name: str) -> str:
+    """Return the RIHS01 hash of a type told by its .msg text with all it depends on.
+
+    Raises:
+        Exception: whatever rosbags hits in a text that is no such definition.
+    """
+    store = get_typestore(Stores.EMPTY)
+    store.register(get_types_from_msg(definition, name))
+    return store.hash_rihs01(name)

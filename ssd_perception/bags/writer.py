@@ -6,11 +6,25 @@ import os
 import shutil
 from pathlib import Path
 
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2.metadata import parse_qos
 
+from ssd_perception.bags import types
+from ssd_perception.bags.connection import Connection
 from ssd_perception.bags.types import typestore
 
 _STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+_FOREVER = QosTime(2147483647, 4294967295)
+_LATCHED = Qos(QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+               _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER, False)
 
 
 class BagWriter:
@@ -33,14 +47,42 @@ class BagWriter:
             raise FileExistsError(f'{self.path} exists already; a recording is never overwritten.')
         self._partial = self.path.with_name(f'.{self.path.name}.{os.getpid()}.partial')
         # Version 9 writes QoS as rosbag2 of Jazzy and later does; older ones read it too.
-        self._writer = Writer(self._partial, version=9, storage_plugin=_STORAGES[storage])
+        # rosbags calls the storage file after its folder, and writes that name into it.
+        self._inner = self._partial / self.path.name
+        self._writer = Writer(self._inner, version=9, storage_plugin=_STORAGES[storage])
         self._connections = {}
 
-    def add_topic(self, topic: str, type_name: str) -> None:
-        """Announce a topic, also when no message follows; known topics are left alone."""
+    def add_topic(self, topic: str, type_name: str, latched: bool = False) -> None:
+        """Announce a topic, also when no message follows; known topics are left alone.
+
+        Args:
+            latched: its last message is for late subscribers too (transient local).
+        """
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(
-                topic, type_name, typestore=typestore())
+                topic, type_name, typestore=typestore(),
+                offered_qos_profiles=[_LATCHED] if latched else [])
+
+    def copy_topic(self, connection: Connection) -> bool:
+        """Announce a topic as another recording has it; tell whether its type is known."""
+        if connection.topic in self._connections:
+            return True
+        definition, digest = connection.definition, connection.digest
+        try:
+            if not definition:
+                definition, _ = typestore().generate_msgdef(connection.type, ros_version=2)
+                digest = digest or typestore().hash_rihs01(connection.type)
+            digest = digest or types.digest(definition, connection.type)
+            self._connections[connection.topic] = self._writer.add_connection(
+                connection.topic, connection.type, msgdef=definition, rihs01=digest,
+                offered_qos_profiles=parse_qos(connection.qos))
+        except Exception:  # an unknown type, or a text that is no definition of one
+            return False
+        return True
+
+    def write_cdr(self, topic: str, stamp_ns: int, cdr: bytes) -> None:
+        """Append a serialized message on a topic that was announced."""
+        self._writer.write(self._connections[topic], stamp_ns, cdr)
 
     def write(self, topic: str, stamp_ns: int, message) -> None:
         """Append a rosbags message; ``stamp_ns`` is nanoseconds since the epoch."""
@@ -56,18 +98,6 @@ class BagWriter:
         try:
             self._writer.__exit__(kind, error, trace)
             if kind is None:
-                _name_files_after(self._partial, self.path.name)
-                self._partial.rename(self.path)
+                self._inner.rename(self.path)
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
-
-
-def _name_files_after(folder: Path, name: str) -> None:
-    """Rename the storage file, which rosbags calls after the temporary folder."""
-    metadata = folder / 'metadata.yaml'
-    text = metadata.read_text()
-    for file in folder.iterdir():
-        if file != metadata:
-            text = text.replace(file.name, name + file.suffix)
-            file.rename(folder / (name + file.suffix))
-    metadata.write_text(text)

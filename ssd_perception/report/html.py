@@ -31,6 +31,10 @@ td, th { padding: .25rem .9rem .25rem 0; text-align: left; border-bottom: 1px so
   gap: 0 2rem }
 .tiles { display: flex; flex-wrap: wrap; gap: .75rem }
 figure { margin: 0; width: 230px } figcaption { font-size: .85rem; overflow-wrap: anywhere }
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr));
+  gap: .75rem } .gallery figure, .videos figure { width: auto }
+.videos { display: flex; flex-wrap: wrap; gap: .75rem }
+.warning { border-left: .3rem solid #e67e22; padding: .4rem .8rem; background: #e67e2222 }
 .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em;
   margin-right: .4em }
 svg text { fill: currentColor }

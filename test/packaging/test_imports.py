@@ -35,6 +35,9 @@ ALLOWED = {
     'training': (
         {'core', 'model', 'inference', 'data', 'evaluation'},
         TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'}),
+    'replay': (
+        {'core', 'imaging', 'inference', 'bags', 'data', 'evaluation', 'report'},
+        {'numpy', 'cv2'}),
     'ros': ({'core', 'imaging', 'inference'}, ROS | {'numpy', 'cv2', 'yaml'}),
 }
 # Files that may do more than their part.

@@ -1,0 +1,196 @@
+"""The work folder of a replay: finished pieces of the recording, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.core.detections import Detections
+
+# Frames in a piece: an interrupted run loses what it did on one of them.
+PIECE_FRAMES = 100
+_IDENTITY, _FRAMES, _PICTURES, _TIMES = 'identity.json', 'frames.jsonl', 'pictures.bin', 'ms.jsonl'
+_LENGTH = struct.Struct('<I')
+
+
+class WorkFolderError(ValueError):
+    """An interrupted run that this one cannot continue; one sentence."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one frame.
+
+    Attributes:
+        index: its place among the images of the recording.
+        topic: where it was recorded.
+        recorded_ns, stamp_ns: times of recording and of the header.
+        frame_id: the header's.
+        width, height: pixels; 0 when the picture could not be decoded.
+        detections: with all scores from the low threshold on.
+        error: why the picture could not be decoded; empty when it could.
+    """
+
+    index: int
+    topic: str
+    recorded_ns: int
+    stamp_ns: int
+    frame_id: str
+    width: int
+    height: int
+    detections: Detections
+    error: str = ''
+
+    def to_json(self) -> str:
+        """Return one line; numbers come back exactly."""
+        found = self.detections
+        values = {name: value for name, value in vars(self).items() if name != 'detections'}
+        return json.dumps({**values, 'xyxy': found.xyxy.tolist(), 'scores': found.scores.tolist(),
+                           'labels': found.labels.tolist()})
+
+    @classmethod
+    def from_json(cls, line: str) -> Answer:
+        """Return what ``to_json`` wrote."""
+        values = json.loads(line)
+        found = Detections(np.array(values.pop('xyxy')).reshape(-1, 4), values.pop('scores'),
+                           values.pop('labels'))
+        return cls(detections=found, **values)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two runs the same: only then may one continue the other.
+
+    Attributes:
+        files: (name, bytes, time of change in ns) of the recording.
+        weights: SHA-256 of the weights.
+        settings: everything else that the results depend on.
+    """
+
+    files: tuple
+    weights: str
+    settings: dict
+
+    def to_json(self) -> str:
+        """Return a text that is equal for equal identities."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True)
+
+
+def recorded_files(path: Path) -> tuple:
+    """Return name, size and time of change of every file of a recording."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files if f.is_file())
+
+
+class WorkFolder:
+    """Pieces of a run, beside the result; a context manager that keeps a second run out.
+
+    Args:
+        out: the result's folder.
+        fresh: begin anew, whatever is there.
+
+    Raises:
+        WorkFolderError: when another run works there, or an interrupted one had another identity.
+    """
+
+    def __init__(self, out: Path, identity: Identity, fresh: bool = False):
+        self.path = out.with_name(f'.{out.name}.replay')
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.path / 'lock', 'w')
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise WorkFolderError(f'Another replay is writing {out} now; wait for it, or choose '
+                                  'another --out.') from error
+        file = self.path / _IDENTITY
+        if fresh:
+            self._empty()
+        if file.is_file() and file.read_text() != identity.to_json():
+            self._lock.close()
+            raise WorkFolderError(
+                f'An interrupted replay into {out} had another recording, other weights or other '
+                'settings; repeat its command to finish it, or give --fresh to discard it.')
+        for partial in self.path.glob('*.partial'):
+            shutil.rmtree(partial)
+        file.write_text(identity.to_json())
+
+    @property
+    def done(self) -> list[Path]:
+        """The finished pieces in order, without a gap."""
+        pieces = []
+        while (piece := self.path / f'{len(pieces):06d}').is_dir():
+            pieces.append(piece)
+        return pieces
+
+    def frames(self) -> Iterator[Answer]:
+        """Yield every frame's answer."""
+        for piece in self.done:
+            with open(piece / _FRAMES) as lines:
+                yield from map(Answer.from_json, lines)
+
+    def pictures(self) -> Iterator[bytes]:
+        """Yield every frame's annotated JPEG; empty where there is none."""
+        for piece in self.done:
+            with open(piece / _PICTURES, 'rb') as file:
+                while head := file.read(_LENGTH.size):
+                    yield file.read(_LENGTH.unpack(head)[0])
+
+    def times(self) -> Iterator[dict]:
+        """Yield every frame's milliseconds by stage."""
+        for piece in self.done:
+            with open(piece / _TIMES) as lines:
+                yield from map(json.loads, lines)
+
+    def remove(self) -> None:
+        """Remove the folder: the result is complete."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def __enter__(self) -> WorkFolder:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._lock.close()
+
+    def _empty(self) -> None:
+        for entry in self.path.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != 'lock':
+                entry.unlink()
+
+
+class PieceWriter:
+    """Writes one piece, which is there once ``finish`` was called."""
+
+    def __init__(self, folder: WorkFolder, number: int):
+        self._final = folder.path / f'{number:06d}'
+        self.path = self._final.with_suffix('.partial')
+        self.path.mkdir()
+        self._lines = open(self.path / _FRAMES, 'w')
+        self._jpegs = open(self.path / _PICTURES, 'wb')
+        self._times = open(self.path / _TIMES, 'w')
+
+    def add(self, answer: Answer, jpeg: bytes, times_ms: dict[str, float]) -> None:
+        """Append a frame; ``jpeg`` may be empty."""
+        self._lines.write(answer.to_json() + '\n')
+        self._jpegs.write(_LENGTH.pack(len(jpeg)) + jpeg)
+        self._times.write(json.dumps({k: round(v, 3) for k, v in times_ms.items()}) + '\n')
+
+    def finish(self) -> None:
+        """Give the piece its name."""
+        self.close()
+        os.rename(self.path, self._final)
+
+    def close(self) -> None:
+        """Close the files; what was not finished is discarded by the next run."""
+        for file in (self._lines, self._jpegs, self._times):
+            file.close()
