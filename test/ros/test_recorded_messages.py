@@ -25,7 +25,7 @@ TWO = Detections([[0.5, 1.25, 3840.0, 2160.0], [10, 20, 10, 25]], [0.9, 0.25], [
     ('detections_message', (Detections.empty(), NAMES)),
     ('detections_message', (TWO, NAMES)),
     ('vision_info_message', ('rover', '/label_info', 1)),
-    ('label_info_message', (NAMES, 0.48)),
+    ('label_info_message', (NAMES, 0.5)),
 ])
 def test_message_is_the_nodes(name, arguments):
     message = getattr(recorded, name)(RECORDED, *arguments)
