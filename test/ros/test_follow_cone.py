@@ -1,0 +1,98 @@
+"""The example steers by the shipped recording, and stands still when detections grow old."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('vision_msgs')
+pytest.importorskip('rosbags')
+from geometry_msgs.msg import Twist  # noqa: E402
+from vision_msgs.msg import (  # noqa: E402
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    Point2D,
+    Pose2D,
+)
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / 'examples' / 'follow_cone.py'
+
+_spec = importlib.util.spec_from_file_location('follow_cone', EXAMPLE)
+follow_cone = importlib.util.module_from_spec(_spec)
+sys.modules['follow_cone'] = follow_cone
+_spec.loader.exec_module(follow_cone)
+
+
+def detections(*boxes):
+    """Return (x, height, class, score) in a picture of 640x480 as a message."""
+    return Detection2DArray(detections=[Detection2D(
+        results=[ObjectHypothesisWithPose(hypothesis=ObjectHypothesis(class_id=c, score=s))],
+        bbox=BoundingBox2D(center=Pose2D(position=Point2D(x=float(x), y=240.0)), size_x=30.0,
+                           size_y=float(h))) for x, h, c, s in boxes])
+
+
+@pytest.mark.parametrize('boxes, cone', [
+    ([], None),
+    ([(100, 50, 'cube', 0.9)], None),
+    ([(100, 50, 'cone', 0.4)], None),
+    ([(320, 120, 'cone', 0.9)], (0.0, 0.25)),
+    ([(0, 48, 'cone', 0.9), (640, 240, 'cone', 0.6)], (1.0, 0.5)),
+])
+def test_the_largest_cone_is_chosen(boxes, cone):
+    found = follow_cone.largest_cone(detections(*boxes), 640, 480, 'cone', 0.5)
+    assert found == (None if cone is None else follow_cone.Cone(*cone))
+
+
+@pytest.mark.parametrize('cone, forwards, turns', [
+    (None, False, 0), ((0, 0.1), True, 0), ((0.5, 0.1), True, -1), ((-0.5, 0.1), True, 1),
+    ((0.5, 0.7), False, 0),
+])
+def test_command(cone, forwards, turns):
+    twist = follow_cone.command(cone and follow_cone.Cone(*cone), 0.3, 1.0, 0.6)
+    assert (twist.linear.x > 0) == forwards and twist.linear.x <= 0.3
+    assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
+
+
+def test_driven_by_the_recording(peer):
+    """Over DDS: it drives while the recording plays, and stands when that is over."""
+    recording = ROOT / 'demo' / 'recording'
+    if not recording.is_dir():
+        pytest.skip('no data')
+    topics = ['/ground_truth/detections', '/camera/camera_info']
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('FASTDDS_')}
+    example = subprocess.Popen(
+        [sys.executable, EXAMPLE, '--ros-args', '-r', f'detections:={topics[0]}',
+         '-r', f'camera_info:={topics[1]}', '-p', 'max_age_s:=1.0'], env=environment)
+    player = None
+    try:
+        received = peer.listen(Twist, '/cmd_vel')
+        assert peer.until(lambda: received, 60.0)
+        player = subprocess.Popen(
+            [sys.executable, '-m', 'ssd_perception', 'play', recording, '--topics', *topics,
+             '--stamp', 'now', '--wait-timeout', '60'], cwd=ROOT, env=environment)
+        assert peer.until(lambda: player.poll() is not None, 120.0) and player.returncode == 0
+        moving = [t for t in received if t.linear.x > 0]
+        assert len(moving) > 20
+        assert {t.angular.z > 0 for t in moving} == {True, False}  # the drive has cones on both
+        time.sleep(1.2)
+        received.clear()
+        assert peer.until(lambda: len(received) > 5, 20.0)
+        assert all(t == Twist() for t in received[-3:])
+        example.send_signal(signal.SIGINT)
+        assert example.wait(20) == 0
+    finally:
+        for process in (example, player):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
