@@ -163,7 +163,7 @@ def test_a_broken_coco_file_is_refused_as_a_whole(tmp_path, text, says):
     (lambda d: d['images'][0].update(file_name='/etc/hosts'), ['one', 'two'], 'leaves the data'),
     (lambda d: d['images'][0].update(file_name='a\0b'), ['one', 'two'], 'cannot be one|No pict'),
     (lambda d: d['images'].append(d['images'][1]), ['empty', 'one', 'two'], 'two pictures have'),
-    (lambda d: d['annotations'][0].update(image_id=1), ['empty', 'one', 'two'], 'with id 1, which'),
+    (lambda d: d['annotations'][0].update(image_id=1), ['empty', 'one', 'two'], 'id 1, which'),
     (lambda d: d['annotations'].append([]), ['empty', 'one', 'two'], 'with id None'),
     (lambda d: d['annotations'][0].pop('bbox'), ['empty', 'two'], 'needs "bbox"'),
     (lambda d: d['annotations'][0].update(bbox=[1, 2, 'x', 4]), ['empty', 'two'], 'needs "bbox"'),
