@@ -1,0 +1,135 @@
+"""The verb `check_data`: exit code, summary, report; real sets pass."""
+
+import csv
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+pytest.importorskip('torch')
+
+from ssd_perception import __main__ as entry  # noqa: E402
+from ssd_perception.report.augmented_samples import augmented_samples  # noqa: E402
+from ssd_perception.training.recipe import Recipe  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
+from small_sets import write_coco, write_voc  # noqa: E402
+
+BOX = (20, 10, 70, 60)
+DATASETS = Path(__file__).parents[2] / '../shared/datasets'
+RECIPE = ('iterations: 10\nclass_names: [cone, cube]\narchitecture: {input_hw: [64, 64]}\n'
+          'augmentation: {mosaic: 0.5}\n')
+
+
+@pytest.fixture
+def check(tmp_path, capsys):
+    """Return a function that runs the verb; gives exit code, stdout and the report folder."""
+    def run(*words):
+        code = entry.main(['check_data', *map(str, words), '--out', str(tmp_path / 'report')])
+        return code, capsys.readouterr(), tmp_path / 'report'
+    return run
+
+
+def good(count=6):
+    return {'train': {f'a{i}': [('cone', BOX), ('cube', (5, 5, 40, 40))] for i in range(count)},
+            'val': {'b': [('cone', BOX)], 'negative': []}}
+
+
+@pytest.mark.parametrize('write', [write_voc, write_coco])
+def test_good_data_pass_with_warnings_alone(tmp_path, check, write):
+    code, said, report = check(write(tmp_path / 'd', good()))
+    assert code == 0
+    assert 'd/train: 6 pictures (0 without objects), 12 objects\n  cone 6, cube 6\n' in said.out
+    assert 'd/val: 2 pictures (1 without objects), 1 objects' in said.out
+    assert 'warning: rare class, 2' in said.out and 'ERROR' not in said.out
+    assert f'0 errors, 2 warnings; see {report}/report.html.' in said.out
+    figures = json.loads((report / 'data_report.json').read_text())
+    assert figures['errors'] == 0 and figures['splits']['d/train']['objects'] == {
+        'cone': 6, 'cube': 6}
+    page = (report / 'report.html').read_text()
+    assert page.count('<svg') >= 3 and 'src="http' not in page and '<script' not in page
+    sheet = cv2.imread(str(report / 'samples.jpg'))
+    assert sheet.shape[0] > 6 * 300 and sheet.shape[1] > 5 * 300
+
+
+def test_bad_files_are_named_everywhere_and_fail_the_check(tmp_path, check):
+    splits = good()
+    splits['train']['a0'] = [('cone', BOX), ('dog', (300, 300, 400, 400))]
+    root = write_voc(tmp_path / 'd', splits)
+    (root / 'Annotations/a1.xml').write_text('<x')
+    (root / 'JPEGImages/a2.jpg').write_bytes(b'x')
+    (tmp_path / 'recipe.yaml').write_text(RECIPE)
+    code, said, report = check(root, '--recipe', tmp_path / 'recipe.yaml')
+    assert code == 1
+    rows = json.loads((report / 'problems.json').read_text())
+    errors = {(row['kind'], Path(row['file']).name) for row in rows if row['severity'] == 'error'}
+    assert errors == {('unreadable annotation', 'a1.xml'), ('unreadable picture', 'a2.jpg'),
+                      ('box outside', 'a0.xml'), ('unknown class', 'a0.xml')}
+    with open(report / 'problems.csv', newline='') as file:
+        assert list(csv.DictReader(file)) == rows
+    page = (report / 'report.html').read_text()
+    for kind, name in errors:
+        assert f'ERROR: {kind}, 1' in said.out and name in said.out
+        assert kind in page and name in page
+    assert 'cannot be decoded' not in said.err and '4 errors' in said.out
+
+
+def test_low_coverage_comes_with_anchors_that_a_recipe_accepts(tmp_path, check):
+    thin = {'train': {f'a{i}': [('cone', (10 + i, 5, 18 + i, 65))] for i in range(40)}}
+    root = write_voc(tmp_path / 'd', thin)
+    (tmp_path / 'recipe.yaml').write_text(RECIPE)
+    code, said, report = check(root, '--recipe', tmp_path / 'recipe.yaml')
+    assert code == 0 and 'warning: low anchor coverage, 1' in said.out
+    lines = said.out.split('architecture:\n')[1].splitlines()[:4]
+    (tmp_path / 'better.yaml').write_text(
+        'iterations: 10\nclass_names: [cone]\narchitecture:\n  input_hw: [64, 64]\n'
+        + '\n'.join(line[2:] for line in lines) + '\n')
+    before = json.loads((report / 'data_report.json').read_text())
+    code, said, report = check(root, '--recipe', tmp_path / 'better.yaml')
+    after = json.loads((report / 'data_report.json').read_text())
+    promised = before['suggested_anchors']['anchor_coverage']
+    assert after['splits']['d/train']['anchor_coverage'] == pytest.approx(promised, abs=0.02)
+    assert promised > before['splits']['d/train']['anchor_coverage'] + 0.3
+
+
+@pytest.mark.parametrize('words, says', [
+    (['{root}/nothing'], 'There is no folder'),
+    (['{root}/d', '--splits', 'test'], 'no split "test"'),
+    (['{root}/d', '--recipe', '{root}/gone.yaml'], 'gone.yaml cannot be read'),
+    (['{root}/d', '--set', 'iterations=1'], 'give one with --recipe')])
+def test_wrong_input_is_one_sentence_and_writes_nothing(tmp_path, check, words, says):
+    write_voc(tmp_path / 'd', good(2))
+    code, said, report = check(*[word.format(root=tmp_path) for word in words])
+    assert code == 1 and not report.exists()
+    assert says in said.err.splitlines()[-1]
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path, check):
+    (tmp_path / 'report').mkdir()
+    (tmp_path / 'report/thesis.txt').write_text('mine')
+    code, said, _ = check(write_voc(tmp_path / 'd', good(2)))
+    assert code == 1 and 'is no earlier result' in said.err
+    assert (tmp_path / 'report/thesis.txt').read_text() == 'mine'
+
+
+def test_there_is_no_sheet_of_no_samples():
+    assert augmented_samples([], ('cone',), Recipe(iterations=1)) is None
+
+
+@pytest.mark.parametrize('name, splits', [
+    ('cone_cube', ('train', 'val')), ('cat_dog', ('train', 'val')),
+    ('coco_voc20', ('train', 'test'))])
+@pytest.mark.slow
+def test_real_sets_pass(tmp_path, name, splits):
+    if not (DATASETS / name).is_dir():
+        pytest.skip('no data')
+    done = subprocess.run(
+        [sys.executable, '-m', 'ssd_perception', 'check_data', DATASETS / name, '--out',
+         tmp_path / 'report'], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads((tmp_path / 'report/data_report.json').read_text())
+    assert list(figures['splits']) == [f'{name}/{split}' for split in splits]
+    assert figures['errors'] == 0

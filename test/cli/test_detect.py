@@ -1,0 +1,132 @@
+"""The verb `detect`: every source gives its own result, and a bad one costs only itself."""
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from ssd_perception import __main__ as entry
+from ssd_perception.core.detections import Detections
+from ssd_perception.inference.detector import Detector
+from ssd_perception.report.detection_folder import free_name
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
+from small_sets import scene, write_pictures  # noqa: E402
+
+
+class Stub(SimpleNamespace):
+    """A detector that finds one cone, as wide as the picture is bright."""
+
+    class_names = ('cone',)
+
+    def __call__(self, images):
+        return [Detections([[0, 0, max(1, float(image.mean()) / 8), 10]], [0.9], [0])
+                for image in images]
+
+    def describe(self):
+        return 'a stub'
+
+
+@pytest.fixture
+def detect(tmp_path, capsys, monkeypatch):
+    """Return a function that runs the verb; gives exit code, output, lines and the folder."""
+    monkeypatch.setattr(Detector, 'from_weights', lambda *words, **options: Stub())
+
+    def run(*words):
+        out = tmp_path / 'out'
+        code = entry.main(['detect', *map(str, words), '--out', str(out)])
+        lines = out / 'detections.jsonl'
+        rows = [json.loads(line) for line in lines.read_text().splitlines()] \
+            if lines.is_file() else None
+        return code, capsys.readouterr(), rows, out
+    return run
+
+
+def test_an_empty_folder_is_one_sentence(tmp_path, detect):
+    (tmp_path / 'empty').mkdir()
+    code, said, rows, out = detect(tmp_path / 'empty')
+    assert code == 1 and 'No pictures (.jpg, .jpeg, .png) or videos (.mp4' in said.err
+    assert rows is None and not out.exists()
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, detect):
+    for folder in ('a', 'b', 'c/a'):
+        write_pictures(tmp_path / folder, ['x'])
+    cv2.imwrite(str(tmp_path / 'a/x.png'), scene(3))
+    cv2.imwrite(str(tmp_path / 'a/X.JPEG'), scene(4))
+    code, said, rows, out = detect(tmp_path / 'a', tmp_path / 'b', tmp_path / 'c/a/x.jpg',
+                                   tmp_path / 'b/x.jpg')  # the last one is there already
+    assert code == 0 and '5 pictures; results are in' in said.out
+    names = [row['annotated'] for row in rows]
+    assert len({name.lower() for name in names}) == 5 == len(list(out.glob('*.jpg')))
+    assert {Path(row['picture']) for row in rows} == {
+        tmp_path / 'a/X.JPEG', tmp_path / 'a/x.jpg', tmp_path / 'a/x.png', tmp_path / 'b/x.jpg',
+        tmp_path / 'c/a/x.jpg'}
+    for row in rows:  # each is annotated from its own picture
+        source, drawn = (cv2.imread(str(path)).astype(int)
+                         for path in (row['picture'], out / row['annotated']))
+        assert np.abs(source[40:] - drawn[40:]).mean() < 8
+    assert rows[0]['detections'][0]['class'] == 'cone'
+    assert json.loads((out / 'summary.json').read_text())['detections'] == {'cone': 5}
+
+
+@pytest.mark.parametrize('taken, name', [
+    (set(), 'x.jpg'), ({'x.jpg'}, 'a_x.jpg'), ({'x.jpg', 'a_x.jpg'}, 'x_2.jpg'),
+    ({'x.jpg', 'a_x.jpg', 'x_2.jpg'}, 'x_3.jpg')])
+def test_free_names(taken, name):
+    assert free_name(Path('/data/a/x.png'), '.jpg', taken) == name and name in taken
+
+
+def test_an_unreadable_picture_is_named_and_skipped(tmp_path, detect):
+    write_pictures(tmp_path / 'a', ['good'])
+    (tmp_path / 'a/bad.jpg').write_bytes(b'x')
+    code, said, rows, out = detect(tmp_path / 'a', tmp_path / 'gone.jpg')
+    assert code == 1 and 'bad.jpg' in said.err and 'gone.jpg' in said.err
+    assert [Path(row['picture']).name for row in rows] == ['good.jpg']
+    assert len(json.loads((out / 'summary.json').read_text())['unreadable']) == 2
+
+
+def test_an_earlier_result_stays_until_there_is_a_new_one(tmp_path, detect):
+    write_pictures(tmp_path / 'a', ['good'])
+    assert detect(tmp_path / 'a')[0] == 0
+    (tmp_path / 'bad.jpg').write_bytes(b'x')
+    code, said, rows, out = detect(tmp_path / 'bad.jpg')
+    assert code == 1 and 'Nothing was written: none of the 1 files' in said.err
+    assert len(rows) == 1 and (out / 'good.jpg').is_file()
+    assert not list(tmp_path.glob('.out*'))
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path, detect):
+    write_pictures(tmp_path / 'out', ['mine'])
+    code, said, rows, out = detect(tmp_path / 'out')
+    assert code == 1 and 'is no earlier result' in said.err and (out / 'mine.jpg').is_file()
+
+
+def test_videos_become_annotated_videos_and_a_line_per_frame(tmp_path, detect):
+    av = pytest.importorskip('av')
+    from ssd_perception.report.video import write_video
+
+    (tmp_path / 'a').mkdir()
+    write_video(tmp_path / 'a/x.webm', [np.full((48, 64, 3), 8 * i, np.uint8) for i in range(30)],
+                10)
+    data = (tmp_path / 'a/x.webm').read_bytes()
+    (tmp_path / 'a/half.webm').write_bytes(data[:len(data) // 2])
+    (tmp_path / 'a/none.mp4').write_bytes(b'no video')
+    write_pictures(tmp_path / 'a', ['x'])
+    code, said, rows, out = detect(tmp_path / 'a')
+    assert code == 1
+    assert 'none.mp4 cannot be opened' in said.err and 'half.webm is damaged' in said.err
+    whole = [row for row in rows if row.get('video', '').endswith('x.webm')]
+    assert [row['frame'] for row in whole] == list(range(30))
+    assert [row['seconds'] for row in whole] == pytest.approx(np.arange(30) / 10, abs=2e-3)
+    widths = [row['detections'][0]['xyxy'][2] for row in whole]
+    assert widths[29] > widths[15] > widths[2]  # each frame's own detections
+    with av.open(str(out / 'x.webm')) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 30
+    halves = sum(1 for row in rows if row.get('video', '').endswith('half.webm'))
+    assert 0 < halves < 25 and f'{30 + halves} frames of 2 videos' in said.out
+    assert (out / 'x.jpg').is_file() and (out / 'half.webm').is_file()
