@@ -271,7 +271,15 @@ class Trainer:
 
 
 def choose_precision(precision: str, device: torch.device) -> str:
-    """Return what ``auto`` means on ``device``: half precision where it is fast."""
+    """Return what ``auto`` means on ``device``: half precision where it is fast.
+
+    Raises:
+        RecipeError: for bf16 on a CPU, whose gradients torch 2.14 made NaN in every third short
+            run on a processor with AVX512_BF16; it was slower than fp32 there, too.
+    """
+    if precision == 'bf16' and device.type == 'cpu':
+        raise RecipeError('"precision" bf16 needs a GPU: on a CPU it is slower than fp32 and gives '
+                          'NaN now and then; use auto or fp32.')
     if precision != 'auto':
         return precision
     if device.type != 'cuda':

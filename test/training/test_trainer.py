@@ -15,7 +15,7 @@ from ssd_perception.model.weights import load_model
 from ssd_perception.training.checkpoints import CheckpointError
 from ssd_perception.training.optimizer import parameter_groups
 from ssd_perception.training.recipe import LossRecipe, RecipeError, load_recipe
-from ssd_perception.training.trainer import Trainer, TrainingFailed
+from ssd_perception.training.trainer import Trainer, TrainingFailed, choose_precision
 
 
 @pytest.fixture(scope='module')
@@ -100,7 +100,7 @@ def test_norms_and_biases_are_not_decayed(samples, tmp_path):
 
 
 @pytest.mark.parametrize('changes', [
-    {'precision': 'bf16'}, {'precision': 'fp16'}, {'multi_scale': (0.5, 1.5), 'batch_size': 4},
+    {'precision': 'fp16'}, {'multi_scale': (0.5, 1.5), 'batch_size': 4},
     {'accumulate': 2, 'batch_size': 4}, {'nesterov': True}, {'frozen_stages': 3},
     {'freeze_backbone_norms': False}, {'loss': LossRecipe(box='smooth_l1')}, {'ema_decay': 0.0}],
     ids=str)
@@ -128,6 +128,18 @@ def test_every_option_trains_and_resumes_bit_for_bit(samples, tmp_path, monkeypa
     for trainer in (whole, second):
         assert all(value.isfinite().all() for value in trainer.model.state_dict().values()
                    if value.is_floating_point())
+
+
+@pytest.mark.parametrize('precision, device, expected', [
+    ('auto', 'cpu', 'fp32'), ('fp32', 'cpu', 'fp32'), ('fp16', 'cpu', 'fp16'),
+    ('bf16', 'cuda', 'bf16'), ('fp32', 'cuda', 'fp32')])
+def test_precision_is_what_was_asked_for_or_fits_the_device(precision, device, expected):
+    assert choose_precision(precision, torch.device(device)) == expected
+
+
+def test_bf16_on_a_cpu_is_refused(samples, tmp_path):
+    with pytest.raises(RecipeError, match='bf16 needs a GPU'):
+        Trainer(dataclasses.replace(TINY, precision='bf16'), samples, {}, tmp_path)
 
 
 def test_multi_scale_resizes_pictures_boxes_and_anchors_together(samples, tmp_path):
