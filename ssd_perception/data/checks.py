@@ -155,20 +155,21 @@ def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:
             yield Problem('listed twice', path, f'{labels.count(label)} times', split=label)
 
 
-def check_unlisted(splits: Sequence[Split], known: set[Path]) -> Iterator[Problem]:
+def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Problem]:
     """Yield, per folder of pictures, how many of them no split lists.
 
     Args:
-        known: pictures that have been named already, whatever became of them.
+        faulty: stems of files that have been named already: a picture whose annotation cannot
+            be read is listed nevertheless.
     """
-    known = known | {sample.path for split in splits for sample in split.samples}
+    known = {sample.path for split in splits for sample in split.samples}
     for folder in sorted({path.parent for path in known}):
-        if folder.is_dir():
-            more = sorted(path for path in folder.iterdir() if path not in known
-                          and path.suffix.lower() in PICTURE_SUFFIXES)
-            if more:
-                yield Problem('pictures in no split', folder,
-                              f'{len(more)} pictures, {more[0].name} for example')
+        more = sorted(path for path in folder.iterdir()
+                      if path.suffix.lower() in PICTURE_SUFFIXES
+                      and path not in known and path.stem not in faulty)
+        if more:
+            yield Problem('pictures in no split', folder, f'{len(more)}, for example '
+                          f'{more[0].name}')
 
 
 def check_counting(split: Split) -> Iterator[Problem]:

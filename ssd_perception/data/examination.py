@@ -95,8 +95,7 @@ def examine(folders: Sequence[Path], names: Sequence[str], architecture: Archite
     problems += check_classes(splits, recipe_names)
     problems += check_copies(splits, facts)
     if not names:
-        problems += check_unlisted(splits, {problem.file for problem in problems}
-                                   | {p.other for p in problems if p.other})
+        problems += check_unlisted(splits, {problem.file.stem for problem in problems})
     covered = {label: coverage(boxes, architecture) for label, boxes in placed.items()}
     found_names = class_names(s for split in splits for s in split.samples)
     suggestion = _suggest(splits, placed, architecture, problems)

@@ -144,6 +144,13 @@ def test_details_say_how_many_and_where(tmp_path):
     assert details['duplicate box'] == 'cone at (20, 10, 70, 60)'
 
 
+def test_a_picture_whose_annotation_is_bad_is_in_a_split_all_the_same(tmp_path):
+    root = write_voc(tmp_path / 'd', good())
+    (root / 'Annotations/b0.xml').write_text('')
+    cv2.imwrite(str(tmp_path / 'beside.png'), scene(1))
+    assert [problem.kind for problem in run(root).problems] == ['unreadable annotation']
+
+
 def test_a_pair_names_both_pictures(tmp_path):
     root = write_voc(tmp_path / 'd', good())
     darker(root)
