@@ -112,10 +112,12 @@ def _same_boxes(sample: Sample, xyxy: np.ndarray, split: str) -> Iterator[Proble
 def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Iterator[Problem]:
     """Yield problems of class names: unknown to the recipe, rare, untrained, alike."""
     counts = {split: Counter(n for s in split.samples for n in s.names) for split in splits}
-    for split in splits:
-        if split.samples and not counts[split]:
-            yield Problem('no objects', split.folder, 'no object in any picture',
-                          split=split.label)
+    for name in dict.fromkeys(split.name for split in splits):
+        alike = [split for split in splits if split.name == name and split.samples]
+        # A folder of negatives beside others is a good thing; nothing but negatives is not.
+        if alike and not any(counts[split] for split in alike):
+            yield Problem('no objects', alike[0].folder, 'no object in any picture',
+                          split=alike[0].label)
     for split in splits if recipe_names else ():
         for sample in split.samples:
             for name in sorted(set(sample.names) - set(recipe_names)):
@@ -123,10 +125,10 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
                               f'"{name}" is not one of {", ".join(recipe_names)}', sample.path,
                               split.label)
     everywhere = sorted(set().union(*counts.values())) if counts else []
-    alike = defaultdict(list)
+    similar = defaultdict(list)
     for name in everywhere:
-        alike[re.sub(r'[\s_-]', '', name.casefold())].append(name)
-    for group in alike.values():
+        similar[re.sub(r'[\s_-]', '', name.casefold())].append(name)
+    for group in similar.values():
         if len(group) > 1:
             yield Problem('similar class names', splits[0].folder,
                           ', '.join(f'"{name}"' for name in group))

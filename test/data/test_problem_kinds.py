@@ -169,6 +169,13 @@ def test_two_folders_train_together(tmp_path):
         run(tmp_path / 'd', tmp_path / 'd')
 
 
+def test_a_folder_of_negatives_beside_another_is_no_error(tmp_path):
+    write_voc(tmp_path / 'd', good())
+    write_voc(tmp_path / 'e', {'train': {f'e{i}': [] for i in range(3)}})
+    assert run(tmp_path / 'd', tmp_path / 'e').errors == 0
+    assert [p.kind for p in run(tmp_path / 'e').problems if p.error] == ['no objects']
+
+
 def test_a_coco_set_is_checked_alike(tmp_path):
     splits = good()
     splits['train']['a0'] = [('cone', BOX), ('cone', (5, 5, 5, 9)), ('cone', (90, 60, 200, 200))]
