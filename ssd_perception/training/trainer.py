@@ -278,8 +278,8 @@ def choose_precision(precision: str, device: torch.device) -> str:
             run on a processor with AVX512_BF16; it was slower than fp32 there, too.
     """
     if precision == 'bf16' and device.type == 'cpu':
-        raise RecipeError('"precision" bf16 needs a GPU: on a CPU it is slower than fp32 and gives '
-                          'NaN now and then; use auto or fp32.')
+        raise RecipeError('"precision" bf16 needs a GPU: on a CPU it is slower than fp32 and '
+                          'gives NaN now and then; use auto or fp32.')
     if precision != 'auto':
         return precision
     if device.type != 'cuda':
