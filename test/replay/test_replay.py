@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 import shutil
 import threading
 from pathlib import Path
@@ -247,6 +248,24 @@ def test_a_broken_recording_says_what_is_lost(detectors, recording, tmp_path, ca
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert 0 < summary['frames'] < FRAMES and f'Read {summary["frames"]} frames' in told
     assert 'The recording is damaged' in (tmp_path / 'out' / 'report.html').read_text()
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_cut_anywhere_it_is_replayed_or_refused(detectors, recording, tmp_path, capsys, seed):
+    folder = shutil.copytree(recording, tmp_path / 'drive')
+    file = folder / 'drive.mcap'
+    with file.open('r+b') as stream:
+        stream.truncate(random.Random(seed).randrange(file.stat().st_size))
+    code = replay(folder, tmp_path / 'out', '--no-pictures')
+    told = capsys.readouterr()
+    if code == 0:
+        summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+        found = messages(tmp_path / 'out', '/detections')
+        assert len(found) == summary['frames'] > 0
+        assert 'lost' in told.out
+    else:
+        assert code == 1 and told.err.count('\n') == 1
+        assert [p.name for p in tmp_path.iterdir()] == ['drive']
 
 
 def voc_of(folder, names):

@@ -1,0 +1,83 @@
+"""A replay is as accurate as evaluate says, and most of its time is the network's."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip('av')
+pytest.importorskip('torch')
+from ssd_perception.__main__ import main  # noqa: E402
+from ssd_perception.bags import messages  # noqa: E402
+from ssd_perception.bags.frames import labelled_frames  # noqa: E402
+from ssd_perception.bags.writer import BagWriter  # noqa: E402
+from ssd_perception.data.layout import read_split  # noqa: E402
+from ssd_perception.evaluation.evaluate import at_low_threshold, evaluate, report  # noqa: E402
+from ssd_perception.evaluation.matching import GroundTruth  # noqa: E402
+from ssd_perception.inference.detector import Detector  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+RECORDING = ROOT / 'demo' / 'recording'
+PHOTOGRAPHS = ROOT.parent / 'shared' / 'datasets' / 'cone_cube'
+SAME = ('voc07_ap50', 'voc10_ap50', 'coco_ap')
+
+pytestmark = pytest.mark.slow
+
+
+def replayed(bag, out, *words) -> dict:
+    assert main(['replay', str(bag), '--out', str(out), *words]) == 0
+    return json.loads((out / 'summary.json').read_text())
+
+
+@pytest.mark.skipif(not RECORDING.is_dir(), reason='no data')
+def test_ap_and_detections_on_the_recording_are_the_detectors(tmp_path):
+    figures = replayed(RECORDING, tmp_path / 'out', '--against', '/ground_truth/detections')
+    detector = Detector.from_weights()
+    frames = list(labelled_frames(RECORDING, detector.class_names))
+    with at_low_threshold(detector):
+        found = [detector([frame.image])[0] for frame in frames]
+    expected = report(found, [GroundTruth(f.xyxy, f.labels) for f in frames],
+                      detector.class_names)
+    for name in SAME:
+        assert figures['against'][name] == pytest.approx(expected[name], abs=0.001)
+    lines = (tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()
+    for line, frame in zip(lines, frames, strict=True):
+        published, = detector([frame.image])
+        assert [d['score'] for d in json.loads(line)['detections']] == pytest.approx(
+            published.scores.tolist(), abs=1e-4)
+
+
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason='no data')
+def test_ap_on_photographs_is_evaluates(tmp_path):
+    samples = read_split(PHOTOGRAPHS, 'val', None)
+    with BagWriter(tmp_path / 'photographs') as bag:
+        for index, sample in enumerate(samples):
+            stamp_ns = 10 ** 18 + index * 10 ** 8
+            bag.write('/camera/image/compressed', stamp_ns, messages.jpeg_message(
+                messages.header(stamp_ns, 'camera'), sample.path.read_bytes()))
+    figures = replayed(tmp_path / 'photographs', tmp_path / 'out',
+                       '--against', f'{PHOTOGRAPHS}:val')
+    expected = evaluate(Detector.from_weights(), samples)
+    assert figures['against']['images'] == len(samples)
+    for name in SAME:
+        assert figures['against'][name] == pytest.approx(expected[name], abs=0.001)
+
+
+@pytest.mark.skipif(not RECORDING.is_dir(), reason='no data')
+def test_most_of_the_time_is_the_networks(tmp_path):
+    detector = Detector.from_weights()
+    detector.warm_up()
+    images = [f.image for f in labelled_frames(RECORDING, detector.class_names)]
+    ratios = []
+    for turn in range(5):  # in turns: what else the machine does hits both
+        start = time.perf_counter()
+        for image in images:
+            detector([image])
+        bare = len(images) / (time.perf_counter() - start)
+        ratios.append(replayed(RECORDING, tmp_path / f'{turn}')['frames_per_s'] / bare)
+    # 0.85 is the aim; two cores that the network shares with decoding and drawing reach about 0.8.
+    assert np.median(ratios) > 0.7, ratios
