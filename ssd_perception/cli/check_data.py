@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.data.examination import examine
     from ssd_perception.report.augmented_samples import augmented_samples
     from ssd_perception.report.data_report import MARK, write_report
-    from ssd_perception.report.data_text import lines
+    from ssd_perception.report.data_text import counted, lines
     from ssd_perception.report.folder import check_replaceable, result_folder
     from ssd_perception.training.recipe import Recipe, load_recipe
 
@@ -50,5 +50,6 @@ def run(args: argparse.Namespace) -> int:
     for line in lines(found):
         print(line)
     warnings = len(found.problems) - found.errors
-    print(f'\n{found.errors} errors, {warnings} warnings; see {args.out / "report.html"}.')
+    print(f'\n{counted(found.errors, "error")}, {counted(warnings, "warning")}; see '
+          f'{args.out / "report.html"}.')
     return 1 if found.errors else 0

@@ -76,7 +76,7 @@ def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
             first = int(which[0])
             more = f' ({len(which)} such boxes)' if len(which) > 1 else ''
             yield Problem(kind, file, f'{sample.names[first]} {_box(xyxy[first])} {what}{more}',
-                          other, split)
+                          other, split, tuple(xyxy[first]) if inside[first] else None)
 
     inside = area(clip(xyxy, hw[1], hw[0])) > 0
     yield from problem('box outside', np.flatnonzero(~inside),
@@ -102,11 +102,11 @@ def _same_boxes(sample: Sample, xyxy: np.ndarray, split: str) -> Iterator[Proble
     for kind, pairs in (('duplicate box', twice), ('two classes on one object', differing)):
         if pairs:
             i, j = pairs[0]
-            names = sample.names[i] if i == j or sample.names[i] == sample.names[j] else \
-                f'{sample.names[i]} and {sample.names[j]}'
+            names = ' and '.join(dict.fromkeys((sample.names[i], sample.names[j])))
             more = f' ({len(pairs)} such pairs)' if len(pairs) > 1 else ''
             yield Problem(kind, sample.annotation or sample.path,
-                          f'{names} at {_box(xyxy[i])}{more}', sample.path, split)
+                          f'{names} at {_box(xyxy[i])}{more}', sample.path, split,
+                          tuple(xyxy[i]))
 
 
 def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Iterator[Problem]:

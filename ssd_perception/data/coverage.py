@@ -102,7 +102,7 @@ class Suggestion:
 
 
 def suggest(boxes: np.ndarray, architecture: Architecture, seed: int = 0) -> Suggestion | None:
-    """Return the fewest anchors that cover enough boxes, or nearly all that can be covered.
+    """Return no more anchors than needed to cover enough boxes, or nearly all that can be.
 
     The spec's terms part into shape and size. Aspect ratios are the centres of k-means over
     log(height / width), in which distance is a factor, so that k-means' means are geometric;
@@ -133,7 +133,8 @@ def suggest(boxes: np.ndarray, architecture: Architecture, seed: int = 0) -> Sug
     # Anchors cost time in every forward pass: the last per cent is not worth twice as many.
     target = min(ENOUGH, max(rating.covered for rating, _ in rated) - _NOT_WORTH)
     _, spec = min(((rating, spec) for rating, spec in rated if rating.covered >= target),
-                  key=lambda pair: (pair[1].per_cell, -pair[0].covered, -pair[0].mean_iou))
+                  key=lambda pair: (max(pair[1].per_cell, architecture.anchors.per_cell),
+                                    -pair[0].covered, -pair[0].mean_iou))
     reached = coverage(boxes, architecture, spec)
     if reached.covered <= own.covered:
         return None

@@ -65,6 +65,7 @@ class Problem:
         detail: one sentence, without the file's name.
         other: the second file of a pair.
         split: where it was found, as ``FOLDER/SPLIT``; empty for the whole set.
+        box: (4,) edges in the picture of the (first) box at fault, if it lies in it.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Problem:
     detail: str
     other: Path | None = None
     split: str = ''
+    box: tuple[float, ...] | None = None
 
     @property
     def error(self) -> bool:

@@ -21,7 +21,7 @@ from ssd_perception.report.data_tiles import problem_tile
 from ssd_perception.report.html import cards, document, picture, table, told
 
 MARK = 'data_report.json'
-TILES_PER_KIND = 10
+TILES_PER_KIND = 8
 ROWS_PER_KIND = 20
 
 

@@ -21,9 +21,9 @@ def lines(examination: Examination) -> Iterator[str]:
         counts = Counter(name for s in split.samples for name in s.names)
         negatives = sum(not s.names for s in split.samples)
         difficult = sum(int(s.difficult.sum()) for s in split.samples)
-        yield (f'{split.label}: {len(split.samples)} pictures ({negatives} without objects), '
-               f'{sum(counts.values())} objects' + (f' ({difficult} difficult)' if difficult
-                                                    else ''))
+        yield (f'{split.label}: {counted(len(split.samples), "picture")} ({negatives} without '
+               f'objects), {counted(sum(counts.values()), "object")}'
+               + (f' ({difficult} difficult)' if difficult else ''))
         names = [f'{name} {count}' for name, count in counts.most_common(MAX_CLASSES)]
         if names:
             yield f'  {", ".join(names)}' + (
@@ -44,6 +44,11 @@ def lines(examination: Examination) -> Iterator[str]:
     if examination.suggestion:
         yield ''
         yield from suggestion_lines(examination.suggestion)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 error", "2 errors"."""
+    return f'{number} {noun}' + 's' * (number != 1)
 
 
 def _place(problem: Problem) -> str:

@@ -15,14 +15,14 @@ from ssd_perception.data.problems import Problem
 from ssd_perception.data.sample import DataError, Sample
 from ssd_perception.inference.drawing import draw_truth
 from ssd_perception.report.contact_sheet import PAPER, fit
+from ssd_perception.report.tiles import TILE, tile
 
-TILE = 230  # px
 _GREY = 150
 
 
 def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
                  class_names: tuple[str, ...]) -> np.ndarray | None:
-    """Return uint8 RGB: the problem's picture with its boxes, both pictures of a pair.
+    """Return uint8 RGB: the box at fault with its surroundings, or the picture, or the pair.
 
     Args:
         samples: by their picture.
@@ -33,8 +33,14 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
     files = [file for file in (problem.file, problem.other) if file in samples]
     if not files:
         return None
+    if problem.box is not None:
+        sample = samples[files[0]]
+        image = read_picture(sample.path)
+        boxes = clip(sample.xyxy, image.shape[1], image.shape[0])
+        return tile(image, np.array(problem.box), Detections.empty(),
+                    _as_detections(boxes, np.zeros(len(boxes))), class_names)
     tiles = [labelled_picture(samples[file], class_names, TILE, TILE) for file in files]
-    return np.hstack([_centred(tile) for tile in tiles])
+    return np.hstack([_centred(image) for image in tiles])
 
 
 def labelled_picture(sample: Sample, class_names: tuple[str, ...], width: int,
@@ -66,9 +72,11 @@ def draw_boxes(image: np.ndarray, xyxy: np.ndarray, labels: np.ndarray,
         xyxy: (n, 4) edges in its pixels.
         labels: (n,) indices into ``class_names``.
     """
-    boxes = Detections(np.asarray(xyxy, np.float32).reshape(-1, 4),
-                       np.ones(len(labels), np.float32), np.asarray(labels, np.int64))
-    return draw_truth(image, boxes, class_names)
+    return draw_truth(image, _as_detections(xyxy, labels), class_names)
+
+
+def _as_detections(xyxy: np.ndarray, labels: np.ndarray) -> Detections:
+    return Detections(xyxy, np.ones(len(labels)), labels)
 
 
 def _centred(image: np.ndarray) -> np.ndarray:
