@@ -11,7 +11,7 @@ import statistics
 import tempfile
 import time
 
-from ssd_perception.data.voc import read_voc
+from ssd_perception.data.layout import read_split
 from ssd_perception.inference.runtimes.torch import choose_device
 from ssd_perception.training.pictures import TrainingPictures, batches
 from ssd_perception.training.recipe import load_recipe
@@ -37,13 +37,13 @@ def main() -> None:
     """Print one line per round and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
-    parser.add_argument('--data', type=Path, required=True, help='folder in VOC layout')
+    parser.add_argument('--data', type=Path, required=True, help='folder in VOC or COCO layout')
     parser.add_argument('--steps', type=int, default=24, help='of each kind in a round')
     parser.add_argument('--rounds', type=int, default=4)
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE')
     args = parser.parse_args()
     recipe = load_recipe(args.recipe, tuple(args.set))
-    samples = read_voc(args.data, 'train')
+    samples = read_split(args.data, 'train')
     trainer = Trainer(recipe, samples, {}, Path(tempfile.mkdtemp()), choose_device('auto')[:4])
     trainer.folder.open(recipe, 0)
     trainer._bar = argparse.Namespace(set_postfix=lambda **_: None, update=lambda: None)

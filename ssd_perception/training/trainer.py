@@ -274,8 +274,8 @@ def choose_precision(precision: str, device: torch.device) -> str:
     """Return what ``auto`` means on ``device``: half precision where it is fast.
 
     Raises:
-        RecipeError: for bf16 on a CPU, whose gradients torch 2.14 made NaN in every third short
-            run on a processor with AVX512_BF16; it was slower than fp32 there, too.
+        RecipeError: for bf16 on a CPU, where the loss became NaN in about half of a few short
+            runs (torch 2.14, AVX512_BF16, cause unknown); it was slower than fp32 there, too.
     """
     if precision == 'bf16' and device.type == 'cpu':
         raise RecipeError('"precision" bf16 needs a GPU: on a CPU it is slower than fp32 and '

@@ -27,19 +27,23 @@ def weights_of(trainer):
     return {k: v.clone() for k, v in trainer.model.state_dict().items()}
 
 
+def interrupt(trainer, iteration, monkeypatch):
+    """Run until a signal arrives during the step that reaches ``iteration``."""
+    step = trainer._step
+
+    def signalled_step(parts):
+        step(parts)
+        trainer._signalled = trainer.iteration == iteration
+    monkeypatch.setattr(trainer, '_step', signalled_step)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(progress=False)
+
+
 def test_a_resumed_run_ends_in_the_same_weights_bit_for_bit(samples, tmp_path, monkeypatch):
     whole = Trainer(TINY, samples, {}, tmp_path / 'whole')
     whole.run(progress=False)
 
-    first = Trainer(TINY, samples, {}, tmp_path / 'parts')
-    step = first._step
-
-    def stop_after_three(parts):
-        step(parts)
-        first._signalled = first.iteration == 3
-    monkeypatch.setattr(first, '_step', stop_after_three)
-    with pytest.raises(KeyboardInterrupt):
-        first.run(progress=False)
+    interrupt(Trainer(TINY, samples, {}, tmp_path / 'parts'), 3, monkeypatch)
     torch.manual_seed(99)  # what another process would have done
     second = Trainer(TINY, samples, {}, tmp_path / 'parts')
     assert second.resume() and second.iteration == 3
@@ -111,17 +115,9 @@ def test_every_option_trains_and_resumes_bit_for_bit(samples, tmp_path, monkeypa
     whole.run(progress=False)
     assert not torch.equal(before['box_head.predict.1.weight'],
                            whole.model.state_dict()['box_head.predict.1.weight'])
-    first = Trainer(recipe, samples, {}, tmp_path / 'parts')
-    step = first._step
-
-    def stop_after_two(parts):
-        step(parts)
-        first._signalled = first.iteration == 2
-    monkeypatch.setattr(first, '_step', stop_after_two)
-    with pytest.raises(KeyboardInterrupt):
-        first.run(progress=False)
+    interrupt(Trainer(recipe, samples, {}, tmp_path / 'parts'), 2, monkeypatch)
     second = Trainer(recipe, samples, {}, tmp_path / 'parts')
-    second.resume()
+    assert second.resume() and second.iteration == 2
     second.run(progress=False)
     expected, got = weights_of(whole), weights_of(second)
     assert all(torch.equal(expected[key], got[key]) for key in expected)
