@@ -1,5 +1,6 @@
 """The drive: three rooms in a row, what stands in them, and the rover's way through."""
 
+from dataclasses import dataclass
 import math
 
 import clutter
@@ -63,15 +64,33 @@ CLUTTER = (
     ('person', 0.9, 13.2, 0.2, 36))
 
 
-def build(scene):
+@dataclass(frozen=True)
+class Plan:
+    """What makes one drive through the three rooms differ from another; this is the shipped one.
+
+    Attributes:
+        floors: names in ``surroundings.FLOORS``, one per room; empty for the recording's own.
+        lamps: factors on the lamps' power, one per room.
+    """
+
+    seed: int = SEED
+    way: tuple = WAY
+    glances: tuple = GLANCES
+    targets: tuple = TARGETS
+    clutter: tuple = CLUTTER
+    floors: tuple = ()
+    lamps: tuple = (1.0, 1.0, 1.0)
+
+
+def build(scene, plan=Plan()):
     """Build the three rooms; return (camera, targets: object -> label)."""
-    rng = np.random.default_rng(SEED)
-    _floors(rng)
+    rng = np.random.default_rng(plan.seed)
+    _floors(rng, plan.floors)
     _walls(rng)
-    _lights(rng)
+    _lights(rng, plan.lamps)
     targets = {}
-    for kind, x, y, yaw, seed in TARGETS:
-        own = np.random.default_rng(SEED + seed)
+    for kind, x, y, yaw, seed in plan.targets:
+        own = np.random.default_rng(plan.seed + seed)
         if kind == 'cube':
             thing, label = objects.cube(own), 'cube'
         else:
@@ -79,16 +98,16 @@ def build(scene):
         thing.location, thing.rotation_euler = (x, y, thing.location[2]), (0, 0, yaw)
         targets[thing] = label
         thing.pass_index = len(targets)
-    for kind, x, y, yaw, seed in CLUTTER:
-        thing = getattr(clutter, kind)(np.random.default_rng(SEED + seed))
+    for kind, x, y, yaw, seed in plan.clutter:
+        thing = getattr(clutter, kind)(np.random.default_rng(plan.seed + seed))
         thing.location, thing.rotation_euler = (x, y, 0), (0, 0, yaw)
     camera = renderer.add_camera(scene, FOCAL_PX)
-    _animate(scene, camera)
+    _animate(scene, camera, plan)
     return camera, targets
 
 
-def _floors(rng):
-    floors = (materials.tiles((0.44, 0.42, 0.38), (0.13, 0.10, 0.08), 0.33, 0.2, 0.6, 0.25),
+def _floors(rng, names):
+    floors = tuple(surroundings.FLOORS[name](rng) for name in names) or (materials.tiles((0.44, 0.42, 0.38), (0.13, 0.10, 0.08), 0.33, 0.2, 0.6, 0.25),
               materials.concrete((0.25, 0.243, 0.23), 0.42, 0.9, 0.1),
               materials.wood((0.43, 0.26, 0.125), 0.25, (1.2, 0.12), 1.35))
     ends = (-3.5, DOORS[0][0], DOORS[1][0], 14.5)
@@ -125,21 +144,21 @@ def _walls(rng):
         shape.build('doorway', bevel_m=0.004)
 
 
-def _lights(rng):
+def _lights(rng, power):
     surroundings.world((0.95, 0.97, 1.0), 0.28)
     cold, warm = (0.93, 0.97, 1.0), (1.0, 0.78, 0.55)
     for y in (-0.5, 2.6):
-        surroundings.lamp((0.4, y, 2.6), (0.3, 1.2), 75, cold)
+        surroundings.lamp((0.4, y, 2.6), (0.3, 1.2), 75 * power[0], cold)
     # The middle room has no lamp on: light comes from the windows on the right alone.
-    surroundings.lamp((3.05, 6.4, 1.5), (1.4, 3.0), 60, (0.8, 0.9, 1.0), (-1.0, 0.0, -0.35))
+    surroundings.lamp((3.05, 6.4, 1.5), (1.4, 3.0), 60 * power[1], (0.8, 0.9, 1.0), (-1.0, 0.0, -0.35))
     surroundings.sun_through_windows(rng, (-0.7, 6.1), 7.0, math.radians(54), math.radians(190))
     for x, y in ((-0.8, 10.2), (0.9, 12.6)):
-        surroundings.lamp((x, y, 2.5), (0.5, 0.5), 95, warm)
+        surroundings.lamp((x, y, 2.5), (0.5, 0.5), 95 * power[2], warm)
 
 
-def _way_points():
-    """Sample the Catmull-Rom curve through WAY; return (points (n, 2), length along it (n,))."""
-    way = np.array(WAY)
+def way_points(way):
+    """Sample the Catmull-Rom curve through ``way``; return (points (n, 2), length to it (n,))."""
+    way = np.array(way)
     way = np.vstack([2 * way[0] - way[1], way, 2 * way[-1] - way[-2]])
     t = np.linspace(0, 1, 200, endpoint=False)[:, None]
     pieces = []
@@ -151,9 +170,9 @@ def _way_points():
                                                                 axis=1))])
 
 
-def pose_at(time_s):
+def pose_at(time_s, plan=Plan()):
     """Return (position, yaw, pitch, roll) of the camera, shake included."""
-    points, length = _way_points()
+    points, length = way_points(plan.way)
     duration = FRAMES / RATE_HZ
     # Gentle start, then an even speed of about 1.1 m/s.
     travelled = (time_s - 0.35 * math.tanh(time_s / 0.7)) / (duration - 0.35)
@@ -166,7 +185,7 @@ def pose_at(time_s):
     # A rover turns as its wheels do: towards the way half a metre ahead.
     ahead = on_way(travelled + 0.4) - on_way(travelled - 0.2)
     yaw = math.atan2(-ahead[0], ahead[1])
-    yaw += sum(a * math.exp(-((time_s - t) / w)**2) for t, w, a in GLANCES)
+    yaw += sum(a * math.exp(-((time_s - t) / w)**2) for t, w, a in plan.glances)
     waves = [math.sin(2 * math.pi * f * time_s + p) for f, p in
              ((1.3, 0.4), (2.9, 2.0), (5.7, 1.1), (8.3, 4.0), (3.7, 5.2))]
     # The threshold of a doorway gives a jolt.
@@ -177,10 +196,10 @@ def pose_at(time_s):
     return np.array([x, y, height]), yaw + 0.003 * waves[4], pitch, roll
 
 
-def _animate(scene, camera):
+def _animate(scene, camera, plan):
     """Key the camera four times a frame; frame k + 1 is the middle of exposure k."""
     for quarter in range(-4, 4 * FRAMES + 5):
-        renderer.set_pose(camera, *pose_at(quarter / 4 / RATE_HZ), frame=1 + quarter / 4)
+        renderer.set_pose(camera, *pose_at(quarter / 4 / RATE_HZ, plan), frame=1 + quarter / 4)
     renderer.set_linear_motion(camera)
     scene.render.use_motion_blur = True
     scene.render.motion_blur_shutter = SHUTTER_S * RATE_HZ

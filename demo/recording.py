@@ -44,7 +44,7 @@ def write_recording(path, frames, rate_hz, size, focal_px):
         truth = writer.add_connection(TRUTH_TOPIC, truth_type, typestore=store,
                                       offered_qos_profiles=[_qos(10)])
         for number, (jpeg, boxes) in enumerate(frames):
-            stamp_ns = START_NS + number * 10**9 // rate_hz
+            stamp_ns = START_NS + int(number * 10**9 / rate_hz)
             header = types['std_msgs/msg/Header'](
                 stamp=types['builtin_interfaces/msg/Time'](sec=stamp_ns // 10**9,
                                                            nanosec=stamp_ns % 10**9),

@@ -1,4 +1,4 @@
-"""Render the fixed drive through the course: frames, ground truth, and the bag of both.
+"""Render a drive through the course: frames, ground truth, and the bag of both.
 
 Finished frames stay in the work folder, so an interrupted run goes on where it stopped.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import camera_effects
 import course
 import numpy as np
+import other_course
 import recording
 import renderer
 from tqdm import tqdm
@@ -53,17 +54,17 @@ def render_frames(scene, work, frames):
         write_atomically(path, buffer.getvalue())
 
 
-def developed(work, frames):
+def developed(work, frames, look, seed):
     """Yield (JPEG bytes, boxes) with the exposure following the light, as a camera's does."""
     log_gain = None
     for number in frames:
         linear = np.load(work / f'{number:03d}.npy').astype(np.float32)
-        wanted = np.log(camera_effects.exposure_gain(linear, LOOK.grey))
+        wanted = np.log(camera_effects.exposure_gain(linear, look.grey))
         log_gain = wanted if log_gain is None else log_gain + ADAPTATION * (wanted - log_gain)
-        picture = camera_effects.develop(linear, LOOK, float(np.exp(log_gain)),
-                                         np.random.default_rng([course.SEED, number]))
+        picture = camera_effects.develop(linear, look, float(np.exp(log_gain)),
+                                         np.random.default_rng([seed, number]))
         boxes = json.loads((work / f'{number:03d}.json').read_text())
-        yield camera_effects.encode_jpeg(picture, LOOK.jpeg_quality), boxes
+        yield camera_effects.encode_jpeg(picture, look.jpeg_quality), boxes
 
 
 def main():
@@ -77,19 +78,30 @@ def main():
     parser.add_argument('--samples', type=int, default=5, help='light paths per pixel')
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     parser.add_argument('--frames', type=int, default=course.FRAMES, help='stop after this many')
+    parser.add_argument('--every', type=int, default=1, help='render only each Nth of them')
+    parser.add_argument('--seed', type=int, default=course.SEED,
+                        help='another number is another drive: other objects, floors, light, way')
+    parser.add_argument('--camera', type=int, default=None,
+                        help='a number is another camera; default: that of the recording')
+    parser.add_argument('--scale', type=float, default=SCALE,
+                        help='rendered pixels per picture pixel')
     args = parser.parse_args()
 
     args.work.mkdir(parents=True, exist_ok=True)
-    frames = range(args.frames)
+    frames = range(0, args.frames, args.every)
+    plan = course.Plan() if args.seed == course.SEED else other_course.random_plan(args.seed)
+    look = LOOK if args.camera is None else camera_effects.random_look(
+        np.random.default_rng(args.camera))
     scene = renderer.start_scene(course.WIDTH, course.HEIGHT, args.samples, args.threads,
-                                 SCALE)
+                                 args.scale)
     scene.render.use_persistent_data = True  # the rooms stay as they are, only the camera moves
-    camera, targets = course.build(scene)
+    camera, targets = course.build(scene, plan)
     render_truth(scene, camera, targets, args.work, frames)
     render_frames(scene, args.work, frames)
-    recording.write_recording(args.output, developed(args.work, frames), course.RATE_HZ,
-                              (course.WIDTH, course.HEIGHT), course.FOCAL_PX)
-    print(f'{args.output}: {args.frames} frames')
+    recording.write_recording(args.output, developed(args.work, frames, look, plan.seed),
+                              course.RATE_HZ / args.every, (course.WIDTH, course.HEIGHT),
+                              course.FOCAL_PX)
+    print(f'{args.output}: {len(frames)} frames')
 
 
 if __name__ == '__main__':
