@@ -107,7 +107,8 @@ def build(scene, plan=Plan()):
 
 
 def _floors(rng, names):
-    floors = tuple(surroundings.FLOORS[name](rng) for name in names) or (materials.tiles((0.44, 0.42, 0.38), (0.13, 0.10, 0.08), 0.33, 0.2, 0.6, 0.25),
+    floors = tuple(surroundings.FLOORS[name](rng) for name in names) or (
+              materials.tiles((0.44, 0.42, 0.38), (0.13, 0.10, 0.08), 0.33, 0.2, 0.6, 0.25),
               materials.concrete((0.25, 0.243, 0.23), 0.42, 0.9, 0.1),
               materials.wood((0.43, 0.26, 0.125), 0.25, (1.2, 0.12), 1.35))
     ends = (-3.5, DOORS[0][0], DOORS[1][0], 14.5)
@@ -150,7 +151,8 @@ def _lights(rng, power):
     for y in (-0.5, 2.6):
         surroundings.lamp((0.4, y, 2.6), (0.3, 1.2), 75 * power[0], cold)
     # The middle room has no lamp on: light comes from the windows on the right alone.
-    surroundings.lamp((3.05, 6.4, 1.5), (1.4, 3.0), 60 * power[1], (0.8, 0.9, 1.0), (-1.0, 0.0, -0.35))
+    surroundings.lamp((3.05, 6.4, 1.5), (1.4, 3.0), 60 * power[1], (0.8, 0.9, 1.0),
+                      (-1.0, 0.0, -0.35))
     surroundings.sun_through_windows(rng, (-0.7, 6.1), 7.0, math.radians(54), math.radians(190))
     for x, y in ((-0.8, 10.2), (0.9, 12.6)):
         surroundings.lamp((x, y, 2.5), (0.5, 0.5), 95 * power[2], warm)
