@@ -23,6 +23,7 @@ VERBS = {
     'evaluate': 'ssd_perception.cli.evaluate',
     'detect': 'ssd_perception.cli.detect',
     'replay': 'ssd_perception.cli.replay',
+    'bag_to_voc': 'ssd_perception.cli.bag_to_voc',
     'publish': 'ssd_perception.cli.publish',
 }
 

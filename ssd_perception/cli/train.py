@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder of the run: checkpoint, log and weights')
     parser.add_argument('--resume', action='store_true',
                         help="continue from OUT's checkpoint; begin where there is none yet")
+    parser.add_argument('--init', default='', metavar='WEIGHTS', help='go on from these weights, '
+                        'a path or a name such as rover, in place of the recipe\'s init; classes '
+                        'are matched by name')
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
                         help='change keys of the recipe, for example --set iterations=100')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default=None,
@@ -37,11 +40,14 @@ def run(args: argparse.Namespace) -> int:
     """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
     from ssd_perception.data.layout import has_split, read_split
     from ssd_perception.data.sample import DataError, class_names
+    from ssd_perception.inference.resolve import resolve_weights
     from ssd_perception.inference.runtimes.torch import choose_device
     from ssd_perception.training.recipe import load_recipe
     from ssd_perception.training.trainer import Trainer
 
     recipe = load_recipe(args.recipe, tuple(args.set))
+    if args.init:
+        recipe = dataclasses.replace(recipe, init=str(resolve_weights(args.init)))
     bad: list[DataError] = []
     samples = [sample for folder in args.data
                for sample in read_split(folder, args.split, args.one_based, bad.append)]

@@ -101,7 +101,7 @@ def _frames(bag: BagWriter, results: Results, storage: str, topics: dict) -> Ite
     """Write frame after frame; each time yield when the next one was recorded, before it."""
     colours = [class_colour(label) for label in range(len(results.class_names))]
     told = False
-    for (answer, found), jpeg in zip(results.published(), results.folder.pictures()):
+    for (answer, found), jpeg in zip(results.published(), results.folder.extras()):
         yield answer.recorded_ns
         names, stamp_ns = topics[answer.topic], answer.recorded_ns
         header = messages.header(answer.stamp_ns, answer.frame_id)

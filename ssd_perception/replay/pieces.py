@@ -1,4 +1,4 @@
-"""The work folder of a replay: finished pieces of the recording, so that a run can be resumed."""
+"""The work folder of a run over a recording: finished pieces, so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ssd_perception.core.detections import Detections
 
 # Frames in a piece: an interrupted run loses what it did on one of them.
 PIECE_FRAMES = 100
-_IDENTITY, _FRAMES, _PICTURES, _TIMES = 'identity.json', 'frames.jsonl', 'pictures.bin', 'ms.jsonl'
+_IDENTITY, _FRAMES, _EXTRAS, _TIMES = 'identity.json', 'frames.jsonl', 'extras.bin', 'ms.jsonl'
 _LENGTH = struct.Struct('<I')
 
 
@@ -48,6 +48,10 @@ class Answer:
     height: int
     detections: Detections
     error: str = ''
+
+    def with_detections(self, detections: Detections) -> Answer:
+        """Return the same with what was found."""
+        return replace(self, detections=detections)
 
     def to_json(self) -> str:
         """Return one line; numbers come back exactly."""
@@ -96,28 +100,29 @@ class WorkFolder:
     Args:
         out: the result's folder.
         fresh: begin anew, whatever is there.
+        verb: whose run it is.
 
     Raises:
         WorkFolderError: when another run works there, or an interrupted one had another identity.
     """
 
-    def __init__(self, out: Path, identity: Identity, fresh: bool = False):
-        self.path = out.with_name(f'.{out.name}.replay')
+    def __init__(self, out: Path, identity: Identity, fresh: bool = False, verb: str = 'replay'):
+        self.path = out.with_name(f'.{out.name}.{verb}')
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.path / 'lock', 'w')
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise WorkFolderError(f'Another replay is writing {out} now; wait for it, or choose '
-                                  'another --out.') from error
+            raise WorkFolderError(f'Another {verb} is writing {out} now; wait for it, or '
+                                  'choose another --out.') from error
         file = self.path / _IDENTITY
         if fresh:
             self._empty()
         if file.is_file() and file.read_text() != identity.to_json():
             self._lock.close()
             raise WorkFolderError(
-                f'An interrupted replay into {out} had another recording, other weights or other '
+                f'An interrupted {verb} into {out} had another recording, other weights or other '
                 'settings; repeat its command to finish it, or give --fresh to discard it.')
         for partial in self.path.glob('*.partial'):
             shutil.rmtree(partial)
@@ -137,10 +142,10 @@ class WorkFolder:
             with open(piece / _FRAMES) as lines:
                 yield from map(Answer.from_json, lines)
 
-    def pictures(self) -> Iterator[bytes]:
-        """Yield every frame's annotated JPEG; empty where there is none."""
+    def extras(self) -> Iterator[bytes]:
+        """Yield what was kept beside every frame's answer; empty where there is none."""
         for piece in self.done:
-            with open(piece / _PICTURES, 'rb') as file:
+            with open(piece / _EXTRAS, 'rb') as file:
                 while head := file.read(_LENGTH.size):
                     yield file.read(_LENGTH.unpack(head)[0])
 
@@ -176,13 +181,13 @@ class PieceWriter:
         self.path = self._final.with_suffix('.partial')
         self.path.mkdir()
         self._lines = open(self.path / _FRAMES, 'w')
-        self._jpegs = open(self.path / _PICTURES, 'wb')
+        self._extras = open(self.path / _EXTRAS, 'wb')
         self._times = open(self.path / _TIMES, 'w')
 
-    def add(self, answer: Answer, jpeg: bytes, times_ms: dict[str, float]) -> None:
-        """Append a frame; ``jpeg`` may be empty."""
+    def add(self, answer: Answer, extra: bytes, times_ms: dict[str, float]) -> None:
+        """Append a frame and what goes with it, such as its annotated JPEG; may be empty."""
         self._lines.write(answer.to_json() + '\n')
-        self._jpegs.write(_LENGTH.pack(len(jpeg)) + jpeg)
+        self._extras.write(_LENGTH.pack(len(extra)) + extra)
         self._times.write(json.dumps({k: round(v, 3) for k, v in times_ms.items()}) + '\n')
 
     def finish(self) -> None:
@@ -192,5 +197,5 @@ class PieceWriter:
 
     def close(self) -> None:
         """Close the files; what was not finished is discarded by the next run."""
-        for file in (self._lines, self._jpegs, self._times):
+        for file in (self._lines, self._extras, self._times):
             file.close()

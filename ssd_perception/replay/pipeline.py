@@ -8,18 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from ssd_perception.bags.frames import stamp_ns, to_rgb
-from ssd_perception.bags.reader import Bag, BagError, Record
+from ssd_perception.bags.reader import Bag
 from ssd_perception.core.detections import Detections
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.drawing import draw_detections
 from ssd_perception.replay.cameras import Camera
+from ssd_perception.replay.decoding import decoded
 from ssd_perception.replay.pieces import PIECE_FRAMES, Answer, PieceWriter, WorkFolder
 from ssd_perception.report.video import VideoWriter
 
@@ -135,7 +135,11 @@ class Pipeline:
             if self._stop.is_set():
                 return
             if index >= skip:
-                self._put(self._decoded, _decoded(index, record))
+                start = time.perf_counter()
+                answer, image = decoded(index, record)
+                spent_ms = (time.perf_counter() - start) * 1e3
+                self._put(self._decoded, _Frame(answer, image,
+                                                {} if image is None else {'decode': spent_ms}))
         self._put(self._decoded, _END)
 
     def _batches(self) -> Iterator[list[_Frame]]:
@@ -152,7 +156,7 @@ class Pipeline:
     def _detect(self, frames: Sequence[_Frame]) -> None:
         seen = [frame for frame in frames if frame.image is not None]
         for frame, found in zip(seen, self._detector([frame.image for frame in seen])):
-            frame.answer = replace(frame.answer, detections=found)
+            frame.answer = frame.answer.with_detections(found)
             frame.times_ms |= {stage: spent / len(seen)
                                for stage, spent in self._detector.timings_ms.items()}
 
@@ -218,17 +222,3 @@ def video_size(size: tuple[int, int]) -> tuple[int, int]:
     scale = min(1.0, _VIDEO_SIDE / max(size))
     width, height = (max(2, round(side * scale) // 2 * 2) for side in size)
     return width, height
-
-
-def _decoded(index: int, record: Record) -> _Frame:
-    start = time.perf_counter()
-    answer = Answer(index, record.topic, record.stamp_ns, 0, '', 0, 0, Detections.empty())
-    try:
-        message = record.message
-        answer = replace(answer, stamp_ns=stamp_ns(message.header),
-                         frame_id=message.header.frame_id)
-        image = to_rgb(message)
-    except BagError as error:
-        return _Frame(replace(answer, error=str(error)), None)
-    answer = replace(answer, height=image.shape[0], width=image.shape[1])
-    return _Frame(answer, image, {'decode': (time.perf_counter() - start) * 1e3})

@@ -109,7 +109,7 @@ def tiles(results: Results, thresholds: np.ndarray) -> list[tuple[bytes, str]]:
     wanted = {item.answer.index: item for item in chosen}
     made: dict[int, tuple[bytes, str]] = {}
     start_ns = None
-    for answer, jpeg in zip(results.folder.frames(), results.folder.pictures()):
+    for answer, jpeg in zip(results.folder.frames(), results.folder.extras()):
         start_ns = answer.stamp_ns if start_ns is None and not answer.error else start_ns
         item = wanted.get(answer.index)
         if item is not None and jpeg:

@@ -38,12 +38,15 @@ ALLOWED = {
     'replay': (
         {'core', 'imaging', 'inference', 'bags', 'data', 'evaluation', 'report'},
         {'numpy', 'cv2'}),
+    'mining': (
+        {'core', 'imaging', 'inference', 'bags', 'data', 'replay'}, {'numpy', 'cv2'}),
     'ros': ({'core', 'imaging', 'inference'}, ROS | {'numpy', 'cv2', 'yaml'}),
 }
 # Files that may do more than their part.
 RUNTIMES = 'inference/runtimes'
 EXCEPTIONS = {
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
+    'mining/features.py': ({'model'}, TORCH),
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
     f'{RUNTIMES}/onnxruntime.py': (set(), {'onnxruntime'}),
     f'{RUNTIMES}/openvino.py': (set(), {'openvino'}),

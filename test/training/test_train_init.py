@@ -1,0 +1,44 @@
+"""`train --init` goes on from weights instead of the recipe's beginning."""
+
+import shutil
+
+import pytest
+from safetensors.numpy import load_file
+from tiny import YAML, write_pictures
+
+from ssd_perception.__main__ import main
+
+
+@pytest.fixture
+def data(tmp_path):
+    root = write_pictures(tmp_path / 'data')
+    shutil.copy(root / 'ImageSets/Main/train.txt', root / 'ImageSets/Main/val.txt')
+    return root
+
+
+def train(tmp_path, data, name, *more):
+    recipe = tmp_path / 'recipe.yaml'
+    recipe.write_text(YAML.format(iterations=2, every=2))
+    code = main(['train', str(recipe), '--data', str(data), '--out', str(tmp_path / name),
+                 '--device', 'cpu', *more])
+    return code, tmp_path / name / 'last.safetensors'
+
+
+def test_it_goes_on_from_weights(tmp_path, data):
+    code, first = train(tmp_path, data, 'first')
+    assert code == 0
+    code, second = train(tmp_path, data, 'second', '--init', str(first), '--set',
+                         'learning_rate=1.0e-7', 'seed=5')
+    assert code == 0
+    code, other = train(tmp_path, data, 'other', '--set', 'learning_rate=1.0e-7', 'seed=5')
+    assert code == 0
+    start, end, random = (load_file(path) for path in (first, second, other))
+    key = 'class_head.predict.1.weight'  # drawn at random where nothing is gone on from
+    assert abs(end[key] - start[key]).max() < 1e-4 < abs(random[key] - start[key]).max()
+
+
+def test_weights_that_are_not_there_are_one_sentence(tmp_path, data, capsys):
+    code, _ = train(tmp_path, data, 'run', '--init', '/nowhere.safetensors')
+    assert code == 1 and not (tmp_path / 'run').exists()
+    error = capsys.readouterr().err
+    assert '/nowhere.safetensors' in error and error.count('\n') == 1
