@@ -1,0 +1,261 @@
+"""The verb `bag_to_voc`: whole or not there, resumable, and its boxes open in other tools."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rosbags')
+pytest.importorskip('matplotlib')
+pytest.importorskip('tqdm')
+from ssd_perception.__main__ import main  # noqa: E402
+from ssd_perception.bags.reader import Bag  # noqa: E402
+from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
+from ssd_perception.data.layout import read_split  # noqa: E402
+from ssd_perception.mining import examine, features  # noqa: E402
+from ssd_perception.replay import pieces  # noqa: E402
+
+_spec = importlib.util.spec_from_file_location(
+    'recordings', Path(__file__).parents[1] / 'bags' / 'recordings.py')
+recordings = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(recordings)
+
+FRAMES, COUNT = 25, 4
+NAMES = ('cube', 'cone')
+
+
+class OrangeDetector:
+    """Finds the test pictures' orange square, a little beside it; no network."""
+
+    class_names, device, runtime, precision = NAMES, 'cpu', 'none', 'fp32'
+    path, weights_hash = Path('orange.safetensors'), '0' * 64
+
+    def __init__(self, threshold):
+        self.settings = PostprocessSettings(0.5 if threshold is None else threshold)
+        self.calls, self.fail_at = 0, None
+
+    def describe(self):
+        return 'orange (cube, cone)'
+
+    def __call__(self, images):
+        if self.calls == self.fail_at:
+            raise KeyboardInterrupt
+        self.calls += 1
+        orange = (images[0][..., 0] > 200) & (images[0][..., 2] < 80)
+        rows, columns = np.nonzero(orange)
+        box = [columns.min() - 0.4, rows.min() + 0.3, columns.max() + 1.3, rows.max() + 1]
+        return [Detections([box, [5, 5, 60, 60]], [0.55 + 0.02 * (int(columns.min()) // 5 % 7), 0.3], [1, 0])]
+
+
+@pytest.fixture
+def detectors(monkeypatch):
+    """Replace network and backbone; the list holds every detector that was made."""
+    from ssd_perception.inference.detector import Detector
+    made = []
+
+    def make(weights='', score_threshold=None, **_):
+        made.append(OrangeDetector(score_threshold))
+        return made[-1]
+
+    monkeypatch.setattr(Detector, 'from_weights', make)
+    monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
+        [[image.mean(), image.std()] for image in images], np.float32))
+    monkeypatch.setattr(pieces, 'PIECE_FRAMES', 10)
+    monkeypatch.setattr(examine, 'PIECE_FRAMES', 10)
+    return made
+
+
+@pytest.fixture(scope='module')
+def recording(tmp_path_factory):
+    return recordings.write_recording(tmp_path_factory.mktemp('bags') / 'drive', frames=FRAMES,
+                                      size=(320, 320))
+
+
+def mine(bag, out, *words):
+    return main(['bag_to_voc', str(bag), '--out', str(out), '--count', str(COUNT), *words])
+
+
+def content(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob('*'))
+            if p.is_file()}
+
+
+def test_pictures_are_the_recorded_bytes_with_boxes_in_three_layouts(detectors, recording,
+                                                                     tmp_path, capsys):
+    out = tmp_path / 'mined'
+    assert mine(recording, out) == 0
+    assert f'{COUNT} of {FRAMES} frames, with {COUNT} boxes' in capsys.readouterr().out
+    with Bag(recording) as bag:
+        recorded = {f'{r.stamp_ns}.jpg': bytes(r.message.data)
+                    for r in bag.records([recordings.IMAGE])}
+    selection = json.loads((out / 'selection.json').read_text())
+    files = [chosen['file'] for chosen in selection['chosen']]
+    assert len(set(files)) == COUNT
+    for folder in (out / 'JPEGImages', out / 'coco' / 'images' / 'train'):
+        assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
+            name: recorded[name] for name in files}
+    stamps = sorted(int(Path(name).stem) for name in files)
+    assert min(np.diff(stamps)) >= 0.5e9
+    voc, coco = read_split(out, 'train', None), read_split(out / 'coco', 'train', None)
+    assert [s.path.name for s in voc] == [f'{stamp}.jpg' for stamp in stamps]
+    for sample, same in zip(voc, sorted(coco, key=lambda s: s.path.name)):
+        left = 100 + 5 * ((int(sample.path.stem) - recordings.START_NS) // recordings.PERIOD_NS)
+        assert sample.names == same.names == ('cone',)  # the faint cube is no box
+        np.testing.assert_allclose(same.xyxy, [[left - 0.4, 200.3, left + 100.3, 300]], atol=3)
+        assert sample.xyxy.tolist() == np.rint(same.xyxy).tolist()  # labelImg: whole pixels
+    page = (out / 'selection.html').read_text()
+    assert page.count('data:image/jpeg') == COUNT and 'novelty' in page
+    assert [p.name for p in tmp_path.iterdir()] == ['mined']
+
+
+def test_labelimg_finds_what_it_reads(detectors, recording, tmp_path):
+    """What labelImg's PascalVocReader takes from a file; it fails where one is missing."""
+    assert mine(recording, tmp_path / 'mined') == 0
+    for path in (tmp_path / 'mined' / 'Annotations').iterdir():
+        root = ElementTree.parse(path).getroot()
+        assert root.tag == 'annotation' and 'verified' not in root.attrib
+        assert (tmp_path / 'mined' / 'JPEGImages' / root.find('filename').text).is_file()
+        assert [root.find(f'size/{side}').text for side in ('width', 'height', 'depth')] == [
+            '320', '320', '3']
+        for item in root.iter('object'):
+            assert item.find('name').text == 'cone' and item.find('difficult').text == '0'
+            edges = [int(item.find(f'bndbox/{side}').text)
+                     for side in ('xmin', 'ymin', 'xmax', 'ymax')]
+            assert edges[0] < edges[2] <= 320 and edges[1] < edges[3] <= 320
+    assert (tmp_path / 'mined' / 'classes.txt').read_text() == 'cube\ncone\n'
+
+
+def test_pycocotools_reads_the_boxes(detectors, recording, tmp_path):
+    coco = pytest.importorskip('pycocotools.coco')
+    assert mine(recording, tmp_path / 'mined') == 0
+    read = coco.COCO(str(tmp_path / 'mined/coco/annotations/instances_train.json'))
+    assert len(read.imgs) == len(read.anns) == COUNT
+    assert {c['name'] for c in read.loadCats(read.getCatIds())} == set(NAMES)
+    assert {a['category_id'] for a in read.anns.values()} == {2}
+    assert all(0.5 < a['score'] < 0.7 and a['iscrowd'] == 0 for a in read.anns.values())
+
+
+def test_label_studio_takes_the_predictions(detectors, recording, tmp_path):
+    """By its documented format; by its own SDK too, where that is installed."""
+    assert mine(recording, tmp_path / 'mined') == 0
+    folder = tmp_path / 'mined' / 'label_studio'
+    tasks = json.loads((folder / 'tasks.json').read_text())
+    interface = (folder / 'interface.xml').read_text()
+    view = ElementTree.fromstring(interface)
+    names = {label.get('value') for label in view.iter('Label')}
+    assert names == set(NAMES) and view.find('Image').get('value') == '$image'
+    for task in tasks:
+        assert task['data']['image'].startswith('/data/local-files/?d=mined/JPEGImages/')
+        region, = task['predictions'][0]['result']
+        assert (region['from_name'], region['to_name']) == ('label', 'image')
+        value = region['value']
+        assert set(value['rectanglelabels']) <= names
+        stem = Path(task['data']['image']).stem
+        left = 100 + 5 * ((int(stem) - recordings.START_NS) // recordings.PERIOD_NS)
+        assert value['x'] == pytest.approx(100 * (left - 0.4) / 320, abs=1)
+        assert value['height'] == pytest.approx(100 * 99.7 / 320, abs=1)
+    sdk = pytest.importorskip('label_studio_sdk.label_interface').LabelInterface(interface)
+    assert all(sdk.validate_prediction(task['predictions'][0]) for task in tasks)
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same(detectors, recording, tmp_path, capsys,
+                                                       monkeypatch):
+    assert mine(recording, tmp_path / 'one' / 'mined') == 0
+    from ssd_perception.inference.detector import Detector
+    make = Detector.from_weights
+
+    def failing(*args, **words):
+        detector = make(*args, **words)
+        detector.fail_at = 17
+        return detector
+
+    monkeypatch.setattr(Detector, 'from_weights', failing)
+    out = tmp_path / 'two' / 'mined'
+    assert mine(recording, out) == 130
+    assert not out.exists() and 'continues behind frame 10' in capsys.readouterr().err
+    monkeypatch.setattr(Detector, 'from_weights', make)
+    assert mine(recording, out) == 0
+    assert detectors[-1].calls == FRAMES - 10
+    assert content(out) == content(tmp_path / 'one' / 'mined')
+    assert [p.name for p in out.parent.iterdir()] == ['mined']
+
+
+def test_two_runs_give_the_same_bytes(detectors, recording, tmp_path):
+    for name in ('one', 'two'):
+        assert mine(recording, tmp_path / name / 'mined') == 0
+    assert content(tmp_path / 'one') == content(tmp_path / 'two')
+
+
+def test_what_exists_is_never_touched(detectors, recording, tmp_path, capsys):
+    assert mine(recording, tmp_path / 'mined') == 0
+    before = content(tmp_path / 'mined')
+    assert mine(recording, tmp_path / 'mined') == 1
+    error = capsys.readouterr().err
+    assert 'what was corrected there' in error and error.count('\n') == 1
+    assert content(tmp_path / 'mined') == before
+
+
+def test_without_torch_it_says_so_and_goes_on(detectors, recording, tmp_path, capsys, monkeypatch):
+    monkeypatch.undo()
+    import sys
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    with pytest.raises(features.FeaturesUnavailable, match='pip install torch'):
+        features.Features(Path('rover.safetensors'), 'cpu')
+    with pytest.raises(features.FeaturesUnavailable, match='safetensors'):
+        features.Features(Path('rover.onnx'), 'cpu')
+    from ssd_perception.inference.detector import Detector
+    monkeypatch.setattr(Detector, 'from_weights',
+                        lambda weights, score_threshold, **_: OrangeDetector(score_threshold))
+    assert mine(recording, tmp_path / 'mined') == 0
+    assert 'Novelty is left out: it needs the Python module "torch"' in capsys.readouterr().out
+    selection = json.loads((tmp_path / 'mined' / 'selection.json').read_text())
+    assert {chosen['novelty'] for chosen in selection['chosen']} == {None}
+
+
+def test_a_broken_recording_is_mined_as_far_as_it_goes(detectors, recording, tmp_path, capsys):
+    folder = shutil.copytree(recording, tmp_path / 'drive')
+    file = folder / 'drive.mcap'
+    with file.open('r+b') as stream:
+        stream.truncate(file.stat().st_size // 2)
+    assert mine(folder, tmp_path / 'mined', '--apart', '0') == 0
+    assert 'drive.mcap' in capsys.readouterr().out
+    assert len(list((tmp_path / 'mined' / 'JPEGImages').iterdir())) == COUNT
+
+
+def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, capsys):
+    types = recordings.types
+    with recordings.BagWriter(tmp_path / 'drive') as bag:
+        for index in range(3):
+            image = recordings.picture(index)
+            for name in ('front', 'rear'):
+                bag.write(f'/{name}/image_raw', recordings.START_NS + index, types(
+                    'sensor_msgs/msg/Image')(
+                        header=recordings.header(index), height=480, width=640, encoding='bgr8',
+                        is_bigendian=0, step=1920, data=image.reshape(-1)))
+    assert mine(tmp_path / 'drive', tmp_path / 'mined', '--apart', '0.05') == 0
+    assert 'Only' not in capsys.readouterr().out
+    stems = sorted(p.stem for p in (tmp_path / 'mined' / 'JPEGImages').iterdir())
+    assert {stem.partition('_')[0] for stem in stems} == {'front', 'rear'}
+    picture = cv2.imread(str(tmp_path / 'mined' / 'JPEGImages' / f'{stems[0]}.jpg'))
+    index = (int(stems[0].partition('_')[2]) - recordings.START_NS) // recordings.PERIOD_NS
+    assert np.abs(picture.astype(int) - recordings.picture(index)).mean() < 8
+    assert mine(tmp_path / 'drive', tmp_path / 'few', '--apart', '9') == 0
+    assert 'Only 2 of 4 frames: no more are 9 s apart' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('words, says', [
+    (['--count', '0'], '--count must be'), (['--apart', '-1'], '--apart must be'),
+    (['--split', '../x'], '--split must be'), (['--topics', '/rear'], 'no topic /rear')])
+def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, says):
+    assert mine(recording, tmp_path / 'mined', *words) == 1
+    error = capsys.readouterr().err
+    assert says in error and error.count('\n') == 1
+    assert list(tmp_path.iterdir()) == []
