@@ -52,7 +52,8 @@ class OrangeDetector:
         orange = (images[0][..., 0] > 200) & (images[0][..., 2] < 80)
         rows, columns = np.nonzero(orange)
         box = [columns.min() - 0.4, rows.min() + 0.3, columns.max() + 1.3, rows.max() + 1]
-        return [Detections([box, [5, 5, 60, 60]], [0.55 + 0.02 * (int(columns.min()) // 5 % 7), 0.3], [1, 0])]
+        score = 0.55 + 0.02 * (int(columns.min()) // 5 % 7)
+        return [Detections([box, [5, 5, 60, 60]], [score, 0.3], [1, 0])]
 
 
 @pytest.fixture
