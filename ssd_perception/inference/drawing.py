@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -40,15 +41,16 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
         _dashed(canvas, _corners(box, image.shape), max(1, thickness // 2))
     # Detections come best first: backwards, the best one ends on top; and all labels come
     # after all boxes, so that no box crosses a label.
-    order = range(len(detections) - 1, -1, -1)
-    for i in order:
+    for i in range(len(detections) - 1, -1, -1):
         low, high = _corners(detections.xyxy[i], image.shape)
         cv2.rectangle(canvas, low, high, class_colour(int(detections.labels[i])), thickness)
-    for i in order:
-        label = int(detections.labels[i])
+    labels = []
+    for box, score, label in zip(detections.xyxy, detections.scores, detections.labels.tolist()):
         name = class_names[label] if label < len(class_names) else str(label)
-        _label(canvas, detections.xyxy[i], f'{name} {detections.scores[i]:.2f}',
-               class_colour(label))
+        labels.append(_Label.beside(box, f'{name} {score:.2f}', class_colour(label),
+                                    canvas.shape, labels))
+    for label in reversed(labels):
+        label.draw(canvas)
     return canvas
 
 
@@ -61,8 +63,12 @@ def draw_truth(image: np.ndarray, truth: Detections, class_names: Sequence[str])
         class_names: names that the labels index into.
     """
     canvas = draw_detections(image, Detections.empty(), class_names, truth)
-    for box, label in zip(truth.xyxy, truth.labels):
-        _label(canvas, box, class_names[label], class_colour(int(label)))
+    labels: list[_Label] = []
+    for box, label in zip(truth.xyxy, truth.labels.tolist()):
+        labels.append(_Label.beside(box, class_names[label], class_colour(label), canvas.shape,
+                                    labels))
+    for label in labels:
+        label.draw(canvas)
     return canvas
 
 
@@ -76,28 +82,66 @@ def _corners(box: np.ndarray, shape: tuple[int, ...]) -> tuple[tuple[int, int], 
     return first, last
 
 
-def _label(canvas: np.ndarray, box: np.ndarray, text: str, colour: tuple[int, int, int]) -> None:
-    """Write ``text`` on a filled field above the box, or inside it where the image ends."""
-    height, width = canvas.shape[:2]
-    scale = max(0.4, min(height, width) / 1000)
-    stroke = max(1, round(scale * 1.6))
-    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
-    margin = max(2, round(text_height / 4))
-    room = width - 2 * margin
-    if text_width > room:  # a very narrow picture: smaller, but not beyond what can be read
-        scale = max(0.25, scale * room / text_width)
-        stroke = 1
+@dataclass(frozen=True)
+class _Label:
+    """A text on a filled field; ``x``, ``y`` is the field's upper left pixel."""
+
+    text: str
+    colour: tuple[int, int, int]
+    x: int
+    y: int
+    width: int
+    height: int
+    scale: float
+    stroke: int
+    margin: int
+    baseline: int  # of the text, below ``y``
+
+    @classmethod
+    def beside(cls, box: np.ndarray, text: str, colour: tuple[int, int, int],
+               shape: tuple[int, ...], others: Sequence[_Label]) -> _Label:
+        """Place a text above the box, or at its other edges where the image ends.
+
+        A place that covers none of ``others`` is preferred: in a heap of objects every label
+        can then be read.
+        """
+        height, width = shape[:2]
+        scale = max(0.4, min(height, width) / 1000)
+        stroke = max(1, round(scale * 1.6))
         (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
-    field_width, field_height = text_width + 2 * margin, text_height + below + 2 * margin
-    (x0, y0), _ = _corners(box, canvas.shape)
-    x = max(0, min(x0, width - field_width))
-    y = y0 - field_height if y0 >= field_height else min(y0, max(0, height - field_height))
-    cv2.rectangle(canvas, (x, y), (min(x + field_width, width) - 1,
-                                   min(y + field_height, height) - 1), colour, cv2.FILLED)
-    # Black on light and white on dark fields; the weights are those of luma, ITU-R BT.601.
-    light = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 110
-    cv2.putText(canvas, text, (x + margin, y + margin + text_height), _FONT, scale,
-                (0, 0, 0) if light else (255, 255, 255), stroke, cv2.LINE_AA)
+        margin = max(2, round(text_height / 4))
+        room = width - 2 * margin
+        if text_width > room:  # a very narrow picture: smaller, but not beyond what can be read
+            scale = max(0.25, scale * room / text_width)
+            stroke = 1
+            (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
+        size = text_width + 2 * margin, text_height + below + 2 * margin
+        (x0, y0), (x1, y1) = _corners(box, shape)
+        right, bottom = max(0, width - size[0]), max(0, height - size[1])
+        left, end = min(x0, right), min(max(0, x1 + 1 - size[0]), right)
+        above = [y0 - size[1]] if y0 >= size[1] else []
+        under = [y1 + 1] if y1 + 1 <= bottom else []
+        places = [(x, y) for y in (*above, min(y0, bottom), *under,
+                                   max(0, min(y1 + 1 - size[1], bottom))) for x in (left, end)]
+        free = (at for at in places if not any(other.meets(*at, *size) for other in others))
+        x, y = next(free, places[0])
+        return cls(text, colour, x, y, *size, scale, stroke, margin, margin + text_height)
+
+    def meets(self, x: int, y: int, width: int, height: int) -> bool:
+        """Tell whether the fields have pixels in common."""
+        return (x < self.x + self.width and self.x < x + width
+                and y < self.y + self.height and self.y < y + height)
+
+    def draw(self, canvas: np.ndarray) -> None:
+        """Draw into uint8 (H, W, 3) RGB, in place."""
+        last = (min(self.x + self.width, canvas.shape[1]) - 1,
+                min(self.y + self.height, canvas.shape[0]) - 1)
+        cv2.rectangle(canvas, (self.x, self.y), last, self.colour, cv2.FILLED)
+        # Black on light and white on dark fields; the weights are those of luma, ITU-R BT.601.
+        r, g, b = self.colour
+        ink = (0, 0, 0) if 0.299 * r + 0.587 * g + 0.114 * b > 110 else (255, 255, 255)
+        cv2.putText(canvas, self.text, (self.x + self.margin, self.y + self.baseline), _FONT,
+                    self.scale, ink, self.stroke, cv2.LINE_AA)
 
 
 def _dashed(canvas: np.ndarray, corners: tuple[tuple[int, int], tuple[int, int]],

@@ -95,3 +95,14 @@ def test_colours_are_stable_and_different():
     colours = [class_colour(label) for label in range(20)]
     assert colours == [class_colour(label) for label in range(20)]
     assert len(set(colours)) == 20
+
+
+@pytest.mark.parametrize('where', [(300, 200), (0, 0), (560, 0), (0, 440), (560, 440)])
+def test_labels_of_a_heap_do_not_cover_each_other(where):
+    """Two boxes in nearly the same place show as many pixels of ink as two apart."""
+    x, y = where
+    box, near = (x, y, x + 80, y + 40), (min(x + 4, 561), min(y + 3, 441), x + 80, y + 40)
+    both = draw_detections(grey(640, 480), Detections([box, near], [0.9, 0.8], [0, 0]), NAMES)
+    ink = [(draw_detections(grey(640, 480), Detections([b], [s], [0]), NAMES) < 20).all(-1).sum()
+           for b, s in ((box, 0.9), (near, 0.8))]
+    assert (both < 20).all(-1).sum() == pytest.approx(sum(ink), rel=0.02)
