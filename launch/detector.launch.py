@@ -18,12 +18,14 @@ SHARE = Path(get_package_share_directory('ssd_perception'))
 # Empty means: what params_file or the node itself says. The node's defaults stand nowhere else.
 ARGUMENTS = (
     ('image', 'image', 'Topic of the camera; its /compressed twin is found by itself.'),
+    ('cameras', '', 'Several cameras: front,rear or front=/front/image_raw,rear=/rear/image.'),
     ('weights', '', 'Path or name of the weights.'),
     ('device', '', 'auto, cpu or cuda.'),
     ('runtime', '', 'What runs the network.'),
     ('params_file', str(SHARE / 'config' / 'detector.yaml'), 'YAML file of parameters.'),
     ('namespace', '', 'Namespace of the node; it also prefixes a relative image topic.'),
     ('autostart', '', 'false leaves configuring and activating to a lifecycle manager.'),
+    ('respawn', 'false', 'true starts the node again when it ends, after a second.'),
     ('use_sim_time', '', 'true takes the time from /clock; a bag brings it along.'),
     ('rviz', 'false', 'true shows the camera and the detections in RViz.'),
     ('bag', '', 'Path of a recording to play.'),
@@ -50,18 +52,25 @@ def start(context) -> list:
     overrides = {name: given[name] for name in ('weights', 'device', 'runtime') if given[name]}
     if given['autostart']:
         overrides['autostart'] = boolean('autostart', given['autostart'])
+    cameras = [camera.partition('=') for camera in given['cameras'].split(',') if camera]
+    if cameras:
+        overrides['cameras'] = [name.strip() for name, _, _ in cameras]
+    remappings = [(f'{name.strip()}/image', topic.strip()) for name, _, topic in cameras if topic]
     common = {'namespace': given['namespace'],
               'ros_arguments': ['--log-level', given['log_level']],
-              'remappings': [('image', given['image'])]}
+              'remappings': remappings or [('image', given['image'])]}
     actions = []
     if given['dds_profile']:
         actions.append(SetEnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE',
                                               dds_profile(given['dds_profile'])))
+    # Without the detector the rest makes no sense, and its exit code must be seen.
+    ended = {'on_exit': Shutdown(reason='the detector has ended')}
+    if boolean('respawn', given['respawn']):
+        ended = {'respawn': True, 'respawn_delay': 1.0}
     actions.append(Node(
         package='ssd_perception', executable='detector_node', name='ssd_detector',
         parameters=[given['params_file'], {'use_sim_time': sim_time, **overrides}],
-        # Without the detector the rest makes no sense, and its exit code must be seen.
-        output='screen', on_exit=Shutdown(reason='the detector has ended'), **common))
+        output='screen', **ended, **common))
     if boolean('rviz', given['rviz']):
         actions.append(Node(
             package='rviz2', executable='rviz2', arguments=[

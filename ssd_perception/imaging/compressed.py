@@ -9,6 +9,9 @@ import numpy as np
 
 # 64 million pixels, 192 MB decoded: more than any camera on a rover, less than its memory.
 MAX_PIXELS = 1 << 26
+# A progressive JPEG has about ten; each is a pass over the whole picture, so a small file with
+# thousands of them would keep the decoder busy for minutes.
+MAX_SCANS = 100
 
 _PNG = b'\x89PNG\r\n\x1a\n'
 _JPEG = b'\xff\xd8\xff'
@@ -28,7 +31,7 @@ def decode(data) -> np.ndarray:
 
     Raises:
         ImageError: for another format, a truncated or corrupt blob, or one whose header
-            announces more than ``MAX_PIXELS``.
+            announces more than ``MAX_PIXELS`` or that has more than ``MAX_SCANS``.
     """
     blob = np.frombuffer(data, np.uint8)
     width, height = _size(memoryview(blob))
@@ -68,6 +71,10 @@ def _size(blob: memoryview) -> tuple[int, int]:
 
 
 def _jpeg_size(blob: memoryview) -> tuple[int, int]:
+    # Within a scan a 0xFF is never followed by 0xDA; a thumbnail in the head may add a few.
+    if bytes(blob).count(b'\xff\xda') > MAX_SCANS:
+        raise ImageError(f'A JPEG of {len(blob)} bytes has more than the {MAX_SCANS} scans '
+                         'allowed.')
     position, size = 2, None
     while position + 9 <= len(blob) and blob[position] == 0xFF:
         marker = blob[position + 1]

@@ -8,18 +8,13 @@ Wiring only: callbacks store, worker.py infers, camera.py publishes.
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -32,15 +27,19 @@ from ssd_perception.ros import diagnostics
 from ssd_perception.ros.bridge import choose_converter
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.latest_frame import LatestFrames
-from ssd_perception.ros.loading import Loading, check_swap, load_detector, sentence
+from ssd_perception.ros.loading import load_detector
 from ssd_perception.ros.messages import label_info_message, vision_info_message
-from ssd_perception.ros.parameters import NodeParameters, ParameterError, changed, declare
+from ssd_perception.ros.parameters import NodeParameters, changed, declare
+from ssd_perception.ros.process import run
+from ssd_perception.ros.swapping import Swapping
 from ssd_perception.ros.worker import Worker
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WATCH_PERIOD_S = 0.5
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_WITHIN_S = 1.5
+# A batch that takes longer hangs: in a driver whose device is gone.
+STUCK_S = 10.0
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -58,12 +57,8 @@ class DetectorNode(LifecycleNode):
     def __init__(self, load: Callable[[NodeParameters], Detector] = load_detector, **arguments):
         super().__init__('ssd_detector', **arguments)
         self.parameters = declare(self)
-        self._load = load
-        self._loading: Loading | None = None
         self._state = 'unconfigured'
         self._version = 0
-        self._start_weights = self._weights = self.parameters.weights
-        self._weights_hash = ''
         names = self.parameters.cameras or ('',)
         self._frames = LatestFrames(names)
         self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames)
@@ -72,15 +67,18 @@ class DetectorNode(LifecycleNode):
         self._worker = Worker(self._cameras, self._frames, convert, self.get_clock(),
                               self.get_logger())
         self._worker.parameters = self.parameters
+        self._swapping = Swapping(self, self._worker, load, self._announce)
         self._vision_info = self.create_publisher(VisionInfo, 'vision_info', LATCHED)
         self._label_info = self.create_publisher(LabelInfo, 'label_info', LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.create_service(SetBool, '~/enable', self._enable)
-        # Steady, so that a sim time that stands still or jumps back stops neither.
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
+                          on_clock_change=False), post_callback=self._time_jumped)
+        # Steady, so that a sim time that stands still or jumps back stops neither timer.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose, clock=steady)
-        self._loaded = self.create_guard_condition(self._finish_swap)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
 
@@ -88,16 +86,10 @@ class DetectorNode(LifecycleNode):
 
     def on_configure(self, state) -> TransitionCallbackReturn:
         """Load and warm up; FAILURE, with one sentence in the log, when that is impossible."""
-        self._loading = loading = Loading(self._load_allowed, self.parameters)
-        while loading.is_alive():
-            loading.join(0.05)
-            if not self.context.ok():  # a signal: the transition cannot be ended any more
-                raise SystemExit(0)
-        self._loading = None
-        if not loading.detector:
-            self.get_logger().error(f'Cannot configure: {loading.error}')
+        error = self._swapping.configure()
+        if error:
+            self.get_logger().error(f'Cannot configure: {error}')
             return FAILURE
-        self._use(loading.detector, loading.parameters.weights)
         self._state = 'inactive'
         return super().on_configure(state)
 
@@ -119,21 +111,21 @@ class DetectorNode(LifecycleNode):
 
     def on_cleanup(self, state) -> TransitionCallbackReturn:
         """Free the detector and its device."""
-        self._worker.detector = None
+        self._swapping.release()
         self._state = 'unconfigured'
         return super().on_cleanup(state)
 
     def on_shutdown(self, state) -> TransitionCallbackReturn:
         """Stop from any state."""
         self._stop()
-        self._worker.detector = None
+        self._swapping.release()
         self._state = 'finalized'
         return super().on_shutdown(state)
 
     def on_error(self, state) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where everything can be tried again."""
         self._stop()
-        self._worker.detector = None
+        self._swapping.release()
         self._state = 'unconfigured'
         return super().on_error(state)
 
@@ -150,12 +142,6 @@ class DetectorNode(LifecycleNode):
             camera.stop()
         self._worker.stop(timeout_s)
 
-    def _use(self, detector: Detector, weights: str) -> None:
-        self._worker.detector, self._weights = detector, weights
-        self._weights_hash = detector.weights_hash
-        self.get_logger().info(f'Using {detector.describe()}, sha256 {self._weights_hash[:12]}.')
-        self._announce()
-
     def _announce(self) -> None:
         """Publish the latched messages anew: weights or thresholds are others now."""
         detector = self._worker.detector
@@ -171,10 +157,7 @@ class DetectorNode(LifecycleNode):
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
             wanted = changed(self.parameters, changes)
-            if wanted.weights != self._start_weights:
-                check_swap(wanted.weights, wanted.weights_dirs)
-            if self._worker.detector and wanted.weights == self._weights:
-                wanted.postprocess_settings(0.5).per_class(self._worker.detector.class_names)
+            self._swapping.check(wanted)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
@@ -184,38 +167,13 @@ class DetectorNode(LifecycleNode):
         detector = self._worker.detector
         if detector is None:
             return
-        if now.weights != self._weights:
-            self._start_swap()
+        if now.weights != self._swapping.weights:
+            self._swapping.begin()
             return
         settings = now.postprocess_settings(detector.metadata.score_threshold)
         if settings != detector.settings:
             detector.settings = settings
             self._announce()
-
-    def _load_allowed(self, parameters: NodeParameters) -> Detector:
-        # Who starts the node may name any file; who sets a parameter may not.
-        if parameters.weights != self._start_weights:
-            path = check_swap(parameters.weights, parameters.weights_dirs)
-            parameters = replace(parameters, weights=str(path))
-        return self._load(parameters)
-
-    def _start_swap(self) -> None:
-        # The stream goes on with the old weights until the new ones are warm.
-        if self._loading is None:  # else _finish_swap sees that these are wanted now
-            self._loading = Loading(self._load_allowed, self.parameters, self._loaded.trigger)
-
-    def _finish_swap(self) -> None:
-        loading, self._loading = self._loading, None
-        if loading is None or self._worker.detector is None:  # cleaned up meanwhile
-            return
-        if self.parameters != loading.parameters:  # changed again: load what is wanted now
-            if self.parameters.weights != self._weights:
-                self._start_swap()
-        elif loading.detector:
-            self._use(loading.detector, loading.parameters.weights)
-        else:
-            self.get_logger().error(f'Keeping {self._weights}: {loading.error}')
-            self.set_parameters([Parameter('weights', value=self._weights)])
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._worker.enabled = request.data
@@ -225,9 +183,15 @@ class DetectorNode(LifecycleNode):
 
     # Watching
 
+    def _time_jumped(self, jump) -> None:
+        self._worker.time_jumped()
+        self.get_logger().info(f'Time went back by {-jump.delta.nanoseconds / 1e9:.1f} s; frames '
+                               'and figures from before that are forgotten.')
+
     def _watch(self) -> None:
         if self._state != 'active':
             return
+        self._swapping.recover(time.monotonic())
         for camera in self._cameras.values():
             camera.follow()
             told = camera.watchdog.check(time.monotonic(), self.parameters.no_image_timeout_s,
@@ -239,13 +203,16 @@ class DetectorNode(LifecycleNode):
                 self.get_logger().info(f'Images arrive on {camera.topic}.')
 
     def _diagnose(self) -> None:
-        name, state = self.get_fully_qualified_name(), self._state
-        if not self._worker.enabled:
+        name, state, worker = self.get_fully_qualified_name(), self._state, self._worker
+        if not worker.enabled:
             state += ', paused'
+        failure, busy_s = worker.failure, worker.busy_s()
+        if busy_s > STUCK_S:
+            failure = f'The detector has been working on one batch for {busy_s:.0f} s.'
         entries = [diagnostics.detector_entry(
-            f'{name}: detector', state, self._worker.failure, self._worker.detector,
-            {'weights sha256': self._weights_hash, 'database version': str(self._version),
-             'image conversion': self._converter})]
+            f'{name}: detector', state, failure, self._swapping.makeshift, worker.detector,
+            {'weights sha256': self._swapping.weights_hash, 'database version': str(self._version),
+             'image conversion': self._converter, **worker.last_error.values()})]
         entries += [diagnostics.camera_entry(
             f'{name}: {camera.topic}', state, camera.watchdog.complaint,
             *camera.statistics.report(self._frames.counts(camera.name)))
@@ -254,42 +221,8 @@ class DetectorNode(LifecycleNode):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run until a signal, then leave the process: 0 after a signal, 1 when it cannot work."""
-    # rclpy's own handlers, installed by init, end the spinning. They pass SIGINT on to Python's,
-    # whose KeyboardInterrupt could then strike anywhere, so that one is replaced.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    node, code, initialised = None, 0, False
-    try:
-        rclpy.init(args=arguments)
-        initialised = True
-        node = DetectorNode()
-        if node.parameters.autostart and not node.start():
-            code = 1
-        else:
-            rclpy.spin(node, SingleThreadedExecutor())
-    except (ExternalShutdownException, SystemExit):
-        pass
-    except ParameterError as error:
-        code = _complain(str(error))
-    except Exception as error:
-        # Whatever breaks after a signal breaks because of it: the context is gone by then, even
-        # while the node is still being made.
-        if not initialised or rclpy.ok():
-            code = _complain(f'{type(error).__name__}: {sentence(error)}')
-    if node is not None:
-        node.close()
-        node.destroy_node()  # tells the other nodes; they need not wait for a lease to end
-    rclpy.try_shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Nothing is left to save, and an interpreter with torch in it takes seconds to dissolve, or
-    # crashes when a thread is still loading inside native code.
-    os._exit(code)
-
-
-def _complain(message: str) -> int:
-    print(f'detector_node: {message}', file=sys.stderr)
-    return 1
+    """Run the node; see ``ros.process.run``."""
+    run(DetectorNode, arguments)
 
 
 if __name__ == '__main__':

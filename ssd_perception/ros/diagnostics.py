@@ -13,6 +13,32 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.latest_frame import Counts
 
 
+# Camera and node may run on different machines, whose clocks agree within some milliseconds.
+AHEAD_MS = 100.0
+# Older than any pipeline makes a frame: a recording's stamps against the wall clock.
+BEHIND_MS = 60_000.0
+
+
+class LastError:
+    """The last error and when it was; one thread writes, another reads."""
+
+    def __init__(self, clock=time.monotonic):
+        self._clock = clock
+        self._noted: tuple[str, float] | None = None  # one reference, so never half new
+
+    def note(self, sentence: str) -> None:
+        """Remember an error of now."""
+        self._noted = sentence, self._clock()
+
+    def values(self) -> dict[str, str]:
+        """Return what diagnostics say about it; nothing when there was none."""
+        if self._noted is None:
+            return {}
+        sentence, at = self._noted
+        return {'last error': sentence,
+                'last error, seconds ago': f'{self._clock() - at:.0f}'}
+
+
 class CameraStatistics:
     """Figures of one camera; the worker writes, the diagnostics timer reads."""
 
@@ -22,7 +48,7 @@ class CameraStatistics:
         self._total = {'answered': 0, 'refused': 0}
         self._interval: list[dict[str, float]] = []
         self._picture = ''
-        self._error, self._error_at = '', 0.0
+        self._error = LastError(clock)
         self._last = (clock(), Counts(), dict(self._total))
 
     def answered(self, times_ms: Mapping[str, float], picture: str) -> None:
@@ -36,17 +62,21 @@ class CameraStatistics:
         """One frame could not be answered."""
         with self._lock:
             self._total['refused'] += 1
-            self._error, self._error_at = sentence, self._clock()
+            self._error.note(sentence)
 
-    def report(self, counts: Counts) -> tuple[bool, dict[str, str]]:
-        """Return whether frames failed since the last report, and the figures since then."""
+    def forget(self) -> None:
+        """Forget the times since the last report: the clock they were taken by has jumped."""
+        with self._lock:
+            self._interval = []
+
+    def report(self, counts: Counts) -> tuple[str, dict[str, str]]:
+        """Return what was wrong since the last report, and the figures since then."""
         with self._lock:
             now = self._clock()
             then, counts_then, total_then = self._last
             self._last = (now, counts, dict(self._total))
             interval, self._interval = self._interval, []
-            total, error, error_at = dict(self._total), self._error, self._error_at
-            picture = self._picture
+            total, picture, error = dict(self._total), self._picture, self._error.values()
         span = max(now - then, 1e-3)
         values = {
             'picture': picture,
@@ -57,32 +87,46 @@ class CameraStatistics:
             'rate in (Hz)': f'{(counts.received - counts_then.received) / span:.1f}',
             'rate out (Hz)': f'{(total["answered"] - total_then["answered"]) / span:.1f}',
         }
+        problem = ''
         for stage in dict.fromkeys(stage for times in interval for stage in times):
             found = [times[stage] for times in interval if stage in times]
-            values[f'{stage} (ms)'] = f'{statistics.median(found):.1f}'
+            middle = statistics.median(found)
+            values[f'{stage} (ms)'] = f'{middle:.1f}'
             if stage == 'age':
                 values['age, worst (ms)'] = f'{max(found):.1f}'
-        if error:
-            values['last error'] = error
-            values['last error, seconds ago'] = f'{now - error_at:.0f}'
-        return total['refused'] > total_then['refused'], values
+                problem = clocks_disagree(middle)
+        if total['refused'] > total_then['refused']:
+            problem = f'Images were refused: {error["last error"]}'
+        return problem, {**values, **error}
 
 
-def detector_entry(name: str, state: str, failure: str, detector: Detector | None,
-                   values: Mapping[str, str]) -> DiagnosticStatus:
-    """Return the detector's entry: ERROR while batches fail, else OK."""
+def clocks_disagree(age_ms: float) -> str:
+    """Say so when an age is impossible; the age itself is reported as it is."""
+    if age_ms < -AHEAD_MS:
+        return (f"The images' stamps are {-age_ms / 1e3:.1f} s ahead of this node's clock: "
+                'synchronise the clocks, or set use_sim_time where /clock is published.')
+    if age_ms > BEHIND_MS:
+        return (f"The images' stamps are {age_ms / 1e3:.0f} s behind this node's clock: set "
+                'use_sim_time for a recording, or synchronise the clocks.')
+    return ''
+
+
+def detector_entry(name: str, state: str, failure: str, makeshift: str,
+                   detector: Detector | None, values: Mapping[str, str]) -> DiagnosticStatus:
+    """Return the detector's entry: ERROR while batches fail, WARN on a makeshift, else OK."""
     if detector:
         values = {'weights': str(detector.path), 'runtime': detector.runtime,
                   'device': detector.device, 'precision': detector.precision, **values}
-    return _entry(DiagnosticStatus.ERROR if failure else DiagnosticStatus.OK, name,
-                  failure or state, detector.device if detector else '',
-                  {'state': state, **values})
+    level = (DiagnosticStatus.ERROR if failure else
+             DiagnosticStatus.WARN if makeshift else DiagnosticStatus.OK)
+    return _entry(level, name, failure or makeshift or state,
+                  detector.device if detector else '', {'state': state, **values})
 
 
-def camera_entry(name: str, state: str, complaint: str, refused: bool,
+def camera_entry(name: str, state: str, complaint: str, problem: str,
                  values: Mapping[str, str]) -> DiagnosticStatus:
-    """Return a camera's entry: WARN while images are missing or unusable, else OK."""
-    problem = complaint or ('Images were refused: ' + values['last error'] if refused else '')
+    """Return a camera's entry: WARN while images are missing, unusable or ill stamped, else OK."""
+    problem = complaint or problem
     return _entry(DiagnosticStatus.WARN if problem else DiagnosticStatus.OK, name,
                   problem or state, '', values)
 

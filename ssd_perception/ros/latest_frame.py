@@ -15,7 +15,8 @@ class Counts:
 
     Attributes:
         received: all that came.
-        replaced: those that a newer one pushed out before anybody looked at them.
+        replaced: those that a newer one pushed out, or a jump of the clock made worthless,
+            before anybody looked at them.
     """
 
     received: int = 0
@@ -68,6 +69,14 @@ class LatestFrames:
         """Return the counts of one camera so far."""
         with self._changed:
             return self._counts[camera]
+
+    def forget(self) -> None:
+        """Throw away what waits; it counts as replaced."""
+        with self._changed:
+            for camera in self._waiting:
+                counts = self._counts[camera]
+                self._counts[camera] = Counts(counts.received, counts.replaced + 1)
+            self._waiting = {}
 
     def open(self) -> None:
         """Hand out frames again after ``close``; what was left waiting is forgotten."""

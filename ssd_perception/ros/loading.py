@@ -11,6 +11,8 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import SUFFIX, resolve_weights, weights_folders
 from ssd_perception.ros.parameters import NodeParameters, ParameterError
 
+MAX_TEXT = 400  # CUDA's out-of-memory report is a paragraph
+
 
 def load_detector(parameters: NodeParameters) -> Detector:
     """Return a Detector, warm for as many pictures at once as there are cameras.
@@ -45,18 +47,18 @@ def check_swap(weights: str, weights_dirs: tuple[str, ...]) -> Path:
     Raises:
         ParameterError: when there is no such file, or it lies elsewhere.
     """
-    folders = [Path(folder).expanduser().resolve() for folder in weights_dirs]
-    candidates = [folder / name for folder in folders for name in (weights, weights + SUFFIX)]
-    path = next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
     try:
+        folders = [Path(folder).expanduser().resolve() for folder in weights_dirs]
+        candidates = [folder / name for folder in folders for name in (weights, weights + SUFFIX)]
+        path = next((path.resolve() for path in candidates if path.is_file()), None)
         path = path or resolve_weights(weights)
-    except (OSError, ValueError) as error:
-        raise ParameterError(f'Parameter "weights" is refused: {error}') from error
-    folders += [folder.resolve() for folder in weights_folders()]
+    except (OSError, ValueError, RuntimeError) as error:  # not found, too long, no such user
+        raise ParameterError(f'Parameter "weights" is refused: {sentence(error)}') from error
+    shipped = [folder.resolve() for folder in weights_folders()]
     # A colcon install with --symlink-install has links in its folder; resolve_weights has
-    # already followed them, so the file named by its folder counts as well.
-    if not any(folder in path.parents or (folder / path.name).resolve() == path
-               for folder in folders):
+    # already followed them, so a shipped file named by its folder counts as well.
+    if not any(folder in path.parents for folder in folders + shipped) \
+            and not any((folder / path.name).resolve() == path for folder in shipped):
         raise ParameterError(f'Parameter "weights" is refused: {path} is neither shipped nor '
                              'inside weights_dirs.')
     return path
@@ -67,6 +69,12 @@ def sentence(error: BaseException) -> str:
     return ' '.join(str(error).split()) or type(error).__name__
 
 
+def described(error: BaseException) -> str:
+    """Return an exception's kind and message on one line, not longer than a log can bear."""
+    text = f'{type(error).__name__}: {sentence(error)}'
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT - 3] + '...'
+
+
 class Loading(threading.Thread):
     """Loads in the background, because torch alone takes seconds and a signal must not wait.
 
@@ -74,6 +82,7 @@ class Loading(threading.Thread):
         parameters: what is loaded.
         detector: the result, or None.
         error: why there is none; empty otherwise.
+        ended: the result is there; the thread itself may take a moment longer to end.
     """
 
     def __init__(self, load: Callable[[NodeParameters], Detector], parameters: NodeParameters,
@@ -83,6 +92,7 @@ class Loading(threading.Thread):
         self.parameters = parameters
         self.detector: Detector | None = None
         self.error = ''
+        self.ended = False
         self.start()
 
     def run(self) -> None:
@@ -91,4 +101,5 @@ class Loading(threading.Thread):
             self.detector = self._load(self.parameters)
         except Exception as error:  # whatever a file or a driver does, the node says and lives
             self.error = sentence(error)
+        self.ended = True
         self._done()

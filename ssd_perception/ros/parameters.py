@@ -48,6 +48,9 @@ class NodeParameters:
     device: str = _parameter(
         'auto', 'Where the network runs; auto takes CUDA if there is any, else the CPU. An '
         'explicit device that is absent is an error.', choices=DEVICES, read_only=True)
+    cpu_fallback: bool = _parameter(
+        False, 'Where the device fails and cannot be had again: true goes on on the CPU, slower; '
+        'false goes on trying, with ERROR in the diagnostics.')
     precision: str = _parameter(
         'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA.',
         choices=PRECISIONS, read_only=True)

@@ -11,9 +11,10 @@ from rclpy.time import Time
 
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
+from ssd_perception.ros.diagnostics import LastError
 from ssd_perception.ros.images import ImageError
 from ssd_perception.ros.latest_frame import LatestFrames
-from ssd_perception.ros.loading import sentence
+from ssd_perception.ros.loading import described
 from ssd_perception.ros.parameters import NodeParameters
 
 
@@ -21,10 +22,13 @@ class Worker:
     """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
 
     Attributes:
-        detector: the one in use; assign another at any time, frames in work keep theirs.
+        detector: the one in use; assign another at any time, frames in work keep theirs. None
+            while a broken one is loaded anew: frames are refused meanwhile.
         parameters: values in force; replaced whole, so a frame never sees half a change.
         enabled: False lets frames pass unlooked at.
+        failures: batches in a row that the detector could not answer.
         failure: why the last batch failed; empty when it did not.
+        last_error: the last such reason, kept.
     """
 
     def __init__(self, cameras: Mapping[str, Camera], frames: LatestFrames,
@@ -32,10 +36,11 @@ class Worker:
         self._cameras, self._frames, self._convert = cameras, frames, convert
         self._clock, self._logger = clock, logger
         self._thread: threading.Thread | None = None
+        self._jumps, self._busy_since = 0, 0.0
         self.detector: Detector | None = None
         self.parameters = NodeParameters()
         self.enabled = True
-        self.failure = ''
+        self.failures, self.failure, self.last_error = 0, '', LastError()
 
     def start(self) -> None:
         """Begin taking frames; ``detector`` must be set."""
@@ -50,42 +55,88 @@ class Worker:
         if thread is not None:
             thread.join(timeout_s)
 
+    def time_jumped(self) -> None:
+        """The node's clock went back: what is from before it says nothing about now."""
+        self._jumps += 1
+        self._frames.forget()
+        for camera in self._cameras.values():
+            camera.statistics.forget()
+
+    def busy_s(self) -> float:
+        """Return for how long the batch in work has been in work, s; 0 when there is none."""
+        since = self._busy_since
+        return time.monotonic() - since if since else 0.0
+
     def _run(self) -> None:
-        not_before = 0.0
-        while batch := self._frames.take(not_before):
-            started = time.monotonic()
+        not_before, this = 0.0, threading.current_thread()
+        # A thread that hung while the worker was stopped and started again is not this one.
+        while self._thread is this and (batch := self._frames.take(not_before)):
             if not self.enabled:
                 continue
+            started = self._busy_since = time.monotonic()
             try:
                 self._answer(batch)
-                self.failure = ''
             except Exception as error:  # one bad batch must not end the stream
                 self._fail(batch, error)
+            self._busy_since = 0.0
             rate_hz = self.parameters.max_rate_hz
             not_before = started + 1 / rate_hz if rate_hz else 0.0
 
     def _answer(self, batch: dict) -> None:
-        detector, quality = self.detector, self.parameters.jpeg_quality
+        detector, quality, jumps = self.detector, self.parameters.jpeg_quality, self._jumps
+        if detector is None:
+            for name in batch:
+                self._cameras[name].statistics.failed('The detector is being loaded anew.')
+            return
         taken = []  # (camera, message, rgb, decode_ms)
         for name, message in batch.items():
             start = time.perf_counter()
             try:
                 rgb = self._convert(message)
-            except ImageError as error:
-                self._cameras[name].statistics.failed(str(error))
-                self._logger.warning(f'{self._cameras[name].topic}: {error}',
-                                     throttle_duration_sec=5.0)
+            except Exception as error:  # an ImageError, or no memory for so large a picture
+                self._refuse(self._cameras[name], error)
                 continue
             taken.append((self._cameras[name], message, rgb,
                           (time.perf_counter() - start) * 1e3))
-        found = detector([rgb for _, _, rgb, _ in taken])
+        if not taken:
+            return
+        found = self._detect(detector, [rgb for _, _, rgb, _ in taken])
+        self.failures = 0
         stages = dict(detector.timings_ms)
         for (camera, message, rgb, decode_ms), detections in zip(taken, found):
+            if isinstance(detections, Exception):
+                self._refuse(camera, detections)
+                continue
             start = time.perf_counter()
             camera.publish(message, rgb, detections, detector.class_names, quality)
             times = {'decode': decode_ms, **stages,
                      'publish': (time.perf_counter() - start) * 1e3}
-            camera.statistics.answered({**self._age(message), **times}, _picture(message, rgb))
+            age = self._age(message) if jumps == self._jumps else {}
+            camera.statistics.answered({**age, **times}, _picture(message, rgb))
+        self.failure = ''
+
+    def _detect(self, detector: Detector, images: list[np.ndarray]) -> list:
+        """Return Detections per image, or the exception that one image alone met with.
+
+        Raises:
+            Whatever the detector raises, when it answers none of the images.
+        """
+        try:
+            return detector(images)
+        except Exception:
+            pass
+        # Once more, one by one: a batch takes more memory than a picture, and one camera's
+        # picture must not cost the others their answers.
+        found = []
+        for image in images:
+            try:
+                found += detector([image])
+            except Exception as error:
+                found.append(error)
+        if all(isinstance(answer, Exception) for answer in found):
+            self.failures += 1
+            raise found[0]
+        return found
 
     def _age(self, message) -> dict[str, float]:
         stamp = Time.from_msg(message.header.stamp, clock_type=self._clock.clock_type)
@@ -95,10 +146,16 @@ class Worker:
             return {}
         return {'age': (now - stamp).nanoseconds / 1e6}
 
+    def _refuse(self, camera: Camera, error: Exception) -> None:
+        text = str(error) if isinstance(error, ImageError) else described(error)
+        camera.statistics.failed(text)
+        self._logger.warning(f'{camera.topic}: {text}', throttle_duration_sec=5.0)
+
     def _fail(self, batch: dict, error: Exception) -> None:
         if self._thread is None:  # stopping: the context may be gone
             return
-        self.failure = f'{type(error).__name__}: {sentence(error)}'
+        self.failure = described(error)
+        self.last_error.note(self.failure)
         for name in batch:
             self._cameras[name].statistics.failed(self.failure)
         self._logger.error(f'A frame could not be answered: {self.failure}',

@@ -1,0 +1,58 @@
+"""Run a node as a process: signals, exit codes, and one sentence for what went wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from ssd_perception.ros.loading import sentence
+from ssd_perception.ros.parameters import ParameterError
+
+
+def run(make: Callable, arguments: list[str] | None = None) -> None:
+    """Run until a signal, then leave the process: 0 after a signal, 1 when it cannot work.
+
+    Args:
+        make: makes the node, which has ``parameters``, ``start`` and ``close``.
+        arguments: of the command line; None takes the process's own.
+    """
+    # rclpy's own handlers, installed by init, end the spinning. They pass SIGINT on to Python's,
+    # whose KeyboardInterrupt could then strike anywhere, so that one is replaced.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    node, code, initialised = None, 0, False
+    try:
+        rclpy.init(args=arguments)
+        initialised = True
+        node = make()
+        if node.parameters.autostart and not node.start():
+            code = 1
+        else:
+            rclpy.spin(node, SingleThreadedExecutor())
+    except (ExternalShutdownException, SystemExit):
+        pass
+    except ParameterError as error:
+        code = _complain(str(error))
+    except Exception as error:
+        # Whatever breaks after a signal breaks because of it: the context is gone by then, even
+        # while the node is still being made.
+        if not initialised or rclpy.ok():
+            code = _complain(f'{type(error).__name__}: {sentence(error)}')
+    if node is not None:
+        node.close()
+        node.destroy_node()  # tells the other nodes; they need not wait for a lease to end
+    rclpy.try_shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Nothing is left to save, and an interpreter with torch in it takes seconds to dissolve, or
+    # crashes when a thread is still loading inside native code.
+    os._exit(code)
+
+
+def _complain(message: str) -> int:
+    print(f'detector_node: {message}', file=sys.stderr)
+    return 1
