@@ -1,8 +1,11 @@
 """Post-processing: thresholds, NMS against torchvision's, limits, and the way to source pixels."""
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
+from ssd_perception.core import postprocess as module
 from ssd_perception.core.anchors import BoxCoder
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, logit, nms, postprocess
@@ -91,3 +94,39 @@ def test_boxes_come_back_in_source_pixels_and_clipped():
                                rtol=1e-5)
     wide = run([[0.9, 0]], placement=placement, deltas=np.array([[0, 0, 20.0, 20.0]]))
     np.testing.assert_allclose(wide.xyxy, [[0, 0, 640, 480]])
+
+
+def slowly(logits, thresholds, limit):
+    """The same candidates, one comparison at a time."""
+    found = [(float(logits[row, label]), row, label)
+             for row in range(logits.shape[0]) for label in range(logits.shape[1])
+             if logits[row, label] >= thresholds[label]]
+    best = sorted(found, key=lambda c: -c[0])[:limit]  # stable: of equal ones the earlier
+    return sorted((row, label, value) for value, row, label in best)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_candidates_are_those_of_a_slow_search(data):
+    rows, classes = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 4))
+    # few different values, so that ties and values on a threshold are common
+    values = st.sampled_from([-np.inf, np.inf, np.nan, -2.0, -0.1, 0.0, 0.1, 1 / 3, 2.0])
+    logits = np.array([[data.draw(values) for _ in range(classes)] for _ in range(rows)],
+                      data.draw(st.sampled_from([np.float32, np.float64])))
+    one = st.one_of(values.filter(lambda v: not np.isnan(v)),
+                    st.just(float(np.float32(0.1))), st.just(float(np.float32(1 / 3))))
+    thresholds = np.array([data.draw(one) for _ in range(classes)])
+    limit = data.draw(st.integers(1, 20))
+    before, module.MAX_CANDIDATES = module.MAX_CANDIDATES, limit
+    try:
+        found = module._candidates(logits, thresholds)
+    finally:
+        module.MAX_CANDIDATES = before
+    assert sorted(zip(*(part.tolist() for part in found))) == slowly(logits, thresholds, limit)
+
+
+def test_a_threshold_between_two_numbers_of_the_logits_type_is_kept_exactly():
+    logits = np.array([[0.1]], np.float32)  # a little more than 0.1 in float64
+    for threshold, count in ((np.float64(np.float32(0.1)), 1),
+                             (np.nextafter(np.float64(np.float32(0.1)), 1), 0)):
+        assert len(module._candidates(logits, np.array([threshold]))[0]) == count
