@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',
                         help='threshold at which single detections count as right or wrong '
                         "(default: the weights' own); average precision does not depend on it")
+    parser.add_argument('--negatives', action='store_true',
+                        help='the pictures hold none of the classes, whatever their annotations '
+                        'name: count false boxes')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here too')
     parser.add_argument('--report', type=Path, metavar='DIR',
                         help='write report.html (curves, confusions, failures) and report.json '
@@ -33,12 +36,15 @@ def run(args: argparse.Namespace) -> int:
     A picture that cannot be decoded is named and left out; the exit code stays 0.
     """
     from ssd_perception.data.layout import read_split
+    from ssd_perception.evaluation.negatives import as_negatives
     from ssd_perception.inference.detector import Detector
 
     _check_outputs(args)  # now rather than after the measurement
     samples = read_split(args.data, args.split, args.one_based)
     detector = Detector.from_weights(args.weights, device=args.device,
                                      score_threshold=args.score_threshold)
+    if args.negatives:
+        samples = as_negatives(samples)
     _check_classes(args.data, samples, detector)
     print(detector.describe())
     figures = examine_weights(detector, samples, args.data, args.split, args.report)
@@ -57,6 +63,7 @@ def examine_weights(detector, samples, data: Path, split: str, report: Path | No
     from ssd_perception.evaluation.evaluate import measure
     from ssd_perception.evaluation.examine import examine
     from ssd_perception.evaluation.latency import conditions, latency
+    from ssd_perception.evaluation.negatives import false_boxes
 
     detector.warm_up()  # or the first picture would be the slow one
     measured = measure(detector, samples, progress=True, skip_unreadable=True)
@@ -66,6 +73,9 @@ def examine_weights(detector, samples, data: Path, split: str, report: Path | No
     figures['latency'] = {'stages': latency(measured.timings_ms),
                           'conditions': conditions(detector)}
     figures['skipped'] = measured.skipped
+    if not figures['objects'] and not figures['difficult']:
+        figures['negatives'] = false_boxes(measured.detections,
+                                           detector.settings.score_threshold)
     figures['measured'] = _described(data, split, detector)
     if report:
         from ssd_perception.report.evaluation import MARK, write_evaluation
@@ -99,7 +109,7 @@ def _check_classes(data: Path, samples, detector) -> None:
         raise DataError(
             f'{detector.path.name} cannot be measured on {data}: it detects '
             f'{", ".join(detector.class_names)}, but the pictures have {listed}; give weights '
-            'trained on these classes.')
+            'trained on these classes, or say --negatives if the pictures hold none of them.')
 
 
 def _described(data: Path, split: str, detector) -> dict[str, str]:
@@ -113,6 +123,8 @@ def _described(data: Path, split: str, detector) -> dict[str, str]:
 
 
 def _print(figures: dict) -> None:
+    from ssd_perception.evaluation.negatives import told
+
     for key in ('voc07_ap50', 'voc10_ap50', 'coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small',
                 'coco_ap_medium', 'coco_ap_large', 'images', 'objects', 'difficult'):
         print(f'{key}: {shown(figures[key])}')
@@ -120,8 +132,10 @@ def _print(figures: dict) -> None:
         print(f'  {name}: ' + ', '.join(f'{key} {shown(row[key])}' for key in (
             'voc07_ap50', 'voc10_ap50', 'coco_ap', 'objects')))
     point = figures['operating_point']
-    print(f'at score {point["score_threshold"]:g}: precision {shown(point["precision"])}, '
-          f'recall {shown(point["recall"])}, F1 {shown(point["f1"])}')
+    print(f'at score {point["score_threshold"]:g}: '
+          + (told(figures['negatives']) if 'negatives' in figures else
+             f'precision {shown(point["precision"])}, recall {shown(point["recall"])}, '
+             f'F1 {shown(point["f1"])}'))
     total = figures['latency']['stages']['total']
     print(f'latency: median {total["median_ms"]:.1f} ms, 95 % {total["p95_ms"]:.1f} ms '
           f'({figures["latency"]["conditions"]["device"]})')

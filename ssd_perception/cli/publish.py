@@ -13,6 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data', nargs='+', required=True, metavar='NAME=DIR[:SPLIT]',
                         help='labelled pictures to measure on; the first also chooses the '
                         'default score threshold')
+    parser.add_argument('--negatives', nargs='*', default=(), metavar='NAME=DIR[:SPLIT]',
+                        help='pictures that hold none of the classes, to count false boxes on')
     parser.add_argument('--recording', type=Path, metavar='BAG',
                         help='rosbag2 with ground truth to measure on, as "recording"')
     parser.add_argument('--attribution', default='', help='whose data it was trained on')
@@ -21,10 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and write OUT with its figures inside and its card beside it."""
-    from ssd_perception.data.layout import read_split
-    from ssd_perception.data.sample import DataError
     from ssd_perception.evaluation.card import write_card
     from ssd_perception.evaluation.evaluate import detect_samples, ground_truth, report
+    from ssd_perception.evaluation.negatives import as_negatives, false_boxes, told
     from ssd_perception.evaluation.thresholds import best_f1
     from ssd_perception.inference.detector import Detector
     from ssd_perception.model.weights import load_model, save_weights
@@ -32,17 +33,17 @@ def run(args: argparse.Namespace) -> int:
     detector = Detector.from_weights(args.weights)
     metrics, threshold = {}, None
     for item in args.data:
-        name, separator, place = item.partition('=')
-        folder, _, split = place.partition(':')
-        if not separator:
-            raise DataError(f'--data takes NAME=DIR or NAME=DIR:SPLIT, got "{item}".')
-        samples = read_split(folder, split or 'val')
+        name, samples = _named_samples(item)
         truths = [ground_truth(sample, detector.class_names) for sample in samples]
         found = detect_samples(detector, samples, progress=True)
         metrics[name] = report(found, truths, detector.class_names)
         if threshold is None:
             threshold, at_threshold = best_f1(found, truths, len(detector.class_names))
             metrics[name]['at_default_threshold'] = at_threshold
+    for item in args.negatives:
+        name, samples = _named_samples(item)
+        found = detect_samples(detector, as_negatives(samples), progress=True)
+        metrics[name] = {'negatives': false_boxes(found, threshold)}
     if args.recording:
         metrics['recording'] = _measure_recording(detector, args.recording)
     model, metadata = load_model(args.weights)
@@ -51,9 +52,22 @@ def run(args: argparse.Namespace) -> int:
     save_weights(args.out, model, metadata)
     write_card(args.out.with_suffix('.md'), metadata)
     for name, figures in metrics.items():
-        print(f'{name}: VOC10 AP50 {figures["voc10_ap50"]}, COCO AP {figures["coco_ap"]}')
+        print(f'{name}: ' + (told(figures['negatives']) if 'negatives' in figures else
+                             f'VOC10 AP50 {figures["voc10_ap50"]}, COCO AP {figures["coco_ap"]}'))
     print(f'default score threshold {threshold}; wrote {args.out} and its card beside it')
     return 0
+
+
+def _named_samples(item: str) -> tuple[str, list]:
+    """Split NAME=DIR[:SPLIT] and read the pictures it names."""
+    from ssd_perception.data.layout import read_split
+    from ssd_perception.data.sample import DataError
+
+    name, separator, place = item.partition('=')
+    folder, _, split = place.partition(':')
+    if not separator:
+        raise DataError(f'Pictures are named as NAME=DIR or NAME=DIR:SPLIT, got "{item}".')
+    return name, read_split(folder, split or 'val')
 
 
 def _measure_recording(detector, path: Path) -> dict:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.evaluation.negatives import told
 
 BEGIN, END = '<!-- figures -->', '<!-- /figures -->'
 
@@ -16,7 +17,11 @@ def figures(metadata: Metadata) -> str:
     lines = [
         '| measured on | pictures | AP50 (VOC 2010) | AP50 (VOC 2007) | COCO AP | '
         'AP50 per class |', '|---|---|---|---|---|---|']
+    negatives = {name: row['negatives'] for name, row in metadata.metrics.items()
+                 if 'negatives' in row}
     for name, row in metadata.metrics.items():
+        if name in negatives:
+            continue
         classes = ', '.join(f'{label} {_shown(r["voc10_ap50"])}'
                             for label, r in row['per_class'].items())
         lines.append(f'| {name} | {row["images"]} | {_shown(row["voc10_ap50"])} | '
@@ -26,6 +31,9 @@ def figures(metadata: Metadata) -> str:
     lines += [
         '', f'Default score threshold: {metadata.score_threshold:g}, the one with the best F1 on '
         f'{first}: precision {at["precision"]:.3f}, recall {at["recall"]:.3f}.', '',
+        *(line for name, row in negatives.items() for line in (
+            f'Where there is nothing to find ({name}), at the default threshold: {told(row)}.',
+            '')),
         f'Network: SSD on {a.backbone}, input {a.input_hw[1]}x{a.input_hw[0]} '
         f'({metadata.preprocessing.resize}), pyramid of {len(a.strides)} levels with '
         f'{a.pyramid_channels} channels, {a.anchors.per_cell} anchors per cell.', '',

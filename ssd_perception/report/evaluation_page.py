@@ -9,6 +9,7 @@ import numpy as np
 
 from ssd_perception.evaluation.coco import SIZES
 from ssd_perception.evaluation.confusion import most_confused
+from ssd_perception.evaluation.negatives import told as negatives_told
 from ssd_perception.inference.drawing import class_colour
 from ssd_perception.report.html import cards, document, swatch, table, told
 from ssd_perception.report.plots import (
@@ -34,6 +35,16 @@ def evaluation_page(title: str, figures: dict, false_tiles: Sequence[str],
         sheet: HTML of the contact sheet.
     """
     threshold = figures['operating_point']['score_threshold']
+    wrong = [
+        '<h2>Worst false positives</h2>',
+        *_tiles(false_tiles, sum(figures['false_positives'].values()), ', '.join(
+            f'{count} {kind}' for kind, count in figures['false_positives'].items() if count)
+            + '. All ground truth is dashed.',
+                f'No detection of score {threshold:g} or more is wrong.')]
+    if 'negatives' in figures:  # nothing to find: no curve, no miss, no confusion
+        return document(title, [_without_objects(figures['negatives']),
+                                '<h2>Measured</h2>', _measured(figures), *wrong,
+                                '<h2>Latency</h2>', *_latency(figures.get('latency'))])
     return document(title, [
         _headline(figures), '<h2>Measured</h2>', _measured(figures),
         '<h2>Classes</h2>', _classes(figures),
@@ -43,12 +54,7 @@ def evaluation_page(title: str, figures: dict, false_tiles: Sequence[str],
         threshold_plot(figures['over_thresholds'], threshold, figures['best_f1']),
         '</div><div><h2>Calibration</h2>', *_calibration(figures['calibration'], threshold),
         '</div></div>',
-        '<h2>Confusion</h2>', *_confusion(figures['confusion']),
-        '<h2>Worst false positives</h2>',
-        *_tiles(false_tiles, sum(figures['false_positives'].values()), ', '.join(
-            f'{count} {kind}' for kind, count in figures['false_positives'].items() if count)
-            + '. All ground truth is dashed.',
-                f'No detection of score {threshold:g} or more is wrong.'),
+        '<h2>Confusion</h2>', *_confusion(figures['confusion']), *wrong,
         '<h2>Largest misses</h2>',
         *_tiles(miss_tiles, figures['misses'],
                 'a score is that of the best detection of its class on it, below the '
@@ -59,6 +65,15 @@ def evaluation_page(title: str, figures: dict, false_tiles: Sequence[str],
         f'score {threshold:g} or more on the right, where the truth is dashed.</p>', sheet,
         '<h2>Latency</h2>', *_latency(figures.get('latency')),
     ])
+
+
+def _without_objects(counted: dict) -> str:
+    return cards([
+        ('false boxes', str(counted['false_boxes']), f'at score {counted["score_threshold"]:g}'),
+        ('pictures with any', str(counted['images_with_false_boxes']),
+         f'of {counted["images"]}'),
+        ('highest score', told(counted['highest_score']), 'of all detections'),
+    ]) + f'<p>{escape(negatives_told(counted)[0].upper() + negatives_told(counted)[1:])}.</p>'
 
 
 def _headline(f: dict) -> str:

@@ -102,3 +102,21 @@ def test_classes_that_the_weights_lack_are_listed(capsys):
     err = capsys.readouterr().err
     assert 'it detects cone, cube, but the pictures have aeroplane, bicycle' in err
     assert 'and 14 more' in err and len(err.splitlines()) == 1
+
+
+def test_pictures_of_other_things_count_false_boxes(data, tmp_path, capsys):
+    """The same pictures with a class the weights lack: an error, unless they are negatives."""
+    for path in (data / 'Annotations').iterdir():
+        path.write_text(path.read_text().replace('<name>cone<', '<name>dog<'))
+    assert evaluate(data) != 0
+    assert '--negatives' in capsys.readouterr().err
+    out = tmp_path / 'figures.json'
+    assert evaluate(data, '--negatives', '--json', str(out), '--report', str(tmp_path / 'r')) == 0
+    figures = json.loads(out.read_text())
+    counted = figures['negatives']
+    assert counted['images'] == 4 and counted['false_boxes'] > 0  # there are cones, after all
+    assert counted['false_boxes'] == figures['false_positives']['background']
+    assert figures['coco_ap'] is None and figures['objects'] == 0
+    told = f'{counted["false_boxes"]} false box'
+    assert told in capsys.readouterr().out
+    assert 'on 4 pictures without these classes' in (tmp_path / 'r' / 'report.html').read_text()
