@@ -14,6 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '.webm and others), or folders of them')
     parser.add_argument('--weights', default='', help='path or name (default: rover)')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
+    parser.add_argument('--runtime', default='auto',
+                        help='auto (the fastest installed), torch, onnxruntime, openvino or '
+                        'tensorrt')
+    parser.add_argument('--precision', default='auto',
+                        help='auto, fp32, fp16, bf16 or int8')
     parser.add_argument('--score-threshold', type=float, default=None,
                         help="default: the weights' own measured one")
     parser.add_argument('--out', type=Path, default=Path('detections'), metavar='DIR',
@@ -36,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
     pictures, videos = _find(args.sources)
     if videos:
         from ssd_perception.data.video import Video  # pictures alone need no video library
-    detector = Detector.from_weights(args.weights, device=args.device,
-                                     score_threshold=args.score_threshold)
+    detector = Detector.from_weights(
+        args.weights, args.runtime, args.device, args.precision, args.score_threshold)
     print(detector.describe())
     unreadable: list[str] = []
 

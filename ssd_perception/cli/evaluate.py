@@ -18,6 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
+    parser.add_argument('--runtime', default='auto',
+                        help='auto (the fastest installed), torch, onnxruntime, openvino or '
+                        'tensorrt')
+    parser.add_argument('--precision', default='auto',
+                        help='auto, fp32, fp16, bf16 or int8')
     parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',
                         help='threshold at which single detections count as right or wrong '
                         "(default: the weights' own); average precision does not depend on it")
@@ -41,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
     _check_outputs(args)  # now rather than after the measurement
     samples = read_split(args.data, args.split, args.one_based)
-    detector = Detector.from_weights(args.weights, device=args.device,
-                                     score_threshold=args.score_threshold)
+    detector = Detector.from_weights(
+        args.weights, args.runtime, args.device, args.precision, args.score_threshold)
     if args.negatives:
         samples = as_negatives(samples)
     _check_classes(args.data, samples, detector)
