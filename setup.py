@@ -17,6 +17,10 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_
 # torch and torchvision always together: a torchvision finds its operators only in the torch it was
 # built for, and pip picks a matching pair only where it chooses both.
 TORCH = ['torch>=2.4', 'torchvision>=0.19']
+ONNX = ['onnxruntime>=1.18']
+OPENVINO = ['openvino>=2024.4']
+# onnxscript is not needed: the export goes by tracing
+EXPORT = [*TORCH, *ONNX, 'onnx>=1.16']
 EVALUATE = ['pycocotools>=2.0.8', 'matplotlib>=3.7', 'pillow>=10', 'tqdm']
 TRAIN = [
     *TORCH,
@@ -35,6 +39,8 @@ BAGS = ['rosbags>=0.10', 'mcap>=1.2', 'zstandard>=0.21', 'lz4>=4', 'tqdm']
 DEMO = [*BAGS, 'av>=14']  # av: the video of the results
 REPLAY = [*DEMO, *EVALUATE]
 TEST = [
+    *EXPORT,
+    *OPENVINO,
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
     'pytest-timeout>=2.2',
     'hypothesis>=6.100',
@@ -91,6 +97,11 @@ setup(
     ],
     extras_require={
         'torch': TORCH,
+        # what runs exported files, one of them is enough; docs/deploying.md says which
+        'onnxruntime': ONNX,
+        'openvino': OPENVINO,
+        'tensorrt': ['tensorrt>=10', 'cuda-python>=12.6'],
+        'export': EXPORT,
         'evaluate': EVALUATE,
         'train': TRAIN,
         'bags': BAGS,

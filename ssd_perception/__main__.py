@@ -21,6 +21,7 @@ VERBS = {
     'check_data': 'ssd_perception.cli.check_data',
     'train': 'ssd_perception.cli.train',
     'evaluate': 'ssd_perception.cli.evaluate',
+    'export': 'ssd_perception.cli.export',
     'detect': 'ssd_perception.cli.detect',
     'replay': 'ssd_perception.cli.replay',
     'bag_to_voc': 'ssd_perception.cli.bag_to_voc',

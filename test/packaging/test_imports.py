@@ -48,9 +48,10 @@ EXCEPTIONS = {
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
     'mining/features.py': ({'model'}, TORCH),
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
+    'inference/quantise.py': (set(), {'onnx', 'onnxruntime'}),
     f'{RUNTIMES}/onnxruntime.py': (set(), {'onnxruntime'}),
     f'{RUNTIMES}/openvino.py': (set(), {'openvino'}),
-    f'{RUNTIMES}/tensorrt.py': (set(), {'tensorrt'}),
+    f'{RUNTIMES}/tensorrt.py': (set(), {'tensorrt', 'cuda'}),
 }
 # The command line, and what it draws and reports with, joins everything.
 JOINS_EVERYTHING = {'cli', 'report', '__main__.py', '__init__.py'}
