@@ -1,7 +1,10 @@
-"""What every test shares: a ROS graph of its own, apart from the network's and a robot's."""
+"""What every test shares: a ROS graph and a cache of its own, apart from a robot's."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 
 # Set, not defaulted: a test started in a robot's shell must not publish into the robot's graph.
 # Domains above 101 collide with the ports the kernel hands out.
@@ -11,3 +14,8 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 # A run in the background begins with SIGINT ignored, and so would every child: Ctrl-C could not
 # be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Weights made by tests are exported for the fastest runtime like any other: not into the user's
+# cache.
+os.environ['SSD_PERCEPTION_CACHE'] = tempfile.mkdtemp(prefix='ssd_perception_cache_')
+atexit.register(shutil.rmtree, os.environ['SSD_PERCEPTION_CACHE'], ignore_errors=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 PACKAGE = 'ssd_perception'
 DEFAULT_NAME = 'rover'
 SUFFIX = '.safetensors'
+EXPORTED_SUFFIX = '.onnx'  # NAME.onnx and NAME.int8.onnx
 
 
 class WeightsNotFound(FileNotFoundError):
@@ -32,7 +33,8 @@ def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
 
     Args:
         weights: a path (``~`` allowed), or a bare name such as ``rover``; empty means the
-            default name.
+            default name. A name without suffix means NAME.safetensors, and NAME.onnx where
+            there are no such weights; ``rover.int8`` means rover.int8.onnx.
 
     Raises:
         WeightsNotFound: listing every place tried.
@@ -43,11 +45,13 @@ def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
     if path.is_file():
         return path.resolve()
     if path.name == text and not text.startswith('~'):  # a bare name, not a path
-        names = [text] if path.suffix == SUFFIX else [text + SUFFIX]
-        for candidate in (folder / name for folder in weights_folders() for name in names):
+        names = [text] if path.suffix in (SUFFIX, EXPORTED_SUFFIX) else [
+            text + SUFFIX, text + EXPORTED_SUFFIX]
+        for candidate in (folder / name for name in names for folder in weights_folders()):
             tried.append(candidate)
             if candidate.is_file():
                 return candidate.resolve()
     places = ', '.join(str(p if p.is_absolute() else Path.cwd() / p) for p in tried)
     raise WeightsNotFound(f'Weights "{text}" not found; tried: {places}. '
-                          f'Give a path to a {SUFFIX} file or the name of a shipped one.')
+                          f'Give a path to a {SUFFIX} or {EXPORTED_SUFFIX} file, or the name of '
+                          'a shipped one.')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 from pathlib import Path
 from typing import Protocol
 
@@ -9,9 +11,17 @@ import numpy as np
 
 from ssd_perception.core.metadata import Metadata
 
-NAMES = ('auto', 'torch')
+NAMES = ('auto', 'torch', 'onnxruntime', 'openvino', 'tensorrt')
 DEVICES = ('auto', 'cpu', 'cuda')
-PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16')
+PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16', 'int8')
+
+# Fastest first: docs/deploying.md has the measurement. TensorRT is used only by name: building
+# an engine takes minutes, which nobody who did not ask for it should wait.
+_ORDER = {'cpu': ('openvino', 'onnxruntime', 'torch'), 'cuda': ('torch', 'onnxruntime')}
+_CLASSES = {'torch': 'TorchRuntime', 'onnxruntime': 'OnnxRuntime', 'openvino': 'OpenVino',
+            'tensorrt': 'TensorRT'}
+_INSTALL = {'torch': 'torch torchvision (together, so that their builds match)',
+            'tensorrt': 'tensorrt cuda-python'}
 
 
 class RuntimeUnavailable(RuntimeError):
@@ -24,13 +34,15 @@ class Runtime(Protocol):
     Attributes:
         name: runtime, as in ``NAMES``.
         device: what is really used, for example ``cpu`` or ``cuda:0``.
-        precision: ``fp32``, ``fp16`` or ``bf16``.
+        precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
+        threads: CPU threads of the network; None where it runs elsewhere.
         metadata: the weights' own.
     """
 
     name: str
     device: str
     precision: str
+    threads: int | None
     metadata: Metadata
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,20 +59,56 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
     """Load the weights at ``path`` in the runtime ``name``.
 
     Args:
+        path: .safetensors, or an exported .onnx file, which torch does not run.
+        name: ``auto`` takes the fastest one that can be had for the device.
         threads: CPU threads of the network; None leaves the runtime's default.
 
     Raises:
         ValueError: for a name, device or precision that does not exist.
         RuntimeUnavailable: when it exists but not on this machine.
+        WeightsError: when the file is not what its name says.
     """
     for what, value, known in (('runtime', name, NAMES), ('device', device, DEVICES),
                                ('precision', precision, PRECISIONS)):
         if value not in known:
             raise ValueError(f'{what} must be one of {", ".join(known)}, got "{value}".')
+    if name != 'auto':
+        return _open(name, path, device, precision, threads)
+    reasons = []
+    for where in _places(device):
+        for candidate in _ORDER[where]:
+            try:
+                return _open(candidate, path, where, precision, threads)
+            except RuntimeUnavailable as error:
+                reasons.append(f'{candidate}: {str(error).rstrip(".")}')
+    raise RuntimeUnavailable(f'No runtime can be used for {path.name} with device "{device}" and '
+                             f'precision "{precision}" ({"; ".join(dict.fromkeys(reasons))}).')
+
+
+def has_cuda() -> bool:
+    """Say whether there is a CUDA device, by asking the driver: torch would take seconds."""
     try:
-        from ssd_perception.inference.runtimes.torch import TorchRuntime
-    except ModuleNotFoundError as error:
+        driver = ctypes.CDLL('libcuda.so.1')
+        count = ctypes.c_int(0)
+        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 \
+            and count.value > 0
+    except OSError:
+        return False
+
+
+def _places(device: str) -> tuple[str, ...]:
+    """Return the devices that ``device`` allows, best first."""
+    if device != 'auto':
+        return (device,)
+    return ('cuda', 'cpu') if has_cuda() else ('cpu',)
+
+
+def _open(name: str, path: Path, device: str, precision: str, threads: int | None) -> Runtime:
+    try:
+        module = importlib.import_module(f'{__name__}.{name}')
+    except ImportError as error:
+        missing = getattr(error, 'name', None) or str(error)
         raise RuntimeUnavailable(
-            f'The torch runtime needs the Python module "{error.name}"; install it with '
-            'pip install torch torchvision (together, so that their builds match).') from error
-    return TorchRuntime.load(path, device, precision, threads)
+            f'The {name} runtime needs the Python module "{missing}"; install it with '
+            f'pip install {_INSTALL.get(name, name)}.') from error
+    return getattr(module, _CLASSES[name]).load(path, device, precision, threads)

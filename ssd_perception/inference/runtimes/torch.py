@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.model.fold import PixelNetwork
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 
@@ -24,56 +23,84 @@ class TorchRuntime:
     name = 'torch'
 
     def __init__(self, model: SSD, metadata: Metadata, device: str = 'auto',
-                 precision: str = 'auto'):
+                 precision: str = 'auto', graphs: bool = False):
+        """Take a copy of ``model``: while training, the one measured goes on being averaged.
+
+        Args:
+            graphs: record CUDA graphs, one for each batch size, when it first occurs.
+        """
         self.device = choose_device(device)
         if precision == 'auto':
             precision = 'fp32' if self.device == 'cpu' else 'fp16'
-        if precision == 'fp16' and self.device == 'cpu':
-            raise RuntimeUnavailable('precision fp16 needs a CUDA device; on the CPU use fp32 '
-                                     'or bf16.')
+        _check(precision, self.device)
         self.precision, self.metadata = precision, metadata
-        # A copy: while training, the model that is measured goes on being averaged.
-        model = fold_norms(copy.deepcopy(model).eval())
-        self._model = model.to(self.device, memory_format=torch.channels_last)
-        p = metadata.preprocessing
-        self._mean = torch.tensor(p.mean, device=self.device).view(1, 3, 1, 1)
-        self._std = torch.tensor(p.std, device=self.device).view(1, 3, 1, 1)
+        self.threads = torch.get_num_threads() if self.device == 'cpu' else None
+        network = PixelNetwork(model, metadata.preprocessing).eval()
+        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._graphs: dict[int, _CudaGraph] | None = (
+            {} if graphs and self.device != 'cpu' else None)
 
     @classmethod
     def load(cls, path: Path, device: str, precision: str, threads: int | None) -> TorchRuntime:
         """Open a weights file; see ``open_runtime``."""
-        choose_device(device)  # refuses before the file is read
+        _check(precision, choose_device(device))  # refuses before the file is read
+        if is_exported(path):
+            raise RuntimeUnavailable(f'torch runs .safetensors files, and {path.name} is an '
+                                     'exported one: use the runtime onnxruntime or openvino.')
         if threads:
             torch.set_num_threads(threads)
-        return cls(*load_model(path), device, precision)
+        return cls(*load_model(path), device, precision, graphs=True)
 
     @torch.inference_mode()
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
-        # permute of an NHWC buffer is channels-last already: no copy.
-        pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
-        inputs = (pixels.float() - self._mean) / self._std
+        pixels = torch.from_numpy(batch)
+        if self._graphs is None:
+            outputs = self._run(pixels.to(self.device))
+        else:
+            if len(batch) not in self._graphs:
+                self._graphs[len(batch)] = _CudaGraph(self._run, pixels.to(self.device))
+            outputs = self._graphs[len(batch)](pixels)
+        logits, deltas = (output.cpu().numpy() for output in outputs)
+        return logits, deltas
+
+    def _run(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(torch.device(self.device).type, _DTYPES[self.precision],
                             enabled=self.precision != 'fp32'):
-            logits, deltas = self._model(inputs)
-        return logits.float().cpu().numpy(), deltas.float().cpu().numpy()
+            logits, deltas = self._network(pixels)
+        return logits.float(), deltas.float()
 
 
-def fold_norms(model: nn.Module) -> nn.Module:
-    """Fold each batch norm into the convolution before it, in place; the function is the same.
-
-    The heads' norms stay: their convolutions serve several levels, each with its own norm.
+class _CudaGraph:
+    """One batch size's run, recorded once and replayed: a launch for each of 200 operators costs
+    more than the operators. Not tested: no machine with a GPU was at hand.
     """
-    for block in model.modules():
-        if not isinstance(block, nn.Sequential):
-            continue
-        for i in range(len(block) - 1):
-            holder, index = (block, i) if isinstance(block[i], nn.Conv2d) else (block[i], -1)
-            convolution = holder[index] if isinstance(holder, nn.Sequential) else None
-            if isinstance(convolution, nn.Conv2d) and isinstance(block[i + 1], nn.BatchNorm2d):
-                holder[index] = fuse_conv_bn_eval(convolution, block[i + 1])
-                block[i + 1] = nn.Identity()
-    return model
+
+    def __init__(self, run, pixels: torch.Tensor):
+        self._pixels = pixels.clone()
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # recording must not see the libraries' first-use work
+            for _ in range(3):
+                run(self._pixels)
+        torch.cuda.current_stream().wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._outputs = run(self._pixels)
+
+    def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self._pixels.copy_(pixels)
+        self._graph.replay()
+        return self._outputs
+
+
+def _check(precision: str, device: str) -> None:
+    if precision == 'fp16' and device == 'cpu':
+        raise RuntimeUnavailable('precision fp16 needs a CUDA device; on the CPU use fp32 '
+                                 'or bf16.')
+    if precision == 'int8':
+        raise RuntimeUnavailable('torch does not run int8 here; use the runtime openvino or '
+                                 'onnxruntime.')
 
 
 def choose_device(device: str) -> str:

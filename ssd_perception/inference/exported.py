@@ -1,0 +1,135 @@
+"""Which exported file serves given weights: named, beside them, in the cache, or made now."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.core.anchors import level_shape
+from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.inference.onnx_file import (
+    EXPORT_VERSION,
+    ExportedFile,
+    read_export,
+    sha256_of,
+)
+from ssd_perception.inference.resolve import EXPORTED_SUFFIX, SUFFIX
+from ssd_perception.inference.runtimes import RuntimeUnavailable
+
+CACHE_VARIABLE = 'SSD_PERCEPTION_CACHE'
+
+_log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Return the folder of files made from weights: exports and TensorRT engines."""
+    own = os.environ.get(CACHE_VARIABLE)
+    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return Path(own or Path(base, 'ssd_perception')).expanduser().absolute()
+
+
+def is_exported(path: Path) -> bool:
+    """Say whether ``path`` names an exported file rather than weights for torch."""
+    return path.name.endswith(EXPORTED_SUFFIX)
+
+
+def beside(weights: Path, precision: str) -> Path:
+    """Return where the exported file of ``weights`` lies: NAME.onnx or NAME.int8.onnx."""
+    kind = '.int8' if precision == 'int8' else ''
+    return weights.with_name(weights.name.removesuffix(SUFFIX) + kind + EXPORTED_SUFFIX)
+
+
+def find_export(path: Path, precision: str) -> ExportedFile:
+    """Return the exported file that stands for ``path``.
+
+    Args:
+        path: weights, or an exported file itself.
+        precision: ``auto``, ``fp32`` or ``int8``.
+
+    Raises:
+        WeightsError: when a named file is foreign, stale or of another format.
+        RuntimeUnavailable: when there is none and none can be made; the sentence says why.
+    """
+    if is_exported(path):
+        return _named(path, precision)
+    wanted = 'int8' if precision == 'int8' else 'fp32'
+    digest = sha256_of(path)
+    candidate, reason = beside(path, wanted), 'there is none'
+    if candidate.is_file():
+        try:
+            exported = read_export(candidate)
+            if exported.info.weights_sha256 == digest and exported.info.precision == wanted:
+                return exported
+            reason = f'{candidate.name} was exported from other weights'
+        except WeightsError as error:
+            reason = str(error).rstrip('.')
+        _log.warning('%s is not used: %s.', candidate, reason)
+    if wanted == 'int8':
+        raise RuntimeUnavailable(
+            f'precision int8 needs {candidate} made from these weights ({reason}): run '
+            f'ssd_perception export --weights {path} --int8 --data PICTURES')
+    return _cached(path, digest, reason)
+
+
+def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray) -> None:
+    """Refuse a network whose outputs for one picture are not those that the metadata promise.
+
+    Raises:
+        WeightsError: naming the file, what was expected and what was found.
+    """
+    a = exported.metadata.architecture
+    cells = sum(np.prod(level_shape(a.input_hw, stride)) for stride in a.strides)
+    for name, array, last in (('logits', logits, len(exported.metadata.class_names)),
+                              ('deltas', deltas, 4)):
+        wanted = (1, int(cells) * a.anchors.per_cell, last)
+        if array.shape != wanted or array.dtype != np.float32:
+            raise WeightsError(f'{exported.path}: the output "{name}" should be float32 {wanted} '
+                               f'by the metadata, found {array.dtype} {array.shape}.')
+
+
+def grey_picture(metadata: Metadata) -> np.ndarray:
+    """Return one uint8 (1, H, W, 3) picture of the input's size."""
+    return np.full((1, *metadata.architecture.input_hw, 3), 127, np.uint8)
+
+
+def _named(path: Path, precision: str) -> ExportedFile:
+    exported = read_export(path)
+    if precision not in ('auto', exported.info.precision):
+        raise RuntimeUnavailable(f'{path} holds {exported.info.precision}, not the precision '
+                                 f'{precision} asked for.')
+    weights = path.with_name(
+        path.name.removesuffix(EXPORTED_SUFFIX).removesuffix('.int8') + SUFFIX)
+    if weights.is_file() and sha256_of(weights) != exported.info.weights_sha256:
+        raise WeightsError(f'{path} is stale: it was exported from other weights than the '
+                           f'{weights.name} beside it; export again, or name {weights.name}.')
+    return exported
+
+
+def _cached(path: Path, digest: str, reason: str) -> ExportedFile:
+    """Return the export in the cache, made first where it is absent."""
+    cached = cache_folder() / f'{path.stem}-{digest[:32]}-{EXPORT_VERSION}{EXPORTED_SUFFIX}'
+    if cached.is_file():
+        try:
+            exported = read_export(cached)
+            if exported.info.weights_sha256 == digest and exported.info.precision == 'fp32':
+                return exported
+        except WeightsError:
+            pass  # made anew below
+    try:
+        from ssd_perception.inference.export import export_onnx
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailable(
+            f'{path.name} must be exported before it can run here ({reason}), which needs the '
+            f'Python module "{error.name}": run ssd_perception export --weights {path.name} '
+            'where torch is installed, and put the file beside it.') from error
+    _log.warning('Exporting %s once, to %s.', path.name, cached)
+    try:
+        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return read_export(export_onnx(path, cached))
+    except OSError as error:
+        raise RuntimeUnavailable(
+            f'{path.name} must be exported before it can run here, and {cached.parent} cannot be '
+            f'written ({error}); set {CACHE_VARIABLE} to a folder that can.') from error

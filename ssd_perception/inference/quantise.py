@@ -1,0 +1,91 @@
+"""An exported network in int8: static quantisation after training, as QDQ ONNX."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+
+from ssd_perception.inference.export import write_onnx
+from ssd_perception.inference.onnx_file import read_export
+from ssd_perception.inference.preprocess import place
+
+
+class _Pictures(CalibrationDataReader):
+    """Hands pictures to the quantiser one by one, placed exactly as the Detector places them."""
+
+    def __init__(self, images: Iterable[np.ndarray], metadata):
+        self._images: Iterator[np.ndarray] = iter(images)
+        self._metadata = metadata
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """Return the next input, or None at the end."""
+        image = next(self._images, None)
+        if image is None:
+            return None
+        batch = np.empty((1, *self._metadata.architecture.input_hw, 3), np.uint8)
+        place(image, batch[0], self._metadata.preprocessing)
+        return {'images': batch}
+
+
+def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, out: Path) -> Path:
+    """Write the int8 twin of an exported fp32 file.
+
+    Activations are 8 bits per tensor, their ranges those that ``images`` cause; weights are 7
+    bits per channel: without VNNI a processor adds pairs of products in 16 bits, which 8 bits
+    overflow. The predicting layers stay float (their outputs are what thresholds are compared
+    with), and so does the first convolution's input, the exact pixels.
+
+    Args:
+        exported: fp32, of ``export_onnx``.
+        images: uint8 (H, W, 3) RGB each, of any size.
+        calibration: what the images are, for people; goes into the file.
+    """
+    source = read_export(exported)
+    with tempfile.TemporaryDirectory() as folder:
+        plain, quantised = Path(folder, 'plain.onnx'), Path(folder, 'int8.onnx')
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(plain)  # constants folded: the quantiser needs it
+        ort.InferenceSession(exported, options, providers=['CPUExecutionProvider'])
+        quantize_static(
+            plain, quantised, _Pictures(images, source.metadata), quant_format=QuantFormat.QDQ,
+            per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
+            nodes_to_exclude=predicting_layers(onnx.load(plain)))
+        graph = onnx.load(quantised)
+    info = replace(source.info, precision='int8', calibration=calibration)
+    return write_onnx(graph, source.metadata, info, out)
+
+
+def predicting_layers(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the nodes from the last convolutions on to the outputs."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+    found, waiting = [], [output.name for output in model.graph.output]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found.append(node.name)
+            if node.op_type != 'Conv':
+                waiting += node.input
+    return found
+
+
+def describe_calibration(quantised: Path, calibration: dict) -> None:
+    """Write what was measured into the file as well."""
+    source = read_export(quantised)
+    write_onnx(onnx.load(quantised), source.metadata,
+               replace(source.info, calibration=calibration), quantised)

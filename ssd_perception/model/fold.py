@@ -1,0 +1,93 @@
+"""The network as it is run: norms folded into convolutions, uint8 pixels in; same function."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ssd_perception.core.metadata import Preprocessing
+from ssd_perception.model.heads import Head
+from ssd_perception.model.ssd import SSD
+
+
+class PixelNetwork(nn.Module):
+    """A trained SSD for running only: uint8 pictures in, raw predictions out.
+
+    Every norm is part of the convolution before it, and the division by the pixels' standard
+    deviation part of the first one. Subtracting the mean stays apart: the first convolution
+    pads with zeros, which are the mean only after it is subtracted.
+    """
+
+    def __init__(self, model: SSD, preprocessing: Preprocessing):
+        """Copy ``model``; that it goes on being trained changes nothing here."""
+        super().__init__()
+        self.network = fold_norms(copy.deepcopy(model).eval())
+        first = next(m for m in self.network.backbone.modules() if isinstance(m, nn.Conv2d))
+        with torch.no_grad():
+            first.weight.div_(_per_channel(preprocessing.std).to(first.weight))
+        self.register_buffer('mean', _per_channel(preprocessing.mean))
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map uint8 (B, H, W, 3) RGB to logits (B, A, C) and deltas (B, A, 4); see ``SSD``."""
+        # permute of an NHWC buffer is channels-last already: no copy.
+        return self.network(pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean)
+
+
+class _FoldedHead(nn.Module):
+    """A head whose levels have a chain of convolutions each, because each has its own norms."""
+
+    def __init__(self, head: Head):
+        super().__init__()
+        self.values = head.values
+        self.levels = nn.ModuleList()
+        for level in range(len(head.norms[0]) if len(head.norms) else 1):
+            layers = []
+            for convolution, norms in zip(head.convs, head.norms):
+                layers += [_fused(convolution, norms[level]), nn.ReLU(inplace=True)]
+            self.levels.append(nn.Sequential(*layers, head.predict))
+
+    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
+        """See ``Head.forward``."""
+        outputs = []
+        for index, x in enumerate(levels):
+            x = self.levels[index % len(self.levels)](x)  # (B, per_cell * values, H, W)
+            # Plain numbers, or an exported graph would compute the shape in every run.
+            anchors = int(x.shape[1]) * int(x.shape[2]) * int(x.shape[3]) // self.values
+            outputs.append(x.permute(0, 2, 3, 1).reshape(-1, anchors, self.values))
+        return torch.cat(outputs, 1)
+
+
+def fold_norms(model: SSD) -> SSD:
+    """Fold each batch norm into the convolution before it, in place; the function is the same.
+
+    Returns:
+        ``model``, in eval mode, for running only: its tensors have other names now.
+    """
+    model.eval()
+    model.class_head, model.box_head = _FoldedHead(model.class_head), _FoldedHead(model.box_head)
+    for block in model.modules():
+        if isinstance(block, nn.Sequential):
+            for i in range(len(block) - 1):
+                if isinstance(block[i + 1], nn.BatchNorm2d) and _last_convolution(block[i]):
+                    block[i] = _fused(block[i], block[i + 1])
+                    block[i + 1] = nn.Identity()
+    return model
+
+
+def _fused(block: nn.Module, norm: nn.BatchNorm2d) -> nn.Module:
+    """Return a copy of ``block``, a convolution or a chain that ends in one, with the norm in."""
+    if isinstance(block, nn.Conv2d):
+        return fuse_conv_bn_eval(block, norm)
+    return nn.Sequential(*copy.deepcopy(list(block)[:-1]), fuse_conv_bn_eval(block[-1], norm))
+
+
+def _last_convolution(block: nn.Module) -> bool:
+    return isinstance(block, nn.Conv2d) or (
+        isinstance(block, nn.Sequential) and len(block) > 0 and isinstance(block[-1], nn.Conv2d))
+
+
+def _per_channel(values: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(values).view(1, -1, 1, 1)
