@@ -32,6 +32,7 @@ from ssd_perception.ros.messages import label_info_message, vision_info_message
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
 from ssd_perception.ros.process import run
 from ssd_perception.ros.swapping import Swapping
+from ssd_perception.ros.transitions import says_why
 from ssd_perception.ros.worker import Worker
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -84,6 +85,7 @@ class DetectorNode(LifecycleNode):
 
     # Lifecycle
 
+    @says_why
     def on_configure(self, state) -> TransitionCallbackReturn:
         """Load and warm up; FAILURE, with one sentence in the log, when that is impossible."""
         error = self._swapping.configure()
@@ -93,6 +95,7 @@ class DetectorNode(LifecycleNode):
         self._state = 'inactive'
         return super().on_configure(state)
 
+    @says_why
     def on_activate(self, state) -> TransitionCallbackReturn:
         """Subscribe and begin to answer."""
         self._worker.start()
@@ -103,18 +106,21 @@ class DetectorNode(LifecycleNode):
         self.get_logger().info(f'Active on {topics} ({self._converter}).')
         return super().on_activate(state)
 
+    @says_why
     def on_deactivate(self, state) -> TransitionCallbackReturn:
         """Stop answering and let the camera rest."""
         self._stop()
         self._state = 'inactive'
         return super().on_deactivate(state)
 
+    @says_why
     def on_cleanup(self, state) -> TransitionCallbackReturn:
         """Free the detector and its device."""
         self._swapping.release()
         self._state = 'unconfigured'
         return super().on_cleanup(state)
 
+    @says_why
     def on_shutdown(self, state) -> TransitionCallbackReturn:
         """Stop from any state."""
         self._stop()

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from rclpy.time import Time
 
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
@@ -139,12 +138,13 @@ class Worker:
         return found
 
     def _age(self, message) -> dict[str, float]:
-        stamp = Time.from_msg(message.header.stamp, clock_type=self._clock.clock_type)
-        now = self._clock.now()
+        # Not by rclpy's Time, which refuses the negative stamps that a message may carry.
+        stamp = message.header.stamp.sec * 10 ** 9 + message.header.stamp.nanosec
+        now = self._clock.now().nanoseconds
         # Zero means "not set": by the camera, or with sim time before the first clock message.
-        if not stamp.nanoseconds or not now.nanoseconds:
+        if not stamp or not now:
             return {}
-        return {'age': (now - stamp).nanoseconds / 1e6}
+        return {'age': (now - stamp) / 1e6}
 
     def _refuse(self, camera: Camera, error: Exception) -> None:
         text = str(error) if isinstance(error, ImageError) else described(error)

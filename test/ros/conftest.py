@@ -24,18 +24,22 @@ STARTED_WITHIN_S = 60
 
 
 class NodeProcess:
-    """The real detector_node; everything it prints is in ``log``."""
+    """The real detector_node; everything it prints is in ``log``.
 
-    def __init__(self, folder: Path, *ros_arguments: str):
+    Args:
+        program: what python runs instead of the module, to put a fault into the real node.
+    """
+
+    def __init__(self, folder: Path, *ros_arguments: str,
+                 program: tuple[str, ...] = ('-m', 'ssd_perception.ros.detector_node')):
         # As a user starts it: without the publisher's profile.
         environment = {**os.environ}
         del environment['FASTDDS_DEFAULT_PROFILES_FILE']
         self._path = folder / f'node_{time.monotonic_ns()}.log'
         with self._path.open('w') as log:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', 'ssd_perception.ros.detector_node', '--ros-args',
-                 *ros_arguments], cwd=ROOT, env=environment,
-                stdout=log, stderr=log)
+                [sys.executable, *program, '--ros-args', *ros_arguments], cwd=ROOT,
+                env=environment, stdout=log, stderr=log)
 
     @property
     def log(self) -> str:
@@ -68,8 +72,8 @@ def node_process(tmp_path_factory):
     """Start nodes: ``node_process('-p', 'weights:=...')``; whatever is left is killed."""
     started = []
 
-    def start(*ros_arguments: str) -> NodeProcess:
-        started.append(NodeProcess(tmp_path_factory.mktemp('node'), *ros_arguments))
+    def start(*ros_arguments: str, **how) -> NodeProcess:
+        started.append(NodeProcess(tmp_path_factory.mktemp('node'), *ros_arguments, **how))
         return started[-1]
 
     yield start
@@ -82,16 +86,20 @@ def node_process(tmp_path_factory):
 @pytest.fixture(scope='session')
 def weights(tmp_path_factory):
     """A small network with random weights, seeded: its detections are nonsense, but the same."""
+    return random_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors', 128)
+
+
+def random_weights(path: Path, side: int) -> Path:
+    """Write a network with random weights and an input of side x side px."""
     torch = pytest.importorskip('torch')
     from ssd_perception.core.metadata import Architecture, Metadata
     from ssd_perception.model.ssd import SSD
     from ssd_perception.model.weights import save_weights
     torch.manual_seed(1)
-    architecture = Architecture('efficientnet_lite0', (128, 128), pyramid_channels=32,
+    architecture = Architecture('efficientnet_lite0', (side, side), pyramid_channels=32,
                                 head_depth=1)
     # A fresh network scores everything about 0.01.
-    return save_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors',
-                        SSD(architecture, 2),
+    return save_weights(path, SSD(architecture, 2),
                         Metadata(('cone', 'cube'), architecture, score_threshold=0.005))
 
 

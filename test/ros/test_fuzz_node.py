@@ -1,0 +1,106 @@
+"""Random messages, parameters and calls for the real node over real DDS; then a good picture.
+
+SSD_FUZZ_SECONDS=600 is the run to make before a release; a minute is the default.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+pytest.importorskip('vision_msgs')
+from fuzz import Random  # noqa: E402
+from peer import header, image, picture  # noqa: E402
+from process_figures import Growth  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
+
+from ssd_perception.inference.detector import Detector  # noqa: E402
+from ssd_perception.ros.messages import detections_from_message  # noqa: E402
+
+SECONDS = float(os.environ.get('SSD_FUZZ_SECONDS', '60'))
+RATE_HZ = 100
+SERVICE = '/ssd_detector/set_parameters'
+PARAMETERS = {
+    'score_threshold': (0.0, 0.5, 2.0, -1.0, float('nan'), float('inf'), 'high', 1),
+    'nms_threshold': (0.5, -1.0, 1e308),
+    'max_detections': (1, 1000, 0, -1, 2 ** 62, 1.5),
+    'classes': ([''], ['cone'], ['dog'], ['x' * 1000] * 100),
+    'class_thresholds': ([''], ['cone=0.1'], ['=', 'cone=nan', '\n'], ['cone=0.1'] * 2),
+    'weights': ('nowhere', '../../etc/passwd', '/dev/zero', '/proc/self/mem', 'x' * 5000,
+                '~nobody_at_all/x', '/', '..', 'a\nb', '\u202e'),
+    'max_rate_hz': (0.0, 1000.0, -1.0),
+    'no_image_timeout_s': (0.0, 0.1, 5.0, -1.0),
+    'jpeg_quality': (1, 100, 0, 101),
+    'device': ('cuda',), 'cameras': (['a', 'b'],), 'unknown': (1,),
+}
+SANE = {'score_threshold': -1.0, 'nms_threshold': 0.5, 'max_detections': 20, 'classes': [''],
+        'class_thresholds': [''], 'max_rate_hz': 0.0, 'no_image_timeout_s': 5.0,
+        'jpeg_quality': 80}
+
+
+def parameter_request(random: Random) -> SetParameters.Request:
+    name = random.choice(sorted(PARAMETERS))
+    return SetParameters.Request(parameters=[
+        Parameter(name, value=random.choice(PARAMETERS[name])).to_parameter_msg()])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300 + 2 * SECONDS)
+def test_random_messages_then_a_good_one(node_process, weights, peer):
+    node = node_process('-p', f'weights:={weights}', '-p', 'max_detections:=20')
+    node.wait_for('Active on /image')
+    detections = peer.listen_to_detections()
+    pictures = peer.listen(Image, '/detections/image')
+    publishers = {Image: peer.publisher(Image, '/image'),
+                  CompressedImage: peer.publisher(CompressedImage, '/image/compressed')}
+    setter = peer.node.create_client(SetParameters, SERVICE)
+    enabler = peer.node.create_client(SetBool, '/ssd_detector/enable')
+    random, growth, calls, sent = Random(6, largest_side=400), Growth(node.process.pid), [], 0
+    answered = drawn = 0
+    start = time.monotonic()
+    while (now := time.monotonic()) < start + SECONDS:
+        # Raw and compressed take turns of a second or two, so that the node goes after both.
+        raw = int(now) % 4 < 2
+        if raw is (Image not in publishers):
+            kind, other = (Image, CompressedImage) if raw else (CompressedImage, Image)
+            peer.silence('/image' if other is Image else '/image/compressed')
+            publishers = {kind: peer.publisher(kind, '/image' if raw else '/image/compressed')}
+        for kind, publisher in publishers.items():
+            publisher.publish(random.image() if kind is Image else random.blob())
+            sent += 1
+        if random.chance(0.02):
+            calls.append(setter.call_async(parameter_request(random)))
+        if random.chance(0.005):
+            calls.append(enabler.call_async(SetBool.Request(data=random.chance(0.8))))
+        peer.spin(max(0.0, start + sent / RATE_HZ - time.monotonic()))
+        growth.sample(sent)
+        answered, drawn = answered + len(detections), drawn + len(pictures)
+        detections.clear()
+        pictures.clear()
+        assert node.process.poll() is None, node.log[-3000:]
+    assert peer.until(lambda: all(call.done() for call in calls), 30), 'a call was not answered'
+    print(f'{sent} messages and {len(calls)} calls in {SECONDS:.0f} s, {answered} answered, '
+          f'{drawn} drawn\n{growth.report()}')
+    assert answered > 0 and drawn > 0
+
+    for name, value in SANE.items():
+        assert peer.set_parameter(name, value)[0], name
+    assert peer.call(SetBool, '/ssd_detector/enable', SetBool.Request(data=True)).success
+    rgb = picture(333, 217)
+    answer = peer.ask(image(rgb, 77), detections)
+    assert answer.header == header(77)
+    found = detections_from_message(answer, ('cone', 'cube'))
+    wanted = Detector.from_weights(weights, max_detections=20)([rgb])[0]
+    assert len(found) == len(wanted) > 0
+    np.testing.assert_allclose(found.xyxy, wanted.xyxy, atol=0.01)
+    growth.assert_flat()
+    assert node.log.count('\n') < 60 + 2 * SECONDS, 'the log is flooded'
+    assert node.stop(signal.SIGTERM) < 10
