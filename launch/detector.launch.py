@@ -28,7 +28,9 @@ ARGUMENTS = (
     ('respawn', 'false', 'true starts the node again when it ends, after a second.'),
     ('use_sim_time', '', 'true takes the time from /clock; a bag brings it along.'),
     ('rviz', 'false', 'true shows the camera and the detections in RViz.'),
-    ('bag', '', 'Path of a recording to play.'),
+    ('bag', '', 'Path of a recording to play, with its time on /clock.'),
+    ('bag_rate', '1.0', 'Pace of the recording: 2.0 plays it twice as fast.'),
+    ('bag_loop', 'false', 'true plays the recording again and again.'),
     ('dds_profile', '', 'Fast DDS profile for all that is started here; "large_images" is the '
                         'shipped one. The camera driver needs it too.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),
@@ -77,17 +79,22 @@ def start(context) -> list:
                 '-d', str(SHARE / 'config' / 'detector.rviz')],
             parameters=[{'use_sim_time': sim_time}], **common))
     if given['bag']:
-        actions.append(ExecuteProcess(cmd=player(given['bag']), output='screen'))
+        actions.append(ExecuteProcess(
+            cmd=player(given['bag'], given['bag_rate'], boolean('bag_loop', given['bag_loop'])),
+            output='screen'))
     return actions
 
 
-def player(bag: str) -> list[str]:
+def player(bag: str, rate: str, loop: bool) -> list[str]:
     """Return the command that plays a recording and publishes its time on /clock."""
+    options = [bag, '--clock', '--rate', rate, *(['--loop'] if loop else [])]
     try:
         get_package_prefix('ros2bag')
     except PackageNotFoundError:
-        return [str(executable('ssd_perception')), 'play', bag, '--clock', '--quiet']
-    return ['ros2', 'bag', 'play', bag, '--clock']
+        # Ours starts when the detector listens, which loading its network may take a while.
+        return [str(executable('ssd_perception')), 'play', *options, '--quiet',
+                '--wait-timeout', '120']
+    return ['ros2', 'bag', 'play', *options]
 
 
 def executable(name: str) -> Path:

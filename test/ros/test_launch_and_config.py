@@ -69,3 +69,33 @@ def test_launch_arguments_reach_the_node(description):
     context.launch_configurations.update(dds_profile='large_images', rviz='true', weights='mine')
     kinds = [type(action).__name__ for action in description.start(context)]
     assert kinds == ['SetEnvironmentVariable', 'Node', 'Node']
+
+
+@pytest.mark.parametrize('ros2bag', [True, False])
+def test_a_bag_is_played_by_what_is_installed(description, monkeypatch, ros2bag):
+    from launch import LaunchContext
+
+    def prefix(package):
+        if package == 'ros2bag' and not ros2bag:
+            raise description.PackageNotFoundError(package)
+        return '/opt/ros'
+
+    monkeypatch.setattr(description, 'get_package_prefix', prefix)
+    context = LaunchContext()
+    context.launch_configurations.update({name: default
+                                          for name, default, _ in description.ARGUMENTS})
+    context.launch_configurations.update(bag='/data/drive', bag_rate='0.5', bag_loop='true')
+    node, process = description.start(context)
+    command = [part[0].perform(context) for part in process.cmd]
+    ours = ['/opt/ros/lib/ssd_perception/ssd_perception', 'play']
+    assert command[:3 if ros2bag else 2] == (['ros2', 'bag', 'play'] if ros2bag else ours)
+    options = command[3 if ros2bag else 2:]
+    assert options[:5] == ['/data/drive', '--clock', '--rate', '0.5', '--loop']
+    if not ros2bag:  # what our own player does not know it would refuse
+        import argparse
+
+        from ssd_perception.cli import play
+        parser = argparse.ArgumentParser()
+        play.add_arguments(parser)
+        args = parser.parse_args(options)
+        assert (args.rate, args.loop, args.clock, args.wait_timeout) == (0.5, True, True, 120)
