@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--negatives', action='store_true',
                         help='the pictures hold none of the classes, whatever their annotations '
                         'name: count false boxes')
+    parser.add_argument('--corruptions', action='store_true',
+                        help='measure on blurred, dark, bright, compressed and noisy pictures, '
+                        'too; takes fifteen times as long')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here too')
     parser.add_argument('--report', type=Path, metavar='DIR',
                         help='write report.html (curves, confusions, failures) and report.json '
@@ -52,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         samples = as_negatives(samples)
     _check_classes(args.data, samples, detector)
     print(detector.describe())
-    figures = examine_weights(detector, samples, args.data, args.split, args.report)
+    figures = examine_weights(detector, samples, args.data, args.split, args.report,
+                              args.corruptions)
     _print(figures)
     if args.json:
         partial = args.json.with_name(args.json.name + '.partial')
@@ -63,8 +67,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def examine_weights(detector, samples, data: Path, split: str, report: Path | None) -> dict:
+def examine_weights(detector, samples, data: Path, split: str, report: Path | None,
+                    corruptions: bool = False) -> dict:
     """Measure a Detector on samples; write ``report`` when it is a folder; return all figures."""
+    from ssd_perception.evaluation.corruptions import under_corruptions
     from ssd_perception.evaluation.evaluate import measure
     from ssd_perception.evaluation.examine import examine
     from ssd_perception.evaluation.latency import conditions, latency
@@ -81,6 +87,8 @@ def examine_weights(detector, samples, data: Path, split: str, report: Path | No
     if not figures['objects'] and not figures['difficult']:
         figures['negatives'] = false_boxes(measured.detections,
                                            detector.settings.score_threshold)
+    if corruptions:
+        figures['corruptions'] = under_corruptions(detector, measured.samples, progress=True)
     figures['measured'] = _described(data, split, detector)
     if report:
         from ssd_perception.report.evaluation import MARK, write_evaluation
@@ -141,6 +149,9 @@ def _print(figures: dict) -> None:
           + (told(figures['negatives']) if 'negatives' in figures else
              f'precision {shown(point["precision"])}, recall {shown(point["recall"])}, '
              f'F1 {shown(point["f1"])}'))
+    for row in figures.get('corruptions', ()):
+        print(f'  {row["corruption"]}, {row["unit"]} {row["strength"]:g}: voc10_ap50 '
+              f'{shown(row["voc10_ap50"])}, coco_ap {shown(row["coco_ap"])}')
     total = figures['latency']['stages']['total']
     print(f'latency: median {total["median_ms"]:.1f} ms, 95 % {total["p95_ms"]:.1f} ms '
           f'({figures["latency"]["conditions"]["device"]})')

@@ -18,6 +18,7 @@ from ssd_perception.evaluation.examine import Examination
 from ssd_perception.evaluation.failures import BACKGROUND_IOU, FalsePositive, Miss
 from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.inference.drawing import draw_detections, draw_truth
+from ssd_perception.report.corruption_table import corruption_sheet
 from ssd_perception.report.contact_sheet import PAPER, contact_sheet, fit
 from ssd_perception.report.evaluation_page import evaluation_page
 from ssd_perception.report.html import picture
@@ -47,8 +48,9 @@ def write_evaluation(folder: Path, measured: Measurement, examination: Examinati
         bar.update()
         sheet = _sheet(measured, shown, class_names)
         bar.update()
+    faults = corruption_sheet(measured.samples[0].path) if 'corruptions' in figures else ''
     (folder / 'report.html').write_text(
-        evaluation_page(title, figures, wrong, missed, sheet), encoding='utf-8')
+        evaluation_page(title, figures, wrong, missed, sheet, faults), encoding='utf-8')
     (folder / MARK).write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
 
 

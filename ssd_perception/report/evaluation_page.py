@@ -11,6 +11,7 @@ from ssd_perception.evaluation.coco import SIZES
 from ssd_perception.evaluation.confusion import most_confused
 from ssd_perception.evaluation.negatives import told as negatives_told
 from ssd_perception.inference.drawing import class_colour
+from ssd_perception.report.corruption_table import corruption_table
 from ssd_perception.report.html import cards, document, swatch, table, told
 from ssd_perception.report.plots import (
     MAX_PANELS,
@@ -25,7 +26,7 @@ MAX_MATRIX_CLASSES = 40
 
 
 def evaluation_page(title: str, figures: dict, false_tiles: Sequence[str],
-                    miss_tiles: Sequence[str], sheet: str) -> str:
+                    miss_tiles: Sequence[str], sheet: str, faults: str = '') -> str:
     """Return the page.
 
     Args:
@@ -33,6 +34,7 @@ def evaluation_page(title: str, figures: dict, false_tiles: Sequence[str],
             on what) added where known.
         false_tiles, miss_tiles: HTML of the worst failures.
         sheet: HTML of the contact sheet.
+        faults: HTML of a picture under every corruption.
     """
     threshold = figures['operating_point']['score_threshold']
     wrong = [
@@ -55,6 +57,7 @@ def evaluation_page(title: str, figures: dict, false_tiles: Sequence[str],
         '</div><div><h2>Calibration</h2>', *_calibration(figures['calibration'], threshold),
         '</div></div>',
         '<h2>Confusion</h2>', *_confusion(figures['confusion']), *wrong,
+        *corruption_table(figures.get('corruptions', ()), figures, faults),
         '<h2>Largest misses</h2>',
         *_tiles(miss_tiles, figures['misses'],
                 'a score is that of the best detection of its class on it, below the '

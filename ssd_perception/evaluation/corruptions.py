@@ -1,0 +1,103 @@
+"""How accuracy falls when the camera moves, the light is bad, or the link compresses.
+
+The idea is ImageNet-C's (Hendrycks and Dietterich 2019), with those faults that a rover's camera
+really has, each in three strengths. Lengths and noise are told for a picture 640 px wide.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from ssd_perception.data.pictures import read_picture
+from ssd_perception.data.sample import Sample
+from ssd_perception.evaluation.evaluate import measure, report
+from ssd_perception.inference.detector import Detector
+
+REFERENCE_WIDTH = 640
+
+
+def motion_blur(image: np.ndarray, length: float, rng: np.random.Generator) -> np.ndarray:
+    """Smear along a straight line of ``length`` px (at 640 px width) in a random direction."""
+    length *= image.shape[1] / REFERENCE_WIDTH
+    size = int(np.ceil(length)) | 1
+    centre = (size - 1) / 2
+    angle = rng.uniform(0, np.pi)
+    half = (length - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])
+    kernel = np.zeros((size, size), np.uint8)
+    # Sixteenths of a pixel: a line of whole pixels would jump between a few directions.
+    ends = [tuple(np.rint((centre + sign * half) * 16).astype(int).tolist()) for sign in (-1, 1)]
+    cv2.line(kernel, *ends, 255, 1, cv2.LINE_AA, 4)
+    kernel = kernel.astype(np.float32)
+    return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT)
+
+
+def gamma(image: np.ndarray, exponent: float, rng: np.random.Generator) -> np.ndarray:
+    """Darken (``exponent`` above 1) or brighten as a wrong exposure does."""
+    table = 255 * (np.arange(256) / 255) ** exponent
+    return cv2.LUT(image, np.rint(table).astype(np.uint8))
+
+
+def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndarray:
+    """Compress as a thin link does; ``quality`` as in libjpeg, 1 to 100."""
+    data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                        [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    """Add normal noise of ``sigma`` grey values (0 to 255) to every channel, as in the dark."""
+    noisy = image + rng.normal(0, sigma, image.shape).astype(np.float32)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+
+Corruption = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+# name -> function, unit of the strength, three strengths from mild to strong
+CORRUPTIONS: dict[str, tuple[Corruption, str, tuple[float, float, float]]] = {
+    'motion blur': (motion_blur, 'px', (5, 11, 19)),
+    'dark': (gamma, 'gamma', (1.7, 2.5, 4.0)),
+    'bright': (gamma, 'gamma', (0.7, 0.5, 0.3)),
+    'JPEG': (jpeg, 'quality', (40, 20, 10)),
+    'noise': (noise, 'sigma', (8, 16, 32)),
+}
+
+
+def corrupt(image: np.ndarray, name: str, strength: float, key: str) -> np.ndarray:
+    """Return the image under one corruption; the same ``key`` gives the same noise.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        name: of ``CORRUPTIONS``.
+        strength: in its unit.
+        key: of the picture, such as its file's name.
+    """
+    rng = np.random.default_rng(zlib.crc32(f'{name} {strength} {key}'.encode()))
+    return CORRUPTIONS[name][0](image, strength, rng)
+
+
+def under_corruptions(detector: Detector, samples: Sequence[Sample],
+                      progress: bool = False) -> list[dict]:
+    """Measure the detector on corrupted pictures.
+
+    Args:
+        samples: pictures that can be decoded.
+
+    Returns:
+        One row for each corruption and strength: ``corruption``, ``strength``, ``unit``,
+        ``voc10_ap50``, ``coco_ap``.
+    """
+    rows = []
+    for name, strength in tqdm([(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
+                                for strength in strengths], 'corruptions', disable=not progress):
+        def read(path: Path, name=name, strength=strength) -> np.ndarray:
+            return corrupt(read_picture(path), name, strength, path.name)
+        measured = measure(detector, samples, read)
+        figures = report(measured.detections, measured.truths, detector.class_names)
+        rows.append({'corruption': name, 'strength': strength, 'unit': CORRUPTIONS[name][1],
+                     **{key: figures[key] for key in ('voc10_ap50', 'coco_ap')}})
+    return rows
