@@ -1,7 +1,8 @@
 """The real detector node with a device that breaks when a file says so: FILE then ROS arguments.
 
 The file holds one word: `works`; `fails`, every batch but on the CPU asked for by name;
-`lost`, which also cannot be loaded; `hangs`, for ever; `activate`, where activating raises.
+`lost`, which also cannot be loaded; `hangs`, for ever; `activate`, where activating raises;
+`loads slowly`, which waits until another word is there.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Device:
 
 def load(parameters):
     """Load as the node does."""
+    while fault() == 'loads slowly':
+        time.sleep(0.05)
     if fault() == 'lost' and parameters.device != 'cpu':
         raise RuntimeError('CUDA error: no device')
     detector = load_detector(parameters)
