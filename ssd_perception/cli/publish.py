@@ -67,7 +67,7 @@ def _named_samples(item: str) -> tuple[str, list]:
     folder, _, split = place.partition(':')
     if not separator:
         raise DataError(f'Pictures are named as NAME=DIR or NAME=DIR:SPLIT, got "{item}".')
-    return name, read_split(folder, split or 'val')
+    return name, read_split(folder, split or 'val', one_based=None)  # None: as evaluate does
 
 
 def _measure_recording(detector, path: Path) -> dict:
