@@ -181,8 +181,8 @@ def test_d13_defaults_and_names_agree_everywhere(peer, node, detections):
         assert re.search(rf"\('{name}', '',", launch), f'{name} has its default in one place'
     # The page names the topics and services that the node really has.
     page = (ROOT / 'docs' / 'interface.md').read_text()
-    named = set(re.findall(r'^\s*- .*?\(', page, re.M))
-    documented = {name for line in named for name in re.findall(r'\*\*([^*]+)\*\*', line)}
+    documented = {name for line in re.findall(r'^- \*\*.*', page, re.M)
+                  for name in re.findall(r'\*\*([^*]+)\*\*', line)}
     assert peer.until(lambda: 'ssd_detector' in peer.node.get_node_names())
     published = {topic for topic, _ in peer.node.get_publisher_names_and_types_by_node(
         'ssd_detector', '/')}
