@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR',
                         help='folders in VOC or COCO layout; the validation split of the first '
                         'one chooses the best weights')
+    parser.add_argument('--repeat', type=int, nargs='+', default=[], metavar='N',
+                        help='how often each folder counts, in the order of --data: a few new '
+                        'pictures beside many old ones (default: once)')
     parser.add_argument('--split', default='train', help='split trained on (default: train)')
     parser.add_argument('--val-split', default='val', help='split measured on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
@@ -49,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
     if args.init:
         recipe = dataclasses.replace(recipe, init=str(resolve_weights(args.init)))
     bad: list[DataError] = []
-    samples = [sample for folder in args.data
-               for sample in read_split(folder, args.split, args.one_based, bad.append)]
+    samples = [sample for folder, times in zip(args.data, _repeats(args))
+               for sample in read_split(folder, args.split, args.one_based, bad.append) * times]
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=class_names(samples))
     validation = {}
@@ -84,6 +87,15 @@ def run(args: argparse.Namespace) -> int:
     if trainer.world.main and validation:
         _report(trainer.folder.path, device, args.data[0], args.val_split, validation)
     return 0
+
+
+def _repeats(args: argparse.Namespace) -> list[int]:
+    """Return how often each folder of --data counts."""
+    times = args.repeat or [1] * len(args.data)
+    if len(times) != len(args.data) or min(times) < 1:
+        raise ValueError(f'--repeat takes a number from 1 on for each of the {len(args.data)} '
+                         f'folders of --data, got {" ".join(map(str, times))}.')
+    return times
 
 
 def _tell_skipped(bad: list) -> None:

@@ -32,7 +32,7 @@ class Features:
         try:
             import torch
 
-            from ssd_perception.inference.runtimes.torch import fold_norms
+            from ssd_perception.model.fold import fold_norms
             from ssd_perception.model.weights import load_model
         except ModuleNotFoundError as error:
             raise FeaturesUnavailable(
@@ -40,7 +40,7 @@ class Features:
                 'torchvision') from error
         self._torch = torch
         model, self._metadata = load_model(path)
-        self._backbone = fold_norms(model.backbone).to(device, memory_format=torch.channels_last)
+        self._backbone = fold_norms(model).backbone.to(device, memory_format=torch.channels_last)
         self._device = device
         p = self._metadata.preprocessing
         self._mean, self._std = (torch.tensor(v, device=device).view(1, 3, 1, 1)

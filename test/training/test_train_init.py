@@ -42,3 +42,14 @@ def test_weights_that_are_not_there_are_one_sentence(tmp_path, data, capsys):
     assert code == 1 and not (tmp_path / 'run').exists()
     error = capsys.readouterr().err
     assert '/nowhere.safetensors' in error and error.count('\n') == 1
+
+
+@pytest.mark.parametrize('repeat, says', [
+    (['3'], None), (['3', '1'], 'for each of the 1 folders'), (['0'], 'a number from 1 on')])
+def test_a_folder_counts_several_times(tmp_path, data, capsys, repeat, says):
+    code, _ = train(tmp_path, data, 'run', '--repeat', *repeat)
+    told = capsys.readouterr()
+    if says is None:
+        assert code == 0 and 'Training on 18 pictures' in told.out
+    else:
+        assert code == 1 and says in told.err and told.err.count('\n') == 1
