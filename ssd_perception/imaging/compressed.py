@@ -49,7 +49,7 @@ def decode(data) -> np.ndarray:
 
 
 def decode_shrunk(data, seen: Callable[[int, int], tuple[int, int]],
-                  least: float = LEAST_RATIO) -> tuple[np.ndarray, tuple[int, int]]:
+                  least: float = LEAST_RATIO) -> tuple[np.ndarray, int]:
     """Decode a JPEG at a half, a quarter or an eighth where the network sees less anyway.
 
     Args:
@@ -57,8 +57,8 @@ def decode_shrunk(data, seen: Callable[[int, int], tuple[int, int]],
         least: times as many pixels as seen that must be left in each direction.
 
     Returns:
-        uint8 (h, w, 3) RGB, and the height and width of the whole picture. Each pixel stands
-        for a whole number of the picture's own; where none fits, and for PNG, it is whole.
+        uint8 (h, w, 3) RGB, and the factor, 1 to 8, that takes its pixels to those of the
+        picture; a PNG, and a picture that no factor divides, come whole.
 
     Raises:
         ImageError: as ``decode``.
@@ -67,16 +67,15 @@ def decode_shrunk(data, seen: Callable[[int, int], tuple[int, int]],
 
     def factor(width: int, height: int) -> int:
         height_seen, width_seen = seen(height, width)
-        # Only what divides the picture: else the last pixel would stand for less than others,
-        # and boxes would be off by up to a factor less one.
+        # Only what divides the picture: else its last pixels would stand for less than others,
+        # and boxes would be off.
         return next((f for f in (8, 4, 2) if height % f == 0 and width % f == 0
                      and height >= f * least * height_seen and width >= f * least * width_seen),
                     1)
     return _decode(blob, factor)
 
 
-def _decode(blob: np.ndarray, factor: Callable[[int, int], int],
-            ) -> tuple[np.ndarray, tuple[int, int]]:
+def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.ndarray, int]:
     width, height = _size(memoryview(blob))
     what = f'A compressed picture of {len(blob)} bytes, {width}x{height}'
     if width * height > MAX_PIXELS:
@@ -95,7 +94,7 @@ def _decode(blob: np.ndarray, factor: Callable[[int, int], int],
     if pixels is None or pixels.shape[:2] != (height // shrink, width // shrink):
         raise ImageError(f'{what}, cannot be decoded; it is corrupt.')
     rgb = pixels if _RGB else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-    return rgb, (height, width)
+    return rgb, shrink
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:

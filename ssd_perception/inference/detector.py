@@ -14,6 +14,7 @@ import numpy as np
 from ssd_perception.core.anchors import make_anchors
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
 from ssd_perception.inference.preprocess import check_image, place
 from ssd_perception.inference.resolve import resolve_weights
@@ -111,6 +112,12 @@ class Detector:
         return (f'{self.path.name if self.path else "weights"} ({", ".join(self.class_names)}; '
                 f'{self.metadata.architecture.backbone} at {width}x{height}) in {self.runtime} '
                 f'on {self.device}, {self.precision}')
+
+    def seen(self, height: int, width: int) -> tuple[int, int]:
+        """Return to what height and width, px, a picture is resized for the network."""
+        placement = Placement.of((height, width), self.metadata.architecture.input_hw,
+                                 self.metadata.preprocessing.resize)
+        return placement.height, placement.width
 
     def warm_up(self, batch_size: int = 1) -> None:
         """Run once on grey images, so that the first camera frame is not the slow one."""

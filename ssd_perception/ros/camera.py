@@ -100,13 +100,21 @@ class Camera:
         self._frames.put(self.name, message)
         self.watchdog.alive(time.monotonic())
 
+    def is_watched(self) -> bool:
+        """Say whether anybody subscribes to the annotated picture."""
+        return any(publisher.get_subscription_count() > 0
+                   for publisher in (self._picture, self._jpeg))
+
     def publish(self, message, rgb, detections: Detections, class_names: tuple[str, ...],
                 jpeg_quality: int) -> None:
-        """Publish one frame's answer; the annotated picture only for those who look."""
+        """Publish one frame's answer; the annotated picture only for those who look.
+
+        ``rgb`` is None where nobody looked when the frame was decoded.
+        """
         self._detections.publish(detections_message(message.header, detections, class_names))
         raw, jpeg = (publisher.get_subscription_count() > 0
                      for publisher in (self._picture, self._jpeg))
-        if raw or jpeg:
+        if rgb is not None and (raw or jpeg):
             drawn = draw_detections(rgb, detections, class_names)
             if raw:
                 self._picture.publish(image_message(message.header, drawn))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from ssd_perception.imaging.compressed import decode_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.diagnostics import LastError
@@ -87,32 +88,41 @@ class Worker:
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
             return
-        taken = []  # (camera, message, rgb, decode_ms)
+        taken = []  # (camera, message, rgb, factor, decode_ms)
         for name, message in batch.items():
             start = time.perf_counter()
             try:
-                rgb = self._convert(message)
+                rgb, factor = self._decode(self._cameras[name], message, detector)
             except Exception as error:  # an ImageError, or no memory for so large a picture
                 self._refuse(self._cameras[name], error)
                 continue
-            taken.append((self._cameras[name], message, rgb,
+            taken.append((self._cameras[name], message, rgb, factor,
                           (time.perf_counter() - start) * 1e3))
         if not taken:
             return
-        found = self._detect(detector, [rgb for _, _, rgb, _ in taken])
+        found = self._detect(detector, [rgb for _, _, rgb, _, _ in taken])
         self.failures = 0
         stages = dict(detector.timings_ms)
-        for (camera, message, rgb, decode_ms), detections in zip(taken, found):
+        for (camera, message, rgb, factor, decode_ms), detections in zip(taken, found):
             if isinstance(detections, Exception):
                 self._refuse(camera, detections)
                 continue
             start = time.perf_counter()
-            camera.publish(message, rgb, detections, detector.class_names, quality)
+            camera.publish(message, rgb if factor == 1 else None, detections.scaled(factor),
+                           detector.class_names, quality)
             times = {'decode': decode_ms, **stages,
                      'publish': (time.perf_counter() - start) * 1e3}
             age = self._age(message) if jumps == self._jumps else {}
-            camera.statistics.answered({**age, **times}, _picture(message, rgb))
+            camera.statistics.answered({**age, **times}, _picture(message, rgb, factor))
         self.failure = ''
+
+    def _decode(self, camera: Camera, message,
+                detector: Detector) -> tuple[np.ndarray, int]:
+        """Return a message's picture, and the factor that takes its pixels to the message's."""
+        # The whole picture is wanted only by those who look at it with its detections.
+        if hasattr(message, 'format') and not camera.is_watched():
+            return decode_shrunk(message.data, detector.seen)
+        return self._convert(message), 1
 
     def _detect(self, detector: Detector, images: list[np.ndarray]) -> list:
         """Return Detections per image, or the exception that one image alone met with.
@@ -162,6 +172,6 @@ class Worker:
                            throttle_duration_sec=5.0)
 
 
-def _picture(message, rgb: np.ndarray) -> str:
+def _picture(message, rgb: np.ndarray, factor: int) -> str:
     kind = getattr(message, 'encoding', None) or getattr(message, 'format', '')
-    return f'{rgb.shape[1]}x{rgb.shape[0]} {kind}'
+    return f'{rgb.shape[1] * factor}x{rgb.shape[0] * factor} {kind}'
