@@ -1,8 +1,11 @@
-"""The vision_msgs kept for bags are the distribution's, by type hash."""
+"""The message types kept for bags are the distribution's, by type hash."""
+
+import json
+from pathlib import Path
 
 import pytest
 
-from ssd_perception.bags.types import VISION_MSGS, typestore
+from ssd_perception.bags.types import FOXGLOVE_MSGS, VISION_MSGS, typestore
 
 # RIHS01 hashes of vision_msgs 4.1, as ROS 2 Kilted and Jazzy announce them.
 HASHES = {
@@ -33,3 +36,28 @@ def test_every_type_is_listed():
 @pytest.mark.parametrize('name', sorted(VISION_MSGS))
 def test_hash_is_the_distributions(name):
     assert typestore().hash_rihs01(f'vision_msgs/msg/{name}') == f'RIHS01_{HASHES[name]}'
+
+
+def test_foxglove_hashes_are_those_of_ros_own_generator(tmp_path):
+    """.msg -> .idl -> type description, as a ROS build does it: a second opinion on rosbags'."""
+    adapter = pytest.importorskip('rosidl_adapter.msg')
+    generator = pytest.importorskip('rosidl_generator_type_description')
+    package = tmp_path / 'foxglove_msgs'
+    (package / 'msg').mkdir(parents=True)
+    for name, definition in FOXGLOVE_MSGS.items():
+        (package / 'msg' / f'{name}.msg').write_text(definition + '\n')
+        adapter.convert_msg_to_idl(package, 'foxglove_msgs', Path('msg') / f'{name}.msg',
+                                   package / 'msg')
+    share = next(folder / 'share' for folder in Path(generator.__file__).resolve().parents
+                 if (folder / 'share' / 'builtin_interfaces').is_dir())
+    arguments = tmp_path / 'arguments.json'
+    arguments.write_text(json.dumps({
+        'package_name': 'foxglove_msgs', 'output_dir': str(package),
+        'idl_tuples': [f'{package}:msg/{name}.idl' for name in FOXGLOVE_MSGS],
+        'include_paths': [f'builtin_interfaces:{share / "builtin_interfaces"}']}))
+    generator.generate_type_hash(str(arguments))
+    for name in FOXGLOVE_MSGS:
+        hashes = json.loads((package / 'msg' / f'{name}.json').read_text())['type_hashes']
+        own = f'foxglove_msgs/msg/{name}'
+        expected = {row['type_name']: row['hash_string'] for row in hashes}[own]
+        assert typestore().hash_rihs01(own) == expected
