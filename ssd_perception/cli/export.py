@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'{weights} is exported already; give the .safetensors file it was made '
                          'from.')
     if args.int8 and not args.data:
-        raise ValueError('--int8 needs --data: a folder of pictures like the camera\'s, from '
+        raise ValueError("--int8 needs --data: a folder of pictures like the camera's, from "
                          'which the ranges of all layers are taken.')
     if args.pictures < 1:
         raise ValueError(f'--pictures must be at least 1, got {args.pictures}.')
