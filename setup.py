@@ -100,7 +100,7 @@ setup(
         # what runs exported files, one of them is enough; docs/deploying.md says which
         'onnxruntime': ONNX,
         'openvino': OPENVINO,
-        'tensorrt': ['tensorrt>=10', 'cuda-python>=12.6'],
+        'tensorrt': ['tensorrt>=10,<11', 'cuda-python>=12.6'],
         'export': EXPORT,
         'evaluate': EVALUATE,
         'train': TRAIN,

@@ -32,8 +32,9 @@ class PixelNetwork(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map uint8 (B, H, W, 3) RGB to logits (B, A, C) and deltas (B, A, 4); see ``SSD``."""
-        # permute of an NHWC buffer is channels-last already: no copy.
-        return self.network(pixels.permute(0, 3, 1, 2).to(self.mean.dtype) - self.mean)
+        # Cast first, which is all that TensorRT does with uint8. Permuting an NHWC buffer
+        # makes it channels-last without a copy.
+        return self.network(pixels.to(self.mean.dtype).permute(0, 3, 1, 2) - self.mean)
 
 
 class _FoldedHead(nn.Module):
