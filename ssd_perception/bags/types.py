@@ -33,8 +33,8 @@ VISION_MSGS = {
                    'int32 database_version'),
 }
 
-# foxglove_msgs without its comments: what Foxglove's Image panel draws on a picture. Later versions
-# add a timestamp and metadata to the array; Foxglove reads the definition that is in the file.
+# foxglove_msgs without its comments: what Foxglove's Image panel draws on a picture. Later
+# versions add a timestamp and metadata to the array; Foxglove reads the file's own definition.
 FOXGLOVE_MSGS = {
     'Color': 'float64 r\nfloat64 g\nfloat64 b\nfloat64 a',
     'Point2': 'float64 x\nfloat64 y',

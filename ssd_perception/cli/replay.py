@@ -25,8 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="lowest score published (default: the weights' own measured one)")
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
     parser.add_argument('--precision', default='auto', help='auto, fp32, fp16 or bf16')
+    parser.add_argument('--workers', type=int, default=0, metavar='N',
+                        help='networks side by side (default: on a CPU one per core)')
     parser.add_argument('--threads', type=int, default=None, metavar='N',
-                        help='CPU threads of the network')
+                        help='CPU threads of each network (default: the cores it has alone)')
     parser.add_argument('--batch', type=int, default=1, metavar='N',
                         help='frames that the network takes at once (default: 1)')
     parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap',
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.report.folder import check_replaceable
 
     for name, value, low, high in (('--batch', args.batch, 1, 1024),
+                                   ('--workers', args.workers, 0, 64),
                                    ('--jpeg-quality', args.jpeg_quality, 1, 100)):
         if not low <= value <= high:
             raise ValueError(f'{name} must be from {low} to {high}, got {value}.')
@@ -67,21 +70,40 @@ def run(args: argparse.Namespace) -> int:
         return _replay(args, bag, cameras)
 
 
+def _detectors(args: argparse.Namespace) -> list:
+    """Load the network as often as it is to run side by side."""
+    import os
+
+    from ssd_perception.inference.detector import Detector
+
+    cores = len(os.sched_getaffinity(0))
+    count = args.workers or max(1, min(8, cores // (args.threads or 1)))
+    threads = args.threads or max(1, cores // count)
+
+    def load() -> Detector:
+        return Detector.from_weights(args.weights, device=args.device, precision=args.precision,
+                                     score_threshold=args.score_threshold, threads=threads)
+
+    first = load()
+    if not first.device.startswith('cpu') and not args.workers:
+        count = 1
+    return [first, *(load() for _ in range(count - 1))]
+
+
 def _replay(args: argparse.Namespace, bag, cameras) -> int:
     from dataclasses import replace
 
     from ssd_perception import __version__
     from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, SCORE_THRESHOLD
-    from ssd_perception.inference.detector import Detector
     from ssd_perception.replay.against import read_truth
     from ssd_perception.replay.assemble import Results
     from ssd_perception.replay.cameras import others
     from ssd_perception.replay.pieces import Identity, WorkFolder, recorded_files
     from ssd_perception.replay.published import Published
 
-    detector = Detector.from_weights(args.weights, device=args.device, precision=args.precision,
-                                     score_threshold=args.score_threshold, threads=args.threads)
-    print(detector.describe())
+    detectors = _detectors(args)
+    detector = detectors[0]
+    print(detector.describe() + (f', {len(detectors)} side by side' if detectors[1:] else ''))
     print(f'Looking at {", ".join(camera.topic for camera in cameras)}'
           + ''.join(f'; not at {topic}' for topic in others(bag, cameras)) + '.')
     topics = [camera.topic for camera in cameras]
@@ -91,14 +113,15 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     # chosen from that, and the same as a detector with the user's threshold finds: a weaker box
     # never removes a stronger one.
     lowest = SCORE_THRESHOLD if truth else float(shown.thresholds.min()) / 2
-    detector.settings = replace(detector.settings, score_threshold=lowest,
-                                max_detections=MAX_DETECTIONS)
+    for one in detectors:
+        one.settings = replace(one.settings, score_threshold=lowest,
+                               max_detections=MAX_DETECTIONS)
     settings = {
         'weights': detector.path.name, 'score_threshold': shown.settings.score_threshold,
         'nms_threshold': shown.settings.nms_threshold, 'device': detector.device,
         'runtime': detector.runtime, 'precision': detector.precision, 'threads': args.threads,
-        'batch': args.batch, 'pictures': not args.no_pictures, 'jpeg_quality': args.jpeg_quality,
-        'version': __version__}
+        'workers': len(detectors), 'batch': args.batch, 'pictures': not args.no_pictures,
+        'jpeg_quality': args.jpeg_quality, 'version': __version__}
     identity = Identity(recorded_files(args.bag.expanduser()), detector.weights_hash,
                         {**settings, 'lowest': lowest,
                          'bag': str(args.bag.expanduser().absolute()),
@@ -106,7 +129,7 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     with WorkFolder(args.out, identity, args.fresh) as folder:
         results = Results(folder, cameras, detector.class_names, shown, detector.describe(),
                           shown.settings.score_threshold, not args.no_pictures)
-        speed = _detect(args, bag, detector, results)
+        speed = _detect(args, bag, detectors, results)
         summary = {'bag': str(args.bag), 'frames_per_s': speed, 'settings': settings}
         if truth is not None:
             summary['against'] = truth.figures(folder.frames(), detector.class_names)
@@ -116,19 +139,20 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     return 0
 
 
-def _detect(args: argparse.Namespace, bag, detector, results) -> float | None:
+def _detect(args: argparse.Namespace, bag, detectors, results) -> float | None:
     """Answer the frames not done yet; return frames per second, None when all were done."""
     from tqdm import tqdm
 
     from ssd_perception.replay.pieces import PIECE_FRAMES
     from ssd_perception.replay.pipeline import Output, Pipeline
 
-    detector.warm_up(args.batch)
+    for detector in detectors:
+        detector.warm_up(args.batch)
     total = sum(bag.counts[camera.topic] for camera in results.cameras)
     done = min(total, len(results.folder.done) * PIECE_FRAMES)
     if done:
         print(f'Continuing an interrupted run behind frame {done} of {total}.')
-    pipeline = Pipeline(bag, results.cameras, detector,
+    pipeline = Pipeline(bag, results.cameras, detectors,
                         Output(results.pictures, args.jpeg_quality, results.shown),
                         results.folder, args.batch)
     start = time.perf_counter()

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resume', action='store_true',
                         help="continue from OUT's checkpoint; begin where there is none yet")
     parser.add_argument('--init', default='', metavar='WEIGHTS', help='go on from these weights, '
-                        'a path or a name such as rover, in place of the recipe\'s init; classes '
+                        "a path or a name such as rover, in place of the recipe's init; classes "
                         'are matched by name')
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
                         help='change keys of the recipe, for example --set iterations=100')

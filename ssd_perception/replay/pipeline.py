@@ -1,13 +1,15 @@
-"""Recorded images through the detector: decoding ahead of it and drawing behind it in threads."""
+"""Recorded images through detectors: decoding ahead of them and drawing behind them in threads."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import cv2
@@ -57,17 +59,26 @@ class Output:
 class Pipeline:
     """One run over the frames that are not done yet.
 
+    On a processor several detectors with one thread each answer more frames than one with all
+    threads, which wait for each other behind every layer; a frame's answer is the same whichever
+    detector gives it.
+
     Args:
-        detector: set to the low threshold already.
-        batch: frames that the network takes at once.
+        detectors: equal ones, each used by one thread at a time, set to the low threshold already.
+        batch: frames that a network takes at once.
 
     Attributes:
         answered: frames answered so far.
     """
 
-    def __init__(self, bag: Bag, cameras: Sequence[Camera], detector: Detector, output: Output,
-                 folder: WorkFolder, batch: int = 1):
-        self._bag, self._cameras, self._detector = bag, cameras, detector
+    def __init__(self, bag: Bag, cameras: Sequence[Camera], detectors: Sequence[Detector],
+                 output: Output, folder: WorkFolder, batch: int = 1):
+        self._bag, self._cameras = bag, cameras
+        self._class_names = detectors[0].class_names
+        self._workers = len(detectors)
+        self._idle: queue.SimpleQueue = queue.SimpleQueue()
+        for detector in detectors:
+            self._idle.put(detector)
         self._output, self._folder, self._batch = output, folder, batch
         self._decoded: queue.Queue = queue.Queue(_AHEAD)
         self._answered: queue.Queue = queue.Queue(_AHEAD)
@@ -89,12 +100,14 @@ class Pipeline:
         for thread in threads:
             thread.start()
         try:
-            for frames in self._batches():
-                self._detect(frames)
-                for frame in frames:
-                    self._put(self._answered, frame)
-                self.answered += len(frames)
-                progress(len(frames))
+            with ThreadPoolExecutor(self._workers) as pool:
+                pending: collections.deque[Future] = collections.deque()
+                for frames in self._batches():
+                    pending.append(pool.submit(self._detect, frames))
+                    if len(pending) > self._workers:
+                        self._hand_on(pending.popleft(), progress)
+                while pending:
+                    self._hand_on(pending.popleft(), progress)
             self._put(self._answered, _END)
             threads[1].join()
         finally:
@@ -104,6 +117,14 @@ class Pipeline:
             sys.setswitchinterval(switch_s)
         if self._failure is not None:
             raise self._failure
+
+    def _hand_on(self, answer: Future, progress: Callable[[int], object]) -> None:
+        """Wait for the oldest batch and give its frames to whoever writes them, in order."""
+        frames = answer.result()
+        for frame in frames:
+            self._put(self._answered, frame)
+        self.answered += len(frames)
+        progress(len(frames))
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -153,12 +174,20 @@ class Pipeline:
         if batch:
             yield batch
 
-    def _detect(self, frames: Sequence[_Frame]) -> None:
+    def _detect(self, frames: Sequence[_Frame]) -> Sequence[_Frame]:
+        """Answer a batch with whichever detector is idle; return the same frames."""
+        if self._stop.is_set():
+            return frames
         seen = [frame for frame in frames if frame.image is not None]
-        for frame, found in zip(seen, self._detector([frame.image for frame in seen])):
-            frame.answer = frame.answer.with_detections(found)
-            frame.times_ms |= {stage: spent / len(seen)
-                               for stage, spent in self._detector.timings_ms.items()}
+        detector = self._idle.get()
+        try:
+            for frame, found in zip(seen, detector([frame.image for frame in seen])):
+                frame.answer = frame.answer.with_detections(found)
+                frame.times_ms |= {stage: spent / len(seen)
+                                   for stage, spent in detector.timings_ms.items()}
+        finally:
+            self._idle.put(detector)
+        return frames
 
     def _write(self) -> None:
         piece, videos = None, {}
@@ -186,7 +215,7 @@ class Pipeline:
 
     def _picture(self, frame: _Frame, piece: PieceWriter, videos: dict[str, VideoWriter]) -> bytes:
         drawn = draw_detections(frame.image, self._output.shown(frame.answer.detections),
-                                self._detector.class_names)
+                                self._class_names)
         name = next(c.name for c in self._cameras if c.topic == frame.answer.topic)
         size = video_size(self._sizes.setdefault(name, drawn.shape[1::-1]))
         if name not in videos:

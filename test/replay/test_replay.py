@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import cv2
@@ -181,18 +182,37 @@ def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recordin
             detector.fail_at = at
             return detector
         monkeypatch.setattr(Detector, 'from_weights', failing)
-        assert replay(recording, tmp_path / 'three') == 130
+        assert replay(recording, tmp_path / 'three', '--workers', '1') == 130
         assert not (tmp_path / 'three').exists()
         assert 'continues behind frame' in capsys.readouterr().err
     monkeypatch.setattr(Detector, 'from_weights', make)
     # Another setting must not continue it, and must not discard it by itself.
-    assert replay(recording, tmp_path / 'three', '--score-threshold', '0.6') == 1
+    assert replay(recording, tmp_path / 'three', '--workers', '1', '--score-threshold', '0.6') == 1
     assert '--fresh' in capsys.readouterr().err
-    assert replay(recording, tmp_path / 'three') == 0
+    assert replay(recording, tmp_path / 'three', '--workers', '1') == 0
     assert detectors[-1].calls == FRAMES - 10
     assert files(tmp_path / 'three') == files(tmp_path / 'one')
     assert sorted(p.name for p in tmp_path.iterdir()) == ['one', 'three', 'two']
     assert threading.active_count() < 4
+
+
+def test_detectors_side_by_side_change_nothing(detectors, recording, tmp_path, monkeypatch):
+    assert replay(recording, tmp_path / 'one', '--workers', '1') == 0
+    answer, together = OrangeDetector.__call__, threading.Barrier(3)
+
+    def slowly(self, images):
+        # The first three calls wait for each other: they are at work at the same time. The
+        # later a frame comes, the sooner it is answered, so that answers arrive disordered.
+        if self.calls == 0:
+            together.wait(20)
+        time.sleep(0.01 * (self is detectors[-3]))
+        return answer(self, images)
+
+    monkeypatch.setattr(OrangeDetector, '__call__', slowly)
+    assert replay(recording, tmp_path / 'three', '--workers', '3') == 0
+    calls = [detector.calls for detector in detectors[-3:]]
+    assert sum(calls) == FRAMES and min(calls) > 0
+    assert files(tmp_path / 'one') == files(tmp_path / 'three')
 
 
 def test_batches_change_nothing(detectors, recording, tmp_path):
@@ -301,7 +321,7 @@ def test_against_a_voc_folder(detectors, recording, tmp_path, names):
     (['--against', recordings.IMAGE], 'ground truth is a'),
     (['--topics', '/rear'], 'no topic /rear'),
     (['--topics', recordings.TRUTH], 'no images'),
-    (['--batch', '0'], '--batch must be'),
+    (['--batch', '0'], '--batch must be'), (['--workers', '-1'], '--workers must be'),
 ])
 def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, says):
     assert replay(recording, tmp_path / 'out', *words) == 1
