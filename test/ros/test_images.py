@@ -147,6 +147,8 @@ def test_missing_padding_of_the_last_row_is_forgiven():
     (dict(encoding='uyvy', width=47), ['47x32', 'even']),
     (dict(encoding='nv12', height=31), ['48x31', 'both sides must be even']),
     (dict(encoding='bayer_rggb8', width=2), ['3x3', '2x32']),
+    (dict(encoding='mono8', width=1 << 13, height=(1 << 12) + 1, step=1 << 13,
+          data=bytes((1 << 25) + (1 << 13))), ['8192x4097', 'more than the 33554432 pixels']),
 ])
 def test_refusals_name_what_was_expected_and_found(fields, words):
     source = message(colour_bars(), 'bgr8')
@@ -195,12 +197,15 @@ def bomb_jpeg() -> bytes:
     (bomb_png(100_000, 100_000), ['100000x100000', 'allowed']),
     (bomb_png(0, 9), ['0x9', 'no pixels']),
     (bomb_jpeg(), ['65535x65535', 'allowed']),
+    (bomb_png(5000, 5000), ['5000x5000', 'too few bytes']),
+    (blob('.jpg', colour_bars()).data.tobytes()[:-2] + b'\xff\xda' * 200 + b'\xff\xd9',
+     ['more than the 100 scans allowed']),
     (bytes(blob('.jpg', colour_bars()).data[:-200]), ['truncated']),
     (bytes(blob('.png', colour_bars()).data[:-20]), ['truncated']),
     (bomb_png(64, 64), ['64x64', 'corrupt']),
 ])
 def test_bad_blobs_are_refused_in_one_sentence(data, words, monkeypatch):
-    if 'allowed' in words:  # a bomb must not even reach the decoder
+    if words[-1] in ('allowed', 'too few bytes'):  # a bomb must not even reach the decoder
         monkeypatch.setattr(compressed.cv2, 'imdecode', None)
     with pytest.raises(ImageError) as caught:
         to_rgb(CompressedImage(data=data))

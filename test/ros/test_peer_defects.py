@@ -129,13 +129,14 @@ def test_d10_a_bad_frame_is_no_frame(peer, node, detections):
     bad.encoding = 'banana'
     publisher = peer.publisher(Image, '/image')
     peer.until(publisher.get_subscription_count)
+    before = len(node.log.splitlines())
     peer.ask(image(picture(), 99), detections)
     for _ in range(5):
         publisher.publish(bad)
         peer.spin(0.05)
     peer.ask(image(picture(), 101), detections)
     assert 100 not in [m.header.stamp.sec - 1000 for m in detections]
-    assert len(node.log.splitlines()) < 100, 'a line per box or per frame'
+    assert len(node.log.splitlines()) < before + 5, 'a line per box or per frame'
     names = {n.attr for path in SOURCES for n in ast.walk(ast.parse(path.read_text()))
              if isinstance(n, ast.Attribute)}
     assert not names & {'imshow', 'namedWindow', 'waitKey'}
@@ -205,10 +206,13 @@ def test_d14_a_node_that_cannot_detect_says_so_and_ends(node_process, weights, t
 
 
 def test_d15_nothing_that_numpy_2_removed():
-    result = subprocess.run(
-        [sys.executable, '-m', 'ruff', 'check', '--isolated', '--select', 'NPY001,NPY201',
-         str(ROOT / 'ssd_perception'), str(ROOT / 'launch')], capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout
+    if int(np.__version__.split('.')[0]) < 2:
+        pytest.skip('needs numpy 2 to know what it has')
+    used = {(path.name, node.attr) for path in SOURCES for node in ast.walk(
+        ast.parse(path.read_text())) if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name) and node.value.id == 'np'}
+    assert len(used) > 100
+    assert [place for place in used if not hasattr(np, place[1])] == []
     requirements = (ROOT / 'setup.py').read_text()
     assert not re.search(r"numpy[^']*<", requirements), 'no upper bound on numpy'
 
