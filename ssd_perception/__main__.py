@@ -26,6 +26,7 @@ VERBS = {
     'replay': 'ssd_perception.cli.replay',
     'bag_to_voc': 'ssd_perception.cli.bag_to_voc',
     'publish': 'ssd_perception.cli.publish',
+    'benchmark': 'ssd_perception.cli.benchmark',
 }
 
 BAD_USAGE = 2

@@ -54,7 +54,7 @@ EXCEPTIONS = {
     f'{RUNTIMES}/tensorrt.py': (set(), {'tensorrt', 'cuda'}),
 }
 # The command line, and what it draws and reports with, joins everything.
-JOINS_EVERYTHING = {'cli', 'report', '__main__.py', '__init__.py'}
+JOINS_EVERYTHING = {'cli', 'report', 'benchmark', '__main__.py', '__init__.py'}
 
 
 def imported(source: str) -> list[tuple[int, str]]:

@@ -1,0 +1,1 @@
+"""How fast, on this machine: stages, runtimes, other detectors, and the node between processes."""

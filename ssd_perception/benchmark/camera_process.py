@@ -1,0 +1,55 @@
+"""A camera for measurements: publishes one picture at a steady rate, stamped as it is sent."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from ssd_perception.benchmark.pictures import drawn
+from ssd_perception.ros.images import compressed_message, image_message
+
+TOPIC = 'image'
+JPEG_QUALITY = 90
+
+
+def main() -> None:
+    """Publish until the time is over; print how many pictures were sent."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--size', required=True, metavar='WxH')
+    parser.add_argument('--transport', required=True, choices=('raw', 'jpeg'))
+    parser.add_argument('--rate', type=float, required=True, metavar='HZ')
+    parser.add_argument('--seconds', type=float, required=True)
+    args = parser.parse_args()
+    width, height = map(int, args.size.split('x'))
+    rclpy.init()
+    node = rclpy.create_node('benchmark_camera')
+    rgb = drawn(0, width, height)
+    raw = args.transport == 'raw'
+    message = (image_message(Header(), rgb) if raw
+               else compressed_message(Header(), rgb, JPEG_QUALITY))
+    message.header.frame_id = 'camera'
+    publisher = node.create_publisher(
+        Image if raw else CompressedImage, TOPIC if raw else f'{TOPIC}/compressed',
+        QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
+    while publisher.get_subscription_count() == 0:
+        rclpy.spin_once(node, timeout_sec=0.05)
+    count, begin = 0, time.monotonic()
+    while (now := time.monotonic()) < begin + args.seconds:
+        due = begin + count / args.rate
+        if now < due:
+            time.sleep(due - now)
+        message.header.stamp = node.get_clock().now().to_msg()
+        publisher.publish(message)
+        count += 1
+    print(count, flush=True)
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,188 @@
+"""The real node between a camera process and a listener: ages, drops, CPU and memory."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.time import Time
+from tqdm import tqdm
+from vision_msgs.msg import Detection2DArray
+
+from ssd_perception.benchmark.figures import machine, versions
+from ssd_perception.cli.processes import Child, ProcessFailed, Processes
+from ssd_perception.ros.dds import REMEDY, large_images_profile
+
+PICTURES = (('640x480', 'raw'), ('1920x1080', 'raw'), ('1920x1080', 'jpeg'))
+STARTED_WITHIN_S = 90
+SETTLE_S = 2.0  # of each case, not measured: discovery, and the node changing its input
+_REST = ('decode', 'preprocess', 'postprocess', 'publish')
+
+
+def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: int) -> dict:
+    """Run every picture at every rate through a node of its own graph.
+
+    Args:
+        threads: parameter of the node; 0 is its default, all cores but one.
+
+    Raises:
+        ProcessFailed: when the node or the camera ends, or nothing is answered.
+    """
+    about = machine()
+    environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+                   'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1)),
+                   REMEDY: str(large_images_profile())}
+    os.environ.update(environment)
+    with Processes(environment) as processes:
+        node = processes.start('node', [
+            sys.executable, '-m', 'ssd_perception.ros.detector_node', '--ros-args',
+            '-p', f'weights:={weights}', '-p', f'threads:={threads}'], quiet=True)
+        listener = _Listener()
+        try:
+            listener.wait(node)
+            cases = [(*picture, rate) for picture in PICTURES for rate in rates]
+            results = [_case(listener, node, *case, seconds)
+                       for case in tqdm(cases, 'through the node', unit='case')]
+        finally:
+            listener.close()
+    for case in results:
+        print(f'{case["picture"]:10s} {case["transport"]:4s} {case["rate_hz"]:4.0f} Hz: age p50 '
+              f'{case["age_ms"]["p50"]:6.1f} p95 {case["age_ms"]["p95"]:6.1f} ms, '
+              f'{case["answers_per_s"]:5.1f} answers/s, network {case["network_ms"]:5.1f} ms, '
+              f'rest {case["rest_ms"]:5.2f} ms, CPU {100 * case["cpu"]:.0f} %, '
+              f'{case["memory_mb"]:.0f} MB')
+    return {'date': datetime.date.today().isoformat(), 'machine': about, 'versions': versions(),
+            'load_before': about['load_before'], 'seconds': seconds,
+            'threads': f'{threads} threads' if threads else "the node's default of threads",
+            'cases': results}
+
+
+def _case(listener: _Listener, node: Child, picture: str, transport: str, rate: float,
+          seconds: float) -> dict:
+    camera = subprocess.Popen(
+        [sys.executable, '-m', 'ssd_perception.benchmark.camera_process', '--size', picture,
+         '--transport', transport, '--rate', str(rate), '--seconds', str(seconds + SETTLE_S + 2)],
+        stdout=subprocess.PIPE, text=True)
+    try:
+        listener.clear()
+        listener.until(lambda: listener.ages, STARTED_WITHIN_S, node)
+        listener.spin(SETTLE_S)
+        listener.until(listener.fresh_diagnostics(), 5, node)
+        listener.clear()
+        first, cpu, begin = listener.diagnostics[-1], _cpu_s(node), time.monotonic()
+        listener.spin(seconds - SETTLE_S)
+        listener.until(listener.fresh_diagnostics(), 5, node)
+        span = time.monotonic() - begin
+        used, ages = _cpu_s(node) - cpu, np.array(listener.ages) * 1e3
+        shown = listener.diagnostics[1:] or listener.diagnostics
+        last = shown[-1]
+        camera.wait(30)
+    finally:
+        camera.kill()
+    def grew(key: str) -> int:
+        return int(last[key]) - int(first[key])
+
+    def median(stage: str) -> float:
+        return float(np.median([float(d[f'{stage} (ms)']) for d in shown
+                                if f'{stage} (ms)' in d]))
+    received, replaced = grew('frames received'), grew('frames dropped for a newer one')
+    return {'picture': picture, 'transport': transport, 'rate_hz': rate, 'span_s': round(span, 2),
+            'answers': len(ages), 'answers_per_s': round(len(ages) / span, 2),
+            'age_ms': {f'p{q}': round(float(np.percentile(ages, q)), 2) for q in (50, 95, 100)},
+            'received': received, 'replaced': replaced,
+            'lost': max(0, round(rate * span) - received),
+            'stages_ms': {stage: round(median(stage), 2) for stage in ('network', *_REST)},
+            'network_ms': round(median('network'), 2),
+            'rest_ms': round(sum(median(stage) for stage in _REST), 2),
+            'cpu': round(used / span, 3), 'memory_mb': round(_memory_mb(node), 1)}
+
+
+class _Listener:
+    """Subscribes to the node's detections and diagnostics.
+
+    Attributes:
+        ages: seconds from each answer's stamp to its arrival here.
+        diagnostics: the camera's entries, key -> value.
+    """
+
+    def __init__(self):
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = rclpy.create_node('benchmark_listener', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self.ages: list[float] = []
+        self.diagnostics: list[dict[str, str]] = []
+        self._state = ''
+        self._node.create_subscription(Detection2DArray, 'detections', self._answer, 10)
+        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
+
+    def _answer(self, message: Detection2DArray) -> None:
+        now = self._node.get_clock().now()
+        stamp = Time.from_msg(message.header.stamp, clock_type=now.clock_type)
+        self.ages.append((now - stamp).nanoseconds / 1e9)
+
+    def _diagnose(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {item.key: item.value for item in status.values}
+            if status.name.endswith(': detector'):
+                self._state = values.get('state', '')
+            elif 'frames received' in values:
+                self.diagnostics.append(values)
+
+    def wait(self, node: Child) -> None:
+        """Wait until the node is active."""
+        self.until(lambda: re.match('active', self._state), STARTED_WITHIN_S, node)
+
+    def fresh_diagnostics(self):
+        """Return a condition: another report of the node has come since now."""
+        before = len(self.diagnostics)
+        return lambda: len(self.diagnostics) > before
+
+    def clear(self) -> None:
+        """Forget the ages, and all reports but the last."""
+        self.ages.clear()
+        del self.diagnostics[:-1]
+
+    def spin(self, seconds: float) -> None:
+        """Listen for so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def until(self, condition, timeout_s: float, node: Child) -> None:
+        """Listen until ``condition()``; the node must be alive."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if node.process.poll() is not None:
+                raise ProcessFailed(f'The node ended: {node.last_words()}')
+            if time.monotonic() > end:
+                raise ProcessFailed(f'Nothing came from the node within {timeout_s:g} s.')
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+
+def _cpu_s(child: Child) -> float:
+    # proc(5): fields 14 and 15, user and system time, in clock ticks; the name may hold blanks.
+    fields = Path(f'/proc/{child.process.pid}/stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def _memory_mb(child: Child) -> float:
+    text = Path(f'/proc/{child.process.pid}/status').read_text()
+    return int(re.search(r'VmRSS:\s+(\d+)', text)[1]) / 1000
