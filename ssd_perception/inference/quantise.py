@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -17,6 +16,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ssd_perception.inference.export import write_onnx
 from ssd_perception.inference.onnx_file import read_export
@@ -56,11 +56,8 @@ def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, ou
     source = read_export(exported)
     with tempfile.TemporaryDirectory() as folder:
         plain, quantised = Path(folder, 'plain.onnx'), Path(folder, 'int8.onnx')
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(plain)  # constants folded: the quantiser needs it
-        ort.InferenceSession(exported, options, providers=['CPUExecutionProvider'])
+        # constants folded and shapes inferred, which the quantiser needs
+        quant_pre_process(exported, plain, skip_symbolic_shape=True)
         quantize_static(
             plain, quantised, _Pictures(images, source.metadata), quant_format=QuantFormat.QDQ,
             per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,

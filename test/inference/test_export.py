@@ -1,0 +1,237 @@
+"""Export: the same function as torch, its origin inside; foreign and stale files refused."""
+
+from dataclasses import replace
+from pathlib import Path
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from ssd_perception.__main__ import main
+from ssd_perception.core.metadata import KEY, Architecture, Metadata, WeightsError
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.export import export_onnx
+from ssd_perception.inference.exported import beside, cache_folder, find_export
+from ssd_perception.inference.onnx_file import EXPORT_KEY, read_export, sha256_of
+from ssd_perception.inference.quantise import predicting_layers
+from ssd_perception.inference.resolve import resolve_weights
+from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import save_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = Architecture(backbone='efficientnet_lite0', input_hw=(64, 64), pyramid_channels=8,
+                     head_depth=1)
+
+
+def make_weights(folder, seed=0):
+    torch.manual_seed(seed)
+    return save_weights(folder / 'small.safetensors', SSD(SMALL, 2),
+                        Metadata(('cone', 'cube'), SMALL))
+
+
+@pytest.fixture(scope='module')
+def made(tmp_path_factory):
+    """Weights and their export, made once; tests copy them."""
+    folder = tmp_path_factory.mktemp('made')
+    weights = make_weights(folder)
+    return weights, export_onnx(weights, beside(weights, 'fp32'))
+
+
+@pytest.fixture
+def pair(made, tmp_path):
+    return tuple(Path(shutil.copy(path, tmp_path)) for path in made)
+
+
+def rewritten(path, **entries):
+    """Change metadata of an exported file in place; None removes an entry."""
+    model = onnx.load(path)
+    held = {entry.key: entry.value for entry in model.metadata_props} | entries
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {k: v for k, v in held.items() if v is not None})
+    path.write_bytes(model.SerializeToString())
+
+
+def test_the_file_tells_what_onnx_reads_in_it(made):
+    weights, exported = made
+    found = read_export(exported)
+    props = {entry.key: entry.value for entry in onnx.load(exported).metadata_props}
+    assert found.metadata.to_json() == props[KEY] and found.info.to_json() == props[EXPORT_KEY]
+    assert found.metadata.class_names == ('cone', 'cube')
+    assert found.info.weights_sha256 == sha256_of(weights) and found.info.precision == 'fp32'
+
+
+def test_the_graph_takes_pixels_and_holds_no_norm_and_no_place_of_this_machine(made):
+    model = onnx.load(made[1])
+    pixels, = model.graph.input
+    assert pixels.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [d.dim_value or d.dim_param for d in pixels.type.tensor_type.shape.dim] == [
+        'batch', 64, 64, 3]
+    operators = {node.op_type for node in model.graph.node}
+    # Shape and Gather would be sizes computed in every run, Div the standard deviation.
+    assert not operators & {'BatchNormalization', 'Shape', 'Gather', 'Div'}
+    assert b'/site-packages/' not in made[1].read_bytes() and str(ROOT).encode() not in \
+        made[1].read_bytes()
+
+
+def test_a_matching_file_beside_the_weights_is_used(pair):
+    assert find_export(pair[0], 'auto').path == pair[1]
+
+
+def test_a_stale_file_is_not_used_but_made_anew_in_the_cache(pair, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv('SSD_PERCEPTION_CACHE', str(tmp_path / 'cache'))
+    make_weights(tmp_path, seed=1)  # retrained under the same name
+    found = find_export(pair[0], 'auto')
+    assert found.path.parent == tmp_path / 'cache' == cache_folder()
+    assert found.info.weights_sha256 == sha256_of(pair[0])
+    assert 'exported from other weights' in caplog.text
+    stamp = found.path.stat().st_mtime_ns
+    assert find_export(pair[0], 'fp32').path.stat().st_mtime_ns == stamp  # once
+    found.path.write_bytes(b'cut short')
+    assert read_export(find_export(pair[0], 'fp32').path).info == found.info
+    assert [path.name for path in cache_folder().iterdir()] == [found.path.name]  # no remains
+
+
+def test_a_stale_file_named_directly_is_refused(pair, tmp_path):
+    make_weights(tmp_path, seed=1)
+    with pytest.raises(WeightsError, match='is stale: it was exported from other weights'):
+        Detector.from_weights(pair[1])
+    pair[0].unlink()  # a robot that has the exported file alone
+    assert Detector.from_weights(pair[1]).path == pair[1]
+
+
+@pytest.mark.parametrize('entries, says', [
+    ({KEY: None}, 'not made by'),
+    ({EXPORT_KEY: None}, 'not made by'),
+    ({KEY: '{"format_version": 99}'}, 'format_version'),
+    ({KEY: '[' * 2000}, 'not JSON'),
+    ({EXPORT_KEY: '{}'}, 'missing'),
+    ({EXPORT_KEY: '[' * 200000}, ''),
+    ({EXPORT_KEY: '{"version": 0, "weights_sha256": "", "precision": "fp32", '
+                  '"calibration": {}}'}, 'another version'),
+    ({'padding': 'x' * 2_000_000}, 'larger than any'),
+    ({str(i): '' for i in range(200)}, 'larger than any'),
+])
+def test_foreign_metadata_are_refused_in_one_sentence(pair, entries, says):
+    rewritten(pair[1], **entries)
+    with pytest.raises(WeightsError) as refusal:
+        read_export(pair[1])
+    assert says in str(refusal.value) and str(pair[1]) in str(refusal.value)
+    assert len(str(refusal.value)) < 500
+
+
+def test_files_that_are_no_onnx_are_refused(pair):
+    whole = pair[1].read_bytes()
+    for content in (b'', b'no network', b'\xff' * 100, whole[:5000], whole[:-10], b'\x3a\xff\xff'):
+        pair[1].write_bytes(content)
+        with pytest.raises(WeightsError, match='ONNX'):
+            read_export(pair[1])
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_a_network_that_does_not_keep_its_promise_is_refused(pair, runtime):
+    other = replace(SMALL, strides=(8, 16, 32))  # fewer anchors than the graph gives
+    rewritten(pair[1], **{KEY: Metadata(('cone', 'cube'), other).to_json()})
+    with pytest.raises(WeightsError, match='"logits" should be'):
+        Detector.from_weights(pair[1], runtime=runtime)
+
+
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_a_graph_that_is_broken_is_refused(pair, runtime):
+    model = onnx.load(pair[1])
+    model.graph.node[5].op_type = 'NoSuchOperator'
+    pair[1].write_bytes(model.SerializeToString())
+    with pytest.raises(WeightsError, match='cannot be run by'):
+        Detector.from_weights(pair[1], runtime=runtime)
+
+
+def test_int8_that_is_not_there_says_how_to_make_it(pair):
+    with pytest.raises(RuntimeUnavailable, match='ssd_perception export .* --int8 --data'):
+        find_export(pair[0], 'int8')
+    with pytest.raises(RuntimeUnavailable, match='holds fp32, not the precision int8'):
+        find_export(pair[1], 'int8')
+
+
+def test_an_unwritable_cache_is_one_sentence(pair, tmp_path, monkeypatch):
+    pair[1].unlink()
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('SSD_PERCEPTION_CACHE', str(tmp_path / 'file'))
+    with pytest.raises(RuntimeUnavailable, match='set SSD_PERCEPTION_CACHE'):
+        find_export(pair[0], 'auto')
+    assert Detector.from_weights(pair[0], device='cpu').runtime == 'torch'  # auto goes on
+
+
+def test_names_find_exported_files(pair, tmp_path, monkeypatch):
+    share = tmp_path / 'share' / 'ssd_perception' / 'weights'
+    share.mkdir(parents=True)
+    shutil.copy(pair[1], share / 'alone.onnx')
+    shutil.copy(pair[1], share / 'alone.int8.onnx')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    assert resolve_weights('alone') == resolve_weights('alone.onnx') == share / 'alone.onnx'
+    assert resolve_weights('alone.int8') == share / 'alone.int8.onnx'
+
+
+def test_the_verb_quantises_and_measures(tmp_path, capsys):
+    weights = make_weights(tmp_path)
+    code = main(['export', '--weights', str(weights), '--int8', '--data',
+                 str(ROOT / 'demo' / 'rendered_val'), '--split', 'val', '--pictures', '4'])
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    for line in ('small.onnx: AP50 0.', 'small.int8.onnx: AP50 0.', 'lost: AP50 '):
+        assert line in printed.out
+    found = read_export(tmp_path / 'small.int8.onnx')
+    assert found.info.precision == 'int8' and found.info.weights_sha256 == sha256_of(weights)
+    assert found.info.calibration['pictures'] == 4
+    assert found.info.calibration['data'] == 'rendered_val val'
+    assert {'fp32', 'int8', 'measured_on'} <= set(found.info.calibration)
+    assert read_export(tmp_path / 'small.onnx').info.precision == 'fp32'
+    graph = onnx.load(found.path)
+    floats = set(predicting_layers(graph))
+    consumers = {name: node for node in graph.graph.node for name in node.input}
+    convolutions = [node for node in graph.graph.node if node.op_type == 'Conv']
+    quantised = [node for node in convolutions if node.name not in floats]
+    makers = {name: node.op_type for node in graph.graph.node for name in node.output}
+    assert all(makers[node.input[0]] == 'DequantizeLinear' for node in quantised)
+    assert len(convolutions) - len(quantised) == 2 * len(SMALL.strides)
+    assert not [n for n in convolutions if n.name in floats
+                and consumers[n.output[0]].op_type == 'QuantizeLinear']
+
+
+@pytest.mark.parametrize('words, says', [
+    (['--int8'], '--int8 needs --data'),
+    (['--int8', '--data', '{tmp}'], '{tmp}'),
+    (['--int8', '--data', str(ROOT / 'demo' / 'rendered_val'), '--pictures', '0'], 'at least 1'),
+    (['--weights', '{onnx}'], 'is exported already'),
+])
+def test_what_cannot_be_exported_is_one_sentence(pair, tmp_path, capsys, words, says):
+    names = {'tmp': tmp_path, 'onnx': pair[1]}
+    words = [word.format(**names) for word in words]
+    assert main(['export', *(() if '--weights' in words else ('--weights', str(pair[0]))),
+                 *words]) == 1
+    err = capsys.readouterr().err
+    assert says.format(**names) in err and len(err.splitlines()) == 1
+
+
+def test_b1_with_another_mean_is_exported_exactly(tmp_path):
+    torch.manual_seed(3)
+    architecture = Architecture(backbone='efficientnet_b1', input_hw=(64, 64),
+                                pyramid_channels=8, head_depth=2)
+    metadata = Metadata(('cone',), architecture)
+    metadata = replace(metadata, preprocessing=replace(
+        metadata.preprocessing, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)))
+    model = SSD(architecture, 1)
+    with torch.no_grad():
+        model.train()(torch.randn(2, 3, 64, 64))  # statistics that differ from 0 and 1
+    weights = save_weights(tmp_path / 'b1.safetensors', model, metadata)
+    exported = export_onnx(weights, tmp_path / 'b1.onnx')
+    image = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    p = metadata.preprocessing
+    inputs = (image - np.array(p.mean)) / np.array(p.std)
+    with torch.no_grad():
+        wanted = model.eval()(torch.tensor(inputs).permute(0, 3, 1, 2).float())
+    import onnxruntime
+    session = onnxruntime.InferenceSession(exported, providers=['CPUExecutionProvider'])
+    for found, expected in zip(session.run(['logits', 'deltas'], {'images': image}), wanted):
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-3, rtol=1e-3)

@@ -1,0 +1,208 @@
+"""Every runtime gives torch's answers, says what it is, and refuses what it cannot do."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ssd_perception.data.pictures import read_picture
+from ssd_perception.inference import runtimes
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.onnx_file import read_export, sha256_of
+from ssd_perception.inference.runtimes import RuntimeUnavailable, open_runtime
+
+ROOT = Path(__file__).resolve().parents[2]
+ROVER = ROOT / 'weights' / 'rover.safetensors'
+PICTURES = sorted((ROOT / 'demo' / 'rendered_val' / 'JPEGImages').glob('*.jpg'))[:6]
+PHOTOGRAPHS = ROOT.parent / 'shared' / 'datasets' / 'cone_cube'
+EXPORTED = ('onnxruntime', 'openvino')
+
+
+@pytest.fixture(scope='module')
+def detectors():
+    """The shipped weights in every runtime, fp32."""
+    return {name: Detector.from_weights(ROVER, runtime=name, device='cpu')
+            for name in ('torch', *EXPORTED)}
+
+
+def assert_agree(found, wanted, pixels=1.0, score=0.01):
+    assert found.labels.tolist() == wanted.labels.tolist()
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=score)
+    np.testing.assert_allclose(found.xyxy, wanted.xyxy, atol=pixels)
+
+
+@pytest.mark.parametrize('name', ['rover.onnx', 'rover.int8.onnx'])
+def test_the_shipped_files_belong_to_the_shipped_weights(name):
+    exported = read_export(ROOT / 'weights' / name)
+    assert exported.info.weights_sha256 == sha256_of(ROVER), (
+        'export again: ssd_perception export --weights weights/rover.safetensors --int8 '
+        '--data CONE_CUBE')
+    assert exported.metadata == Detector.from_weights(ROVER, runtime='torch').metadata
+    assert exported.info.precision == ('int8' if 'int8' in name else 'fp32')
+
+
+@pytest.mark.parametrize('runtime', EXPORTED)
+def test_runtimes_agree_with_torch(detectors, runtime):
+    seen = 0
+    for path in PICTURES:
+        image = read_picture(path)
+        wanted, = detectors['torch']([image])
+        found, = detectors[runtime]([image])
+        assert_agree(found, wanted)
+        seen += len(wanted)
+    assert seen > 5
+
+
+@pytest.mark.parametrize('runtime', EXPORTED)
+def test_a_batch_of_several_cameras_equals_single_pictures(detectors, runtime):
+    images = [read_picture(path) for path in PICTURES[:3]]
+    for size in (3, 1, 2, 3):  # OpenVINO compiles for each size when it first occurs
+        for image, together in zip(images, detectors[runtime](images[:size])):
+            assert_agree(together, detectors[runtime]([image])[0], pixels=0.01, score=1e-4)
+
+
+@pytest.mark.parametrize('runtime', EXPORTED)
+def test_an_answer_outlives_the_next_call(runtime):
+    network = open_runtime(ROVER, runtime, 'cpu', 'fp32', 1)
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 256, (2, 1, 320, 320, 3), np.uint8)
+    logits, deltas = network(first)
+    kept = logits.copy(), deltas.copy()
+    network(second)
+    np.testing.assert_array_equal(logits, kept[0])
+    np.testing.assert_array_equal(deltas, kept[1])
+    assert network.threads == 1
+
+
+@pytest.mark.parametrize('runtime', EXPORTED)
+def test_int8_finds_the_same_objects_as_fp32(detectors, runtime):
+    detector = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision='int8')
+    assert detector.precision == 'int8' and f'in {runtime} on cpu, int8' in detector.describe()
+    same = total = 0
+    for path in PICTURES:
+        image = read_picture(path)
+        wanted, found = detectors['torch']([image])[0], detector([image])[0]
+        total += len(wanted)
+        for box, label in zip(wanted.xyxy, wanted.labels):
+            same += any(np.abs(box - other).max() < 6 for other in found.xyxy[
+                found.labels == label])
+    assert same >= 0.8 * total  # 7 of 8 at the default threshold; some scores cross it
+
+
+def test_auto_takes_the_fastest_and_says_which():
+    detector = Detector.from_weights(ROVER, device='cpu')
+    assert detector.runtime == runtimes._ORDER['cpu'][0]
+    assert f'in {detector.runtime} on cpu, fp32' in detector.describe()
+    assert Detector.from_weights(
+        ROVER.with_name('rover.int8.onnx'), device='cpu').precision == 'int8'
+
+
+def test_auto_goes_on_where_one_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ssd_perception.inference.runtimes.openvino', None)
+    assert Detector.from_weights(ROVER, device='cpu').runtime == 'onnxruntime'
+    monkeypatch.setitem(sys.modules, 'ssd_perception.inference.runtimes.onnxruntime', None)
+    assert Detector.from_weights(ROVER, device='cpu').runtime == 'torch'
+    with pytest.raises(RuntimeUnavailable, match='No runtime can be used for rover.int8.onnx'):
+        Detector.from_weights(ROVER.with_name('rover.int8.onnx'), device='cpu')
+
+
+@pytest.mark.parametrize('runtime, device, precision, says', [
+    ('torch', 'cpu', 'int8', 'torch does not run int8'),
+    ('torch', 'cpu', 'fp16', 'needs a CUDA device'),
+    ('onnxruntime', 'cpu', 'bf16', 'fp32 or int8'),
+    ('openvino', 'cpu', 'fp16', 'fp32 or int8'),
+    ('openvino', 'cuda', 'fp32', 'no CUDA devices'),
+])
+def test_what_a_runtime_cannot_do_it_says(runtime, device, precision, says):
+    with pytest.raises(RuntimeUnavailable, match=says):
+        open_runtime(ROVER, runtime, device, precision, None)
+
+
+def test_torch_does_not_run_exported_files():
+    with pytest.raises(RuntimeUnavailable, match='use the runtime onnxruntime or openvino'):
+        open_runtime(ROVER.with_name('rover.onnx'), 'torch', 'cpu', 'auto', None)
+
+
+def test_tensorrt_that_is_not_installed_says_how_to_install_it():
+    try:
+        import tensorrt  # noqa: F401
+    except ImportError:
+        with pytest.raises(RuntimeUnavailable, match='pip install tensorrt cuda-python'):
+            open_runtime(ROVER, 'tensorrt', 'auto', 'auto', None)
+    else:
+        pytest.skip('TensorRT is installed here')
+
+
+# An import of any of these fails as if it were not installed; the rest of the environment stays.
+WITHOUT_TORCH = """
+import importlib.abc, sys
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in ABSENT:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Absent())
+from ssd_perception.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def without(absent, *words, cache):
+    """Run a verb in a process where the modules ``absent`` cannot be imported."""
+    return subprocess.run(
+        [sys.executable, '-c', f'ABSENT = {set(absent)!r}{WITHOUT_TORCH}', *map(str, words)],
+        capture_output=True, text=True, timeout=120,
+        env={**os.environ, 'SSD_PERCEPTION_CACHE': str(cache)})
+
+
+@pytest.mark.parametrize('runtime', EXPORTED)
+def test_detect_runs_without_torch(tmp_path, runtime):
+    other, = set(EXPORTED) - {runtime}
+    done = without({'torch', 'torchvision', 'safetensors', 'onnx', other}, 'detect', PICTURES[0],
+                   '--out', tmp_path / 'out', cache=tmp_path / 'cache')
+    assert done.returncode == 0, done.stderr
+    assert f'in {runtime} on cpu, fp32' in done.stdout
+    assert '"cone"' in (tmp_path / 'out' / 'detections.jsonl').read_text() \
+        or '"cube"' in (tmp_path / 'out' / 'detections.jsonl').read_text()
+    assert not (tmp_path / 'cache').exists()  # the shipped file was used
+
+
+def test_without_torch_and_export_the_way_out_is_named(tmp_path):
+    weights = tmp_path / 'mine.safetensors'
+    weights.write_bytes(ROVER.read_bytes())
+    done = without({'torch', 'torchvision'}, 'detect', PICTURES[0], '--weights', weights,
+                   '--out', tmp_path / 'out', cache=tmp_path / 'cache')
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert 'run ssd_perception export --weights mine.safetensors where torch is installed' \
+        in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_every_photograph_agrees_in_every_runtime(detectors):
+    from ssd_perception.data.voc import read_voc
+
+    if not PHOTOGRAPHS.is_dir():
+        pytest.skip('no data: cone_cube is not here')
+    for sample in read_voc(PHOTOGRAPHS, 'val'):
+        image = read_picture(sample.path)
+        wanted, = detectors['torch']([image])
+        for runtime in EXPORTED:
+            assert_agree(detectors[runtime]([image])[0], wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('runtime', EXPORTED)
+def test_int8_costs_little_accuracy(detectors, runtime):
+    from ssd_perception.data.voc import read_voc
+    from ssd_perception.evaluation.evaluate import evaluate
+
+    if not PHOTOGRAPHS.is_dir():
+        pytest.skip('no data: cone_cube is not here')
+    samples = read_voc(PHOTOGRAPHS, 'val')
+    int8 = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision='int8')
+    before, after = evaluate(detectors[runtime], samples), evaluate(int8, samples)
+    assert before['voc10_ap50'] - after['voc10_ap50'] <= 0.005
+    assert before['coco_ap'] - after['coco_ap'] <= 0.01
