@@ -44,7 +44,9 @@ class NodeParameters:
         'shipped ones and files inside weights_dirs are accepted.')
     weights_dirs: tuple[str, ...] = _parameter(
         (), 'Folders from which weights may be changed while the node runs.', read_only=True)
-    runtime: str = _parameter('auto', 'What runs the network.', choices=NAMES, read_only=True)
+    runtime: str = _parameter(
+        'auto', 'What runs the network; auto takes the fastest that is installed. All but torch '
+        'run an exported file.', choices=NAMES, read_only=True)
     device: str = _parameter(
         'auto', 'Where the network runs; auto takes CUDA if there is any, else the CPU. An '
         'explicit device that is absent is an error.', choices=DEVICES, read_only=True)
@@ -52,7 +54,8 @@ class NodeParameters:
         False, 'Where the device fails and cannot be had again: true goes on on the CPU, slower; '
         'false goes on trying, with ERROR in the diagnostics.')
     precision: str = _parameter(
-        'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA.',
+        'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA. int8 needs a '
+        'quantised file, as the shipped weights have one.',
         choices=PRECISIONS, read_only=True)
     threads: int = _parameter(0, 'CPU threads of the network; 0 means all cores but one, which is '
                               'left to camera and DDS.', limits=(0, 256), read_only=True)
