@@ -79,5 +79,5 @@ def test_most_of_the_time_is_the_networks(tmp_path):
             detector([image])
         bare = len(images) / (time.perf_counter() - start)
         ratios.append(replayed(RECORDING, tmp_path / f'{turn}')['frames_per_s'] / bare)
-    # 0.85 is the aim; two cores that the network shares with decoding and drawing reach about 0.8.
-    assert np.median(ratios) > 0.7, ratios
+    # One network per core leaves room for decoding and drawing: 1.1 to 1.4 on two cores.
+    assert np.median(ratios) > 0.85, ratios
