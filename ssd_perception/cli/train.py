@@ -115,7 +115,7 @@ def _report(out: Path, device: str, data: Path, split: str, validation: dict) ->
 
     if data.name not in validation:  # the first folder has no validation split
         return
-    detector = Detector.from_weights(out / 'best.safetensors', device=device)
+    detector = Detector.from_weights(out / 'best.safetensors', 'torch', device)
     figures = examine_weights(detector, validation[data.name], data, split, out / 'report')
     print(f'{out / "best.safetensors"}: AP50 {shown(figures["voc10_ap50"])} (VOC10), COCO '
           f'AP {shown(figures["coco_ap"])}; see {out / "report/report.html"}.')
