@@ -18,7 +18,7 @@ SOURCES = [*ROOT.glob('ssd_perception/**/*.py'), *ROOT.glob('launch/*.py')]
 # import name: rosdep key of what Debian packages
 ROSDEP = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-yaml'}
 # import name: name on PyPI, where they differ
-PYPI = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'PIL': 'pillow'}
+PYPI = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'PIL': 'pillow'}
 # Runtimes a user adds by choice: one of them, for the machine at hand.
 OPTIONAL = {'onnx', 'onnxruntime', 'openvino', 'tensorrt'}
 
