@@ -114,8 +114,8 @@ def _stages(stages: Mapping[str, Mapping[str, float]]) -> str:
             + table(['stage', 'median', '95 %'],
                     [[stage, f'{times["median"]:.1f} ms', f'{times["p95"]:.1f} ms']
                      for stage, times in stages.items()])
-            + '<p class="note">Decoding and drawing run beside the networks, of which there may be '
-            'several side by side; a frame takes longer than frames/s tell.</p>')
+            + '<p class="note">Decoding and drawing run beside the networks, of which several may '
+            'run side by side; then a frame takes longer than frames/s tell.</p>')
 
 
 def _cameras(summary: dict) -> str:
