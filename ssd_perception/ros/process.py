@@ -11,6 +11,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from ssd_perception.ros.loading import sentence
+from ssd_perception.ros.memory import keep_freed_memory
 from ssd_perception.ros.parameters import ParameterError
 
 
@@ -24,6 +25,7 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
     # rclpy's own handlers, installed by init, end the spinning. They pass SIGINT on to Python's,
     # whose KeyboardInterrupt could then strike anywhere, so that one is replaced.
     signal.signal(signal.SIGINT, lambda *_: None)
+    keep_freed_memory()
     node, code, initialised = None, 0, False
     try:
         rclpy.init(args=arguments)
