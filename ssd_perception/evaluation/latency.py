@@ -32,7 +32,7 @@ def conditions(detector: Detector) -> dict:
 
     Returns:
         ``processor``, ``cores``, ``device`` (with the name of a GPU), ``runtime``,
-        ``precision``, ``threads`` of the network (None when the runtime does not tell) and
+        ``precision``, ``threads`` of the network (None where that is not the CPU) and
         ``batch_size``, which is 1: a robot has one picture at a time.
     """
     # Only the runtime that is in use has been imported; looking must not import another.
@@ -42,7 +42,7 @@ def conditions(detector: Detector) -> dict:
         device = f'{device} ({torch.cuda.get_device_name(device)})'
     return {'processor': processor(), 'cores': os.cpu_count(), 'device': device,
             'runtime': detector.runtime, 'precision': detector.precision,
-            'threads': torch.get_num_threads() if torch is not None else None, 'batch_size': 1}
+            'threads': detector.threads, 'batch_size': 1}
 
 
 def processor() -> str:

@@ -48,9 +48,11 @@ class Detector:
 
         Args:
             weights: see ``resolve_weights``; empty means the default, ``rover``.
-            runtime: ``auto`` or ``torch``.
+            runtime: one of ``runtimes.NAMES``; ``auto`` takes the fastest installed one. All
+                but torch run NAME.onnx beside the weights, or export it once into a cache.
             device: ``auto`` (CUDA if there is one, else CPU), ``cpu`` or ``cuda``.
-            precision: ``auto`` (fp32 on CPU, fp16 on CUDA), ``fp32``, ``fp16`` or ``bf16``.
+            precision: ``auto`` (fp32 on CPU, fp16 on CUDA), ``fp32``, ``fp16``, ``bf16`` or
+                ``int8`` (NAME.int8.onnx beside the weights).
             score_threshold: None takes the weights' own measured default.
             threads: CPU threads of the network.
             settings: further fields of PostprocessSettings.
@@ -100,6 +102,11 @@ class Detector:
     def precision(self) -> str:
         """Precision really used."""
         return self._runtime.precision
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads of the network; None where it runs elsewhere."""
+        return self._runtime.threads
 
     @property
     def weights_hash(self) -> str:
