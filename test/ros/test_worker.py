@@ -172,3 +172,50 @@ def test_nothing_is_drawn_when_nobody_looks(monkeypatch):
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def test_a_camera_that_floods_does_not_starve_the_other(bench):
+    bench.worker.start()
+    for number in range(300):
+        bench.put('front', number)
+        if number % 100 == 50:
+            bench.put('rear', number)
+            bench.until(lambda: f'camera_{number}' in bench.cameras['rear'].answers)  # noqa: B023
+    assert bench.cameras['rear'].answers == ['camera_50', 'camera_150', 'camera_250']
+    bench.until(lambda: bench.cameras['front'].answers[-1] == 'camera_299')
+    assert bench.frames.counts('rear').replaced == 0
+
+
+class Batchless(FakeDetector):
+    """No memory for more than one picture, and none at all for a picture that is all zero."""
+
+    def __call__(self, images):
+        self.batches.append(len(images))
+        if len(images) > 1 or not images[0].any():
+            raise MemoryError('out of memory')
+        return [Detections.empty()] * len(images)
+
+
+def test_a_batch_too_large_is_answered_one_by_one(bench):
+    bench.worker.detector = Batchless()
+    bench.worker._answer({'front': image(picture(), 1), 'rear': image(picture(), 2)})
+    assert bench.worker.detector.batches == [2, 1, 1]
+    assert [c.answers for c in bench.cameras.values()] == [['camera_1'], ['camera_2']]
+    assert bench.worker.failures == 0
+
+
+def test_one_picture_that_breaks_the_detector_costs_the_others_nothing(bench):
+    bench.worker.detector = Batchless()
+    bench.worker._answer({'front': image(picture() * 0, 1), 'rear': image(picture(), 2)})
+    assert bench.cameras['front'].answers == []
+    assert bench.cameras['rear'].answers == ['camera_2']
+    assert bench.log == ['front: MemoryError: out of memory'] and bench.worker.failures == 0
+
+
+def test_frames_from_before_a_jump_of_the_clock_are_forgotten(bench):
+    bench.frames.open()
+    bench.put('front', 1)
+    bench.worker.time_jumped()
+    bench.put('rear', 2)
+    assert list(bench.frames.take()) == ['rear']
+    assert bench.frames.counts('front').replaced == 1, 'it is not lost without a trace'
