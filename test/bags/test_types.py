@@ -27,10 +27,19 @@ HASHES = {
     'LabelInfo': '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
     'VisionInfo': '95d3116a17484ad91c9a2686e1d54890bbfc3ff6c6a2de137738c4950d45d284',
 }
+# Of foxglove_msgs' definitions before they had metadata, by rosidl_generator_type_description.
+FOXGLOVE_HASHES = {
+    'Color': 'ed1b16da40c954e6456b950c2ef4559c179e5cb98f1363cb28c3b90c6ee14120',
+    'Point2': 'd85e823b78e2e88bc31629e305558bcdd2ecc9225f5f9390f96d91930f5696f0',
+    'CircleAnnotation': 'd3d8a00505117be541fe8b4b601aa90d5088209a75f313e3779be54db324d15b',
+    'PointsAnnotation': '61bd8dda01243d9c7232f00d9101577291b5a9bc1855b06ada4a29e0dc0496a7',
+    'TextAnnotation': 'c02ec64b79eb5682e73b2b2572f127a27baec868b6ad6acc085abc39355a5b2b',
+    'ImageAnnotations': '47c6c0891ba263ec1b20d9b785c4261d4bc41051cbcc01668130e36aa2dcaee3',
+}
 
 
 def test_every_type_is_listed():
-    assert set(HASHES) == set(VISION_MSGS)
+    assert set(HASHES) == set(VISION_MSGS) and set(FOXGLOVE_HASHES) == set(FOXGLOVE_MSGS)
 
 
 @pytest.mark.parametrize('name', sorted(VISION_MSGS))
@@ -61,3 +70,4 @@ def test_foxglove_hashes_are_those_of_ros_own_generator(tmp_path):
         own = f'foxglove_msgs/msg/{name}'
         expected = {row['type_name']: row['hash_string'] for row in hashes}[own]
         assert typestore().hash_rihs01(own) == expected
+        assert expected == f'RIHS01_{FOXGLOVE_HASHES[name]}'
