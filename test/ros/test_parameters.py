@@ -122,12 +122,22 @@ def test_weights_can_only_be_swapped_from_inside_the_folders(tmp_path):
         folder.mkdir()
         (folder / f'{folder.name}.safetensors').touch()
     (inside / 'link.safetensors').symlink_to(outside / 'outside.safetensors')
+    (inside / 'outside.safetensors').symlink_to(outside / 'outside.safetensors')
     folders = (str(inside),)
     assert check_swap('inside', folders) == (inside / 'inside.safetensors').resolve()
     assert check_swap(str(inside / 'inside.safetensors'), folders)
     for refused in (str(outside / 'outside.safetensors'), '../outside/outside.safetensors',
-                    'link', str(inside / '..' / 'outside' / 'outside.safetensors')):
+                    'link', 'outside', str(inside / '..' / 'outside' / 'outside.safetensors')):
         with pytest.raises(ParameterError, match='neither shipped nor inside weights_dirs'):
             check_swap(refused, folders)
     with pytest.raises(ParameterError, match='not found'):
         check_swap('nowhere', folders)
+
+
+@pytest.mark.parametrize('weights', ['x' * 5000, '/' + 'x/' * 3000, 'a\0b', '~nobody/x', '/',
+                                     '..', 'a\nb', '/dev/zero', '/proc/self/mem'])
+def test_no_name_of_weights_brings_the_node_down(weights, tmp_path):
+    """What is raised inside a parameter callback would end the process."""
+    with pytest.raises(ParameterError) as caught:
+        check_swap(weights, (str(tmp_path),))
+    assert '\n' not in str(caught.value)
