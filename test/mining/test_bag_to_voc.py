@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
 import shutil
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -229,6 +230,22 @@ def test_a_broken_recording_is_mined_as_far_as_it_goes(detectors, recording, tmp
     assert mine(folder, tmp_path / 'mined', '--apart', '0') == 0
     assert 'drive.mcap' in capsys.readouterr().out
     assert len(list((tmp_path / 'mined' / 'JPEGImages').iterdir())) == COUNT
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_cut_anywhere_it_is_mined_or_refused(detectors, tmp_path, capsys, seed):
+    folder = recordings.write_recording(tmp_path / 'drive', frames=8, size=(320, 320))
+    file = folder / 'drive.mcap'
+    with file.open('r+b') as stream:
+        stream.truncate(random.Random(seed).randrange(file.stat().st_size))
+    code = mine(folder, tmp_path / 'mined', '--apart', '0')
+    told = capsys.readouterr()
+    if code == 0:
+        assert read_split(tmp_path / 'mined', 'train', None) and 'lost' in told.out
+        assert sorted(p.name for p in tmp_path.iterdir()) == ['drive', 'mined']
+    else:
+        assert code == 1 and told.err.count('\n') == 1
+        assert [p.name for p in tmp_path.iterdir()] == ['drive']
 
 
 def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, capsys):

@@ -271,9 +271,10 @@ def test_a_broken_recording_says_what_is_lost(detectors, recording, tmp_path, ca
 
 
 @pytest.mark.parametrize('seed', range(10))
-def test_cut_anywhere_it_is_replayed_or_refused(detectors, recording, tmp_path, capsys, seed):
-    folder = shutil.copytree(recording, tmp_path / 'drive')
-    file = folder / 'drive.mcap'
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_cut_anywhere_it_is_replayed_or_refused(detectors, tmp_path, capsys, seed, storage):
+    folder = recordings.write_recording(tmp_path / 'drive', 8, storage, (320, 320))
+    file = next(f for f in folder.iterdir() if f.suffix in ('.mcap', '.db3'))
     with file.open('r+b') as stream:
         stream.truncate(random.Random(seed).randrange(file.stat().st_size))
     code = replay(folder, tmp_path / 'out', '--no-pictures')
