@@ -102,6 +102,7 @@ setup(
         'openvino': OPENVINO,
         'tensorrt': ['tensorrt>=10,<11', 'cuda-python>=12.6'],
         'export': EXPORT,
+        'detect': ['pillow>=10', 'tqdm'],  # the verb; the node needs neither
         'evaluate': EVALUATE,
         'train': TRAIN,
         'bags': BAGS,

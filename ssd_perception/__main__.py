@@ -37,6 +37,7 @@ INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
 _CURES = {
     'rclpy': 'source a ROS 2 installation, or run `make env` for ROS 2 from pip',
     'vision_msgs': 'install ros-$ROS_DISTRO-vision-msgs, or run `make env`',
+    'PIL': 'pip install pillow',
     'torch': 'pip install torch torchvision (together, so that their builds match)',
 }
 
