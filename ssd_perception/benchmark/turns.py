@@ -37,6 +37,8 @@ def take_turns(contestants: Sequence[Contestant], pictures: Sequence[np.ndarray]
                ) -> list[Times]:
     """Run every contestant in every round, in changing order.
 
+    Ctrl-C ends the rounds; once everybody had a turn, what was timed until then counts.
+
     Args:
         pictures: uint8 (H, W, 3) RGB; a round works on one of them.
         calls: timed in a round, after one that is not: the others have emptied the caches.
@@ -44,25 +46,32 @@ def take_turns(contestants: Sequence[Contestant], pictures: Sequence[np.ndarray]
     """
     found = [Times() for _ in contestants]
     order = np.random.default_rng(0)
-    for number in range(rounds):
-        picture = pictures[number % len(pictures)]
-        for index in order.permutation(len(contestants)):
-            contestant, times = contestants[index], found[index]
-            if number % contestant.every == 0:
-                time.sleep(PAUSE_S)
-                contestant.call(picture)
-                taken = [contestant.call(picture) for _ in range(calls)]
-                for one in taken:
-                    for stage, spent in one.items():
-                        times.stages.setdefault(stage, []).append(spent)
-                times.rounds[number] = float(np.median([one['call'] for one in taken]))
-                if 'network' in taken[0]:
-                    times.network_rounds[number] = float(
-                        np.median([one['network'] for one in taken]))
-                if contestant.batch and number % BATCH_EVERY == 1:
-                    times.batch.append(contestant.batch([picture] * BATCH))
-            progress(contestant.name)
+    try:
+        for number in range(rounds):
+            picture = pictures[number % len(pictures)]
+            for index in order.permutation(len(contestants)):
+                if number % contestants[index].every == 0:
+                    _turn(contestants[index], found[index], picture, number, calls)
+                progress(contestants[index].name)
+    except KeyboardInterrupt:
+        if not all(times.rounds for times in found):
+            raise
     return found
+
+
+def _turn(contestant: Contestant, times: Times, picture: np.ndarray, number: int,
+          calls: int) -> None:
+    time.sleep(PAUSE_S)
+    contestant.call(picture)
+    taken = [contestant.call(picture) for _ in range(calls)]
+    for one in taken:
+        for stage, spent in one.items():
+            times.stages.setdefault(stage, []).append(spent)
+    times.rounds[number] = float(np.median([one['call'] for one in taken]))
+    if 'network' in taken[0]:
+        times.network_rounds[number] = float(np.median([one['network'] for one in taken]))
+    if contestant.batch and number % BATCH_EVERY == 1:
+        times.batch.append(contestant.batch([picture] * BATCH))
 
 
 def ratio(times: dict[int, float], others: dict[int, float]) -> float:

@@ -45,6 +45,23 @@ def test_the_slow_rest_while_others_go_on():
     assert sorted(times[0].rounds) == [0, 3, 6] and len(times[1].rounds) == 7
 
 
+@pytest.mark.parametrize('finished', [0, 2])
+def test_ctrl_c_leaves_what_was_timed_once_everybody_had_a_turn(finished):
+    turns, log = [], []
+
+    def stop(name):
+        turns.append(name)
+        if len(turns) > 2 * finished:
+            raise KeyboardInterrupt
+    both = [contestant('a', log), contestant('b', log)]
+    if not finished:
+        with pytest.raises(KeyboardInterrupt):
+            take_turns(both, PICTURES, 9, 1, stop)
+    else:
+        times = take_turns(both, PICTURES, 9, 1, stop)
+        assert min(len(one.rounds) for one in times) == finished
+
+
 def test_a_ratio_compares_within_rounds():
     # The machine is ten times slower in round 1; only what both did in a round counts.
     assert ratio({0: 1.0, 1: 10.0, 2: 1.2}, {0: 2.0, 1: 20.0, 3: 500.0}) == 0.5
