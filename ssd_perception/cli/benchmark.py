@@ -105,9 +105,10 @@ def _measure(args: argparse.Namespace) -> dict:
                                                 a['precision'], args.device, threads)
             if args.data and a['trained']:
                 entry['ap'] = _accuracy(contestant.detector, args.data)
+    rounds = max(len(t.rounds) for t in times)
     results = {'date': datetime.date.today().isoformat(), 'machine': machine,
                'versions': figures.versions(),
-               'method': {'rounds': max(len(t.rounds) for t in times), 'calls': args.calls, 'picture': '640x480',
+               'method': {'rounds': rounds, 'calls': args.calls, 'picture': '640x480',
                           'threads': threads}, 'contestants': entries,
                'ratios': figures.ratios(found, times)}
     for entry in entries:
