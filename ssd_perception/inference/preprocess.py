@@ -23,9 +23,15 @@ def resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np
     if image.shape[:2] == (height, width):
         return image
     shrinks = width <= image.shape[1] and height <= image.shape[0]
-    # Area averaging keeps thin far objects alive when a 1080p frame shrinks six-fold.
-    method = cv2.INTER_AREA if interpolation == 'area' and shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=method)
+    if interpolation != 'area' or not shrinks:
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    # Area averaging keeps thin far objects alive when a 1080p frame shrinks six-fold. OpenCV has
+    # vector code for halving only: where halves come out even they are a third to two faster,
+    # and the mean of means is the mean, but for rounding.
+    while image.shape[0] % (2 * height) == 0 and image.shape[1] % (2 * width) == 0:
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2),
+                           interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def place(image: np.ndarray, canvas: np.ndarray, preprocessing: Preprocessing) -> Placement:
