@@ -44,6 +44,14 @@ def document(results: dict, node: dict | None = None, picture: str = '') -> str:
                       (r['of'], r['to'], r['what'], f'{r["ratio"]:.3f}')
                       for r in results['ratios']]), '']
     parts += _arithmetic(results)
+    for weights, layers in results['layers'].items():
+        whole = sum(layer['ms'] for layer in layers)
+        parts += [f'Layers of {weights} by kind, in OpenVINO, fp32, by its own clocks:', '',
+                  *_table(('', 'GFLOP', 'ms', 'of the time', 'GFLOP/s'), [
+                      (layer['kind'], f'{layer["gflop"]:.3f}', f'{layer["ms"]:.2f}',
+                       f'{100 * layer["ms"] / whole:.0f} %',
+                       f'{layer["gflop"] / layer["ms"] * 1000:.0f}' if layer['gflop'] else '')
+                      for layer in layers[:8]]), '']
     measured = [c for c in _of(results, 'own') if c.get('ap')]
     if measured:
         parts += ['## Accuracy', '', f'On {measured[0]["ap"]["data"]}, by `evaluate`.', '',

@@ -105,11 +105,13 @@ def _measure(args: argparse.Namespace) -> dict:
                                                 a['precision'], args.device, threads)
             if args.data and a['trained']:
                 entry['ap'] = _accuracy(contestant.detector, args.data)
+    layers = {c.about['weights']: _layers(c.detector.path, threads) for c in found
+              if (c.about.get('runtime'), c.kind) == ('openvino', 'own')}
     rounds = max(len(t.rounds) for t in times)
     results = {'date': datetime.date.today().isoformat(), 'machine': machine,
                'versions': figures.versions(),
                'method': {'rounds': rounds, 'calls': args.calls, 'picture': '640x480',
-                          'threads': threads}, 'contestants': entries,
+                          'threads': threads}, 'contestants': entries, 'layers': layers,
                'ratios': figures.ratios(found, times)}
     for entry in entries:
         print(f'{entry["name"]:48s} p50 {entry["ms"]["call"]["p50"]:8.2f} ms   '
@@ -117,6 +119,12 @@ def _measure(args: argparse.Namespace) -> dict:
     for row in results['ratios']:
         print(f'{row["of"]} : {row["to"]} ({row["what"]}) = {row["ratio"]:.3f}')
     return results
+
+
+def _layers(path: Path, threads: int) -> list[dict]:
+    from ssd_perception.benchmark.layers import layer_times
+
+    return layer_times(path, threads)
 
 
 def _accuracy(detector, data: Path) -> dict:

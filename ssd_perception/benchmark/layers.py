@@ -1,0 +1,60 @@
+"""Where a network's time goes: OpenVINO's clock of every layer, and the arithmetic in it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.inference.exported import find_export
+
+_RUNS, _FIRST = 30, 8  # the first ones are warmer or colder than the others
+
+
+def layer_times(weights: Path, threads: int) -> list[dict]:
+    """Return ``kind``, ``ms`` (median of a run's sum) and ``gflop``, the longest first.
+
+    Kinds are pointwise, depthwise and other convolutions, and OpenVINO's names for the rest.
+    Its clocks make the whole a little slower than it is without them.
+    """
+    import openvino as ov
+
+    exported = find_export(weights, 'fp32')
+    core = ov.Core()
+    model = core.read_model(exported.path)
+    shape = [1, *exported.metadata.architecture.input_hw, 3]
+    model.reshape(shape)
+    kinds = {op.get_friendly_name(): _convolution(op) for op in model.get_ordered_ops()
+             if op.get_type_name() in ('Convolution', 'GroupConvolution')}
+    request = core.compile_model(model, 'CPU', {
+        'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1, 'INFERENCE_NUM_THREADS': threads,
+        'INFERENCE_PRECISION_HINT': 'f32', 'ENABLE_CPU_PINNING': False,
+        'PERF_COUNT': True}).create_infer_request()
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    runs = []
+    for _ in range(_RUNS):
+        request.infer([pixels])
+        spent: dict[str, float] = defaultdict(float)
+        for layer in request.get_profiling_info():
+            kind = kinds[layer.node_name][0] if layer.node_name in kinds else layer.node_type
+            spent[kind] += layer.real_time.total_seconds() * 1e3
+        runs.append(spent)
+    gflop: dict[str, float] = defaultdict(float)
+    for kind, arithmetic in kinds.values():
+        gflop[kind] += arithmetic
+    found = [{'kind': kind, 'gflop': round(gflop.get(kind, 0.0), 3),
+              'ms': round(float(np.median([run[kind] for run in runs[_FIRST:]])), 3)}
+             for kind in sorted({kind for run in runs for kind in run})]
+    return sorted((row for row in found if row['ms'] >= 0.01), key=lambda row: -row['ms'])
+
+
+def _convolution(op) -> tuple[str, float]:
+    """Return a convolution's kind and its arithmetic in 1e9 additions and multiplications."""
+    grouped = op.get_type_name() == 'GroupConvolution'
+    # (groups, out / groups, in / groups, rows, columns), or without the groups
+    kernel = [int(side.get_length()) for side in op.input(1).get_partial_shape()][1 + grouped:]
+    each = int(np.prod(kernel))
+    kind = ('depthwise' if grouped and kernel[0] == 1 else
+            'pointwise' if kernel[1:] == [1, 1] else 'other') + ' convolutions'
+    return kind, 2 * each * int(np.prod(op.output(0).get_shape())) / 1e9
