@@ -198,7 +198,7 @@ def test_a_bad_frame_is_told_in_one_line_and_survived(peer, node, detections, nu
     peer.ask(image(picture(), number + 10), detections)
 
 
-def test_diagnostics(peer, node, detections, weights):
+def test_diagnostics(peer, node, detections, weights, offline):
     statuses = peer.listen(DiagnosticArray, '/diagnostics')
     for _ in range(12):
         frame = image(picture(), 100)
@@ -209,7 +209,8 @@ def test_diagnostics(peer, node, detections, weights):
     assert detector.name == '/ssd_detector: detector' and detector.message == 'active'
     values = {v.key: v.value for v in detector.values}
     assert values['weights'] == str(weights) and len(values['weights sha256']) == 64
-    assert (values['device'], values['runtime'], values['precision']) == ('cpu', 'torch', 'fp32')
+    assert (values['device'], values['runtime'], values['precision']) == (
+        'cpu', offline.runtime, 'fp32')
     assert camera.name == '/ssd_detector: /image'
     seen = [(v.key, v.value) for m in statuses for s in m.status[1:] for v in s.values]
     assert {'age (ms)', 'network (ms)', 'rate in (Hz)', 'last error'} <= {key for key, _ in seen}
