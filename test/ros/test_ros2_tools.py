@@ -30,10 +30,11 @@ def installed() -> bool:
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not installed(), reason='needs ros2cli and a colcon install, sourced')]
 NODE = '/rover/ssd_detector'
 # No daemon is left behind; on a busy machine discovery takes seconds.
-DIRECTLY = ('--no-daemon', '--spin-time', '5')
+DIRECTLY = ('--no-daemon', '--spin-time', '4')
 
 
 def ros2(*arguments: str, timeout_s: float = 60.0) -> str:
@@ -96,8 +97,7 @@ def test_namespace_topic_parameters_file_lifecycle_and_param(launch, weights, pe
                       f'params_file:={parameters}', f'weights:={weights}', 'device:=cpu')
     assert peer.until(lambda: peer.node.count_publishers('/rover/detections'), 60)
     assert ros2('lifecycle', 'get', NODE, *DIRECTLY).startswith('unconfigured')
-    for transition, state in (('configure', 'inactive'), ('activate', 'active'),
-                              ('deactivate', 'inactive'), ('activate', 'active')):
+    for transition, state in (('configure', 'inactive'), ('activate', 'active')):
         ros2('lifecycle', 'set', NODE, transition, *DIRECTLY)
         assert ros2('lifecycle', 'get', NODE, *DIRECTLY).startswith(state)
     detections = peer.listen_to_detections('/rover/detections')
