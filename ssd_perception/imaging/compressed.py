@@ -10,6 +10,8 @@ import numpy as np
 
 # 8K, 100 MB decoded: more than any camera on a rover, much less than its memory.
 MAX_PIXELS = 1 << 25
+# px; OpenCV neither resizes beyond 32767 nor writes a JPEG beyond 65500.
+MAX_SIDE = 1 << 14
 # Neither format packs more: deflate stops at 1032 to 1, and a JPEG spends at least a bit on every
 # 8x8 block. A header that announces more than its bytes can hold is damaged or a bomb.
 MAX_PIXELS_PER_BYTE = 1100
@@ -78,8 +80,9 @@ def decode_shrunk(data, seen: Callable[[int, int], tuple[int, int]],
 def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.ndarray, int]:
     width, height = _size(memoryview(blob))
     what = f'A compressed picture of {len(blob)} bytes, {width}x{height}'
-    if width * height > MAX_PIXELS:
-        raise ImageError(f'{what}, has more than the {MAX_PIXELS} pixels allowed.')
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise ImageError(f'{what}, has more than the {MAX_PIXELS} pixels, or {MAX_SIDE} a side, '
+                         'allowed.')
     if width * height > MAX_PIXELS_PER_BYTE * len(blob):
         raise ImageError(f'{what}, has too few bytes for so many pixels; it is corrupt.')
     if width == 0 or height == 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ssd_perception.imaging.compressed import MAX_PIXELS, ImageError, decode
+from ssd_perception.imaging.compressed import MAX_PIXELS, MAX_SIDE, ImageError, decode
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,9 @@ def _samples(message) -> np.ndarray:
     if len(data) < (rows - 1) * step + row:
         raise ImageError(f'{what} with a step of {step} needs {rows * step} bytes, '
                          f'got {len(data)}.')
-    if height * width > MAX_PIXELS:
-        raise ImageError(f'{what} has more than the {MAX_PIXELS} pixels allowed.')
+    if height * width > MAX_PIXELS or max(height, width) > MAX_SIDE:
+        raise ImageError(f'{what} has more than the {MAX_PIXELS} pixels, or {MAX_SIDE} a side, '
+                         'allowed.')
     samples = np.lib.stride_tricks.as_strided(data, (rows, row), (step, 1), writeable=False)
     if layout.dtype is np.uint16:
         order = '>u2' if message.is_bigendian else '<u2'

@@ -147,6 +147,8 @@ def test_missing_padding_of_the_last_row_is_forgiven():
     (dict(encoding='uyvy', width=47), ['47x32', 'even']),
     (dict(encoding='nv12', height=31), ['48x31', 'both sides must be even']),
     (dict(encoding='bayer_rggb8', width=2), ['3x3', '2x32']),
+    (dict(encoding='mono8', width=1 << 20, height=1, step=1 << 20, data=bytes(1 << 20)),
+     ['1048576x1', '16384 a side']),
     (dict(encoding='mono8', width=1 << 13, height=(1 << 12) + 1, step=1 << 13,
           data=bytes((1 << 25) + (1 << 13))), ['8192x4097', 'more than the 33554432 pixels']),
 ])
@@ -195,6 +197,7 @@ def bomb_jpeg() -> bytes:
     (b'GIF89a' + bytes(99), ['47 49 46', 'must be JPEG or PNG']),
     (b'\xff\xd8\xff', ['truncated']),
     (bomb_png(100_000, 100_000), ['100000x100000', 'allowed']),
+    (bomb_png(1 << 20, 1), ['1048576x1', 'allowed']),
     (bomb_png(0, 9), ['0x9', 'no pixels']),
     (bomb_jpeg(), ['65535x65535', 'allowed']),
     (bomb_png(5000, 5000), ['5000x5000', 'too few bytes']),
