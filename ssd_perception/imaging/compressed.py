@@ -111,14 +111,24 @@ def _size(blob: memoryview) -> tuple[int, int]:
     """Return the width and height that the header announces; refuse a truncated blob."""
     head = bytes(blob[:24])
     if head.startswith(_PNG) and len(head) == 24 and head[12:16] == b'IHDR':
-        if b'IEND' not in bytes(blob[-64:]):
-            raise ImageError(f'A PNG of {len(blob)} bytes ends before its end mark; it is '
-                             'truncated.')
+        _check_chunks(blob)
         return struct.unpack('>II', head[16:24])
     if head.startswith(_JPEG):
         return _jpeg_size(blob)
     raise ImageError(f'A compressed picture of {len(blob)} bytes must be JPEG or PNG, but begins '
                      f'with {head[:8].hex(" ") or "nothing"}.')
+
+
+def _check_chunks(blob: memoryview) -> None:
+    """Refuse a PNG whose chunks do not end where it does: OpenCV allocates what they announce."""
+    position = len(_PNG)
+    while position + 12 <= len(blob):
+        length, kind = struct.unpack('>I4s', blob[position:position + 8])
+        position += 12 + length
+        if kind == b'IEND' and position <= len(blob):
+            return
+    raise ImageError(f'A PNG of {len(blob)} bytes ends before its end mark; it is truncated or '
+                     'corrupt.')
 
 
 def _jpeg_size(blob: memoryview) -> tuple[int, int]:

@@ -185,6 +185,14 @@ def bomb_png(width: int, height: int) -> bytes:
             + struct.pack('>I', zlib.crc32(header)) + b'\0\0\0\0IEND\xaeB`\x82')
 
 
+def long_chunk_png() -> bytes:
+    """A small picture whose data chunk announces 4 GB, which OpenCV would allocate."""
+    data = bytearray(blob('.png', colour_bars()).data)
+    at = data.index(b'IDAT') - 4
+    data[at:at + 4] = b'\xee\0\0\0'
+    return bytes(data)
+
+
 def bomb_jpeg() -> bytes:
     data = bytearray(blob('.jpg', colour_bars()).data)
     at = data.index(b'\xff\xc0')
@@ -206,9 +214,11 @@ def bomb_jpeg() -> bytes:
     (bytes(blob('.jpg', colour_bars()).data[:-200]), ['truncated']),
     (bytes(blob('.png', colour_bars()).data[:-20]), ['truncated']),
     (bomb_png(64, 64), ['64x64', 'corrupt']),
+    (long_chunk_png(), ['PNG', 'truncated or corrupt']),
 ])
 def test_bad_blobs_are_refused_in_one_sentence(data, words, monkeypatch):
-    if words[-1] in ('allowed', 'too few bytes'):  # a bomb must not even reach the decoder
+    # A bomb must not even reach the decoder.
+    if words[-1] in ('allowed', 'too few bytes', 'truncated or corrupt'):
         monkeypatch.setattr(compressed.cv2, 'imdecode', None)
     with pytest.raises(ImageError) as caught:
         to_rgb(CompressedImage(data=data))
