@@ -34,7 +34,7 @@ class OnnxRuntime:
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         providers = [_CUDA, 'CPUExecutionProvider'] if cuda else ['CPUExecutionProvider']
         try:
-            self._session = ort.InferenceSession(exported.path, options, providers=providers)
+            self._session = ort.InferenceSession(str(exported.path), options, providers=providers)
             check_outputs(exported, *self(grey_picture(exported.metadata)))
         except WeightsError:
             raise
