@@ -62,8 +62,15 @@ def ratios(contestants: Sequence[Contestant], times: Sequence[Times]) -> list[di
             value = ratio(spent.network_rounds if alone else spent.rounds,
                           theirs.network_rounds if alone else theirs.rounds)
             found.append({'of': mine.name, 'to': other.name,
-                          'what': 'network' if alone else 'call', 'ratio': round(value, 3)})
+                          'what': 'network' if alone else 'call', 'ratio': round(value, 3),
+                          'of_fastest': _of_fastest(spent, theirs, alone)})
     return found
+
+
+def _of_fastest(spent: Times, theirs: Times, alone: bool) -> float:
+    # On a busy machine the fastest call is the one that was disturbed least.
+    stage = 'network' if alone else 'call'
+    return round(min(spent.stages[stage]) / min(theirs.stages[stage]), 3)
 
 
 def machine() -> dict:

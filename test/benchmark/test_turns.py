@@ -74,7 +74,8 @@ def about(weights, runtime, precision):
 def test_ratios_compare_what_can_be_compared():
     def make(name, kind, ms, network_ms=None, **facts):
         return (Contestant(name, kind, None, facts),
-                Times({'call': [ms]}, {0: ms}, {0: network_ms} if network_ms else {}))
+                Times({'call': [ms], 'network': [network_ms]}, {0: ms},
+                      {0: network_ms} if network_ms else {}))
     found = ratios(*zip(
         make('fp32', 'own', 20.0, 18.0, **about('rover', 'openvino', 'fp32')),
         make('int8', 'own', 10.0, 8.0, **about('rover', 'openvino', 'int8')),
@@ -87,6 +88,7 @@ def test_ratios_compare_what_can_be_compared():
         ('fp32', 'ssd'): ('call', 0.2), ('fp32', 'yolo'): ('network', 0.5),
         ('int8', 'fp32'): ('call', 0.5), ('int8', 'ssd'): ('call', 0.1),
         ('other', 'ssd'): ('call', 0.5), ('other', 'yolo'): ('network', 1.333)}
+    assert [row['of_fastest'] for row in found] == [row['ratio'] for row in found]
 
 
 def test_figures_of_an_entry():
