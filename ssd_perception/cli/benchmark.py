@@ -147,6 +147,8 @@ def _command(args: argparse.Namespace) -> str:
                   *(['--peers'] if args.peers else []),
                   *(['--pictures', args.pictures.name] if args.pictures else []),
                   *(['--data', args.data.resolve().name.upper()] if args.data else []),
+                  *(['--threads', str(args.threads)] if args.threads else []),
+                  '--runtimes', *args.runtimes,
                   '--rounds', str(args.rounds), '--calls', str(args.calls)]
     return ' '.join(words)
 
