@@ -130,7 +130,7 @@ def test_tensorrt_that_is_not_installed_says_how_to_install_it():
     try:
         import tensorrt  # noqa: F401
     except ImportError:
-        with pytest.raises(RuntimeUnavailable, match='pip install tensorrt cuda-python'):
+        with pytest.raises(RuntimeUnavailable, match='pip install "tensorrt<11" cuda-python'):
             open_runtime(ROVER, 'tensorrt', 'auto', 'auto', None)
     else:
         pytest.skip('TensorRT is installed here')

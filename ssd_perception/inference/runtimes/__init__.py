@@ -21,7 +21,7 @@ _ORDER = {'cpu': ('openvino', 'onnxruntime', 'torch'), 'cuda': ('torch', 'onnxru
 _CLASSES = {'torch': 'TorchRuntime', 'onnxruntime': 'OnnxRuntime', 'openvino': 'OpenVino',
             'tensorrt': 'TensorRT'}
 _INSTALL = {'torch': 'torch torchvision (together, so that their builds match)',
-            'tensorrt': 'tensorrt cuda-python'}
+            'tensorrt': '"tensorrt<11" cuda-python'}
 
 
 class RuntimeUnavailable(RuntimeError):
