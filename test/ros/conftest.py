@@ -69,20 +69,40 @@ class NodeProcess:
         assert 'Traceback' not in self.log, self.log
 
 
-@pytest.fixture(scope='session')
-def node_process(tmp_path_factory):
-    """Start nodes: ``node_process('-p', 'weights:=...')``; whatever is left is killed."""
-    started = []
+_started: list[NodeProcess] = []
 
-    def start(*ros_arguments: str, **how) -> NodeProcess:
-        started.append(NodeProcess(tmp_path_factory.mktemp('node'), *ros_arguments, **how))
-        return started[-1]
 
-    yield start
-    for node in started:
+def _kill_since(count: int) -> None:
+    """A node that outlives its test answers the next one's pictures and calls."""
+    for node in _started[count:]:
         if node.process.poll() is None:
             node.process.kill()
             node.process.wait()
+    del _started[count:]
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _no_node_outlives_its_module():
+    count = len(_started)
+    yield
+    _kill_since(count)
+
+
+@pytest.fixture(autouse=True)
+def _no_node_outlives_its_test(_no_node_outlives_its_module):
+    """But for the one that a module's tests share: it was started before this."""
+    count = len(_started)
+    yield
+    _kill_since(count)
+
+
+@pytest.fixture(scope='session')
+def node_process(tmp_path_factory):
+    """Start nodes: ``node_process('-p', 'weights:=...')``; what is left at the end is killed."""
+    def start(*ros_arguments: str, **how) -> NodeProcess:
+        _started.append(NodeProcess(tmp_path_factory.mktemp('node'), *ros_arguments, **how))
+        return _started[-1]
+    return start
 
 
 @pytest.fixture(scope='session')
