@@ -79,7 +79,7 @@ class Watchdog:
     def __init__(self, now: float):
         self._since = now
         self._found, self._found_at = '', now
-        self._said = ''
+        self._said, self._said_at = '', now
 
     def alive(self, now: float) -> None:
         """An image arrived."""
@@ -88,7 +88,9 @@ class Watchdog:
     def check(self, now: float, timeout_s: float, explain: Callable[[], str]) -> str | None:
         """Return a sentence to log as a warning, an empty one for "recovered", or None."""
         silent, settled_s = now - self._since, min(SETTLED_S, timeout_s / 2)
-        if timeout_s <= 0 or silent < timeout_s - settled_s:
+        # A single image, too, ends a complaint, however late this is asked after it.
+        heard = bool(self._said) and self._since > self._said_at
+        if timeout_s <= 0 or silent < timeout_s - settled_s or heard:
             told, self._said, self._found = self._said, '', ''
             return '' if told else None
         sentence = explain()
@@ -96,7 +98,7 @@ class Watchdog:
             self._found, self._found_at = sentence, now
         if silent < timeout_s or now - self._found_at < settled_s or sentence == self._said:
             return None
-        self._said = sentence
+        self._said, self._said_at = sentence, now
         return sentence
 
     @property

@@ -19,8 +19,9 @@ SOURCES = [*ROOT.glob('ssd_perception/**/*.py'), *ROOT.glob('launch/*.py')]
 ROSDEP = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-yaml'}
 # import name: name on PyPI, where they differ
 PYPI = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'PIL': 'pillow'}
-# Runtimes a user adds by choice: one of them, for the machine at hand.
-OPTIONAL = {'onnx', 'onnxruntime', 'openvino', 'tensorrt'}
+# Runtimes a user adds by choice: one of them, for the machine at hand. And a peer that the
+# benchmark takes in where somebody installed it; its licence keeps it out of our extras.
+OPTIONAL = {'onnx', 'onnxruntime', 'openvino', 'tensorrt', 'ultralytics'}
 
 
 @pytest.fixture(scope='module')

@@ -84,5 +84,15 @@ def test_a_timeout_shorter_than_the_patience_still_recovers():
     assert dog.check(101.7, 0.5, lambda: 'A') == ''
 
 
+def test_one_image_between_two_looks_ends_the_complaint():
+    dog = Watchdog(now=100.0)
+    dog.check(100.6, 1.0, lambda: 'A')
+    assert dog.check(101.1, 1.0, lambda: 'A') == 'A'
+    dog.alive(101.11)
+    assert dog.check(101.62, 1.0, lambda: 'A') == '', 'it came, if more than half a second ago'
+    assert dog.check(102.2, 1.0, lambda: 'A') is None
+    assert dog.check(102.8, 1.0, lambda: 'A') == 'A', 'and there was no second one'
+
+
 def test_zero_means_never():
     assert Watchdog(now=0.0).check(1e9, 0.0, lambda: 'A') is None
