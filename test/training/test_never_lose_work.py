@@ -47,8 +47,14 @@ class Run:
         lines = path.read_bytes().split(b'\n')[:-1] if path.exists() else []
         return json.loads(lines[-1])['iteration'] if lines else 0
 
-    def progressed(self, before):
-        return self.logged() > before
+    def written(self):
+        """Return when the log was last written, ns; 0 where there is none."""
+        path = self.out / 'log.jsonl'
+        return path.stat().st_mtime_ns if path.exists() else 0
+
+    def progressed(self, before, written):
+        """Tell whether a step was logged since; what a killed process left there is none."""
+        return self.written() != written and self.logged() > before
 
     def saved(self):
         """Return the checkpoint's iteration, 0 where there is none; it must be readable."""
@@ -142,9 +148,10 @@ def test_twenty_kills_at_random_moments_cost_at_most_an_interval_each(tmp_path, 
     moments = random.Random(0)
     lost = []
     for _ in range(20):
+        before = run.saved(), run.written()
         process = run.start()
         # From the first step on, so that kills fall into training, saving and evaluating.
-        run.wait_for(partial(run.progressed, run.saved()), process)
+        run.wait_for(partial(run.progressed, *before), process)
         time.sleep(moments.uniform(0, 1.0))
         process.kill()
         process.communicate()
