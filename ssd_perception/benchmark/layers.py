@@ -20,6 +20,8 @@ def layer_times(weights: Path, threads: int) -> list[dict]:
     """
     import openvino as ov
 
+    from ssd_perception.inference.runtimes.openvino import cpu_settings
+
     exported = find_export(weights, 'fp32')
     core = ov.Core()
     model = core.read_model(exported.path)
@@ -28,9 +30,7 @@ def layer_times(weights: Path, threads: int) -> list[dict]:
     kinds = {op.get_friendly_name(): _convolution(op) for op in model.get_ordered_ops()
              if op.get_type_name() in ('Convolution', 'GroupConvolution')}
     request = core.compile_model(model, 'CPU', {
-        'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1, 'INFERENCE_NUM_THREADS': threads,
-        'INFERENCE_PRECISION_HINT': 'f32', 'ENABLE_CPU_PINNING': False,
-        'PERF_COUNT': True}).create_infer_request()
+        **cpu_settings(threads), 'PERF_COUNT': True}).create_infer_request()
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     runs = []
     for _ in range(_RUNS):

@@ -100,24 +100,22 @@ def _timed(run: Callable[[np.ndarray], object]) -> Callable[[np.ndarray], dict[s
     return call
 
 
-# Set up as our own runtimes are, see inference/runtimes.
-
 def _onnxruntime(graph: bytes, threads: int) -> Callable[[np.ndarray], object]:
     import onnxruntime as ort
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    session = ort.InferenceSession(graph, options, providers=['CPUExecutionProvider'])
+
+    from ssd_perception.inference.runtimes.onnxruntime import session_options
+    session = ort.InferenceSession(graph, session_options(threads),
+                                   providers=['CPUExecutionProvider'])
     return lambda pixels: session.run(None, {'images': pixels})
 
 
 def _openvino(graph: bytes, threads: int) -> Callable[[np.ndarray], object]:
     import openvino as ov
+
+    from ssd_perception.inference.runtimes.openvino import cpu_settings
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'yolo11n.onnx')
         path.write_bytes(graph)
-        compiled = ov.Core().compile_model(str(path), 'CPU', {
-            'PERFORMANCE_HINT': 'LATENCY', 'NUM_STREAMS': 1, 'INFERENCE_NUM_THREADS': threads,
-            'INFERENCE_PRECISION_HINT': 'f32', 'ENABLE_CPU_PINNING': False})
+        compiled = ov.Core().compile_model(str(path), 'CPU', cpu_settings(threads))
     request = compiled.create_infer_request()
     return lambda pixels: request.infer([pixels], share_inputs=True)

@@ -148,7 +148,8 @@ def _command(args: argparse.Namespace) -> str:
                   *(['--pictures', args.pictures.name] if args.pictures else []),
                   *(['--data', args.data.resolve().name.upper()] if args.data else []),
                   *(['--threads', str(args.threads)] if args.threads else []),
-                  '--runtimes', *args.runtimes,
+                  *(['--device', args.device] if args.device != 'cpu' else []),
+                  '--runtimes', *args.runtimes, '--precisions', *args.precisions,
                   '--rounds', str(args.rounds), '--calls', str(args.calls)]
     return ' '.join(words)
 

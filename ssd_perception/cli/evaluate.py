@@ -47,6 +47,9 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.evaluation.negatives import as_negatives
     from ssd_perception.inference.detector import Detector
 
+    if args.negatives and args.corruptions:
+        raise ValueError('--corruptions measures how well objects are found, and with '
+                         '--negatives there are none; give one of the two.')
     _check_outputs(args)  # now rather than after the measurement
     samples = read_split(args.data, args.split, args.one_based)
     detector = Detector.from_weights(

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--score-threshold', type=float, default=None, metavar='S',
                         help="lowest score published (default: the weights' own measured one)")
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
-    parser.add_argument('--precision', default='auto', help='auto, fp32, fp16 or bf16')
+    parser.add_argument('--precision', default='auto', help='auto, fp32, fp16, bf16 or int8')
     parser.add_argument('--workers', type=int, default=0, metavar='N',
                         help='networks side by side (default: on a CPU one per core)')
     parser.add_argument('--threads', type=int, default=None, metavar='N',

@@ -18,8 +18,8 @@ from ssd_perception.evaluation.examine import Examination
 from ssd_perception.evaluation.failures import BACKGROUND_IOU, FalsePositive, Miss
 from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.inference.drawing import draw_detections, draw_truth
-from ssd_perception.report.corruption_table import corruption_sheet
 from ssd_perception.report.contact_sheet import PAPER, contact_sheet, fit
+from ssd_perception.report.corruption_table import corruption_sheet
 from ssd_perception.report.evaluation_page import evaluation_page
 from ssd_perception.report.html import picture
 from ssd_perception.report.tiles import tile

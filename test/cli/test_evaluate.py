@@ -120,3 +120,8 @@ def test_pictures_of_other_things_count_false_boxes(data, tmp_path, capsys):
     told = f'{counted["false_boxes"]} false box'
     assert told in capsys.readouterr().out
     assert 'on 4 pictures without these classes' in (tmp_path / 'r' / 'report.html').read_text()
+
+
+def test_corruptions_without_objects_are_refused(data, capsys):
+    assert evaluate(data, '--negatives', '--corruptions') != 0
+    assert 'give one of the two' in capsys.readouterr().err

@@ -16,6 +16,17 @@ from ssd_perception.inference.runtimes import RuntimeUnavailable
 _CUDA = 'CUDAExecutionProvider'
 
 
+def session_options(threads: int) -> ort.SessionOptions:
+    """Return what a network is opened with; the benchmark opens other networks alike."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors: hints about single operators are not for users
+    options.intra_op_num_threads = threads
+    # Waiting threads sleep instead of turning in a loop: camera, DDS and navigation share
+    # the processor, and a loop that waits for a thread without a core holds up all.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    return options
+
+
 class OnnxRuntime:
     """See ``inference.runtimes.Runtime``."""
 
@@ -26,12 +37,7 @@ class OnnxRuntime:
         self.device = 'cuda:0' if cuda else 'cpu'
         cores = len(os.sched_getaffinity(0))
         self.threads = None if cuda else threads or cores
-        options = ort.SessionOptions()
-        options.log_severity_level = 3  # errors: hints about single operators are not for users
-        options.intra_op_num_threads = threads or cores
-        # Waiting threads sleep instead of turning in a loop: camera, DDS and navigation share
-        # the processor, and a loop that waits for a thread without a core holds up all.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options = session_options(threads or cores)
         providers = [_CUDA, 'CPUExecutionProvider'] if cuda else ['CPUExecutionProvider']
         try:
             self._session = ort.InferenceSession(str(exported.path), options, providers=providers)

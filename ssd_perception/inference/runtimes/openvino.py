@@ -15,6 +15,19 @@ from ssd_perception.inference.onnx_file import ExportedFile
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 
 
+def cpu_settings(threads: int) -> dict:
+    """Return what a network is compiled with; the benchmark compiles other networks alike."""
+    return {
+        'PERFORMANCE_HINT': 'LATENCY',
+        'NUM_STREAMS': 1,
+        'INFERENCE_NUM_THREADS': threads,
+        # Left alone it takes bf16 where the processor has it, and scores would differ.
+        'INFERENCE_PRECISION_HINT': 'f32',
+        # Bound to cores, two processes on one robot would choose the same ones.
+        'ENABLE_CPU_PINNING': False,
+    }
+
+
 class OpenVino:
     """See ``inference.runtimes.Runtime``."""
 
@@ -24,15 +37,7 @@ class OpenVino:
     def __init__(self, exported: ExportedFile, threads: int | None = None):
         self.metadata, self.precision = exported.metadata, exported.info.precision
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._settings = {
-            'PERFORMANCE_HINT': 'LATENCY',
-            'NUM_STREAMS': 1,
-            'INFERENCE_NUM_THREADS': self.threads,
-            # Left alone it takes bf16 where the processor has it, and scores would differ.
-            'INFERENCE_PRECISION_HINT': 'f32',
-            # Bound to cores, two processes on one robot would choose the same ones.
-            'ENABLE_CPU_PINNING': False,
-        }
+        self._settings = cpu_settings(self.threads)
         self._core, self._lock = ov.Core(), threading.Lock()
         self._requests: dict[int, ov.InferRequest] = {}  # by batch size
         try:
