@@ -16,7 +16,7 @@ def plot(results: dict, path: Path) -> None:
               for c in own if c.get('ap')]
     for x, y, name in sorted(points):
         axes.plot(x, y, 'o' if 'int8' not in name else 's', ms=8, label=f'{name}: {x:.1f} ms')
-    grey = iter(('-', '--', ':', '-.', (0, (1, 4))))
+    grey = iter(('-', '--', ':', '-.', (0, (1, 4)), (0, (6, 2, 1, 2, 1, 2))))
     lines = [c for c in results['contestants'] if c['kind'] == 'peer']
     lines += [c for c in own if not c.get('ap')]
     for c in lines:
