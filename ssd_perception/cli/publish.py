@@ -15,6 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'default score threshold')
     parser.add_argument('--negatives', nargs='*', default=(), metavar='NAME=DIR[:SPLIT]',
                         help='pictures that hold none of the classes, to count false boxes on')
+    parser.add_argument('--pictures', type=Path, metavar='DIR', help='write the pictures of the '
+                        "card here: training curves (where the weights lie in their run's "
+                        'folder), precision and recall, thresholds, calibration')
+    parser.add_argument('--failures', metavar='NAME', default='', help='with --pictures: show '
+                        'failures on these --data, too; choose some that may be published')
     parser.add_argument('--recording', type=Path, metavar='BAG',
                         help='rosbag2 with ground truth to measure on, as "recording"')
     parser.add_argument('--attribution', default='', help='whose data it was trained on')
@@ -24,22 +29,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, and write OUT with its figures inside and its card beside it."""
     from ssd_perception.evaluation.card import write_card
-    from ssd_perception.evaluation.evaluate import detect_samples, ground_truth, report
+    from ssd_perception.evaluation.corruptions import under_corruptions
+    from ssd_perception.evaluation.evaluate import detect_samples, measure, report
+    from ssd_perception.evaluation.examine import examine
     from ssd_perception.evaluation.negatives import as_negatives, false_boxes, told
     from ssd_perception.evaluation.thresholds import best_f1
     from ssd_perception.inference.detector import Detector
     from ssd_perception.model.weights import load_model, save_weights
 
+    sets = [_named_samples(item) for item in args.data]
+    if args.failures and args.failures not in dict(sets):
+        raise ValueError(f'--failures must be one of {", ".join(dict(sets))}, got '
+                         f'"{args.failures}".')
     detector = Detector.from_weights(args.weights)
+    names = detector.class_names
     metrics, threshold = {}, None
-    for item in args.data:
-        name, samples = _named_samples(item)
-        truths = [ground_truth(sample, detector.class_names) for sample in samples]
-        found = detect_samples(detector, samples, progress=True)
-        metrics[name] = report(found, truths, detector.class_names)
+    for name, samples in sets:
+        measured = measure(detector, samples, progress=True)
+        found, truths = measured.detections, measured.truths
+        metrics[name] = report(found, truths, names)
         if threshold is None:
-            threshold, at_threshold = best_f1(found, truths, len(detector.class_names))
-            metrics[name]['at_default_threshold'] = at_threshold
+            threshold, at_threshold = best_f1(found, truths, len(names))
+            examination = examine(found, truths, names, threshold)
+            metrics[name] |= {
+                'per_class': {label: {**row, 'best_f1': examination.figures['per_class'][label][
+                    'best_f1']} for label, row in metrics[name]['per_class'].items()},
+                'at_default_threshold': at_threshold,
+                'calibration': examination.figures['calibration'],
+                'corruptions': under_corruptions(detector, samples, progress=True)}
+            if args.pictures:
+                _write_plots(args, examination.figures)
+        if args.pictures and name == args.failures:
+            from ssd_perception.report.card_pictures import write_failures
+            write_failures(args.pictures / 'failures.jpg', measured,
+                           examine(found, truths, names, threshold), names)
     for item in args.negatives:
         name, samples = _named_samples(item)
         found = detect_samples(detector, as_negatives(samples), progress=True)
@@ -56,6 +79,15 @@ def run(args: argparse.Namespace) -> int:
                              f'VOC10 AP50 {figures["voc10_ap50"]}, COCO AP {figures["coco_ap"]}'))
     print(f'default score threshold {threshold}; wrote {args.out} and its card beside it')
     return 0
+
+
+def _write_plots(args: argparse.Namespace, figures: dict) -> None:
+    from ssd_perception.report.card_pictures import copy_curves, write_plots
+
+    args.pictures.mkdir(parents=True, exist_ok=True)
+    write_plots(args.pictures, figures)
+    if not copy_curves(args.pictures, args.weights):
+        print(f'No training curves: {args.weights.parent / "curves.png"} is not there.')
 
 
 def _named_samples(item: str) -> tuple[str, list]:

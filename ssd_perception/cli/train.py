@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--repeat', type=int, nargs='+', default=[], metavar='N',
                         help='how often each folder counts, in the order of --data: a few new '
                         'pictures beside many old ones (default: once)')
+    parser.add_argument('--negatives', nargs='*', default=(), metavar='DIR[:SPLIT]',
+                        help='folders whose pictures hold none of the classes, whatever their '
+                        'annotations name, and teach what not to find (split: that of --split)')
     parser.add_argument('--split', default='train', help='split trained on (default: train)')
     parser.add_argument('--val-split', default='val', help='split measured on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
@@ -43,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
     from ssd_perception.data.layout import has_split, read_split
     from ssd_perception.data.sample import DataError, class_names
+    from ssd_perception.evaluation.negatives import as_negatives
     from ssd_perception.inference.resolve import resolve_weights
     from ssd_perception.inference.runtimes.torch import choose_device
     from ssd_perception.training.recipe import load_recipe
@@ -56,6 +60,9 @@ def run(args: argparse.Namespace) -> int:
                for sample in read_split(folder, args.split, args.one_based, bad.append) * times]
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=class_names(samples))
+    for item in args.negatives:
+        folder, _, split = item.partition(':')
+        samples += as_negatives(read_split(folder, split or args.split, None, bad.append))
     validation = {}
     for folder in args.data:
         if has_split(folder, args.val_split):

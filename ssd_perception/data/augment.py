@@ -30,13 +30,17 @@ class Augmentation:
     Args:
         aspect: pictures are stretched sideways by up to this factor, or its inverse.
         flip, zoom_out, crop, photometric, camera: probabilities of each part.
+        recolour: probability that ``recolour`` changes a picture at all.
         padding_value: grey that fills the margins, 0 to 255.
     """
 
     def __init__(self, aspect: float = 1.35, flip: float = 0.5, zoom_out: float = 0.3,
                  crop: float = 0.6, photometric: float = 0.8, camera: float = 0.3,
-                 padding_value: int = 127):
+                 padding_value: int = 127, recolour: float = 0.0):
         self._aspect = aspect
+        self._recolour = v2.RandomApply([v2.RandomChannelPermutation(),
+                                         v2.ColorJitter(saturation=(0.7, 1.8), hue=0.5)],
+                                        p=recolour)
         self._geometry = v2.Compose([
             v2.RandomZoomOut(fill=padding_value, side_range=(1.0, 2.5), p=zoom_out),
             # Ten trials per overlap, not forty: the trials were two fifths of a sample's cost.
@@ -78,5 +82,17 @@ class Augmentation:
 
     def colour(self, image: np.ndarray) -> np.ndarray:
         """Change colours and add camera faults; uint8 (H, W, 3) in and out."""
-        picture = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1))
-        return np.ascontiguousarray(self._colour(picture).permute(1, 2, 0).numpy())
+        return _applied(self._colour, image)
+
+    def recolour(self, image: np.ndarray) -> np.ndarray:
+        """Give a picture any colours; uint8 (H, W, 3) in and out.
+
+        For pictures without objects: with a few hundred of them a detector of orange cones
+        would otherwise see few orange things that are none.
+        """
+        return _applied(self._recolour, image)
+
+
+def _applied(transform: v2.Transform, image: np.ndarray) -> np.ndarray:
+    picture = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1))
+    return np.ascontiguousarray(transform(picture).permute(1, 2, 0).numpy())

@@ -31,6 +31,7 @@ def figures(metadata: Metadata) -> str:
     lines += [
         '', f'Default score threshold: {metadata.score_threshold:g}, the one with the best F1 on '
         f'{first}: precision {at["precision"]:.3f}, recall {at["recall"]:.3f}.', '',
+        *_per_class(row), *_calibration(row), *_corruptions(row),
         *(line for name, row in negatives.items() for line in (
             f'Where there is nothing to find ({name}), at the default threshold: {told(row)}.',
             '')),
@@ -55,6 +56,44 @@ def write_card(path: Path, metadata: Metadata) -> None:
     partial = path.with_name(path.name + '.partial')
     partial.write_text(f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}')
     os.replace(partial, path)
+
+
+def _per_class(row: dict) -> list[str]:
+    best = {name: figures['best_f1'] for name, figures in row['per_class'].items()
+            if figures.get('best_f1')}
+    if not best:
+        return []
+    return ['| class | best F1 | at score threshold | precision | recall |',
+            '|---|---|---|---|---|',
+            *(f'| {name} | {at["f1"]:.3f} | {at["threshold"]:g} | {at["precision"]:.3f} | '
+              f'{at["recall"]:.3f} |' for name, at in best.items()), '']
+
+
+def _calibration(row: dict) -> list[str]:
+    if 'calibration' not in row:
+        return []
+    c = row['calibration']
+    bins = [b for b in c['bins'] if b['count']]
+    return ['How often a detection of a given score is right (IoU 0.5); expected calibration '
+            f'error {_shown(c["expected_calibration_error"])}, from the default threshold on '
+            f'{_shown(c["expected_calibration_error_at_threshold"])}:', '',
+            '| score | ' + ' | '.join(f'{b["low"]:g}–{b["high"]:g}' for b in bins) + ' |',
+            '|---' * (len(bins) + 1) + '|',
+            '| detections | ' + ' | '.join(str(b['count']) for b in bins) + ' |',
+            '| right | ' + ' | '.join(f'{b["precision"]:.2f}' for b in bins) + ' |', '']
+
+
+def _corruptions(row: dict) -> list[str]:
+    if not row.get('corruptions'):
+        return []
+    kinds: dict[str, list[dict]] = {}
+    for corrupted in row['corruptions']:
+        kinds.setdefault(f'{corrupted["corruption"]}, {corrupted["unit"]}', []).append(corrupted)
+    return ['Under corruption, AP50 (VOC 2010) / COCO AP at three strengths:', '',
+            '| corruption | mild | medium | strong |', '|---|---|---|---|',
+            *(f'| {kind} | ' + ' | '.join(
+                f'{r["strength"]:g}: {_shown(r["voc10_ap50"])} / {_shown(r["coco_ap"])}'
+                for r in rows) + ' |' for kind, rows in kinds.items()), '']
 
 
 def _shown(value: float | None) -> str:

@@ -16,13 +16,12 @@ from ssd_perception.data.pictures import read_picture
 from ssd_perception.evaluation.evaluate import Measurement
 from ssd_perception.evaluation.examine import Examination
 from ssd_perception.evaluation.failures import BACKGROUND_IOU, FalsePositive, Miss
-from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.inference.drawing import draw_detections, draw_truth
 from ssd_perception.report.contact_sheet import PAPER, contact_sheet, fit
 from ssd_perception.report.corruption_table import corruption_sheet
 from ssd_perception.report.evaluation_page import evaluation_page
 from ssd_perception.report.html import picture
-from ssd_perception.report.tiles import tile
+from ssd_perception.report.tiles import as_drawn, tile
 
 MARK = 'report.json'
 MAX_TILES = 25  # of each kind of failure
@@ -60,12 +59,12 @@ def _false_tile(false: FalsePositive, measured: Measurement, names: Sequence[str
     if false.kind == 'badly placed':
         caption += f', IoU {false.overlap:.2f}'
     return _figure(measured.samples[false.image].path, found.xyxy[0], found,
-                   _objects(measured.truths[false.image]), names, caption)
+                   as_drawn(measured.truths[false.image]), names, caption)
 
 
 def _miss_tile(miss: Miss, measured: Measurement, shown: Sequence[Detections],
                names: Sequence[str]) -> str:
-    missed = _objects(measured.truths[miss.image])[[miss.index]]
+    missed = as_drawn(measured.truths[miss.image])[[miss.index]]
     width, height = missed.xyxy[0, 2:] - missed.xyxy[0, :2]
     # Cut off rather than rounded: 0.478 below a threshold of 0.48 must not read 0.48.
     seen = 'not seen' if miss.below_threshold is None \
@@ -84,11 +83,6 @@ def _figure(path: Path, box: np.ndarray, found: Detections, objects: Detections,
             f'<span class="note">{escape(path.name)}</span></figcaption></figure>')
 
 
-def _objects(truth: GroundTruth) -> Detections:
-    """Return ground truth as it is drawn."""
-    return Detections(truth.boxes(), np.ones(len(truth.labels)), truth.labels)
-
-
 def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[str]) -> str:
     """Return pairs of truth and detections of pictures drawn by lot, the same ones each time."""
     chosen = np.random.default_rng(0).permutation(len(measured.samples))[:SHEET_PICTURES]
@@ -100,7 +94,7 @@ def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[s
         # Drawn after shrinking, or nobody could read the labels.
         small = fit(image, SHEET_HALF, height)
         factor = small.shape[1] / image.shape[1]
-        objects = _scaled(_objects(measured.truths[i]), factor)
+        objects = _scaled(as_drawn(measured.truths[i]), factor)
         found = _scaled(shown[i], factor)
         pairs.append(np.concatenate([
             _padded(draw_truth(small, objects, names), height),

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
+from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.inference.drawing import draw_detections
 
 TILE = 230  # px: five of them side by side on the page
@@ -35,6 +36,11 @@ def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: Dete
                         interpolation=cv2.INTER_AREA if side > TILE else cv2.INTER_CUBIC)
     return draw_detections(scaled, _moved(detections, x, y, side), class_names,
                            _moved(truth, x, y, side))
+
+
+def as_drawn(truth: GroundTruth) -> Detections:
+    """Return ground truth as it is drawn."""
+    return Detections(truth.boxes(), np.ones(len(truth.labels)), truth.labels)
 
 
 def window(box: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int]:

@@ -64,7 +64,8 @@ class TrainingPictures(Dataset):
         self._recipe = recipe
         a = recipe.augmentation
         self._augmentation = Augmentation(a.aspect, a.flip, a.zoom_out, a.crop, a.photometric,
-                                          a.camera, recipe.preprocessing.padding_value)
+                                          a.camera, recipe.preprocessing.padding_value,
+                                          a.recolour_empty)
         workers = max(1, recipe.workers)
         # A fifth more than the input leaves the crops something to cut from.
         self._cache = PictureCache(round(1.25 * max(recipe.architecture.input_hw)),
@@ -91,13 +92,12 @@ class TrainingPictures(Dataset):
             torch.manual_seed(int(rng.integers(2 ** 62)))
             if index < mosaic_ends and rng.random() < recipe.augmentation.mosaic:
                 others = rng.integers(count, size=3)
-                tiles = [self._augmentation.geometry(self._read(int(i), skipped))
-                         for i in (first, *others)]
+                tiles = [self._changed(int(i), skipped) for i in (first, *others)]
                 tiles = [tiles[i] for i in rng.permutation(4)]
                 picture = mosaic(tiles, max(height, width), rng,
                                  padding_value=recipe.preprocessing.padding_value)
             else:
-                picture = self._augmentation.geometry(self._read(first, skipped))
+                picture = self._changed(first, skipped)
             canvas = np.empty((height, width, 3), np.uint8)
             placement = place(picture.image, canvas, recipe.preprocessing)
             canvas = self._augmentation.colour(canvas)
@@ -107,6 +107,12 @@ class TrainingPictures(Dataset):
                     Target(torch.from_numpy(boxes[large]),
                            torch.from_numpy(picture.labels[large])),
                     str(self._samples[first].path), tuple(skipped))
+
+    def _changed(self, index: int, skipped: list[str]) -> Labelled:
+        picture = self._read(index, skipped)
+        if not len(picture.xyxy):
+            picture = picture._replace(image=self._augmentation.recolour(picture.image))
+        return self._augmentation.geometry(picture)
 
     def _read(self, index: int, skipped: list[str]) -> Labelled:
         # The next one takes the place of a picture that cannot be decoded, the same one on

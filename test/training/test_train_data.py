@@ -1,4 +1,4 @@
-"""`train --init` goes on from weights instead of the recipe's beginning."""
+"""What `train` begins with and sees: `--init`, `--repeat` and `--negatives`."""
 
 import shutil
 
@@ -53,3 +53,15 @@ def test_a_folder_counts_several_times(tmp_path, data, capsys, repeat, says):
         assert code == 0 and 'Training on 18 pictures' in told.out
     else:
         assert code == 1 and says in told.err and told.err.count('\n') == 1
+
+
+def test_pictures_of_other_things_join_without_their_objects(tmp_path, data, capsys):
+    street = write_pictures(tmp_path / 'street', 2)
+    for path in (street / 'Annotations').iterdir():
+        path.write_text(path.read_text().replace('cone', 'bus'))
+    code, _ = train(tmp_path, data, 'run', '--negatives', f'{street}:train', '--set',
+                    'augmentation.recolour_empty=1.0')
+    assert code == 0 and 'Training on 8 pictures (cone)' in capsys.readouterr().out
+    code, _ = train(tmp_path, data, 'other', '--negatives', f'{street}:night')
+    error = capsys.readouterr().err
+    assert code == 1 and 'night' in error and error.count('\n') == 1

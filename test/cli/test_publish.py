@@ -1,0 +1,66 @@
+"""`ssd_perception publish`: the file, its card and the card's pictures say what was measured."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+
+pytest.importorskip('torch')
+
+from ssd_perception.__main__ import main  # noqa: E402
+from ssd_perception.inference.detector import Detector  # noqa: E402
+from ssd_perception.inference.resolve import resolve_weights  # noqa: E402
+
+RENDERED = Path(__file__).resolve().parents[2] / 'demo' / 'rendered_val'
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Return a folder of three rendered pictures, two with objects."""
+    folder = tmp_path_factory.mktemp('few')
+    for part in ('Annotations', 'JPEGImages', 'ImageSets/Main'):
+        (folder / part).mkdir(parents=True)
+    names = ['val_0000', 'val_0002', 'val_0007']
+    for name in names:
+        shutil.copy(RENDERED / 'Annotations' / f'{name}.xml', folder / 'Annotations')
+        shutil.copy(RENDERED / 'JPEGImages' / f'{name}.jpg', folder / 'JPEGImages')
+    (folder / 'ImageSets/Main/val.txt').write_text('\n'.join(names))
+    return folder
+
+
+def publish(data, out, *words):
+    return main(['publish', '--weights', str(resolve_weights('rover')), '--data',
+                 f'few={data}', '--out', str(out), *words])
+
+
+def test_what_was_measured_is_in_the_file_and_in_the_card(data, tmp_path):
+    out, pictures = tmp_path / 'mine.safetensors', tmp_path / 'pictures'
+    assert publish(data, out, '--negatives', f'street={data}', '--attribution', 'Somebody, CC0',
+                   '--pictures', str(pictures), '--failures', 'few') == 0
+    metadata = Detector.from_weights(out, 'torch', 'cpu').metadata
+    few = metadata.metrics['few']
+    assert len(few['corruptions']) == 15 and len(few['calibration']['bins']) == 10
+    best = few['per_class']['cone']['best_f1']
+    assert 0 < best['threshold'] < 1 and metadata.attribution == 'Somebody, CC0'
+    assert metadata.metrics['street']['negatives']['images'] == 3
+    card = out.with_suffix('.md').read_text()
+    assert f'| cone | {best["f1"]:.3f} | {best["threshold"]:g} |' in card
+    row = next(r for r in few['corruptions'] if r['corruption'] == 'noise')
+    assert f'| noise, sigma | 8: {row["voc10_ap50"]:.3f} / {row["coco_ap"]:.3f} |' in card
+    assert 'Where there is nothing to find (street)' in card
+    for name in ('precision_recall', 'thresholds', 'calibration'):
+        text = (pictures / f'{name}.svg').read_text()
+        assert text.startswith('<svg xmlns') and 'currentColor' not in text
+    sheet = pictures / 'failures.jpg'
+    assert not sheet.exists() or cv2.imread(str(sheet)).shape[1] > 200
+
+
+def test_failures_are_shown_of_pictures_that_are_measured(data, tmp_path, capsys):
+    out = tmp_path / 'mine.safetensors'
+    assert publish(data, out, '--failures', 'street') == 1
+    error = capsys.readouterr().err
+    assert '--failures must be one of few, got "street"' in error and error.count('\n') == 1
+    assert not out.exists()
