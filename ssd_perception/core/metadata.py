@@ -75,7 +75,8 @@ class Preprocessing:
 
     Attributes:
         resize: ``letterbox`` keeps the aspect ratio and pads right and below; ``stretch``.
-        interpolation: ``area`` averages when shrinking (and is linear when enlarging).
+        interpolation: ``area`` averages when shrinking, by halves and linear sampling for the
+            rest (and is linear when enlarging); ``linear`` samples in one step.
         padding_value: 0 to 255, the grey of the padding.
         channel_order: ``rgb``.
         mean, std: per channel, in units of 0 to 255; input = (pixel - mean) / std.
