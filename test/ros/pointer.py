@@ -16,13 +16,15 @@ class Pointer:
 
     Args:
         labels: the classes that the rectangle is said to be, each with the same score.
+        input_hw: height and width of the network's input, px.
     """
 
     name, device, precision, threads = 'pointer', 'cpu', 'fp32', 1
 
-    def __init__(self, resize: str = 'letterbox', labels: tuple[int, ...] = (1,)):
+    def __init__(self, resize: str = 'letterbox', labels: tuple[int, ...] = (1,),
+                 input_hw: tuple[int, int] = (128, 128)):
         self._labels = labels
-        self.metadata = Metadata(NAMES, Architecture('efficientnet_lite0', (128, 128)),
+        self.metadata = Metadata(NAMES, Architecture('efficientnet_lite0', input_hw),
                                  Preprocessing(resize=resize))
         a = self.metadata.architecture
         self._anchors, self._coder = make_anchors(a.anchors, a.input_hw, a.strides), a.box_coder
@@ -42,9 +44,10 @@ class Pointer:
         return logits, deltas
 
 
-def pointing(resize: str = 'letterbox', labels: tuple[int, ...] = (1,)) -> Detector:
+def pointing(resize: str = 'letterbox', labels: tuple[int, ...] = (1,),
+             input_hw: tuple[int, int] = (128, 128)) -> Detector:
     """Return a Detector that points."""
-    return Detector(Pointer(resize, labels))
+    return Detector(Pointer(resize, labels, input_hw))
 
 
 def rectangle(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarray:
