@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from fuzz import Random  # noqa: E402
 from peer import header, image, picture  # noqa: E402
 from process_figures import Growth  # noqa: E402
@@ -59,6 +60,7 @@ def test_random_messages_then_a_good_one(node_process, weights, peer):
     node.wait_for('Active on /image')
     detections = peer.listen_to_detections()
     pictures = peer.listen(Image, '/detections/image')
+    statuses = peer.listen(DiagnosticArray, '/diagnostics')
     publishers = {Image: peer.publisher(Image, '/image'),
                   CompressedImage: peer.publisher(CompressedImage, '/image/compressed')}
     setter = peer.node.create_client(SetParameters, SERVICE)
@@ -88,13 +90,17 @@ def test_random_messages_then_a_good_one(node_process, weights, peer):
         answered, drawn = answered + len(detections), drawn + len(pictures)
         detections.clear()
         pictures.clear()
+        del statuses[:-1]
         assert node.process.poll() is None, node.log[-3000:]
     peer.until(lambda: all(call.done() for call in calls), 30)
+    peer.spin(2.0)  # diagnostics that count the last messages
     unanswered = sum(not call.done() for call in calls)
+    counts = {v.key: v.value for v in statuses[-1].status[1].values if v.key.startswith('frames')}
     print(f'{sent} messages and {len(calls)} calls in {SECONDS:.0f} s, {answered} answered, '
-          f'{drawn} drawn, {unanswered} calls without answer\n{growth.report()}')
+          f'{drawn} drawn, {unanswered} calls without answer\nthe node: {counts}\n'
+          f'{growth.report()}')
     assert unanswered == 0
-    assert answered > 0 and drawn > 0
+    assert answered > 0 and drawn > 0 and int(counts['frames refused']) > 0
 
     for name, value in SANE.items():
         assert peer.set_parameter(name, value)[0], name
