@@ -92,7 +92,8 @@ class Peer:
                 (m for m in received if m.header == message.header), None), 4.0)
             if answer:
                 return answer
-        raise AssertionError(f'no answer to {message.header} on {topic}')
+        raise AssertionError(f'no answer to {message.header} on {topic}, but to '
+                             f'{[m.header for m in received[-3:]]}')
 
     def listen_to_detections(self, topic: str = '/detections') -> list:
         received = self.listen(Detection2DArray, topic)
