@@ -46,6 +46,8 @@ TEST = [
     'hypothesis>=6.100',
     'mean-average-precision>=2024.1',  # the VOC figures are compared with
     'ruff>=0.9',
+    'mypy>=1.15',
+    'types-PyYAML', 'types-tqdm',
     'pillow>=10',
     'mcap-ros2-support>=0.5',  # a reader not ours, for the recordings written here
     'colcon-common-extensions>=0.3',

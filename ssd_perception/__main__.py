@@ -106,8 +106,9 @@ def _usage() -> str:
 def _docstring(module: str) -> str:
     """Read a module's docstring without running it: its imports may be absent, or slow."""
     spec = importlib.util.find_spec(module)
+    assert spec and spec.origin  # one of our own verbs
     text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding='utf-8')))
-    return text.splitlines()[0]
+    return (text or '').partition('\n')[0]
 
 
 def _sentence(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -65,7 +66,7 @@ class Storage(Protocol):
     """One storage file, however it is read."""
 
     connections: dict[str, Connection]
-    counts: dict[str, int]
+    counts: Counter[str]
     start_ns: int
     end_ns: int
     damage: Damage

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rosbags.rosbag2 import Reader
 
 from ssd_perception.bags.types import typestore
 
 _SUFFIXES = ('.mcap', '.db3')
+_AnyBag = TypeVar('_AnyBag', bound='Bag')
 
 
 class BagError(ValueError):
@@ -123,7 +125,7 @@ class Bag:
         if self._reader.is_open:
             self._reader.close()
 
-    def __enter__(self) -> Bag:
+    def __enter__(self: _AnyBag) -> _AnyBag:
         return self
 
     def __exit__(self, *_) -> None:

@@ -35,7 +35,8 @@ class RecoveringBag(Bag):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path).expanduser()
-        self._metadata, self._notes = {}, []
+        self._metadata: dict = {}
+        self._notes: list[str] = []
         self._files: list[StorageFile] = []
         self._read: dict[str, int] = {}  # of the topics that were read to their end
         self._unpackable = 0

@@ -40,7 +40,7 @@ class WholeFile:
             told = found.msgdef.format != MessageDefinitionFormat.NONE
             self.connections.setdefault(found.topic, Connection(
                 found.topic, found.msgtype, found.msgdef.data if told else '', found.digest,
-                qos_text(found.ext.offered_qos_profiles)))
+                qos_text(getattr(found.ext, 'offered_qos_profiles', ()))))
         some = self._reader.message_count > 0
         self.start_ns = self._reader.start_time if some else 0
         self.end_ns = self._reader.end_time - 1 if some else 0
@@ -64,7 +64,8 @@ class StorageFile:
     """
 
     def __init__(self, path: Path):
-        self._path, self._folder = path, None
+        self._path = path
+        self._folder: tempfile.TemporaryDirectory | None = None
         self._name = path.name
         unpacking = Damage(path.name)
         if path.name.endswith(COMPRESSED_SUFFIXES):
@@ -80,7 +81,8 @@ class StorageFile:
 
     def messages(self, topics: Collection[str]) -> Iterator[Raw]:
         """Yield the messages of ``topics``; never raises for damage, see ``damage``."""
-        last_ns, at_last = -1, []
+        last_ns = -1
+        at_last: list[Raw] = []
         try:
             for raw in self._storage.messages(topics):
                 if raw.stamp_ns != last_ns:
@@ -127,7 +129,7 @@ def qos_text(profiles) -> str:
     """Return rosbags' QoS profiles as the YAML text that rosbag2 stores; empty for none."""
     if not profiles:
         return ''
-    dumped = dump_qos_v9(list(profiles))
+    dumped: object = dump_qos_v9(list(profiles))  # a string in older rosbags
     return dumped if isinstance(dumped, str) else yaml.safe_dump(dumped)
 
 

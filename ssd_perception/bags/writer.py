@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from rosbags.interfaces import (
     Qos,
@@ -50,7 +51,7 @@ class BagWriter:
         # rosbags calls the storage file after its folder, and writes that name into it.
         self._inner = self._partial / self.path.name
         self._writer = Writer(self._inner, version=9, storage_plugin=_STORAGES[storage])
-        self._connections = {}
+        self._connections: dict[str, Any] = {}
 
     def add_topic(self, topic: str, type_name: str, latched: bool = False) -> None:
         """Announce a topic, also when no message follows; known topics are left alone.

@@ -69,6 +69,7 @@ def own(weights: str, runtimes: Sequence[str], precisions: Sequence[str], device
 
 
 def _own(detector: Detector) -> Contestant:
+    assert detector.path is not None  # from_weights
     height, width = detector.metadata.architecture.input_hw
     about = {
         'weights': detector.path.stem, 'runtime': detector.runtime,
@@ -85,7 +86,8 @@ class _Stages:
     """Calls a Detector and times what lies before and behind it too."""
 
     def __init__(self, detector: Detector):
-        self._detector, self._jpeg = detector, (None, None)
+        self._detector = detector
+        self._jpeg: tuple[np.ndarray | None, np.ndarray] = None, np.empty(0, np.uint8)
         self._message = _message_maker(detector.class_names)
 
     def __call__(self, picture: np.ndarray) -> dict[str, float]:

@@ -43,10 +43,10 @@ def layer_times(weights: Path, threads: int) -> list[dict]:
     gflop: dict[str, float] = defaultdict(float)
     for kind, arithmetic in kinds.values():
         gflop[kind] += arithmetic
-    found = [{'kind': kind, 'gflop': round(gflop.get(kind, 0.0), 3),
-              'ms': round(float(np.median([run[kind] for run in runs[_FIRST:]])), 3)}
-             for kind in sorted({kind for run in runs for kind in run})]
-    return sorted((row for row in found if row['ms'] >= 0.01), key=lambda row: -row['ms'])
+    medians = {kind: float(np.median([run[kind] for run in runs[_FIRST:]]))
+               for kind in sorted({kind for run in runs for kind in run})}
+    return [{'kind': kind, 'gflop': round(gflop.get(kind, 0.0), 3), 'ms': round(ms, 3)}
+            for kind, ms in sorted(medians.items(), key=lambda item: -item[1]) if ms >= 0.01]
 
 
 def _convolution(op) -> tuple[str, float]:

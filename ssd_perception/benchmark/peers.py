@@ -75,8 +75,9 @@ def yolo_peers(runtimes: tuple[str, ...], threads: int, say: Callable[[str], Non
         if hasattr(layer, 'export'):
             layer.export, layer.format = True, 'onnx'
     buffer = io.BytesIO()
-    torch.onnx.export(model, (pixels,), buffer, input_names=['images'], output_names=['boxes'],
-                      opset_version=17, dynamo=False)
+    torch.onnx.export(
+        model, (pixels,), buffer,  # type: ignore[arg-type]  # tracing takes a buffer too
+        input_names=['images'], output_names=['boxes'], opset_version=17, dynamo=False)
     made = {'onnxruntime': _onnxruntime, 'openvino': _openvino}
     found = []
     for runtime in runtimes:

@@ -50,9 +50,9 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
         listener = _Listener()
         try:
             listener.wait(node)
-            cases = [(*picture, rate) for picture in PICTURES for rate in rates]
-            results = [_case(listener, node, *case, seconds)
-                       for case in tqdm(cases, 'through the node', unit='case')]
+            cases = [(size, kind, rate) for size, kind in PICTURES for rate in rates]
+            results = [_case(listener, node, size, kind, rate, seconds)
+                       for size, kind, rate in tqdm(cases, 'through the node', unit='case')]
         finally:
             listener.close()
     for case in results:
@@ -185,4 +185,4 @@ def _cpu_s(child: Child) -> float:
 
 def _memory_mb(child: Child) -> float:
     text = Path(f'/proc/{child.process.pid}/status').read_text()
-    return int(re.search(r'VmRSS:\s+(\d+)', text)[1]) / 1000
+    return int(re.findall(r'VmRSS:\s+(\d+)', text)[0]) / 1000

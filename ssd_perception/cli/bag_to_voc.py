@@ -83,6 +83,7 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
     look, notes = None, []
     if args.choose == 'mined':
         try:
+            assert detector.path is not None  # from_weights
             look = Features(detector.path, detector.device)
         except FeaturesUnavailable as error:
             notes.append(f'Novelty is left out: {error}. Frames are chosen by uncertainty and '

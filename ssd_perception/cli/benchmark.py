@@ -89,7 +89,8 @@ def _measure(args: argparse.Namespace) -> dict:
         if gflop[weights]:
             contestant.about['gflop'] = gflop[weights]
     if args.peers:
-        found += peers.torchvision_peers(len(found[0].detector.class_names))
+        classes = next(c.detector.class_names for c in found if c.detector)
+        found += peers.torchvision_peers(len(classes))
         found += peers.yolo_peers(tuple(args.runtimes), threads, print)
     found.append(who.peak(threads))
     with tqdm(total=args.rounds * len(found), desc='benchmark', unit='turn') as bar:
@@ -99,14 +100,14 @@ def _measure(args: argparse.Namespace) -> dict:
         times = take_turns(found, pictures, args.rounds, args.calls, turned)
     entries = [figures.entry(c, t) for c, t in zip(found, times)]
     for contestant, entry in zip(tqdm(found, 'memory and accuracy', unit='contestant'), entries):
-        if contestant.kind == 'own':
+        if (detector := contestant.detector) is not None:
             a = contestant.about
-            entry['memory_mb'] = memory.peak_mb(str(contestant.detector.path), a['runtime'],
+            entry['memory_mb'] = memory.peak_mb(str(detector.path), a['runtime'],
                                                 a['precision'], args.device, threads)
             if args.data and a['trained']:
-                entry['ap'] = _accuracy(contestant.detector, args.data)
+                entry['ap'] = _accuracy(detector, args.data)
     layers = {c.about['weights']: _layers(c.detector.path, threads) for c in found
-              if (c.about.get('runtime'), c.kind) == ('openvino', 'own')}
+              if c.detector and c.detector.path and c.about['runtime'] == 'openvino'}
     rounds = max(len(t.rounds) for t in times)
     results = {'date': datetime.date.today().isoformat(), 'machine': machine,
                'versions': figures.versions(),

@@ -43,12 +43,13 @@ def run(args: argparse.Namespace) -> int:
                          f'"{args.failures}".')
     detector = Detector.from_weights(args.weights)
     names = detector.class_names
-    metrics, threshold = {}, None
+    metrics: dict[str, dict] = {}
+    threshold = 0.0
     for name, samples in sets:
         measured = measure(detector, samples, progress=True)
         found, truths = measured.detections, measured.truths
         metrics[name] = report(found, truths, names)
-        if threshold is None:
+        if len(metrics) == 1:  # the first set chooses it
             threshold, at_threshold = best_f1(found, truths, len(names))
             examination = examine(found, truths, names, threshold)
             metrics[name] |= {

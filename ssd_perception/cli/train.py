@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
     from ssd_perception.data.layout import has_split, read_split
-    from ssd_perception.data.sample import DataError, class_names
+    from ssd_perception.data.sample import DataError, Sample, class_names
     from ssd_perception.evaluation.negatives import as_negatives
     from ssd_perception.inference.resolve import resolve_weights
     from ssd_perception.inference.runtimes.torch import choose_device
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     for item in args.negatives:
         folder, _, split = item.partition(':')
         samples += as_negatives(read_split(folder, split or args.split, None, bad.append))
-    validation = {}
+    validation: dict[str, Sequence[Sample]] = {}
     for folder in args.data:
         if has_split(folder, args.val_split):
             name = str(folder) if folder.name in validation else folder.name

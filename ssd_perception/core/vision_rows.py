@@ -26,7 +26,8 @@ def to_rows(detections: Detections, class_names: Sequence[str]) -> list[Row]:
     """Return one row per detection, best first; ``class_names`` maps labels to names."""
     # float64 before the division: a float32 centre would be off by up to 1e-4 px at 4K.
     boxes = xyxy_to_cxcywh(detections.xyxy.astype(np.float64)).tolist()  # (n, 4)
-    return [Row(*box, score, class_names[label]) for box, score, label
+    return [Row(x, y, width, height, score, class_names[label])
+            for (x, y, width, height), score, label
             in zip(boxes, detections.scores.tolist(), detections.labels.tolist())]
 
 

@@ -59,7 +59,7 @@ def check_picture(sample: Sample, facts: PictureFacts, split: str) -> Iterator[P
     if facts.orientation != 1:
         yield Problem('EXIF rotation', sample.path,
                       f'EXIF orientation {facts.orientation}: viewers show it turned', split=split)
-    if sample.stated_hw and sample.stated_hw != facts.hw:
+    if sample.stated_hw and facts.hw and sample.stated_hw != facts.hw:
         yield Problem('size differs', sample.annotation or sample.path,
                       f'says {_size(sample.stated_hw)}, the picture has {_size(facts.hw)}',
                       sample.path, split)
@@ -93,7 +93,8 @@ def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
 
 
 def _same_boxes(sample: Sample, xyxy: np.ndarray, split: str) -> Iterator[Problem]:
-    twice, differing = [], []
+    twice: list[tuple[int, int]] = []
+    differing: list[tuple[int, int]] = []
     for start in range(0, len(xyxy), _BLOCK):
         same = iou(xyxy[start:start + _BLOCK], xyxy) >= SAME_BOX_IOU
         for i, j in np.argwhere(same) + [start, 0]:

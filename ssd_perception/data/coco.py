@@ -94,7 +94,7 @@ def _load(path: Path) -> dict:
 
 def _categories(path: Path, rows: list) -> dict[int | str, str]:
     """Return id -> name."""
-    found = {}
+    found: dict[int | str, str] = {}
     for row in rows:
         number, name = _get(row, 'id'), _get(row, 'name')
         if not _is_id(number) or not isinstance(name, str) or not name.strip():
@@ -109,7 +109,7 @@ def _categories(path: Path, rows: list) -> dict[int | str, str]:
 def _images(path: Path, rows: list, folders: list[Path],
             on_bad: OnBad | None) -> dict[int | str, tuple[Path | None, tuple[int, int] | None]]:
     """Return id -> (picture, stated height and width); a missing picture is None."""
-    found = {}
+    found: dict[int | str, tuple[Path | None, tuple[int, int] | None]] = {}
     for row in rows:
         number, name = _get(row, 'id'), _get(row, 'file_name')
         if not _is_id(number) or not isinstance(name, str) or not name:
@@ -121,13 +121,13 @@ def _images(path: Path, rows: list, folders: list[Path],
                              path), on_bad)
             continue
         try:
-            picture = _picture(path, name, folders)
+            picture: Path | None = _picture(path, name, folders)
         except DataError as error:
             picture = None
             refuse(error, on_bad)
-        sides = row.get('height'), row.get('width')
-        stated = all(_is_number(side) and side >= 1 for side in sides)
-        found[number] = picture, tuple(int(side) for side in sides) if stated else None
+        height, width = row.get('height'), row.get('width')
+        stated = all(_is_number(side) and side >= 1 for side in (height, width))
+        found[number] = picture, (int(height), int(width)) if stated else None
     return found
 
 

@@ -129,16 +129,18 @@ def suggest(boxes: np.ndarray, architecture: Architecture, seed: int = 0) -> Sug
                               ratios)
             found += [replace(base, base_scale=round(float(scale), 2))
                       for scale in _BASE_SCALES]
-    rated = [(coverage(fitted, architecture, spec), spec) for spec in found]
+    rated = []
+    for spec in found:
+        rating = coverage(fitted, architecture, spec)
+        rated.append((rating.covered or 0.0, rating.mean_iou or 0.0, spec))
     # Anchors cost time in every forward pass: the last per cent is not worth twice as many.
-    target = min(ENOUGH, max(rating.covered for rating, _ in rated) - _NOT_WORTH)
-    _, spec = min(((rating, spec) for rating, spec in rated if rating.covered >= target),
-                  key=lambda pair: (max(pair[1].per_cell, architecture.anchors.per_cell),
-                                    -pair[0].covered, -pair[0].mean_iou))
+    target = min(ENOUGH, max(covered for covered, _, _ in rated) - _NOT_WORTH)
+    *_, spec = min((row for row in rated if row[0] >= target),
+                   key=lambda row: (max(row[2].per_cell, architecture.anchors.per_cell),
+                                    -row[0], -row[1]))
     reached = coverage(boxes, architecture, spec)
-    if reached.covered <= own.covered:
-        return None
-    return Suggestion(spec, reached.covered, reached.mean_iou)
+    covered, mean_iou = reached.covered or 0.0, reached.mean_iou or 0.0
+    return Suggestion(spec, covered, mean_iou) if covered > own.covered else None
 
 
 def _ratio_choices(boxes: np.ndarray, own: int,

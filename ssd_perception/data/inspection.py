@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -123,7 +123,7 @@ def _can_start_processes() -> bool:
 
 
 def _in_pool(paths: Iterable[Path], processes: int,
-             inspect: Callable) -> Iterator[tuple[Path, PictureFacts]]:
+             inspect: Callable) -> Generator[tuple[Path, PictureFacts], None, list[Path]]:
     """Yield what could be inspected; return the paths that were under way in a crash."""
     waiting = iter(paths)
     suspects: list[Path] = []
@@ -152,7 +152,9 @@ def _in_pool(paths: Iterable[Path], processes: int,
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _start() -> None:

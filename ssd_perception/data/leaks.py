@@ -40,8 +40,8 @@ def check_copies(splits: Sequence[Split], facts: Mapping[Path, PictureFacts],
     single = [i for i in range(len(paths)) if i not in twin]
     hashes = np.array([facts[paths[i]].perceptual for i in single], np.uint8)
     pairs = near_duplicates(hashes.reshape(len(single), HASH_BITS // 8))
-    index = np.array(single, int)
-    first, second = index[pairs.first], index[pairs.second]
+    number = np.array(single, int)
+    first, second = number[pairs.first], number[pairs.second]
     across = names[first] != names[second] if len(first) else np.zeros(0, bool)
     for a, b, bits in zip(first[across], second[across], pairs.bits[across]):
         yield Problem('near-duplicate across splits', paths[b],

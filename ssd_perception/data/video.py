@@ -26,7 +26,7 @@ class Frame(NamedTuple):
         image: uint8 (H, W, 3) RGB, turned upright as players show it.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
     seconds: float
     image: np.ndarray
 
@@ -71,8 +71,8 @@ class Video:
                             f'the {MAX_PIXELS} pixels that are decoded.', self.path)
         rate = stream.average_rate or stream.guessed_rate
         self.fps = float(rate) if rate else 25.0
-        self._seconds = None
-        if stream.duration is not None:
+        self._seconds: float | None = None
+        if stream.duration is not None and stream.time_base is not None:
             self._seconds = float(stream.duration * stream.time_base)
         elif self._container.duration and not self._container.streams.audio:
             self._seconds = self._container.duration / av.time_base

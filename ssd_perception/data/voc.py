@@ -22,6 +22,13 @@ _ORIGINAL = re.compile(r'The VOC20\d\d Database')
 _WHOLE_SHARE = 0.95  # VOC2012 itself has a few boxes with decimals
 
 
+def _text(item: ElementTree.Element, path: str) -> str:
+    text = item.findtext(path)
+    if not text:
+        raise ValueError(f'no {path}')
+    return text
+
+
 class _Annotation(NamedTuple):
     """One file as it is written: edges not yet shifted, pictures not yet looked for."""
 
@@ -115,9 +122,9 @@ def _read_annotation(path: Path, name: str) -> _Annotation:
     boxes, names, difficult = [], [], []
     for item in tree.findall('object'):
         try:
-            boxes.append([float(item.find('bndbox').find(side).text) for side in _SIDES])
-            names.append(item.find('name').text.strip())
-        except (AttributeError, TypeError, ValueError) as error:
+            boxes.append([float(_text(item, f'bndbox/{side}')) for side in _SIDES])
+            names.append(_text(item, 'name').strip())
+        except ValueError as error:
             raise DataError(f'{path}: an object lacks its name or one of bndbox/xmin, ymin, '
                             'xmax, ymax as numbers.', path) from error
         if not names[-1]:

@@ -31,8 +31,8 @@ def motion_blur(image: np.ndarray, length: float, rng: np.random.Generator) -> n
     half = (length - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])
     kernel = np.zeros((size, size), np.uint8)
     # Sixteenths of a pixel: a line of whole pixels would jump between a few directions.
-    ends = [tuple(np.rint((centre + sign * half) * 16).astype(int).tolist()) for sign in (-1, 1)]
-    cv2.line(kernel, *ends, 255, 1, cv2.LINE_AA, 4)
+    start, end = (np.rint((centre + sign * half) * 16).astype(int).tolist() for sign in (-1, 1))
+    cv2.line(kernel, start, end, 255, 1, cv2.LINE_AA, 4)
     kernel = kernel.astype(np.float32)
     return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT)
 
@@ -47,7 +47,9 @@ def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndar
     """Compress as a thin link does; ``quality`` as in libjpeg, 1 to 100."""
     data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
                         [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert bgr is not None
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:

@@ -116,7 +116,8 @@ def match_class(detections: Sequence[Detections], truths: Sequence[GroundTruth],
     # Within an image the scores descend already, so a stable sort keeps each image's order, and
     # matching image by image is the same as matching in the order over all images.
     rows.sort(key=lambda row: -row[2])
-    image, index, scores, outcome, target, overlap = zip(*rows) if rows else [()] * 6
-    return Matches(label, np.array(image, int), np.array(index, int), np.array(scores, float),
-                   np.array(outcome, int), np.array(target, int), np.array(overlap, float),
-                   objects)
+    columns: list[tuple] = list(zip(*rows)) if rows else [()] * 6
+    image_of, index_of, scores, outcomes, targets, ious = columns
+    return Matches(label, np.array(image_of, int), np.array(index_of, int),
+                   np.array(scores, float), np.array(outcomes, int), np.array(targets, int),
+                   np.array(ious, float), objects)

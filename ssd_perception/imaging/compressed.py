@@ -78,7 +78,7 @@ def decode_shrunk(data, seen: Callable[[int, int], tuple[int, int]],
 
 
 def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.ndarray, int]:
-    width, height = _size(memoryview(blob))
+    width, height = _size(blob.data)
     what = f'A compressed picture of {len(blob)} bytes, {width}x{height}'
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageError(f'{what}, has more than the {MAX_PIXELS} pixels, or {MAX_SIDE} a side, '

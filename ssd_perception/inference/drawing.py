@@ -21,7 +21,8 @@ _GOLDEN, _FIRST_HUE = 0.618034, 0.09
 def class_colour(label: int) -> tuple[int, int, int]:
     """Return the RGB colour of a class, each 0 to 255; always the same for one label."""
     hue = (_FIRST_HUE + label * _GOLDEN) % 1.0
-    return tuple(round(255 * channel) for channel in colorsys.hsv_to_rgb(hue, 0.9, 1.0))
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, 1.0)
+    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequence[str],
@@ -44,10 +45,10 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
     for i in range(len(detections) - 1, -1, -1):
         low, high = _corners(detections.xyxy[i], image.shape)
         cv2.rectangle(canvas, low, high, class_colour(int(detections.labels[i])), thickness)
-    labels = []
-    for box, score, label in zip(detections.xyxy, detections.scores, detections.labels.tolist()):
-        name = class_names[label] if label < len(class_names) else str(label)
-        labels.append(_Label.beside(box, f'{name} {score:.2f}', class_colour(label),
+    labels: list[_Label] = []
+    for box, score, number in zip(detections.xyxy, detections.scores, detections.labels.tolist()):
+        name = class_names[number] if number < len(class_names) else str(number)
+        labels.append(_Label.beside(box, f'{name} {score:.2f}', class_colour(number),
                                     canvas.shape, labels))
     for label in reversed(labels):
         label.draw(canvas)

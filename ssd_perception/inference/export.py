@@ -7,6 +7,7 @@ import io
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -39,12 +40,14 @@ def export_onnx(weights: Path, out: Path) -> Path:
     buffer = io.BytesIO()
     # The exporter by tracing: the one by torch.export takes six times as long for the same
     # graph and needs onnxscript. This network has no branches that tracing could miss.
-    older = {'dynamo': False} if 'dynamo' in inspect.signature(
-        torch.onnx.export).parameters else {}
+    older: dict[str, Any] = {}
+    if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
+        older['dynamo'] = False
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')  # deprecation, and sizes that are constants on purpose
         torch.onnx.export(
-            network, (example,), buffer, input_names=['images'],
+            network, (example,), buffer,  # type: ignore[arg-type]  # tracing takes a buffer too
+            input_names=['images'],
             output_names=['logits', 'deltas'], opset_version=OPSET,
             dynamic_axes={name: {0: 'batch'} for name in ('images', 'logits', 'deltas')}, **older)
     graph = onnx.load_model_from_string(buffer.getvalue())

@@ -10,7 +10,7 @@ from ssd_perception.mining.picture import Picture
 def instances(pictures: Sequence[Picture], class_names: Sequence[str]) -> dict:
     """Return the content of ``instances_SPLIT.json``; ids count from 1, as COCO's do."""
     category = {name: number for number, name in enumerate(class_names, 1)}
-    annotations = []
+    annotations: list[dict] = []
     for image, picture in enumerate(pictures, 1):
         for box, name, score in zip(picture.xyxy.tolist(), picture.names, picture.scores):
             x0, y0, x1, y1 = (round(value, 2) for value in box)

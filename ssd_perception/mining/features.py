@@ -40,7 +40,8 @@ class Features:
                 'torchvision') from error
         self._torch = torch
         model, self._metadata = load_model(path)
-        self._backbone = fold_norms(model).backbone.to(device, memory_format=torch.channels_last)
+        self._backbone = fold_norms(model).backbone.to(device).to(
+            memory_format=torch.channels_last)
         self._device = device
         p = self._metadata.preprocessing
         self._mean, self._std = (torch.tensor(v, device=device).view(1, 3, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import nn
@@ -20,6 +21,8 @@ class PixelNetwork(nn.Module):
     deviation part of the first one. Subtracting the mean stays apart: the first convolution
     pads with zeros, which are the mean only after it is subtracted.
     """
+
+    mean: torch.Tensor
 
     def __init__(self, model: SSD, preprocessing: Preprocessing):
         """Copy ``model``; that it goes on being trained changes nothing here."""
@@ -44,10 +47,12 @@ class _FoldedHead(nn.Module):
         super().__init__()
         self.values = head.values
         self.levels = nn.ModuleList()
-        for level in range(len(head.norms[0]) if len(head.norms) else 1):
-            layers = []
-            for convolution, norms in zip(head.convs, head.norms):
-                layers += [_fused(convolution, norms[level]), nn.ReLU(inplace=True)]
+        chains = [cast(nn.ModuleList, norms) for norms in head.norms]
+        for level in range(len(chains[0]) if chains else 1):
+            layers: list[nn.Module] = []
+            for convolution, norms in zip(head.convs, chains):
+                norm = cast(nn.BatchNorm2d, norms[level])
+                layers += [_fused(convolution, norm), nn.ReLU(inplace=True)]
             self.levels.append(nn.Sequential(*layers, head.predict))
 
     def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
@@ -68,12 +73,14 @@ def fold_norms(model: SSD) -> SSD:
         ``model``, in eval mode, for running only: its tensors have other names now.
     """
     model.eval()
-    model.class_head, model.box_head = _FoldedHead(model.class_head), _FoldedHead(model.box_head)
+    model.class_head = _FoldedHead(cast(Head, model.class_head))
+    model.box_head = _FoldedHead(cast(Head, model.box_head))
     for block in model.modules():
         if isinstance(block, nn.Sequential):
             for i in range(len(block) - 1):
-                if isinstance(block[i + 1], nn.BatchNorm2d) and _last_convolution(block[i]):
-                    block[i] = _fused(block[i], block[i + 1])
+                norm = block[i + 1]
+                if isinstance(norm, nn.BatchNorm2d) and _last_convolution(block[i]):
+                    block[i] = _fused(block[i], norm)
                     block[i + 1] = nn.Identity()
     return model
 
@@ -82,7 +89,8 @@ def _fused(block: nn.Module, norm: nn.BatchNorm2d) -> nn.Module:
     """Return a copy of ``block``, a convolution or a chain that ends in one, with the norm in."""
     if isinstance(block, nn.Conv2d):
         return fuse_conv_bn_eval(block, norm)
-    return nn.Sequential(*copy.deepcopy(list(block)[:-1]), fuse_conv_bn_eval(block[-1], norm))
+    *before, last = cast(nn.Sequential, block)
+    return nn.Sequential(*copy.deepcopy(before), fuse_conv_bn_eval(cast(nn.Conv2d, last), norm))
 
 
 def _last_convolution(block: nn.Module) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import nn
@@ -32,14 +33,15 @@ class Head(nn.Module):
 
     def set_prior(self, probability: float = PRIOR_PROBABILITY) -> None:
         """Let every anchor start with this score, or focal loss drowns in background."""
-        nn.init.constant_(self.predict[1].bias, -math.log((1 - probability) / probability))
+        bias = self.predict[1].get_parameter('bias')
+        nn.init.constant_(bias, -math.log((1 - probability) / probability))
 
     def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
         """Map level features to (B, A, values), in the order of ``core.anchors``."""
         outputs = []
         for index, x in enumerate(levels):
             for conv, norms in zip(self.convs, self.norms):
-                x = F.relu(norms[index](conv(x)))
+                x = F.relu(cast(nn.ModuleList, norms)[index](conv(x)))
             x = self.predict(x)  # (B, per_cell * values, H, W)
             outputs.append(x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.values))
         return torch.cat(outputs, 1)

@@ -86,12 +86,13 @@ def _load_lite_into_b1(backbone: Backbone) -> None:
     _load_lite(lite, 'efficientnet_lite1')
     backbone.stages[0].load_state_dict(lite.stages[0].state_dict())
     for stage, source_stage in zip(backbone.stages[1:], lite.stages[1:]):
-        for index, block in enumerate(stage):
+        source_blocks = list(source_stage.children())
+        for index, block in enumerate(stage.children()):
             layers = [m for m in block.modules() if isinstance(m, Conv2dNormActivation)]
-            if index >= len(source_stage):
+            if index >= len(source_blocks):
                 nn.init.zeros_(layers[-1][1].weight)
                 continue
-            sources = [m for m in source_stage[index].modules()
+            sources = [m for m in source_blocks[index].modules()
                        if isinstance(m, Conv2dNormActivation)]
             for layer, source in zip(layers, sources, strict=True):
                 layer.load_state_dict(source.state_dict())

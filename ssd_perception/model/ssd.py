@@ -25,9 +25,10 @@ class SSD(nn.Module):
         self.pyramid = Pyramid(self.backbone.channels, a.pyramid_channels, a.strides)
         common = dict(channels=a.pyramid_channels, anchors_per_cell=a.anchors.per_cell,
                       levels=len(a.strides), depth=a.head_depth)
-        self.class_head = Head(values=class_count, **common)
-        self.class_head.set_prior()
-        self.box_head = Head(values=4, **common)
+        class_head = Head(values=class_count, **common)
+        class_head.set_prior()
+        self.class_head: nn.Module = class_head
+        self.box_head: nn.Module = Head(values=4, **common)
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map normalised images to raw predictions.

@@ -75,9 +75,9 @@ def write_bag(path: Path, results: Results, storage: str, originals: RecoveringB
         progress: called after each frame.
     """
     topics = {camera.topic: result_topics(camera) for camera in results.cameras}
-    lacking = []
+    lacking: list[str] = []
     with BagWriter(path, storage) as bag:
-        copied = []
+        copied: list[str] = []
         for topic, connection in originals.connections.items() if originals else ():
             (copied if bag.copy_topic(connection) else lacking).append(topic)
         for names in topics.values():
@@ -86,7 +86,7 @@ def write_bag(path: Path, results: Results, storage: str, originals: RecoveringB
                     bag.add_topic(name, kind)
         ours = _frames(bag, results, storage, topics)
         pending = next(ours, None)
-        for record in originals.records(copied) if copied else ():
+        for record in originals.records(copied) if originals and copied else ():
             while pending is not None and pending < record.stamp_ns:
                 pending = next(ours, None)
                 progress()

@@ -131,7 +131,7 @@ class WorkFolder:
     @property
     def done(self) -> list[Path]:
         """The finished pieces in order, without a gap."""
-        pieces = []
+        pieces: list[Path] = []
         while (piece := self.path / f'{len(pieces):06d}').is_dir():
             pieces.append(piece)
         return pieces

@@ -190,7 +190,8 @@ class Pipeline:
         return frames
 
     def _write(self) -> None:
-        piece, videos = None, {}
+        piece: PieceWriter | None = None
+        videos: dict[str, VideoWriter] = {}
         try:
             while (frame := self._get(self._answered)) is not _END:
                 if piece is None:
@@ -214,6 +215,7 @@ class Pipeline:
                     video.close()
 
     def _picture(self, frame: _Frame, piece: PieceWriter, videos: dict[str, VideoWriter]) -> bytes:
+        assert frame.image is not None  # the caller looked
         drawn = draw_detections(frame.image, self._output.shown(frame.answer.detections),
                                 self._class_names)
         name = next(c.name for c in self._cameras if c.topic == frame.answer.topic)

@@ -112,7 +112,7 @@ def tiles(results: Results, thresholds: np.ndarray) -> list[tuple[bytes, str]]:
     for answer, jpeg in zip(results.folder.frames(), results.folder.extras()):
         start_ns = answer.stamp_ns if start_ns is None and not answer.error else start_ns
         item = wanted.get(answer.index)
-        if item is not None and jpeg:
+        if item is not None and jpeg and start_ns is not None:
             made[answer.index] = _tile(item, jpeg, results, thresholds, start_ns)
     return [made[item.answer.index] for item in chosen if item.answer.index in made]
 
@@ -121,6 +121,7 @@ def _tile(item: Uncertain, jpeg: bytes, results: Results, thresholds: np.ndarray
           start_ns: int) -> tuple[bytes, str]:
     answer = item.answer
     bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None  # encoded by the pipeline
     scale = _TILE_WIDTH / bgr.shape[1]
     weak = below(answer.detections, thresholds)
     size = _TILE_WIDTH, max(1, round(bgr.shape[0] * scale))

@@ -72,7 +72,7 @@ def size_plot(placed: dict[str, np.ndarray], architecture: Architecture) -> str:
         top = 1.6 * max(width, height, sides.max())
         panel.set(xlim=(2, top), ylim=(2, top))
         legend = figure.legend(loc='outside lower left', ncols=3, markerscale=2)
-        for handle in legend.legend_handles:
+        for handle in filter(None, legend.legend_handles):
             handle.set_alpha(1)
         return svg(figure, 'Widths and heights of boxes and anchors')
 

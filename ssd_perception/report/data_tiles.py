@@ -30,7 +30,7 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
     Returns:
         None for a problem that is no picture's.
     """
-    files = [file for file in (problem.file, problem.other) if file in samples]
+    files = [file for file in (problem.file, problem.other) if file and file in samples]
     if not files:
         return None
     if problem.box is not None:

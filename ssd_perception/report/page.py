@@ -74,7 +74,9 @@ def _sheet(folder: Path) -> str:
     if not path.is_file():
         return ''
     # The page carries a JPEG of it: a fifth of the size.
-    sheet = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    bgr = cv2.imread(str(path))
+    assert bgr is not None  # written a moment ago
+    sheet = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     return '<h2>Frames</h2>' + picture(sheet, 'Annotated frames, spread over the run')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 INK = '#010203'
 # Middle tones: they show on white and on black.
 BLUE, ORANGE, GREEN, GREY = '#3987d6', '#e0752d', '#2f9e62', '#888888'
-STYLE = {
+STYLE: dict[Any, Any] = {
     'svg.fonttype': 'none',  # text stays text: it can be searched, and takes the page's font
     'svg.hashsalt': 'ssd_perception',  # the same figures give the same file
     'font.family': 'sans-serif', 'font.size': 9, 'axes.titlesize': 10, 'text.color': INK,

@@ -57,7 +57,8 @@ def _timeline(seconds: np.ndarray, values: np.ndarray, marked: Sequence) -> str:
         axes = figure.subplots()
         axes.plot(seconds, values, color=BLUE, linewidth=1)
         if marked:
-            axes.scatter(*zip(*marked), color=ORANGE, s=26, zorder=3)
+            x, y = zip(*marked)
+            axes.scatter(x, y, color=ORANGE, s=26, zorder=3)
         axes.set(xlabel='s', ylabel='uncertainty')
         axes.set_ylim(bottom=0)
         return svg(figure, 'Uncertainty over time, with the chosen frames')

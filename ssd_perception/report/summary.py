@@ -46,7 +46,8 @@ def figures(frames: Sequence[SeenFrame], class_names: Sequence[str], threshold: 
         threshold: detections with lower scores are not counted.
     """
     answered = [frame for frame in frames if frame.detections is not None]
-    shown = [above(frame.detections, threshold) for frame in answered]
+    shown = [above(found, threshold) for frame in frames
+             if (found := frame.detections) is not None]
     ages = np.array([frame.age_ms for frame in answered if frame.age_ms is not None])
     seconds = (frames[-1].stamp_ns - frames[0].stamp_ns) / 1e9 if len(frames) > 1 else 0.0
     counts = sum((np.bincount(d.labels, minlength=len(class_names)) for d in shown),
@@ -114,8 +115,10 @@ def frame_rate(frames: Sequence[SeenFrame]) -> float:
 
 
 def _annotate(frame: SeenFrame, class_names: Sequence[str], threshold: float) -> np.ndarray:
+    assert frame.jpeg is not None  # the caller chose frames with pictures
     bgr = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8),
                        cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert bgr is not None  # the node has decoded it before
     shown = above(frame.detections, threshold) if frame.detections is not None \
         else Detections.empty()
     return draw_detections(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), shown, class_names, frame.truth)

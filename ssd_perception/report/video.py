@@ -51,7 +51,7 @@ class VideoWriter:
         if (height, width) != (self._height, self._width):
             raise ValueError(f'The video has {self._width}x{self._height} pixels, image '
                              f'{self.count} has {width}x{height}.')
-        pixels = cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2YUV_I420)
+        pixels = np.asarray(cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2YUV_I420), np.uint8)
         frame = av.VideoFrame.from_ndarray(pixels, format='yuv420p')
         self._container.mux(self._stream.encode(frame))
         self.count += 1
@@ -121,5 +121,5 @@ def join_videos(path: str | os.PathLike, parts: Sequence[os.PathLike],
 def _open(path: str | os.PathLike) -> av.container.OutputContainer:
     container = av.open(os.fspath(path), 'w', format='webm')
     # Without a random number in its head: equal frames give equal files.
-    container.flags |= av.container.Flags.bitexact.value
+    container.flags |= av.container.Flags.bitexact.value  # type: ignore[operator]  # an int
     return container

@@ -7,6 +7,7 @@ import time
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
@@ -49,7 +50,8 @@ class Camera:
         # Derived after remapping, so that one remap serves both.
         self._inputs = {'raw': Input(raw, IMAGE_TYPES[0]),
                         'compressed': Input(f'{raw}/compressed', IMAGE_TYPES[1])}
-        self._subscription, self._listening = None, ''
+        self._subscription: Subscription | None = None
+        self._listening = ''
         options = QoSOverridingOptions.with_default_policies
         self._detections = node.create_publisher(
             Detection2DArray, f'{prefix}detections', OUTPUT_QOS,

@@ -151,6 +151,7 @@ class DetectorNode(LifecycleNode):
     def _announce(self) -> None:
         """Publish the latched messages anew: weights or thresholds are others now."""
         detector = self._worker.detector
+        assert detector is not None  # who calls this has just given the worker one
         self._version += 1
         header = Header(stamp=self.get_clock().now().to_msg())
         self._vision_info.publish(vision_info_message(

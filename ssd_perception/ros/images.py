@@ -29,5 +29,5 @@ def _bytes(pixels: np.ndarray) -> array:
     # rclpy checks every element of an ndarray in Python (60 ms for 640x480); an array('B')
     # passes unlooked at.
     data = array('B')
-    data.frombytes(memoryview(np.ascontiguousarray(pixels)).cast('B'))
+    data.frombytes(np.ascontiguousarray(pixels).data.cast('B'))
     return data

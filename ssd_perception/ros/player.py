@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -157,7 +157,7 @@ class Player(Node):
             time.sleep(0.5)
 
     def play(self, records: Iterable[Recorded],
-             progress: Callable[[bool], None] = lambda is_frame: None) -> PlayReport:
+             progress: Callable[[bool], object] = lambda is_frame: None) -> PlayReport:
         """Publish one pass of ``records``, in order; return the report of all passes so far.
 
         Args:
@@ -201,7 +201,7 @@ class Player(Node):
             if not decode and not self.options.stamp_now:
                 yield record, record.cdr  # rclpy publishes serialized bytes as they are
                 continue
-            message = deserialize_message(record.cdr, kind)
+            message: Any = deserialize_message(record.cdr, kind)
             if decode:
                 message = image_message(message.header, to_rgb(message))
             yield record, message
@@ -242,7 +242,7 @@ def message_class(name: str) -> type:
 
 def run_player(make_passes: Iterable[Iterable[Recorded]], topics: dict[str, str],
                options: PlayerOptions, ros_args: list[str],
-               progress: Callable[[bool], None] = lambda is_frame: None,
+               progress: Callable[[bool], object] = lambda is_frame: None,
                started: Callable[[list[str]], None] = lambda image_topics: None) -> PlayReport:
     """Start ROS, wait for subscribers, play every pass, and stop ROS again.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from ssd_perception.inference.detector import Detector
@@ -13,6 +13,9 @@ from ssd_perception.ros.loading import Loading, check_swap
 from ssd_perception.ros.parameters import NodeParameters
 from ssd_perception.ros.recovery import Recovery
 from ssd_perception.ros.worker import Worker
+
+if TYPE_CHECKING:  # it imports this module
+    from ssd_perception.ros.detector_node import DetectorNode
 
 
 class Swapping:
@@ -29,7 +32,7 @@ class Swapping:
         weights_hash: SHA-256 of its file.
     """
 
-    def __init__(self, node: LifecycleNode, worker: Worker,
+    def __init__(self, node: DetectorNode, worker: Worker,
                  load: Callable[[NodeParameters], Detector], in_use: Callable[[], None]):
         self._node, self._worker, self._load, self._in_use = node, worker, load, in_use
         self._start_weights = self.weights = node.parameters.weights

@@ -14,6 +14,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
@@ -98,7 +99,7 @@ class Viewer(Node):
             Detection2DArray, detections, self._receive_answer, QOS)
         self.create_subscription(Detection2DArray, truth, self._receive_truth, QOS)
         self.create_subscription(LabelInfo, 'label_info', self._receive_labels, LATCHED)
-        self._image_subscription = None
+        self._image_subscription: Subscription | None = None
         self._finder = self.create_timer(0.05, self._find_image)
 
     def close(self) -> None:

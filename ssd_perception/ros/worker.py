@@ -136,15 +136,17 @@ class Worker:
             pass
         # Once more, one by one: a batch takes more memory than a picture, and one camera's
         # picture must not cost the others their answers.
-        found = []
+        found: list = []
+        errors: list[Exception] = []
         for image in images:
             try:
                 found += detector([image])
             except Exception as error:
                 found.append(error)
-        if all(isinstance(answer, Exception) for answer in found):
+                errors.append(error)
+        if len(errors) == len(images):
             self.failures += 1
-            raise found[0]
+            raise errors[0]
         return found
 
     def _age(self, message) -> dict[str, float]:

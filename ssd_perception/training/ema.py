@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+Model = TypeVar('Model', bound=nn.Module)
 
-class ModelEma:
+
+class ModelEma(Generic[Model]):
     """Keeps a smoothed copy of a model, norms' running statistics included.
 
     Args:
@@ -18,7 +21,7 @@ class ModelEma:
             forgotten (YOLOv5's and timm's rule).
     """
 
-    def __init__(self, model: nn.Module, decay: float, ramp: float):
+    def __init__(self, model: Model, decay: float, ramp: float):
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         self._decay, self._ramp = decay, ramp
         self.updates = 0

@@ -30,8 +30,10 @@ class NetworkInputs:
         height, width = self._recipe.architecture.input_hw
         if not self._recipe.multi_scale:
             return height, width
-        factor = random_stream(self._recipe.seed, 3, iteration).uniform(*self._recipe.multi_scale)
-        return tuple(max(64, round(side * factor / 32) * 32) for side in (height, width))
+        low, high = self._recipe.multi_scale
+        factor = random_stream(self._recipe.seed, 3, iteration).uniform(low, high)
+        height, width = (max(64, round(side * factor / 32) * 32) for side in (height, width))
+        return height, width
 
     def loss(self, size: tuple[int, int]) -> DetectionLoss:
         """Return the loss with the anchors of an input of ``size``."""

@@ -57,9 +57,9 @@ def plot_curves(rows: list[dict], path: Path) -> None:
             points = [(row['iteration'], row['validation'][name][key]) for row in measured
                       if row['validation'].get(name, {}).get(key) is not None]
             if points:
-                axis, values = zip(*points)
-                accuracy.plot(axis, values, style, markersize=4,
-                              label=f'{name}: {_NAMES[key]} (best {max(values):.3f})')
+                axis, reached = zip(*points)
+                accuracy.plot(axis, reached, style, markersize=4,
+                              label=f'{name}: {_NAMES[key]} (best {max(reached):.3f})')
     accuracy.set(xlabel='iteration', ylabel='average precision', ylim=(0, 1.02),
                  title='Accuracy of the averaged weights')
     for axes in (losses, accuracy):

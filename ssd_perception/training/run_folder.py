@@ -69,6 +69,7 @@ class RunFolder:
             group: what their names there begin with.
         """
         def write():
+            assert self._board is not None  # made by ``open``
             with open(self._log_path, 'a') as file:
                 file.write(json.dumps(row) + '\n')
             for name, value in _numbers(row, group):

@@ -9,10 +9,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from ssd_perception.core.metadata import Metadata, recipe_hash
@@ -76,7 +78,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.model = SSD(a, len(recipe.class_names), recipe.drop_path)
         initialise(self.model, recipe.init, recipe.class_names)
-        self.model.to(self.device, memory_format=torch.channels_last)
+        self.model.to(self.device).to(memory_format=torch.channels_last)
         for stage in self.model.backbone.stages[:recipe.frozen_stages]:
             stage.requires_grad_(False)
         self._ema = ModelEma(self.model, recipe.ema_decay, recipe.ema_ramp)
@@ -192,7 +194,7 @@ class Trainer:
         for index, (inputs, targets) in enumerate(placed):
             with contextlib.ExitStack() as stack:
                 if self.world.size > 1 and index + 1 < len(placed):
-                    stack.enter_context(self._network.no_sync())
+                    stack.enter_context(cast(DistributedDataParallel, self._network).no_sync())
                 with torch.autocast(self.device.type, _DTYPES[self.precision],
                                     enabled=self.precision != 'fp32'):
                     logits, deltas = self._network(inputs)
@@ -224,6 +226,7 @@ class Trainer:
             f'{evidence}. Lower the learning rate or check them.')
 
     def _tell(self, losses: dict[str, float], rate: float, parts: Sequence[Batch]) -> None:
+        assert self._bar is not None
         self._bar.set_postfix(cls=f'{losses["classes"]:.3f}', box=f'{losses["boxes"]:.3f}',
                               lr=f'{rate:.2e}', refresh=False)
         self._bar.update()

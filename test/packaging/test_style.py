@@ -1,4 +1,4 @@
-"""The whole repository passes the linter with the settings of pyproject.toml."""
+"""The whole repository passes the linter, the package the type checker, as pyproject.toml sets."""
 
 from pathlib import Path
 import subprocess
@@ -9,8 +9,16 @@ import ssd_perception
 ROOT = Path(ssd_perception.__file__).parents[1]
 
 
-def test_ruff_finds_nothing():
+def check(*command):
+    """Run a module as a program on the repository; it must find nothing."""
     done = subprocess.run(
-        [sys.executable, '-m', 'ruff', 'check', '--no-cache', '--output-format', 'concise', '.'],
-        cwd=ROOT, capture_output=True, text=True)
+        [sys.executable, '-m', *command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_ruff_finds_nothing():
+    check('ruff', 'check', '--no-cache', '--output-format', 'concise', '.')
+
+
+def test_mypy_finds_nothing():
+    check('mypy')

@@ -36,7 +36,7 @@ class TorchRuntime:
         self.precision, self.metadata = precision, metadata
         self.threads = torch.get_num_threads() if self.device == 'cpu' else None
         network = PixelNetwork(model, metadata.preprocessing).eval()
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._network = network.to(self.device).to(memory_format=torch.channels_last)
         self._graphs: dict[int, _CudaGraph] | None = (
             {} if graphs and self.device != 'cpu' else None)
 
