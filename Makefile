@@ -1,5 +1,6 @@
-# Everything from one place; each target first makes .venv ready (tools/make_env.sh), which costs nothing
-# where it already is. PYTHON chooses the interpreter of a new .venv: make demo PYTHON=python3.12
+# Everything from one place; each target first makes the environment ready (tools/make_env.sh), which costs
+# nothing where it already is. PYTHON chooses the interpreter of a new one: make demo PYTHON=python3.12
+# Without a sourced ROS 2, ROS_DISTRO chooses the wheels: ROS_DISTRO=jazzy make test, in .venv-jazzy.
 .PHONY: help demo test test-slow env clean
 
 help:
@@ -12,23 +13,27 @@ help:
 PYTHON ?= python3
 export PYTHON
 
+# kilted and a sourced ROS live in .venv, the other distributions' wheels beside it
+VENV ?= .venv$(if $(ROS_VERSION),,$(patsubst %,-%,$(filter-out kilted,$(ROS_DISTRO))))
+export VENV
+
 # A graph of its own on this machine alone: neither two runs at once nor a robot that runs here may meet.
 # Domains above 101 collide with the ports the kernel hands out.
 export ROS_DOMAIN_ID := $(shell echo $$(( ($$PPID % 100) + 1 )))
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
 demo: env
-	.venv/bin/python -m ssd_perception demo --recording demo/recording --out demo_output
+	$(VENV)/bin/python -m ssd_perception demo --recording demo/recording --out demo_output
 
 test: env
-	.venv/bin/python -m pytest -m 'not slow' $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'not slow' $(ARGS)
 
 test-slow: env
-	.venv/bin/python -m pytest -m slow $(ARGS)
+	$(VENV)/bin/python -m pytest -m slow $(ARGS)
 
 env:
 	@tools/make_env.sh
 
 clean:
-	rm -rf .venv .venv.lock build install log demo_output .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-* .venv.lock build install log demo_output .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

