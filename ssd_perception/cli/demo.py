@@ -90,7 +90,7 @@ def judge(summary: dict, sent: int, reference: float | None) -> list[str]:
 
 def _run_processes(args, weights: Path, image: str, playing_s: float, threshold: float,
                    reference: float | None, report: Path) -> None:
-    from ssd_perception.cli.processes import Processes
+    from ssd_perception.benchmark.processes import Processes
 
     # A graph of its own, so that two runs at once, or a robot beside it, do not meet. Domains
     # above 101 collide with the ports that the kernel hands out.

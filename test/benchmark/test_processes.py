@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ssd_perception.cli.processes import ProcessFailed, Processes
+from ssd_perception.benchmark.processes import ProcessFailed, Processes
 
 SLEEPER = [sys.executable, '-c', 'import time; time.sleep(60)']
 STUBBORN = [sys.executable, '-c', 'import signal, subprocess, sys, time\n'
@@ -36,7 +36,7 @@ def test_all_children_end_on_an_error():
 
 
 def test_grandchildren_of_a_stubborn_child_end(monkeypatch):
-    monkeypatch.setattr('ssd_perception.cli.processes.GRACE_S', 0.5)
+    monkeypatch.setattr('ssd_perception.benchmark.processes.GRACE_S', 0.5)
     with Processes({}) as processes:
         child = processes.start('stubborn', STUBBORN, quiet=True)
         end = time.monotonic() + 20
