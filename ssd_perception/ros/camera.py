@@ -127,10 +127,11 @@ class Camera:
         """Return the watchdog's sentence from what the ROS graph shows."""
         inputs = [source for kind, source in self._inputs.items()
                   if self._transport in ('auto', kind)]
-        ours = {self._picture.topic_name, self._jpeg.topic_name}
+        # What this node publishes is no camera, whichever of its cameras it belongs to.
+        ours = self._node.get_fully_qualified_name()
         images = [topic for topic, types in self._node.get_topic_names_and_types()
-                  if set(types) & set(IMAGE_TYPES) and topic not in ours
-                  and self._node.count_publishers(topic)]
+                  if set(types) & set(IMAGE_TYPES)
+                  and any(p.node != ours for p in self._publishers(topic))]
         qos = self._subscription.qos_profile if self._subscription else INPUT_QOS
         return reason(inputs, {source.topic: self._publishers(source.topic)
                                for source in inputs}, images, qos)

@@ -164,6 +164,7 @@ class Player(Node):
             progress: called after each message; True tells that it was an image.
         """
         passed_s = self.report.seconds
+        self._stamps.clear()  # the recorded stamps come again, now is another
         pace = Pace(self.options.rate)
         for record, message in early(self._prepared(records), pace):
             due = pace.due(record.stamp_ns)

@@ -57,7 +57,10 @@ class NodeProcess:
 
     def ended(self, timeout_s: float = STARTED_WITHIN_S) -> int:
         """Wait for the end and return the exit code."""
-        return self.process.wait(timeout_s)
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f'still alive after {timeout_s} s:\n{self.log}') from None
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Send a signal; the end must come soon and be a clean one."""

@@ -116,8 +116,12 @@ def test_silence_is_explained_and_recovery_noticed(node_process, weights, peer):
 
 def test_two_cameras_under_a_namespace(node_process, weights, peer):
     node = node_process('-p', f'weights:={weights}', '-p', 'cameras:=[front, rear]',
+                        '-p', 'no_image_timeout_s:=1.0',
                         '-r', '__ns:=/rover', '-r', 'rear/image:=/rear_camera/image_raw')
     node.wait_for('Active on /rover/front/image, /rear_camera/image_raw')
+    for topic in ('/rover/front/image', '/rear_camera/image_raw'):
+        # The node's own pictures, of neither camera, are proposed as the missing one.
+        node.wait_for(f'Nobody publishes {topic} or {topic}/compressed; no image topic is seen')
     front = peer.listen_to_detections('/rover/front/detections')
     rear = peer.listen_to_detections('/rover/rear/detections')
     peer.ask(image(picture(), 1), front, '/rover/front/image')

@@ -146,6 +146,17 @@ def test_clock_follows_the_recording(recording, listener):
     assert times[-1] <= recordings.START_NS + FRAMES * recordings.PERIOD_NS
 
 
+def test_stamps_of_now_are_fresh_in_every_round_of_a_loop(recording, listener):
+    listener.listen(CompressedImage, recordings.IMAGE)
+    process = play(recording, '--loop', '--rate', '5', '--stamp', 'now')
+    listener.until_received(recordings.IMAGE, 4 * FRAMES)
+    process.send_signal(signal.SIGINT)
+    listener.until_ended(process)
+    stamps = [stamp_ns(m) for _, m in listener.received[recordings.IMAGE]]
+    assert len(set(stamps)) == len(stamps) and stamps == sorted(stamps)
+    assert stamps[-1] - stamps[0] > 2 * FRAMES * recordings.PERIOD_NS / 5
+
+
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
 def test_a_loop_ends_cleanly_on_a_signal(recording, listener, sent):
     listener.listen(CompressedImage, recordings.IMAGE)
