@@ -5,8 +5,11 @@ from pathlib import Path
 import re
 import runpy
 import sys
+from xml.etree import ElementTree
 
+from catkin_pkg.changelog import Changelog, populate_changelog_from_rst
 from catkin_pkg.package import parse_package
+from catkin_pkg.package_version import get_forthcoming_label, rename_section
 import pytest
 import setuptools
 
@@ -22,6 +25,76 @@ PYPI = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'
 # Runtimes a user adds by choice: one of them, for the machine at hand. And a peer that the
 # benchmark takes in where somebody installed it; its licence keeps it out of our extras.
 OPTIONAL = {'onnx', 'onnxruntime', 'openvino', 'tensorrt', 'ultralytics'}
+
+
+# REP 149's schema, package_format3.xsd: the elements in their order, and how many of each; no
+# package on PyPI brings the file itself. Dependencies may stand in any order among themselves.
+DEPENDENCIES = {
+    'build_depend', 'build_export_depend', 'buildtool_depend', 'buildtool_export_depend',
+    'exec_depend', 'depend', 'doc_depend', 'test_depend', 'conflict', 'replace'}
+ORDER = (('name', 1, 1), ('version', 1, 1), ('description', 1, 1), ('maintainer', 1, None),
+         ('license', 1, None), ('url', 0, None), ('author', 0, None), ('dependency', 0, None),
+         ('group_depend', 0, None), ('member_of_group', 0, None), ('export', 0, 1))
+VERSION = r'(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}'
+EMAIL = r'[-\w%+]+(\.[-\w%+]+)*@[-a-zA-Z0-9%]+(\.[-a-zA-Z0-9%]+)*\.[a-zA-Z]{2,}'
+ATTRIBUTES = {
+    'maintainer': {'email': EMAIL}, 'author': {'email': EMAIL}, 'license': {'file': r'\S+'},
+    'url': {'type': 'website|bugtracker|repository'}, 'version': {'compatibility': r'[\d.]+'},
+    'dependency': {'condition': r"[$\w\s\"'<>!=()-]*", **dict.fromkeys(
+        (f'version_{limit}' for limit in ('lt', 'lte', 'eq', 'gte', 'gt')), r'[\d.]+')},
+    'group_depend': {'condition': r'.*'}, 'member_of_group': {'condition': r'.*'}}
+
+
+def offences(text):
+    """Return what package_format3.xsd would refuse in a package.xml, one sentence each."""
+    root = ElementTree.fromstring(text)
+    tags = ['dependency' if e.tag in DEPENDENCIES else e.tag for e in root]
+    places = {tag: place for place, (tag, _, _) in enumerate(ORDER)}
+    found = [f'{tag} is no element of format 3' for tag in tags if tag not in places]
+    known = [places[tag] for tag in tags if tag in places]
+    if known != sorted(known):
+        found.append(f'the order is not {", ".join(tag for tag, _, _ in ORDER)}')
+    found += [f'{tags.count(tag)} of {tag}' for tag, least, most in ORDER
+              if not least <= tags.count(tag) <= (most or len(tags))]
+    for tag, element in zip(tags, root):
+        allowed = ATTRIBUTES.get(tag, {})
+        found += [f'{element.tag} {key}="{value}"' for key, value in element.attrib.items()
+                  if key not in allowed or not re.fullmatch(allowed[key], value)]
+        if tag == 'maintainer' and 'email' not in element.attrib:
+            found.append('a maintainer without email')
+    for tag, pattern in (('name', r'[a-z](_?[a-z0-9]+)*'), ('version', VERSION)):
+        found += [f'{tag} {e.text}' for e in root.findall(tag)
+                  if not re.fullmatch(pattern, e.text or '')]
+    if root.tag != 'package' or root.attrib != {'format': '3'}:
+        found.append(f'{root.tag} {root.attrib}')
+    return found
+
+
+@pytest.mark.parametrize('path', ['package.xml', 'tools/ros_from_pip/vision_msgs/package.xml'])
+def test_package_xml_keeps_the_schema(path):
+    assert not offences((ROOT / path).read_text())
+
+
+@pytest.mark.parametrize(('old', 'new'), [
+    ('<name>ssd_perception', '<name>SSD-Perception'), ('>0.1.0<', '>0.1<'),
+    ('email="', 'mail="'), ('format="3"', 'format="2"'), ('.org"', '"'),
+    ('<exec_depend>rclpy</exec_depend>', '<run_depend>rclpy</run_depend>'),
+    ('<exec_depend>rclpy', '<exec_depend version_min="1">rclpy'),
+    ('</package>', '<url>https://example.org</url></package>'),
+    ('<export>', '<export/><export>')])
+def test_the_schema_test_itself(old, new):
+    text = (ROOT / 'package.xml').read_text()
+    assert old in text and offences(text.replace(old, new, 1))
+
+
+def test_changelog_can_be_released():
+    """What `catkin_prepare_release` does: the forthcoming changes become those of a version."""
+    text = (ROOT / 'CHANGELOG.rst').read_text()
+    assert get_forthcoming_label(text) == 'Forthcoming'
+    released = rename_section(text, 'Forthcoming', f'{ssd_perception.__version__} (2026-01-01)')
+    changelog = populate_changelog_from_rst(Changelog('ssd_perception'), released)
+    (version, _, content), *_ = changelog.foreach_version()
+    assert version == ssd_perception.__version__ and content
 
 
 @pytest.fixture(scope='module')
