@@ -1,7 +1,7 @@
 """Turn the .msg files into C, C++ and Python sources with the rosidl generators of the wheels.
 
 The same chain as ament_cmake's, called directly: .msg -> .idl -> type description (with its RIHS01
-hash) -> C structures -> Fast DDS type support -> C type support -> Python classes and converters.
+hash) -> C structures -> Fast DDS and introspection type support -> Python classes and converters.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 import re
 
 PACKAGE = 'vision_msgs'
+INTROSPECTION = 'introspection'  # folder below the output, to include from too
 
 # Named here, not globbed: a generator given a wrong folder writes nothing and still succeeds.
 MESSAGES = (
@@ -17,6 +18,42 @@ MESSAGES = (
     'LabelInfo', 'ObjectHypothesis', 'ObjectHypothesisWithPose', 'Point2D', 'Pose2D',
     'VisionClass', 'VisionInfo',
 )  # fmt: skip
+
+# What the middleware asks a message for: Fast DDS to send it, introspection because Jazzy's rmw
+# describes each type to DDS through it. The generated C type support would look for each in a
+# library of its own; all of ours is one extension, so this hands out what lies in it.
+TYPE_SUPPORTS = ('rosidl_typesupport_fastrtps_c', 'rosidl_typesupport_introspection_c')
+HANDLE = '{kind}__get_message_type_support_handle__{package}__msg__{name}'
+TYPE_SUPPORT_C = """\
+#include <string.h>
+#include <rosidl_runtime_c/message_type_support_struct.h>
+#include <rosidl_typesupport_c/identifier.h>
+
+typedef const rosidl_message_type_support_t * Handle;
+
+static Handle find(Handle asked, const char * kind) {
+  for (int i = 0; i < 2; ++i) {
+    Handle found = (Handle)((const void * const *)asked->data)[i];
+    if (strcmp(found->typesupport_identifier, kind) == 0) { return found; }
+  }
+  return strcmp(asked->typesupport_identifier, kind) == 0 ? asked : 0;
+}
+"""
+MESSAGE_TYPE_SUPPORT_C = """
+Handle {fastrtps}(void);
+Handle {introspection}(void);
+__attribute__((visibility("default"))) Handle {both}(void) {{
+  static const void * handles[2];
+  static rosidl_message_type_support_t handle;
+  handles[0] = {fastrtps}();
+  handles[1] = {introspection}();
+  handle = *(Handle)handles[0];  // for its hash and description
+  handle.typesupport_identifier = rosidl_typesupport_c__typesupport_identifier;
+  handle.data = handles;
+  handle.func = find;
+  return &handle;
+}}
+"""
 
 # Packages whose type descriptions and libraries ours refer to.
 DEPENDENCIES = ('std_msgs', 'geometry_msgs', 'builtin_interfaces')
@@ -48,6 +85,19 @@ def snake_case(name: str) -> str:
     return re.sub('([a-z0-9])([A-Z])', r'\1_\2', name).lower()
 
 
+def _type_support() -> str:
+    """Return the C file through which the middleware finds the type supports of each message."""
+    parts = [TYPE_SUPPORT_C]
+    for name in MESSAGES:
+        fastrtps, introspection, both = (
+            HANDLE.format(kind=kind, package=PACKAGE, name=name)
+            for kind in (*TYPE_SUPPORTS, 'rosidl_typesupport_c')
+        )
+        parts.append(MESSAGE_TYPE_SUPPORT_C.format(
+            fastrtps=fastrtps, introspection=introspection, both=both))  # fmt: skip
+    return ''.join(parts)
+
+
 def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path]:
     """Generate everything below output/vision_msgs.
 
@@ -58,8 +108,8 @@ def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path
     from rosidl_generator_c import generate_c
     from rosidl_generator_py.generate_py_impl import generate_py
     from rosidl_generator_type_description import generate_type_hash
-    from rosidl_typesupport_c import generate_c as generate_typesupport_c
     from rosidl_typesupport_fastrtps_c import generate_typesupport_fastrtps_c
+    from rosidl_typesupport_introspection_c import generate_c as generate_introspection_c
 
     found = {path.stem for path in (source / 'msg').glob('*.msg')}
     if found != set(MESSAGES):
@@ -102,12 +152,16 @@ def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path
         )
     )
     generate_typesupport_fastrtps_c(arguments('rosidl_typesupport_fastrtps_c'))
-    # With a single implementation the C type support calls it directly, instead of searching for a
-    # libvision_msgs__rosidl_typesupport_fastrtps_c.so: so one extension can hold everything.
-    generate_typesupport_c(arguments('rosidl_typesupport_c'), ['rosidl_typesupport_fastrtps_c'])
+    # A folder of its own: it names its files as the C generator does.
+    introspection = output / INTROSPECTION / PACKAGE
+    generate_introspection_c(
+        arguments('rosidl_typesupport_introspection_c', output_dir=str(introspection))
+    )
+    type_support = package / 'type_support.c'
+    type_support.write_text(_type_support())
     generate_py(arguments('rosidl_generator_py'), ['rosidl_typesupport_c'])
     (package / '__init__.py').touch()
-    for generator in ('rosidl_generator_c', 'rosidl_typesupport_fastrtps_c'):
+    for generator in ('rosidl_generator_c', *TYPE_SUPPORTS):
         header = f'{generator}__visibility_control.h'
         generate_visibility_control_file(
             package_name=PACKAGE,
@@ -115,7 +169,7 @@ def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path
             output_path=str(package / 'msg' / header),
         )
 
-    sources = [package / f'_{PACKAGE}_s.ep.rosidl_typesupport_c.c']
+    sources = [package / f'_{PACKAGE}_s.ep.rosidl_typesupport_c.c', type_support]
     for stem in map(snake_case, MESSAGES):
         msg, detail = package / 'msg', package / 'msg' / 'detail'
         sources += [
@@ -123,7 +177,7 @@ def generate(source: Path, output: Path, prefix: Path) -> tuple[list[Path], Path
             detail / f'{stem}__functions.c',
             detail / f'{stem}__type_support.c',
             detail / f'{stem}__type_support_c.cpp',
-            msg / f'{stem}__type_support.cpp',
+            introspection / 'msg' / 'detail' / f'{stem}__type_support.c',
             msg / f'_{stem}_s.c',
         ]
     expected = sources + [package / 'msg' / f'_{snake_case(name)}.py' for name in MESSAGES]

@@ -22,16 +22,18 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).parent.resolve()
 sys.path.insert(0, str(HERE))  # a build backend does not run setup.py as a script
 from generate import (  # noqa: E402
-    DEPENDENCIES, find_ros_prefix, generate, GenerationError, MESSAGES, PACKAGE,
+    DEPENDENCIES, find_ros_prefix, generate, GenerationError, INTROSPECTION, MESSAGES, PACKAGE,
 )  # fmt: skip
 
 SHARE = f'share/{PACKAGE}'
 INDEX = 'share/ament_index/resource_index'
 LIBRARIES = [
     *(f'{name}__rosidl_{part}' for name in DEPENDENCIES
-      for part in ('generator_c', 'generator_py', 'typesupport_c', 'typesupport_fastrtps_c')),
+      for part in ('generator_c', 'generator_py', 'typesupport_c', 'typesupport_fastrtps_c',
+                   'typesupport_introspection_c')),
     'rosidl_runtime_c', 'rosidl_typesupport_c', 'rosidl_typesupport_fastrtps_c',
-    'rosidl_typesupport_fastrtps_cpp', 'fastcdr', 'rmw', 'rcutils',
+    'rosidl_typesupport_fastrtps_cpp', 'rosidl_typesupport_introspection_c', 'fastcdr', 'rmw',
+    'rcutils',
 ]  # fmt: skip
 
 
@@ -65,7 +67,9 @@ class BuildMessages(build_ext):
             sys.exit(f'vision_msgs cannot be built: {error}')
         extension = self.extensions[0]
         extension.sources = [str(path) for path in sources]
-        extension.include_dirs = [str(output), *self._include_dirs(prefix)]
+        extension.include_dirs = [
+            str(output), str(output / INTROSPECTION), *self._include_dirs(prefix),
+        ]  # fmt: skip
         extension.library_dirs = [str(prefix / 'lib')]
         super().run()
         for folder in ('', 'msg'):
