@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pictures beside many old ones (default: once)')
     parser.add_argument('--negatives', nargs='*', default=(), metavar='DIR[:SPLIT]',
                         help='folders whose pictures hold none of the classes, whatever their '
-                        'annotations name, and teach what not to find (split: that of --split)')
+                        'annotations name, and teach what not to find (split: that of --split); '
+                        'one named twice counts twice')
     parser.add_argument('--split', default='train', help='split trained on (default: train)')
     parser.add_argument('--val-split', default='val', help='split measured on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
