@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -15,15 +14,12 @@ import pytest
 
 for module in ('rclpy', 'vision_msgs', 'torch', 'rosbags', 'av'):
     pytest.importorskip(module)
+import recordings  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / 'demo' / 'recording'
 WEIGHTS = ROOT / 'weights' / 'rover.safetensors'
 MARK = 'SSD_PERCEPTION_TEST_RUN'
-
-_spec = importlib.util.spec_from_file_location('recordings', ROOT / 'test/bags/recordings.py')
-recordings = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recordings)
 
 
 @pytest.fixture

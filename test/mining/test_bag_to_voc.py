@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 import shutil
@@ -16,63 +15,33 @@ import pytest
 pytest.importorskip('rosbags')
 pytest.importorskip('matplotlib')
 pytest.importorskip('tqdm')
+from orange_detector import NAMES, OrangeDetector, replace_network  # noqa: E402
+import recordings  # noqa: E402
+
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
-from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.mining import examine, features  # noqa: E402
-from ssd_perception.replay import pieces  # noqa: E402
-
-_spec = importlib.util.spec_from_file_location(
-    'recordings', Path(__file__).parents[1] / 'bags' / 'recordings.py')
-recordings = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recordings)
 
 FRAMES, COUNT = 25, 4
-NAMES = ('cube', 'cone')
 
 
-class OrangeDetector:
-    """Finds the test pictures' orange square, a little beside it; no network."""
+class BesideIt(OrangeDetector):
+    """Finds the square a little beside where it is."""
 
-    class_names, device, runtime, precision = NAMES, 'cpu', 'none', 'fp32'
-    path, weights_hash = Path('orange.safetensors'), '0' * 64
+    edges = (-0.4, 0.3, 1.3, 1.0)
 
-    def __init__(self, threshold):
-        self.settings = PostprocessSettings(0.5 if threshold is None else threshold)
-        self.calls, self.fail_at = 0, None
-
-    def describe(self):
-        return 'orange (cube, cone)'
-
-    def __call__(self, images):
-        if self.calls == self.fail_at:
-            raise KeyboardInterrupt
-        self.calls += 1
-        orange = (images[0][..., 0] > 200) & (images[0][..., 2] < 80)
-        rows, columns = np.nonzero(orange)
-        box = [columns.min() - 0.4, rows.min() + 0.3, columns.max() + 1.3, rows.max() + 1]
-        score = 0.55 + 0.02 * (int(columns.min()) // 5 % 7)
-        return [Detections([box, [5, 5, 60, 60]], [score, 0.3], [1, 0])]
+    def score(self, left):
+        return 0.55 + 0.02 * (left // 5 % 7)
 
 
 @pytest.fixture
 def detectors(monkeypatch):
     """Replace network and backbone; the list holds every detector that was made."""
-    from ssd_perception.inference.detector import Detector
-    made = []
-
-    def make(weights='', score_threshold=None, **_):
-        made.append(OrangeDetector(score_threshold))
-        return made[-1]
-
-    monkeypatch.setattr(Detector, 'from_weights', make)
     monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
         [[image.mean(), image.std()] for image in images], np.float32))
-    monkeypatch.setattr(pieces, 'PIECE_FRAMES', 10)
     monkeypatch.setattr(examine, 'PIECE_FRAMES', 10)
-    return made
+    return replace_network(monkeypatch, BesideIt)
 
 
 @pytest.fixture(scope='module')

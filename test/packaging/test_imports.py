@@ -128,10 +128,13 @@ def test_first_line_says_what_the_module_is_for(module):
     assert docstring.splitlines()[0].endswith(('.', ';', ':')), f'{module}: not a sentence'
 
 
-@pytest.mark.parametrize('module', MODULES)
-def test_file_is_short_enough_to_read_at_once(module):
-    count = len((PACKAGE / module).read_text().splitlines())
-    assert count <= MAX_LINES, f'{module} has {count} lines: it holds more than one idea'
+def test_files_are_short_enough_to_read_at_once():
+    root = PACKAGE.parent
+    paths = [path for folder in (NAME, 'test', 'tools', 'demo', 'examples', 'launch')
+             for path in (root / folder).rglob('*.py')]
+    counts = {path.relative_to(root): len(path.read_text().splitlines()) for path in paths}
+    long = [f'{path}: {count} lines' for path, count in counts.items() if count > MAX_LINES]
+    assert not long, 'a file of more lines than that holds more than one idea'
 
 
 def test_every_folder_of_modules_is_a_package():

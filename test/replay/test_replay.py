@@ -1,109 +1,23 @@
-"""A replayed recording: every frame in order, the same results however the run went."""
+"""What a replayed recording holds: every frame in order, for one camera or several."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import random
-import shutil
-import threading
-import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('av')
-pytest.importorskip('matplotlib')
-pytest.importorskip('tqdm')
+pytest.importorskip('mcap_ros2')
 from mcap.reader import make_reader  # noqa: E402
 from mcap_ros2.decoder import DecoderFactory  # noqa: E402
+from orange_detector import NAMES  # noqa: E402
+import recordings  # noqa: E402
+from replaying import FRAMES, messages, replay  # noqa: E402
 
-from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.bags.types import typestore  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
-from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
-from ssd_perception.replay import pieces  # noqa: E402
-
-_spec = importlib.util.spec_from_file_location(
-    'recordings', Path(__file__).parents[1] / 'bags' / 'recordings.py')
-recordings = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recordings)
-
-FRAMES = 25
-NAMES = ('cube', 'cone')
-
-
-class OrangeDetector:
-    """Finds the test pictures' orange square; everything around a Detector, but no network."""
-
-    class_names, device, runtime, precision = NAMES, 'cpu', 'none', 'fp32'
-    path, weights_hash = Path('orange.safetensors'), '0' * 64
-
-    def __init__(self, score_threshold):
-        self.settings = PostprocessSettings(0.5 if score_threshold is None else score_threshold)
-        self.timings_ms = {'network': 1.0}
-        self.calls, self.fail_at = 0, None
-
-    def describe(self):
-        return 'orange (cube, cone)'
-
-    def warm_up(self, batch_size=1):
-        pass
-
-    def __call__(self, images):
-        found = []
-        for image in images:
-            if self.calls == self.fail_at:
-                raise KeyboardInterrupt
-            self.calls += 1
-            orange = (image[..., 0] > 200) & (image[..., 2] < 80)
-            rows, columns = np.nonzero(orange)
-            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            score = 0.55 + 0.4 * (box[0] % 7) / 7
-            weak = Detections([box, [5, 5, 60, 60]], [score, 0.3], [1, 0])
-            found.append(weak[weak.scores >= self.settings.score_threshold])
-        return found
-
-
-@pytest.fixture
-def detectors(monkeypatch):
-    """Replace the network; the list holds every detector that was made."""
-    from ssd_perception.inference.detector import Detector
-    made = []
-
-    def make(weights='', score_threshold=None, **_):
-        made.append(OrangeDetector(score_threshold))
-        return made[-1]
-
-    monkeypatch.setattr(Detector, 'from_weights', make)
-    monkeypatch.setattr(pieces, 'PIECE_FRAMES', 10)
-    monkeypatch.setattr('ssd_perception.replay.pipeline.PIECE_FRAMES', 10)
-    return made
-
-
-@pytest.fixture(scope='module')
-def recording(tmp_path_factory):
-    return recordings.write_recording(tmp_path_factory.mktemp('bags') / 'drive', frames=FRAMES,
-                                      size=(320, 320))
-
-
-def replay(bag, out, *words):
-    return main(['replay', str(bag), '--out', str(out), *words])
-
-
-def files(out):
-    """Return what must be the same in every run."""
-    return {path.name: path.read_bytes() for path in sorted(out.rglob('*'))
-            if path.suffix in ('.jsonl', '.webm', '.mcap')}
-
-
-def messages(out, topic):
-    with Bag(out / 'bag') as bag:
-        return [record.message for record in bag.records([topic])]
 
 
 def test_everything_about_every_frame(detectors, recording, tmp_path, capsys):
@@ -169,59 +83,6 @@ def test_a_reader_not_ours_reads_what_is_written(detectors, recording, tmp_path)
             [(r.topic, r.stamp_ns, r.cdr) for r in old.records(topics)]
 
 
-def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recording, tmp_path,
-                                                             monkeypatch, capsys):
-    for name in ('one', 'two'):
-        assert replay(recording, tmp_path / name) == 0
-    assert files(tmp_path / 'one') == files(tmp_path / 'two')
-    from ssd_perception.inference.detector import Detector
-    make = Detector.from_weights
-    for at in (17, 4):  # in the second piece; then in what is left, the third
-        def failing(*args, at=at, **words):
-            detector = make(*args, **words)
-            detector.fail_at = at
-            return detector
-        monkeypatch.setattr(Detector, 'from_weights', failing)
-        assert replay(recording, tmp_path / 'three', '--workers', '1') == 130
-        assert not (tmp_path / 'three').exists()
-        assert 'continues behind frame' in capsys.readouterr().err
-    monkeypatch.setattr(Detector, 'from_weights', make)
-    # Another setting must not continue it, and must not discard it by itself.
-    assert replay(recording, tmp_path / 'three', '--workers', '1', '--score-threshold', '0.6') == 1
-    assert '--fresh' in capsys.readouterr().err
-    assert replay(recording, tmp_path / 'three', '--workers', '1') == 0
-    assert detectors[-1].calls == FRAMES - 10
-    assert files(tmp_path / 'three') == files(tmp_path / 'one')
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['one', 'three', 'two']
-    assert threading.active_count() < 4
-
-
-def test_detectors_side_by_side_change_nothing(detectors, recording, tmp_path, monkeypatch):
-    assert replay(recording, tmp_path / 'one', '--workers', '1') == 0
-    answer, together = OrangeDetector.__call__, threading.Barrier(3)
-
-    def slowly(self, images):
-        # The first three calls wait for each other: they are at work at the same time. The
-        # later a frame comes, the sooner it is answered, so that answers arrive disordered.
-        if self.calls == 0:
-            together.wait(20)
-        time.sleep(0.01 * (self is detectors[-3]))
-        return answer(self, images)
-
-    monkeypatch.setattr(OrangeDetector, '__call__', slowly)
-    assert replay(recording, tmp_path / 'three', '--workers', '3') == 0
-    calls = [detector.calls for detector in detectors[-3:]]
-    assert sum(calls) == FRAMES and min(calls) > 0
-    assert files(tmp_path / 'one') == files(tmp_path / 'three')
-
-
-def test_batches_change_nothing(detectors, recording, tmp_path):
-    assert replay(recording, tmp_path / 'one', '--no-pictures') == 0
-    assert replay(recording, tmp_path / 'four', '--no-pictures', '--batch', '4') == 0
-    assert files(tmp_path / 'one') == files(tmp_path / 'four')
-    assert not (tmp_path / 'one' / 'video.webm').exists()
-
-
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 def test_several_cameras_raw_and_compressed(detectors, tmp_path, storage):
     types, header = recordings.types, recordings.header
@@ -256,39 +117,6 @@ def test_several_cameras_raw_and_compressed(detectors, tmp_path, storage):
         assert bag.counts['/again/detections'] == 3 and '/again/vision_info' in bag.topics
 
 
-def test_a_broken_recording_says_what_is_lost(detectors, recording, tmp_path, capsys):
-    folder = shutil.copytree(recording, tmp_path / 'drive')
-    (folder / 'metadata.yaml').unlink()
-    file = folder / 'drive.mcap'
-    with file.open('r+b') as stream:
-        stream.truncate(file.stat().st_size * 2 // 3)
-    assert replay(folder, tmp_path / 'out') == 0
-    told = capsys.readouterr().out
-    assert 'metadata.yaml is missing' in told and 'drive.mcap' in told
-    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
-    assert 0 < summary['frames'] < FRAMES and f'Read {summary["frames"]} frames' in told
-    assert 'The recording is damaged' in (tmp_path / 'out' / 'report.html').read_text()
-
-
-@pytest.mark.parametrize('seed', range(10))
-@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_cut_anywhere_it_is_replayed_or_refused(detectors, tmp_path, capsys, seed, storage):
-    folder = recordings.write_recording(tmp_path / 'drive', 8, storage, (320, 320))
-    file = next(f for f in folder.iterdir() if f.suffix in ('.mcap', '.db3'))
-    with file.open('r+b') as stream:
-        stream.truncate(random.Random(seed).randrange(file.stat().st_size))
-    code = replay(folder, tmp_path / 'out', '--no-pictures')
-    told = capsys.readouterr()
-    if code == 0:
-        summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
-        found = messages(tmp_path / 'out', '/detections')
-        assert len(found) == summary['frames'] > 0
-        assert 'lost' in told.out
-    else:
-        assert code == 1 and told.err.count('\n') == 1
-        assert [p.name for p in tmp_path.iterdir()] == ['drive']
-
-
 def voc_of(folder, names):
     """Write the recording's pictures and truth as a VOC folder."""
     for part in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
@@ -315,20 +143,6 @@ def test_against_a_voc_folder(detectors, recording, tmp_path, names):
     figures = json.loads((tmp_path / 'out' / 'summary.json').read_text())['against']
     assert (figures['images'], figures['of']) == (20, 20) and figures['voc10_ap50'] == 1.0
     assert detectors[-1].settings.score_threshold == 0.01
-
-
-@pytest.mark.parametrize('words, says', [
-    (['--against', '/nowhere'], 'neither a folder in VOC layout nor a topic'),
-    (['--against', recordings.IMAGE], 'ground truth is a'),
-    (['--topics', '/rear'], 'no topic /rear'),
-    (['--topics', recordings.TRUTH], 'no images'),
-    (['--batch', '0'], '--batch must be'), (['--workers', '-1'], '--workers must be'),
-])
-def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, says):
-    assert replay(recording, tmp_path / 'out', *words) == 1
-    error = capsys.readouterr().err
-    assert says in error and error.count('\n') == 1
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_results_do_not_mix_with_originals(detectors, recording, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,16 +15,12 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('rosbags')
+import recordings  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
 from ssd_perception.ros.player import PlayerOptions, message_class  # noqa: E402
-
-_spec = importlib.util.spec_from_file_location(
-    'recordings', Path(__file__).parents[1] / 'bags' / 'recordings.py')
-recordings = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recordings)
 
 # Set before any context exists; children inherit them.
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')

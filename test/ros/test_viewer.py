@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 rclpy = pytest.importorskip('rclpy')
 for module in ('vision_msgs', 'rosbags', 'av'):
     pytest.importorskip(module)
+import recordings  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
@@ -23,11 +22,6 @@ from vision_msgs.msg import Detection2DArray  # noqa: E402
 
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.ros.images import image_message, to_rgb  # noqa: E402
-
-_spec = importlib.util.spec_from_file_location(
-    'recordings', Path(__file__).parents[1] / 'bags' / 'recordings.py')
-recordings = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(recordings)
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))

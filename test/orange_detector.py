@@ -1,0 +1,69 @@
+"""A Detector without a network: it finds the orange square of the recordings made for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.core.detections import Detections
+from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.inference.detector import Detector
+from ssd_perception.replay import pieces
+
+NAMES = ('cube', 'cone')
+
+
+class OrangeDetector:
+    """Everything around a Detector; each picture has a cone on the square and a weak cube.
+
+    Attributes:
+        edges: what is added to the square's edges, px.
+        calls: pictures looked at.
+        fail_at: at this one comes a Ctrl-C; None for never.
+    """
+
+    class_names, device, runtime, precision = NAMES, 'cpu', 'none', 'fp32'
+    path, weights_hash = Path('orange.safetensors'), '0' * 64
+    edges = (0.0, 0.0, 1.0, 1.0)
+
+    def __init__(self, score_threshold):
+        self.settings = PostprocessSettings(0.5 if score_threshold is None else score_threshold)
+        self.timings_ms = {'network': 1.0}
+        self.calls, self.fail_at = 0, None
+
+    def describe(self):
+        return 'orange (cube, cone)'
+
+    def warm_up(self, batch_size=1):
+        pass
+
+    def score(self, left):
+        """Return the score of a square whose first column is ``left``."""
+        return 0.55 + 0.4 * (left % 7) / 7
+
+    def __call__(self, images):
+        found = []
+        for image in images:
+            if self.calls == self.fail_at:
+                raise KeyboardInterrupt
+            self.calls += 1
+            rows, columns = np.nonzero((image[..., 0] > 200) & (image[..., 2] < 80))
+            square = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
+            weak = Detections([square + self.edges, [5, 5, 60, 60]],
+                              [self.score(int(square[0])), 0.3], [1, 0])
+            found.append(weak[weak.scores >= self.settings.score_threshold])
+        return found
+
+
+def replace_network(monkeypatch, kind=OrangeDetector, pieces_of=10):
+    """Let every Detector be a ``kind``; return the list of those made, in their order."""
+    made = []
+
+    def make(weights='', score_threshold=None, **_):
+        made.append(kind(score_threshold))
+        return made[-1]
+
+    monkeypatch.setattr(Detector, 'from_weights', make)
+    monkeypatch.setattr(pieces, 'PIECE_FRAMES', pieces_of)
+    return made

@@ -1,0 +1,114 @@
+"""The same results however the run went: interrupted, in parallel, on a broken recording."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import threading
+import time
+
+from orange_detector import OrangeDetector
+import pytest
+import recordings
+from replaying import FRAMES, files, messages, replay
+
+
+def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recording, tmp_path,
+                                                             monkeypatch, capsys):
+    for name in ('one', 'two'):
+        assert replay(recording, tmp_path / name) == 0
+    assert files(tmp_path / 'one') == files(tmp_path / 'two')
+    from ssd_perception.inference.detector import Detector
+    make = Detector.from_weights
+    for at in (17, 4):  # in the second piece; then in what is left, the third
+        def failing(*args, at=at, **words):
+            detector = make(*args, **words)
+            detector.fail_at = at
+            return detector
+        monkeypatch.setattr(Detector, 'from_weights', failing)
+        assert replay(recording, tmp_path / 'three', '--workers', '1') == 130
+        assert not (tmp_path / 'three').exists()
+        assert 'continues behind frame' in capsys.readouterr().err
+    monkeypatch.setattr(Detector, 'from_weights', make)
+    # Another setting must not continue it, and must not discard it by itself.
+    assert replay(recording, tmp_path / 'three', '--workers', '1', '--score-threshold', '0.6') == 1
+    assert '--fresh' in capsys.readouterr().err
+    assert replay(recording, tmp_path / 'three', '--workers', '1') == 0
+    assert detectors[-1].calls == FRAMES - 10
+    assert files(tmp_path / 'three') == files(tmp_path / 'one')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['one', 'three', 'two']
+    assert threading.active_count() < 4
+
+
+def test_detectors_side_by_side_change_nothing(detectors, recording, tmp_path, monkeypatch):
+    assert replay(recording, tmp_path / 'one', '--workers', '1') == 0
+    answer, together = OrangeDetector.__call__, threading.Barrier(3)
+
+    def slowly(self, images):
+        # The first three calls wait for each other: they are at work at the same time. The
+        # later a frame comes, the sooner it is answered, so that answers arrive disordered.
+        if self.calls == 0:
+            together.wait(20)
+        time.sleep(0.01 * (self is detectors[-3]))
+        return answer(self, images)
+
+    monkeypatch.setattr(OrangeDetector, '__call__', slowly)
+    assert replay(recording, tmp_path / 'three', '--workers', '3') == 0
+    calls = [detector.calls for detector in detectors[-3:]]
+    assert sum(calls) == FRAMES and min(calls) > 0
+    assert files(tmp_path / 'one') == files(tmp_path / 'three')
+
+
+def test_batches_change_nothing(detectors, recording, tmp_path):
+    assert replay(recording, tmp_path / 'one', '--no-pictures') == 0
+    assert replay(recording, tmp_path / 'four', '--no-pictures', '--batch', '4') == 0
+    assert files(tmp_path / 'one') == files(tmp_path / 'four')
+    assert not (tmp_path / 'one' / 'video.webm').exists()
+
+
+def test_a_broken_recording_says_what_is_lost(detectors, recording, tmp_path, capsys):
+    folder = shutil.copytree(recording, tmp_path / 'drive')
+    (folder / 'metadata.yaml').unlink()
+    file = folder / 'drive.mcap'
+    with file.open('r+b') as stream:
+        stream.truncate(file.stat().st_size * 2 // 3)
+    assert replay(folder, tmp_path / 'out') == 0
+    told = capsys.readouterr().out
+    assert 'metadata.yaml is missing' in told and 'drive.mcap' in told
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert 0 < summary['frames'] < FRAMES and f'Read {summary["frames"]} frames' in told
+    assert 'The recording is damaged' in (tmp_path / 'out' / 'report.html').read_text()
+
+
+@pytest.mark.parametrize('seed', range(10))
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_cut_anywhere_it_is_replayed_or_refused(detectors, tmp_path, capsys, seed, storage):
+    folder = recordings.write_recording(tmp_path / 'drive', 8, storage, (320, 320))
+    file = next(f for f in folder.iterdir() if f.suffix in ('.mcap', '.db3'))
+    with file.open('r+b') as stream:
+        stream.truncate(random.Random(seed).randrange(file.stat().st_size))
+    code = replay(folder, tmp_path / 'out', '--no-pictures')
+    told = capsys.readouterr()
+    if code == 0:
+        summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+        found = messages(tmp_path / 'out', '/detections')
+        assert len(found) == summary['frames'] > 0
+        assert 'lost' in told.out
+    else:
+        assert code == 1 and told.err.count('\n') == 1
+        assert [p.name for p in tmp_path.iterdir()] == ['drive']
+
+
+@pytest.mark.parametrize('words, says', [
+    (['--against', '/nowhere'], 'neither a folder in VOC layout nor a topic'),
+    (['--against', recordings.IMAGE], 'ground truth is a'),
+    (['--topics', '/rear'], 'no topic /rear'),
+    (['--topics', recordings.TRUTH], 'no images'),
+    (['--batch', '0'], '--batch must be'), (['--workers', '-1'], '--workers must be'),
+])
+def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, says):
+    assert replay(recording, tmp_path / 'out', *words) == 1
+    error = capsys.readouterr().err
+    assert says in error and error.count('\n') == 1
+    assert list(tmp_path.iterdir()) == []
