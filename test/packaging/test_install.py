@@ -5,6 +5,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -32,6 +33,11 @@ def files_below(folder):
         path.relative_to(folder).as_posix() for path in folder.rglob('*')
         if path.is_file() and path.suffix != '.pyc'
     }
+
+
+def modules_below(folder):
+    """Return the package's modules below a folder that holds it."""
+    return {path.relative_to(folder).as_posix() for path in folder.glob('ssd_perception/**/*.py')}
 
 
 def expected_share():
@@ -97,14 +103,57 @@ def test_installed_command_runs_the_installed_code(workspace, installed):
     assert Path(where.strip()).is_relative_to(installed)
 
 
-def test_pip_installs_the_same_share_files(workspace, installed, tmp_path):
+@pytest.fixture(scope='module')
+def by_pip(workspace, tmp_path_factory):
+    """Return the prefix that `pip install .` fills, from a copy of the repository."""
+    folder = tmp_path_factory.mktemp('by_pip')
+    shutil.copytree(workspace / 'src' / 'ssd_perception', folder / 'source')
+    run(sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
+        '--no-index', '--ignore-installed', '--prefix', folder / 'prefix', folder / 'source',
+        cwd=folder)
+    return folder / 'prefix'
+
+
+def test_pip_and_colcon_install_the_same(installed, by_pip):
+    share = files_below(by_pip / 'share' / 'ssd_perception')
+    assert share == expected_share()
+    # colcon adds the scripts that set up a shell
+    assert share <= files_below(installed / 'share' / 'ssd_perception')
+    (ours,), (theirs,) = (
+        prefix.glob('lib/python*/site-packages') for prefix in (installed, by_pip))
+    assert modules_below(ours) == modules_below(theirs) == modules_below(ROOT)
+    assert {'detector_node', 'ssd_perception'} <= files_below(by_pip / 'bin')
+
+
+def test_the_wheel_holds_the_package_and_its_share_files_alone(workspace, tmp_path):
     source = tmp_path / 'source'
     shutil.copytree(workspace / 'src' / 'ssd_perception', source)
-    run(sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
-        '--no-index', '--ignore-installed', '--prefix', tmp_path / 'prefix', source, cwd=tmp_path)
-    by_pip = files_below(tmp_path / 'prefix' / 'share' / 'ssd_perception')
-    assert by_pip == expected_share()
-    by_colcon = files_below(installed / 'share' / 'ssd_perception')
-    # colcon adds the scripts that set up a shell
-    assert by_pip <= by_colcon
-    assert {'detector_node', 'ssd_perception'} <= files_below(tmp_path / 'prefix' / 'bin')
+    run(sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
+        '--no-index', '--wheel-dir', tmp_path, source, cwd=tmp_path)
+    wheel, = tmp_path.glob('*.whl')
+    names = set(zipfile.ZipFile(wheel).namelist())
+    version = ssd_perception.__version__
+    data = f'ssd_perception-{version}.data/data/share/'
+    share = {f'{data}ssd_perception/{name}' for name in expected_share()}
+    index = {f'{data}ament_index/resource_index/packages/ssd_perception'}
+    rest = names - modules_below(ROOT) - share - index
+    assert {name.split('/')[0] for name in rest} == {f'ssd_perception-{version}.dist-info'}
+    assert names - rest == modules_below(ROOT) | share | index
+
+
+def test_colcon_with_symlinks_installs_the_same(workspace, colcon, installed):
+    colcon('build', '--base-paths', 'src', '--symlink-install',
+           '--build-base', 'build_links', '--install-base', 'install_links')
+    prefix = workspace / 'install_links' / 'ssd_perception'
+    share = prefix / 'share' / 'ssd_perception'
+    assert expected_share() <= files_below(share)
+    index = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    assert (index / 'ssd_perception').exists()
+    # The modules stay in the source tree: a change there is one here, without building.
+    found = run('bash', '-c', 'source install_links/setup.bash && python -c "import ssd_perception'
+                ' as s; print(s.__file__)"',
+                cwd=workspace, PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
+    source = workspace / 'src' / 'ssd_perception' / 'ssd_perception' / '__init__.py'
+    assert Path(found.splitlines()[0]).resolve() == source.resolve()
+    for name in ('detector_node', 'ssd_perception'):
+        assert os.access(prefix / 'lib' / 'ssd_perception' / name, os.X_OK)
