@@ -16,7 +16,6 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 
-RUNTIMES = ('torch', 'onnxruntime', 'openvino')
 PRECISIONS = ('fp32', 'int8')
 MATMUL = 1536  # rows and columns: three matrices of 9 MB, more than any cache next to a core
 

@@ -19,12 +19,6 @@ KEYS = ('coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small', 'coco_ap_medium', 
 SIZES = {'small': (0, 32 ** 2), 'medium': (32 ** 2, 96 ** 2), 'large': (96 ** 2, np.inf)}
 
 
-def coco_ap(detections: Sequence[Detections], truths: Sequence[GroundTruth],
-            class_names: Sequence[str]) -> dict[str, float]:
-    """Return the figures over all classes that ``coco_figures`` returns."""
-    return coco_figures(detections, truths, class_names)[0]
-
-
 def coco_figures(detections: Sequence[Detections], truths: Sequence[GroundTruth],
                  class_names: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
     """Return COCO's figures; one entry of ``detections`` and ``truths`` per image.

@@ -27,7 +27,7 @@ RUN_BY = {
     'ssd_perception play': 'test/ros/test_player.py',
     'ssd_perception publish': 'test/cli/test_publish.py',
     'ssd_perception replay': 'test/replay/replaying.py',
-    'ssd_perception train': 'test/cli/test_train_data.py',
+    'ssd_perception train': 'test/cli/test_train_past_bad_files.py',
     'ssd_perception view': 'test/ros/test_viewer.py',
     'make demo': 'test/demo/test_demo.py',
     'colcon build': 'test/packaging/test_install.py',

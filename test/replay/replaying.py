@@ -1,9 +1,26 @@
-"""The verb `replay` as tests call it, and what it leaves."""
+"""The verb `replay` as tests call it, and what it leaves; a pytest plugin with their fixtures."""
+
+from orange_detector import replace_network
+import pytest
+import recordings
 
 from ssd_perception.__main__ import main
 from ssd_perception.bags.reader import Bag
 
 FRAMES = 25
+
+
+@pytest.fixture
+def detectors(monkeypatch):
+    """Replace the network; the list holds every detector that was made."""
+    monkeypatch.setattr('ssd_perception.replay.pipeline.PIECE_FRAMES', 10)
+    return replace_network(monkeypatch)
+
+
+@pytest.fixture(scope='module')
+def recording(tmp_path_factory):
+    return recordings.write_recording(tmp_path_factory.mktemp('bags') / 'drive', frames=FRAMES,
+                                      size=(320, 320))
 
 
 def replay(bag, out, *words):

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('mcap_ros2')
+for module in ('av', 'matplotlib', 'mcap_ros2', 'rosbags', 'tqdm'):
+    pytest.importorskip(module)
 from mcap.reader import make_reader  # noqa: E402
 from mcap_ros2.decoder import DecoderFactory  # noqa: E402
 from orange_detector import NAMES  # noqa: E402
@@ -18,6 +19,8 @@ from replaying import FRAMES, messages, replay  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.bags.types import typestore  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
+
+pytest_plugins = ['replaying']
 
 
 def test_everything_about_every_frame(detectors, recording, tmp_path, capsys):

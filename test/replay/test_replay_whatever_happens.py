@@ -8,10 +8,15 @@ import shutil
 import threading
 import time
 
-from orange_detector import OrangeDetector
 import pytest
-import recordings
-from replaying import FRAMES, files, messages, replay
+
+for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
+    pytest.importorskip(module)
+from orange_detector import OrangeDetector  # noqa: E402
+import recordings  # noqa: E402
+from replaying import FRAMES, files, messages, replay  # noqa: E402
+
+pytest_plugins = ['replaying']
 
 
 def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recording, tmp_path,
