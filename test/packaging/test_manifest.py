@@ -12,6 +12,7 @@ from catkin_pkg.package import parse_package
 from catkin_pkg.package_version import get_forthcoming_label, rename_section
 import pytest
 import setuptools
+import yaml
 
 import ssd_perception
 
@@ -189,3 +190,16 @@ def test_editable_install_copies_nothing(monkeypatch):
     monkeypatch.chdir(ROOT)
     runpy.run_path('setup.py')
     assert taken['data_files'] == []
+
+
+def test_the_workflow_runs_what_a_desk_runs(setup_arguments):
+    workflow = yaml.safe_load((ROOT / '.github' / 'workflows' / 'ci.yml').read_text())
+    commands = [step['run'] for job in workflow['jobs'].values() for step in job['steps']
+                if 'run' in step]
+    assert commands == ['.ci/run', 'make test-slow']
+    assert (ROOT / '.ci' / 'run').read_text().splitlines()[-1] == 'exec make test'
+    matrix = workflow['jobs']['quick']['strategy']['matrix']
+    distros = {*matrix['distro'], *(row['distro'] for row in matrix['include'])}
+    assert distros == {path.stem for path in (ROOT / 'tools' / 'ros_from_pip').glob('*.txt')}
+    lowest, beyond = re.findall(r'3\.(\d+)', setup_arguments['python_requires'])
+    assert matrix['python'] == [f'3.{minor}' for minor in range(int(lowest), int(beyond))]
