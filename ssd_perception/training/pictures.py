@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.mosaic import Labelled, keep_visible, mosaic
 from ssd_perception.data.pictures import PictureCache
+from ssd_perception.data.synthetic import synthetic_negative
 from ssd_perception.data.voc import DataError, Sample, labels
 from ssd_perception.inference.preprocess import place
 from ssd_perception.training.distributed import World
@@ -90,7 +91,10 @@ class TrainingPictures(Dataset):
         mosaic_ends = len(self) * (1 - recipe.augmentation.mosaic_off)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2 ** 62)))
-            if index < mosaic_ends and rng.random() < recipe.augmentation.mosaic:
+            # Without any the draws are those of recipes that were made before there were some.
+            if recipe.augmentation.synthetic and rng.random() < recipe.augmentation.synthetic:
+                picture = synthetic_negative(height, width, rng)
+            elif index < mosaic_ends and rng.random() < recipe.augmentation.mosaic:
                 others = rng.integers(count, size=3)
                 tiles = [self._changed(int(i), skipped) for i in (first, *others)]
                 tiles = [tiles[i] for i in rng.permutation(4)]

@@ -29,6 +29,7 @@ class AugmentationRecipe:
     crop: float = 0.6
     photometric: float = 0.8
     camera: float = 0.3
+    synthetic: float = 0.0  # share of pictures that are drawn and hold nothing
     recolour_empty: float = 0.0  # of pictures without objects, which stay so in any colour
 
 
