@@ -88,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
               f'{args.out}.', flush=True)
     try:
         trainer.run()
+        trainer.world.wait()
     finally:
         trainer.world.leave()
     if trainer.skipped:

@@ -72,6 +72,11 @@ class World:
         return DistributedDataParallel(
             model, device_ids=[device] if device.type == 'cuda' else None)
 
+    def wait(self) -> None:
+        """Wait until every process is here: none may part under another's last step."""
+        if self.size > 1:
+            distributed.barrier()
+
     def leave(self) -> None:
         """Part from the others; does nothing when alone."""
         if self.size > 1 and distributed.is_initialized():

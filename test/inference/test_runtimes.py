@@ -65,10 +65,11 @@ def test_a_batch_of_several_cameras_equals_single_pictures(detectors, runtime):
 
 
 @pytest.mark.parametrize('runtime', EXPORTED)
-def test_an_answer_outlives_the_next_call(runtime):
+def test_an_answer_outlives_the_next_call(detectors, runtime):
+    input_hw = detectors[runtime].metadata.architecture.input_hw
     network = open_runtime(ROVER, runtime, 'cpu', 'fp32', 1)
     rng = np.random.default_rng(0)
-    first, second = rng.integers(0, 256, (2, 1, 320, 320, 3), np.uint8)
+    first, second = rng.integers(0, 256, (2, 1, *input_hw, 3), np.uint8)
     logits, deltas = network(first)
     kept = logits.copy(), deltas.copy()
     network(second)
