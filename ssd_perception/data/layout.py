@@ -40,7 +40,14 @@ def read_split(root: str | os.PathLike, split: str, one_based: bool | None = Fal
 
 
 def has_split(root: str | os.PathLike, split: str) -> bool:
-    """Tell whether ``root`` has annotations of ``split`` in either layout."""
+    """Tell whether ``root`` has annotations of ``split`` in either layout.
+
+    A VOC folder whose list of the split is empty has none of it: annotation tools write such
+    lists for splits that were not asked for.
+    """
+    listing = _voc_listing(Path(root).expanduser(), split)
+    if listing.is_file() and not listing.read_bytes().strip():
+        return False
     return _layout_or_none(root, split) is not None
 
 

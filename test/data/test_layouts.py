@@ -40,6 +40,9 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
         assert all(s.path.is_file() and s.xyxy.dtype == np.float32 for s in found)
         assert found[0].xyxy.shape[1] == 4
     assert not has_split(root, 'test') and not has_split(voc, 'test')
+    if form == 'images':
+        (voc / 'ImageSets' / 'Main' / 'test.txt').write_text('\n')
+        assert not has_split(voc, 'test')
     # COCO counts from 0 whatever is said of VOC.
     assert told(read_split(root, 'train', one_based=True)) == told(read_split(voc, 'train'))
 
