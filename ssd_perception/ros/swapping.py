@@ -15,7 +15,7 @@ from ssd_perception.ros.recovery import Recovery
 from ssd_perception.ros.worker import Worker
 
 if TYPE_CHECKING:  # it imports this module
-    from ssd_perception.ros.detector_node import DetectorNode
+    from ssd_perception.ros.node import DetectorNode
 
 
 class Swapping:

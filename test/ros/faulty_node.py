@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 from ssd_perception.ros.camera import Camera
-from ssd_perception.ros.detector_node import DetectorNode
 from ssd_perception.ros.loading import load_detector
+from ssd_perception.ros.node import DetectorNode
 from ssd_perception.ros.process import run
 
 FAULT = Path(sys.argv[1])

@@ -36,7 +36,7 @@ def test_the_dds_profile_has_a_large_shared_memory_segment():
 
 
 def test_the_node_does_not_import_torch_by_itself():
-    program = ('import sys, ssd_perception.ros.detector_node\n'
+    program = ('import sys, ssd_perception.ros.node\n'
                'sys.exit("torch" in sys.modules)')
     pytest.importorskip('rclpy')
     subprocess.run([sys.executable, '-c', program], cwd=ROOT, check=True)

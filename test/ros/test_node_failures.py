@@ -135,12 +135,12 @@ def test_a_signal_while_the_node_is_being_made_is_a_clean_end():
     """The context goes away between two of the node's publishers, as a signal takes it away."""
     process = subprocess.run([sys.executable, '-c', """
 import rclpy
-from ssd_perception.ros import detector_node
-choose = detector_node.choose_converter
+from ssd_perception.ros import detector_node, node
+choose = node.choose_converter
 def choose_after_the_signal():
     rclpy.try_shutdown()
     return choose()
-detector_node.choose_converter = choose_after_the_signal
+node.choose_converter = choose_after_the_signal
 detector_node.main()
 """], capture_output=True, text=True, timeout=60)
     assert process.returncode == 0, process.stderr
