@@ -8,6 +8,8 @@ import json
 import os
 from pathlib import Path
 
+from ssd_perception.core.whole_file import write_whole
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -58,9 +60,7 @@ def run(args: argparse.Namespace) -> int:
     results['command'] = _command(args)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / ('node.json' if args.node else 'benchmark.json')
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(results, indent=1) + '\n')
-    os.replace(partial, path)
+    write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
     if not args.node:
         from ssd_perception.benchmark.plot import plot
         plot(results, args.out / 'latency_ap.png')

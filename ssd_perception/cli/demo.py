@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from ssd_perception.core.whole_file import write_whole
+
 # What `make demo` promises; below either, the exit code says so.
 LEAST_ANSWERED = 0.95
 AP50_TOLERANCE = 0.02
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     failures = judge(summary, sent, reference)
     summary |= {'sent': sent, 'failures': failures,
                 'wall_s': round(time.monotonic() - started, 1)}
-    _replace(args.out / 'summary.json', json.dumps(summary, indent=2) + '\n')
+    write_whole(args.out / 'summary.json', (json.dumps(summary, indent=2) + '\n').encode())
     print(_told(summary, reference), end='')
     for failure in failures:
         print(f'ssd_perception demo: {failure}', file=sys.stderr)
@@ -146,9 +148,3 @@ def _told(summary: dict, reference: float | None) -> str:
             ('wall time', f'{summary["wall_s"]:.0f} s')]
     width = max(len(name) for name, _ in rows)
     return ''.join(f'{name:<{width}}  {value}\n' for name, value in rows)
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
+
+from ssd_perception.core.whole_file import write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,9 +63,7 @@ def run(args: argparse.Namespace) -> int:
                               args.corruptions)
     _print(figures)
     if args.json:
-        partial = args.json.with_name(args.json.name + '.partial')
-        partial.write_text(json.dumps(figures, indent=2) + '\n')
-        os.replace(partial, args.json)
+        write_whole(args.json, (json.dumps(figures, indent=2) + '\n').encode())
     if args.report:
         print(f'The report is {args.report / "report.html"}.')
     return 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
+
+from ssd_perception.core.whole_file import write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +73,4 @@ def _play(args: argparse.Namespace, bag, topics: dict[str, str]) -> int:
 
 
 def _write_report(path: Path, report) -> None:
-    from dataclasses import asdict
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(asdict(report), indent=2) + '\n')
-    os.replace(partial, path)
+    write_whole(path, (json.dumps(asdict(report), indent=2) + '\n').encode())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.evaluation.negatives import told
 
 BEGIN, END = '<!-- figures -->', '<!-- /figures -->'
@@ -53,9 +53,7 @@ def write_card(path: Path, metadata: Metadata) -> None:
     if BEGIN not in text or END not in text:
         raise ValueError(f'{path} needs the lines {BEGIN} and {END} around its figures.')
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}')
-    os.replace(partial, path)
+    write_whole(path, f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'.encode())
 
 
 def _per_class(row: dict) -> list[str]:

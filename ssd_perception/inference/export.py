@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import onnx
 import torch
 
 from ssd_perception.core.metadata import KEY, Metadata
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.inference.onnx_file import (
     EXPORT_KEY,
     EXPORT_VERSION,
@@ -63,11 +63,4 @@ def write_onnx(graph: onnx.ModelProto, metadata: Metadata, info: ExportInfo, out
         node.doc_string = ''  # the exporter's places in source files of this machine
     onnx.checker.check_model(graph)
     out.parent.mkdir(parents=True, exist_ok=True)
-    # One name per process: two that export at once must not write into one file.
-    partial = out.with_name(f'{out.name}.{os.getpid()}.partial')
-    try:
-        partial.write_bytes(graph.SerializeToString())
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
-    return out
+    return write_whole(out, graph.SerializeToString(), shared=True)

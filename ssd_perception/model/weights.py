@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.model.ssd import SSD
 
 
@@ -18,14 +19,8 @@ def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata) -> Pat
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    try:
-        # Not save_file: it makes files that only their owner may read.
-        partial.write_bytes(save(tensors, metadata={KEY: metadata.to_json()}))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    # Not save_file: it makes files that only their owner may read.
+    return write_whole(path, save(tensors, metadata={KEY: metadata.to_json()}))
 
 
 def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import torch
+
+from ssd_perception.core.whole_file import write_whole
 
 
 class CheckpointError(RuntimeError):
@@ -22,15 +23,7 @@ def save_checkpoint(path: Path, state: dict) -> None:
     # In memory first: torch's own writer turns a full disk into an error of its internals.
     data = io.BytesIO()
     torch.save(state, data)
-    partial = path.with_name(path.name + '.partial')
-    try:
-        with open(partial, 'wb') as file:
-            file.write(data.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, data.getbuffer())
 
 
 def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict:

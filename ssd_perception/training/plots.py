@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.training.schedule import ThreePhase
 
@@ -83,6 +83,4 @@ def _smooth(values: np.ndarray) -> np.ndarray:
 def _save(figure: Figure, path: Path) -> None:
     data = io.BytesIO()
     figure.savefig(data, format='png', dpi=110)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_bytes(data.getvalue())
-    os.replace(partial, path)
+    write_whole(path, data.getbuffer())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 from ssd_perception.training.checkpoints import save_checkpoint
@@ -43,7 +43,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if self._log_path.exists():
             kept = [row for row in self.rows() if row['iteration'] <= iteration]
-            _replace(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
+            write_whole(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
         self._try(lambda: plot_schedule(recipe, self.path / 'schedule.png'), 'schedule.png')
         self._board = SummaryWriter(str(self.path / 'tensorboard'), purge_step=iteration + 1)
 
@@ -97,12 +97,6 @@ class RunFolder:
                        'whole; make room.')
             return False
         return True
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + '.partial')
-    partial.write_bytes(data)
-    os.replace(partial, path)
 
 
 def _numbers(row: dict, prefix: str):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import tensorrt as trt
 from cuda.bindings import runtime as cuda
 
 from ssd_perception.core.metadata import WeightsError
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.inference.exported import (
     cache_folder,
     check_outputs,
@@ -126,13 +126,7 @@ def _engine(exported: ExportedFile, precision: str, logger: trt.Logger) -> bytes
         raise RuntimeUnavailable(f'TensorRT could not build an engine in {precision}; it says '
                                  'why on stderr.')
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    try:
-        partial.write_bytes(engine)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path.read_bytes()
+    return write_whole(path, engine, shared=True).read_bytes()
 
 
 def _checked(result: tuple):
