@@ -34,9 +34,8 @@ class Augmentation:
         padding_value: grey that fills the margins, 0 to 255.
     """
 
-    def __init__(self, aspect: float = 1.35, flip: float = 0.5, zoom_out: float = 0.3,
-                 crop: float = 0.6, photometric: float = 0.8, camera: float = 0.3,
-                 padding_value: int = 127, recolour: float = 0.0):
+    def __init__(self, *, aspect: float, flip: float, zoom_out: float, crop: float,
+                 photometric: float, camera: float, recolour: float, padding_value: int):
         self._aspect = aspect
         self._recolour = v2.RandomApply([v2.RandomChannelPermutation(),
                                          v2.ColorJitter(saturation=(0.7, 1.8), hue=0.5)],

@@ -11,6 +11,7 @@ import numpy as np
 from ssd_perception.core.boxes import area
 
 MIN_VISIBLE = 0.25  # share of an object's area that must survive a cut for it to stay labelled
+SCALES = 0.4, 1.2  # least and greatest longest side of a picture, in sides of the canvas
 MIN_SIDE_PX = 4.0  # of the pictures being composed; less is not recognisable
 
 
@@ -37,17 +38,20 @@ def keep_visible(cut: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return (sides >= MIN_SIDE_PX).all(1) & (area(cut) >= MIN_VISIBLE * area(whole))
 
 
-def mosaic(pictures: Sequence[Labelled], side: int, rng: np.random.Generator,
-           scale: tuple[float, float] = (0.4, 1.2), padding_value: int = 127) -> Labelled:
+def mosaic(pictures: Sequence[Labelled], side: int, padding_value: int,
+           rng: np.random.Generator) -> Labelled:
     """Compose four pictures around a random centre of a square canvas.
 
     Args:
         pictures: exactly four.
         side: of the canvas, px.
-        scale: range of a picture's longest side, in canvas sides.
+        padding_value: grey of the canvas where no picture reaches, 0 to 255.
 
     Returns:
         The canvas with the boxes of all four, clipped to what is seen of them.
+
+    Raises:
+        ValueError: for another number of pictures.
     """
     if len(pictures) != 4:
         raise ValueError(f'A mosaic takes 4 pictures, got {len(pictures)}.')
@@ -58,7 +62,7 @@ def mosaic(pictures: Sequence[Labelled], side: int, rng: np.random.Generator,
         right, below = index % 2, index // 2
         x0, x1 = (centre_x, side) if right else (0, centre_x)
         y0, y1 = (centre_y, side) if below else (0, centre_y)
-        factor = rng.uniform(*scale) * side / max(image.shape[:2])
+        factor = rng.uniform(*SCALES) * side / max(image.shape[:2])
         height, width = (max(1, round(s * factor)) for s in image.shape[:2])
         method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         tile = cv2.resize(image, (width, height), interpolation=method)

@@ -38,11 +38,10 @@ class NetworkInputs:
     def loss(self, size: tuple[int, int]) -> DetectionLoss:
         """Return the loss with the anchors of an input of ``size``."""
         if size not in self._losses:
-            a, loss = self._recipe.architecture, self._recipe.loss
+            a = self._recipe.architecture
             anchors = torch.from_numpy(make_anchors(a.anchors, size, a.strides))
-            self._losses[size] = DetectionLoss(
-                anchors.to(self._device), a.box_coder, loss.alpha, loss.gamma, loss.box_weight,
-                loss.foreground_iou, loss.background_iou, loss.box)
+            self._losses[size] = DetectionLoss(anchors.to(self._device), a.box_coder,
+                                               self._recipe.loss)
         return self._losses[size]
 
     def place(self, batch: Batch, size: tuple[int, int]) -> tuple[torch.Tensor, list[Target]]:

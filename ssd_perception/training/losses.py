@@ -11,6 +11,7 @@ from torchvision.ops import box_convert, generalized_box_iou_loss, sigmoid_focal
 
 from ssd_perception.core.anchors import MAX_LOG_SCALE, BoxCoder
 from ssd_perception.training.matcher import IGNORED, match
+from ssd_perception.training.recipe import LossRecipe
 
 SMOOTH_L1_BETA = 1 / 9  # RetinaNet's, on coded deltas
 
@@ -60,19 +61,14 @@ class DetectionLoss:
 
     Args:
         anchors: float32 (A, 4) cx, cy, w, h in network-input px: the unit of the targets too.
-        alpha, gamma: of the focal loss.
-        box: ``giou``, or ``smooth_l1`` on coded deltas as in SSD and RetinaNet.
-        box_weight: GIoU at weight 1 is drowned by classification; see DIoU-SSD's ablation.
+        coder: of the deltas.
+        recipe: weights and thresholds.
     """
 
-    def __init__(self, anchors: torch.Tensor, coder: BoxCoder, alpha: float = 0.25,
-                 gamma: float = 2.0, box_weight: float = 2.0, foreground_iou: float = 0.5,
-                 background_iou: float = 0.4, box: str = 'giou'):
+    def __init__(self, anchors: torch.Tensor, coder: BoxCoder, recipe: LossRecipe):
         self._anchors = anchors
         self._anchors_xyxy = box_convert(anchors, 'cxcywh', 'xyxy')
-        self._coder, self._alpha, self._gamma = coder, alpha, gamma
-        self._box_weight, self._box = box_weight, box
-        self._ious = foreground_iou, background_iou
+        self._coder, self._recipe = coder, recipe
 
     def assign(self, targets: Sequence[Target]) -> torch.Tensor:
         """Return int64 (B, A), the object of each anchor; see ``matcher.match``.
@@ -80,7 +76,8 @@ class DetectionLoss:
         It needs no prediction, so the positives of a whole step, over all its parts and
         processes, are known before the first forward pass.
         """
-        return torch.stack([match(self._anchors_xyxy, t.boxes, *self._ious) for t in targets])
+        return torch.stack([match(self._anchors_xyxy, t.boxes, self._recipe.foreground_iou,
+                                  self._recipe.background_iou) for t in targets])
 
     def __call__(self, logits: torch.Tensor, deltas: torch.Tensor, targets: Sequence[Target],
                  matches: torch.Tensor | None = None,
@@ -106,14 +103,16 @@ class DetectionLoss:
         # A batch of empty scenes has no positive; its background loss still counts.
         share = (own if positives is None else positives).clamp(min=1)
         counted = (matches != IGNORED)[..., None]  # (B, A, 1)
-        focal = sigmoid_focal_loss(logits, wanted, self._alpha, self._gamma) * counted
+        focal = sigmoid_focal_loss(logits, wanted, self._recipe.alpha,
+                                   self._recipe.gamma) * counted
         box = self._box_loss(torch.cat(predicted), torch.cat(anchors), torch.cat(boxes)) / share
         classes = focal.sum() / share
-        return LossParts(classes + self._box_weight * box, classes.detach(), box.detach(), own)
+        return LossParts(classes + self._recipe.box_weight * box, classes.detach(), box.detach(),
+                         own)
 
     def _box_loss(self, deltas: torch.Tensor, anchors: torch.Tensor,
                   boxes: torch.Tensor) -> torch.Tensor:
-        if self._box == 'smooth_l1':
+        if self._recipe.box == 'smooth_l1':
             return F.smooth_l1_loss(deltas, encode(boxes, anchors, self._coder), reduction='sum',
                                     beta=SMOOTH_L1_BETA)
         return generalized_box_iou_loss(decode(deltas, anchors, self._coder), boxes).sum()

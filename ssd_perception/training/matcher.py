@@ -8,8 +8,8 @@ from torchvision.ops import box_iou
 BACKGROUND, IGNORED = -1, -2
 
 
-def match(anchors_xyxy: torch.Tensor, boxes: torch.Tensor, foreground_iou: float = 0.5,
-          background_iou: float = 0.4) -> torch.Tensor:
+def match(anchors_xyxy: torch.Tensor, boxes: torch.Tensor, foreground_iou: float,
+          background_iou: float) -> torch.Tensor:
     """Return int64 (A,): index of the anchor's object, or BACKGROUND, or IGNORED.
 
     Args:

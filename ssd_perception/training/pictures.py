@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.mosaic import Labelled, keep_visible, mosaic
 from ssd_perception.data.pictures import PictureCache
+from ssd_perception.data.sample import DataError, Sample, labels
 from ssd_perception.data.synthetic import synthetic_negative
-from ssd_perception.data.voc import DataError, Sample, labels
 from ssd_perception.inference.preprocess import place
 from ssd_perception.training.distributed import World
 from ssd_perception.training.losses import Target
@@ -64,9 +64,10 @@ class TrainingPictures(Dataset):
         self._labels = [labels(sample, class_names) for sample in samples]
         self._recipe = recipe
         a = recipe.augmentation
-        self._augmentation = Augmentation(a.aspect, a.flip, a.zoom_out, a.crop, a.photometric,
-                                          a.camera, recipe.preprocessing.padding_value,
-                                          a.recolour_empty)
+        self._augmentation = Augmentation(
+            aspect=a.aspect, flip=a.flip, zoom_out=a.zoom_out, crop=a.crop,
+            photometric=a.photometric, camera=a.camera, recolour=a.recolour_empty,
+            padding_value=recipe.preprocessing.padding_value)
         workers = max(1, recipe.workers)
         # A fifth more than the input leaves the crops something to cut from.
         self._cache = PictureCache(round(1.25 * max(recipe.architecture.input_hw)),
@@ -98,8 +99,8 @@ class TrainingPictures(Dataset):
                 others = rng.integers(count, size=3)
                 tiles = [self._changed(int(i), skipped) for i in (first, *others)]
                 tiles = [tiles[i] for i in rng.permutation(4)]
-                picture = mosaic(tiles, max(height, width), rng,
-                                 padding_value=recipe.preprocessing.padding_value)
+                picture = mosaic(tiles, max(height, width), recipe.preprocessing.padding_value,
+                                 rng)
             else:
                 picture = self._changed(first, skipped)
             canvas = np.empty((height, width, 3), np.uint8)
@@ -121,8 +122,9 @@ class TrainingPictures(Dataset):
     def _read(self, index: int, skipped: list[str]) -> Labelled:
         # The next one takes the place of a picture that cannot be decoded, the same one on
         # every machine and after every resume.
-        for sample, label in zip(self._samples[index:] + self._samples[:index],
-                                 self._labels[index:] + self._labels[:index]):
+        count = len(self._samples)
+        for which in (i % count for i in range(index, index + count)):
+            sample = self._samples[which]
             try:
                 image, scale_x, scale_y = self._cache.read(sample.path)
             except DataError as error:
@@ -131,8 +133,8 @@ class TrainingPictures(Dataset):
             scale = np.array([scale_x, scale_y] * 2, np.float32)
             height, width = image.shape[:2]
             xyxy = np.clip(sample.xyxy * scale, 0, [width, height] * 2).astype(np.float32)
-            return Labelled(image, xyxy, label)
-        raise DataError(f'None of the {len(self._samples)} pictures can be read; '
+            return Labelled(image, xyxy, self._labels[which])
+        raise DataError(f'None of the {count} pictures can be read; '
                         f'the last one: {skipped[-1]}')
 
 

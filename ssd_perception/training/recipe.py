@@ -19,23 +19,40 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class AugmentationRecipe:
-    """Probabilities and ranges; see ``data.augment`` and ``data.mosaic``."""
+    """Settings of ``data.augment.Augmentation`` and of what is composed before it.
+
+    Attributes:
+        mosaic: probability of a mosaic of four.
+        mosaic_off: share of the run, at its end, without mosaic.
+        aspect, flip, zoom_out, crop, photometric, camera: see ``data.augment.Augmentation``.
+        synthetic: share of pictures that are drawn and hold nothing.
+        recolour_empty: probability of other colours for pictures without objects, which stay
+            so in any colour.
+    """
 
     mosaic: float = 0.4
-    mosaic_off: float = 0.25  # share of the run, at its end, without mosaic
+    mosaic_off: float = 0.25
     aspect: float = 1.35
     flip: float = 0.5
     zoom_out: float = 0.3
     crop: float = 0.6
     photometric: float = 0.8
     camera: float = 0.3
-    synthetic: float = 0.0  # share of pictures that are drawn and hold nothing
-    recolour_empty: float = 0.0  # of pictures without objects, which stay so in any colour
+    synthetic: float = 0.0
+    recolour_empty: float = 0.0
 
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """See ``training.losses.DetectionLoss``."""
+    """Settings of ``training.losses.DetectionLoss``.
+
+    Attributes:
+        box: ``giou``, or ``smooth_l1`` on coded deltas as in SSD and RetinaNet.
+        alpha, gamma: of the focal loss.
+        box_weight: of the box loss beside it. GIoU at weight 1 is drowned by classification; see
+            DIoU-SSD's ablation.
+        foreground_iou, background_iou: see ``training.matcher.match``.
+    """
 
     box: str = 'giou'
     alpha: float = 0.25

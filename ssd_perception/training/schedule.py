@@ -18,9 +18,9 @@ class ThreePhase:
     """
 
     iterations: int
-    warmup: int = 100
-    plateau: float = 0.3
-    floor: float = 0.01
+    warmup: int
+    plateau: float
+    floor: float
     warmup_start: float = 0.01
 
     def __post_init__(self):

@@ -7,7 +7,11 @@ import torch
 from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.mosaic import Labelled, mosaic
 from ssd_perception.data.pictures import PictureCache, read_picture
-from ssd_perception.data.voc import DataError, class_names, labels, read_voc
+from ssd_perception.data.sample import DataError, class_names, labels
+from ssd_perception.data.voc import read_voc
+
+PARTS = dict(aspect=1.35, flip=0.5, zoom_out=0.3, crop=0.6, photometric=0.8, camera=0.3,
+             recolour=0.0, padding_value=127)
 
 
 def write_voc(root, objects='', picture=True, name='a'):
@@ -104,7 +108,7 @@ def white_inside(sample):
 
 @pytest.mark.parametrize('seed', range(20))
 def test_mosaic_boxes_stay_on_their_objects(seed):
-    out = mosaic([marked()] * 4, 320, np.random.default_rng(seed))
+    out = mosaic([marked()] * 4, 320, 127, np.random.default_rng(seed))
     assert out.image.shape == (320, 320, 3)
     assert (out.xyxy >= 0).all() and (out.xyxy <= 320).all()
     assert all(share > 0.85 for share in white_inside(out))
@@ -113,7 +117,7 @@ def test_mosaic_boxes_stay_on_their_objects(seed):
 @pytest.mark.parametrize('seed', range(20))
 def test_augmented_boxes_stay_on_their_objects(seed):
     torch.manual_seed(seed)
-    out = Augmentation(zoom_out=0.5, crop=0.9).geometry(marked())
+    out = Augmentation(**{**PARTS, 'zoom_out': 0.5, 'crop': 0.9}).geometry(marked())
     height, width = out.image.shape[:2]
     assert (out.xyxy >= 0).all() and (out.xyxy <= [width, height] * 2).all()
     assert len(out.labels) == len(out.xyxy) and all(s > 0.85 for s in white_inside(out))
@@ -122,10 +126,10 @@ def test_augmented_boxes_stay_on_their_objects(seed):
 def test_pictures_without_objects_survive_everything():
     empty = Labelled(np.zeros((50, 70, 3), np.uint8), np.zeros((0, 4), np.float32),
                      np.zeros(0, np.int64))
-    augmentation = Augmentation()
+    augmentation = Augmentation(**PARTS)
     for seed in range(10):
         torch.manual_seed(seed)
         out = augmentation.geometry(empty)
         assert len(out.xyxy) == 0
         assert augmentation.colour(out.image).shape == out.image.shape
-    assert len(mosaic([empty] * 4, 64, np.random.default_rng(0)).xyxy) == 0
+    assert len(mosaic([empty] * 4, 64, 127, np.random.default_rng(0)).xyxy) == 0

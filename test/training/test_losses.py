@@ -10,6 +10,7 @@ from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 from ssd_perception.core.anchors import BoxCoder
 from ssd_perception.training.losses import DetectionLoss, Target, decode
 from ssd_perception.training.matcher import BACKGROUND, IGNORED, match
+from ssd_perception.training.recipe import LossRecipe
 
 ANCHORS_XYXY = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 20], [50, 50, 60, 60],
                              [0, 0, 10, 4.5]])
@@ -28,12 +29,12 @@ NOTHING = Target(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
 ])
 def test_matching_by_hand(boxes, expected):
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
-    assert match(ANCHORS_XYXY, boxes).tolist() == expected
+    assert match(ANCHORS_XYXY, boxes, 0.5, 0.4).tolist() == expected
 
 
 def test_two_objects_that_want_one_anchor():
     boxes = torch.tensor([[50.0, 50, 60, 59], [50, 50, 60, 60]])
-    assert match(ANCHORS_XYXY, boxes)[2] == 1
+    assert match(ANCHORS_XYXY, boxes, 0.5, 0.4)[2] == 1
 
 
 def test_decoding_equals_the_numpy_twin():
@@ -47,7 +48,8 @@ def test_decoding_equals_the_numpy_twin():
 
 def test_loss_by_hand():
     """One anchor, one object exactly on it: GIoU loss 0, focal loss as the formula says."""
-    loss = DetectionLoss(ANCHORS[:1], BoxCoder(), alpha=0.25, gamma=2.0, box_weight=3.0)
+    loss = DetectionLoss(ANCHORS[:1], BoxCoder(),
+                         LossRecipe(alpha=0.25, gamma=2.0, box_weight=3.0))
     parts = loss(torch.tensor([[[0.0, 0.0]]]), torch.zeros(1, 1, 4),
                  [Target(ANCHORS_XYXY[:1], torch.tensor([1]))])
     focal = 0.25 * 0.25 * math.log(2) + 0.75 * 0.25 * math.log(2)
@@ -60,7 +62,8 @@ def test_loss_is_torchvisions_over_all_anchors_per_positive():
     torch.manual_seed(0)
     logits, deltas = torch.randn(2, 4, 3), torch.randn(2, 4, 4)
     target = Target(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([2]))
-    parts = DetectionLoss(ANCHORS, BoxCoder(), box_weight=2.0)(logits, deltas, [target, NOTHING])
+    parts = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe(box_weight=2.0))(
+        logits, deltas, [target, NOTHING])
     wanted = torch.zeros(2, 4, 3)
     wanted[0, :2, 2] = 1
     focal = sigmoid_focal_loss(logits, wanted, 0.25, 2.0)
@@ -72,7 +75,8 @@ def test_loss_is_torchvisions_over_all_anchors_per_positive():
 
 def test_empty_scenes_still_teach_background():
     logits = torch.zeros(1, 4, 2, requires_grad=True)
-    parts = DetectionLoss(ANCHORS, BoxCoder())(logits, torch.zeros(1, 4, 4), [NOTHING])
+    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe())
+    parts = loss(logits, torch.zeros(1, 4, 4), [NOTHING])
     parts.total.backward()
     assert parts.positives == 0 and (logits.grad > 0).all()
 
@@ -80,10 +84,10 @@ def test_empty_scenes_still_teach_background():
 def test_normalised_boxes_against_pixel_anchors_find_no_object():
     """The ancestor's mistake must be loud: with the wrong unit nothing overlaps an anchor."""
     boxes = torch.tensor([[0.0, 0, 10, 10]])
-    right = match(ANCHORS_XYXY, boxes)
-    wrong = match(ANCHORS_XYXY, boxes / 320)
+    right = match(ANCHORS_XYXY, boxes, 0.5, 0.4)
+    wrong = match(ANCHORS_XYXY, boxes / 320, 0.5, 0.4)
     assert (right >= 0).sum() == 2 and (wrong >= 0).sum() == 1  # only the forced one is left
-    loss = DetectionLoss(ANCHORS, BoxCoder())
+    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe())
     parts = loss(torch.zeros(1, 4, 1), torch.zeros(1, 4, 4),
                  [Target(boxes / 320, torch.tensor([0]))])
     assert parts.boxes > 0.9

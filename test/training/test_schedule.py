@@ -20,13 +20,13 @@ def test_three_phases():
 
 @pytest.mark.parametrize('iterations', [1, 2, 50])
 def test_short_runs_never_leave_the_range(iterations):
-    rate = ThreePhase(iterations, warmup=100)
+    rate = ThreePhase(iterations, warmup=100, plateau=0.3, floor=0.01)
     assert all(0 < rate(i) <= 1 for i in range(iterations))
 
 
 def test_nonsense_is_refused():
     with pytest.raises(ValueError, match='plateau'):
-        ThreePhase(100, plateau=2.0)
+        ThreePhase(100, warmup=10, plateau=2.0, floor=0.01)
 
 
 def test_ema_forgets_its_start_and_follows():
