@@ -116,7 +116,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 def _check_classes(data: Path, samples, detector) -> None:
     """Name at once every class that the data have and the weights have not."""
-    from ssd_perception.data.voc import DataError, class_names
+    from ssd_perception.data.sample import DataError, class_names
 
     unknown = [name for name in class_names(samples) if name not in detector.class_names]
     if unknown:

@@ -109,7 +109,7 @@ def _measure_recording(detector, path: Path) -> dict:
 
     from ssd_perception.bags.frames import labelled_frames
     from ssd_perception.evaluation.evaluate import at_low_threshold, report
-    from ssd_perception.evaluation.voc import GroundTruth
+    from ssd_perception.evaluation.matching import GroundTruth
 
     with at_low_threshold(detector):
         pairs = [(detector([image])[0], GroundTruth(xyxy, labels)) for image, xyxy, labels in

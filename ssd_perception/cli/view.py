@@ -111,7 +111,8 @@ def _rows(live) -> list[tuple[str, str]]:
 
 def _precision(frames, class_names) -> dict:
     """Return AP50 over the answered frames that have ground truth; nothing without any."""
-    from ssd_perception.evaluation.voc import GroundTruth, average_precision, mean_ap
+    from ssd_perception.evaluation.matching import GroundTruth
+    from ssd_perception.evaluation.voc import average_precision, mean_ap
 
     pairs = [f for f in frames if f.detections is not None and f.truth is not None]
     if not pairs:

@@ -12,9 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_perception.data.sample import (
-    PICTURE_SUFFIXES, DataError, OnBad, Sample, class_names, labels, make_sample, refuse)
-
-__all__ = ['PICTURE_SUFFIXES', 'DataError', 'Sample', 'class_names', 'labels', 'read_voc']
+    PICTURE_SUFFIXES, DataError, OnBad, Sample, make_sample, refuse)
 
 MAX_XML_BYTES = 10_000_000  # a picture with ten thousand objects has 3 MB
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.data.pictures import read_picture
-from ssd_perception.data.voc import DataError, Sample, labels
+from ssd_perception.data.sample import DataError, Sample, labels
 from ssd_perception.evaluation.coco import coco_figures
 from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.evaluation.voc import Curve, mean_ap, precision_recall

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from ssd_perception.core.metadata import Metadata, recipe_hash
-from ssd_perception.data.voc import Sample
+from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.evaluate import evaluate
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.runtimes.torch import TorchRuntime

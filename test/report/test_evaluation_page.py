@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip('matplotlib')
 
 from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.data.voc import Sample  # noqa: E402
+from ssd_perception.data.sample import Sample  # noqa: E402
 from ssd_perception.evaluation.evaluate import Measurement  # noqa: E402
 from ssd_perception.evaluation.examine import examine  # noqa: E402
 from ssd_perception.evaluation.matching import GroundTruth  # noqa: E402

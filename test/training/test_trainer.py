@@ -10,7 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import TINY, first_step, write_pictures
 import torch
 
-from ssd_perception.data.voc import DataError, read_voc
+from ssd_perception.data.sample import DataError
+from ssd_perception.data.voc import read_voc
 from ssd_perception.model.weights import load_model
 from ssd_perception.training.checkpoints import CheckpointError
 from ssd_perception.training.optimizer import parameter_groups
