@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from ssd_perception.ros.images import ENCODINGS, to_rgb
+from ssd_perception.imaging.encodings import ENCODINGS, to_rgb
 
 SELF_TEST_TIMEOUT_S = 20
 
@@ -53,7 +53,7 @@ def trusted_encodings(convert: Callable[[Image], np.ndarray]) -> list[str]:
     return agreed if 'bgr8' in agreed else []
 
 
-def _agrees(convert, message: Image) -> bool:
+def _agrees(convert: Callable[[Image], np.ndarray], message: Image) -> bool:
     try:
         found = np.asarray(convert(message))
     except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -14,10 +15,10 @@ from vision_msgs.msg import Detection2DArray
 from ssd_perception.core.detections import Detections
 from ssd_perception.inference.drawing import draw_detections
 from ssd_perception.ros.diagnostics import CameraStatistics
-from ssd_perception.ros.images import compressed_message, image_message
+from ssd_perception.ros.images import IMAGE_TYPES, compressed_message, image_message
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.messages import detections_message
-from ssd_perception.ros.watchdog import IMAGE_TYPES, Input, Publisher, Watchdog, reason
+from ssd_perception.ros.watchdog import Input, Publisher, Watchdog, reason
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
 # older frame than the newest is of no use.
@@ -107,11 +108,16 @@ class Camera:
         return any(publisher.get_subscription_count() > 0
                    for publisher in (self._picture, self._jpeg))
 
-    def publish(self, message, rgb, detections: Detections, class_names: tuple[str, ...],
-                jpeg_quality: int) -> None:
+    def publish(self, message: Image | CompressedImage, rgb: np.ndarray | None,
+                detections: Detections, class_names: tuple[str, ...], jpeg_quality: int) -> None:
         """Publish one frame's answer; the annotated picture only for those who look.
 
-        ``rgb`` is None where nobody looked when the frame was decoded.
+        Args:
+            message: the frame, whose header goes along.
+            rgb: its picture, uint8 (H, W, 3); None where nobody looked when it was decoded.
+            detections: in that picture's pixels.
+            class_names: names that the labels index into.
+            jpeg_quality: 1 to 100, of the compressed picture.
         """
         self._detections.publish(detections_message(message.header, detections, class_names))
         raw, jpeg = (publisher.get_subscription_count() > 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.time import Time
 
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.latest_frame import Counts
@@ -20,9 +21,13 @@ BEHIND_MS = 60_000.0
 
 
 class LastError:
-    """The last error and when it was; one thread writes, another reads."""
+    """The last error and when it was; one thread writes, another reads.
 
-    def __init__(self, clock=time.monotonic):
+    Args:
+        clock: seconds of a steady clock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
         self._noted: tuple[str, float] | None = None  # one reference, so never half new
 
@@ -40,9 +45,13 @@ class LastError:
 
 
 class CameraStatistics:
-    """Figures of one camera; the worker writes, the diagnostics timer reads."""
+    """Figures of one camera; the worker writes, the diagnostics timer reads.
 
-    def __init__(self, clock=time.monotonic):
+    Args:
+        clock: seconds of a steady clock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._lock = threading.Lock()
         self._clock = clock
         self._total = {'answered': 0, 'refused': 0}
@@ -111,15 +120,15 @@ def clocks_disagree(age_ms: float) -> str:
     return ''
 
 
-def detector_entry(name: str, state: str, failure: str, makeshift: str,
+def detector_entry(name: str, state: str, failure: str, fallback: str,
                    detector: Detector | None, values: Mapping[str, str]) -> DiagnosticStatus:
-    """Return the detector's entry: ERROR while batches fail, WARN on a makeshift, else OK."""
+    """Return the detector's entry: ERROR while batches fail, WARN on the CPU fallback, else OK."""
     if detector:
         values = {'weights': str(detector.path), 'runtime': detector.runtime,
                   'device': detector.device, 'precision': detector.precision, **values}
     level = (DiagnosticStatus.ERROR if failure else
-             DiagnosticStatus.WARN if makeshift else DiagnosticStatus.OK)
-    return _entry(level, name, failure or makeshift or state,
+             DiagnosticStatus.WARN if fallback else DiagnosticStatus.OK)
+    return _entry(level, name, failure or fallback or state,
                   detector.device if detector else '', {'state': state, **values})
 
 
@@ -137,8 +146,8 @@ def _entry(level: bytes, name: str, message: str, hardware: str,
                             values=[KeyValue(key=k, value=v) for k, v in values.items()])
 
 
-def array(stamp, entries: list[DiagnosticStatus]) -> DiagnosticArray:
-    """Return the message; ``stamp`` is the node clock's."""
+def array(now: Time, entries: list[DiagnosticStatus]) -> DiagnosticArray:
+    """Return the message; ``now`` is the node clock's."""
     message = DiagnosticArray(status=entries)
-    message.header.stamp = stamp
+    message.header.stamp = now.to_msg()
     return message

@@ -6,21 +6,21 @@ from array import array
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
-from ssd_perception.imaging.compressed import ImageError, encode_jpeg
-from ssd_perception.imaging.encodings import ENCODINGS, to_rgb
+from ssd_perception.imaging.compressed import encode_jpeg
 
-__all__ = ['ENCODINGS', 'ImageError', 'compressed_message', 'image_message', 'to_rgb']
+IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
-def image_message(header, rgb: np.ndarray) -> Image:
+def image_message(header: Header, rgb: np.ndarray) -> Image:
     """Return uint8 (H, W, 3) RGB as an Image with that header."""
     height, width = rgb.shape[:2]
     return Image(header=header, height=height, width=width, encoding='rgb8', is_bigendian=0,
                  step=3 * width, data=_bytes(rgb))
 
 
-def compressed_message(header, rgb: np.ndarray, quality: int) -> CompressedImage:
+def compressed_message(header: Header, rgb: np.ndarray, quality: int) -> CompressedImage:
     """Return uint8 (H, W, 3) RGB as a JPEG of ``quality`` 1 to 100 with that header."""
     return CompressedImage(header=header, format='jpeg', data=_bytes(encode_jpeg(rgb, quality)))
 

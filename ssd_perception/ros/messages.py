@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from std_msgs.msg import Header
 from vision_msgs.msg import (
     BoundingBox2D,
     Detection2D,
@@ -21,12 +22,12 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.core.vision_rows import Row, from_rows, rows_of, to_rows
 
 
-def detections_message(header, detections: Detections,
+def detections_message(header: Header, detections: Detections,
                        class_names: Sequence[str]) -> Detection2DArray:
     """Return ``detections`` as a message; also when there are none.
 
     Args:
-        header: the camera frame's std_msgs/Header, put verbatim on the array and on every
+        header: the camera frame's, put verbatim on the array and on every
             detection.
         class_names: label -> the name that ``class_id`` carries.
     """
@@ -34,7 +35,7 @@ def detections_message(header, detections: Detections,
         _detection(header, row) for row in to_rows(detections, class_names)])
 
 
-def _detection(header, row: Row) -> Detection2D:
+def _detection(header: Header, row: Row) -> Detection2D:
     # `id` stays empty: it would claim that this is the same object as in another frame.
     return Detection2D(
         header=header,
@@ -54,7 +55,8 @@ def detections_from_message(message: Detection2DArray,
     return from_rows(rows_of(message), class_names)
 
 
-def vision_info_message(header, method: str, label_topic: str, version: int) -> VisionInfo:
+def vision_info_message(header: Header, method: str, label_topic: str,
+                        version: int) -> VisionInfo:
     """Return who detects: ``method`` in words, and the topic that carries the class names.
 
     ``version`` grows by one whenever weights or thresholds change.
@@ -63,7 +65,8 @@ def vision_info_message(header, method: str, label_topic: str, version: int) -> 
                       database_version=version)
 
 
-def label_info_message(header, class_names: Sequence[str], threshold: float) -> LabelInfo:
+def label_info_message(header: Header, class_names: Sequence[str],
+                       threshold: float) -> LabelInfo:
     """Return the number -> name map and the score threshold in force."""
     return LabelInfo(header=header, threshold=threshold, class_map=[
         VisionClass(class_id=label, class_name=name) for label, name in enumerate(class_names)])

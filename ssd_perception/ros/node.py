@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
@@ -82,7 +82,7 @@ class DetectorNode(LifecycleNode):
     # Lifecycle
 
     @says_why
-    def on_configure(self, state) -> TransitionCallbackReturn:
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up; FAILURE, with one sentence in the log, when that is impossible."""
         error = self._swapping.configure()
         if error:
@@ -92,7 +92,7 @@ class DetectorNode(LifecycleNode):
         return super().on_configure(state)
 
     @says_why
-    def on_activate(self, state) -> TransitionCallbackReturn:
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to answer."""
         self._worker.start()
         for camera in self._cameras.values():
@@ -103,28 +103,28 @@ class DetectorNode(LifecycleNode):
         return super().on_activate(state)
 
     @says_why
-    def on_deactivate(self, state) -> TransitionCallbackReturn:
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop answering and let the camera rest."""
         self._stop()
         self._state = 'inactive'
         return super().on_deactivate(state)
 
     @says_why
-    def on_cleanup(self, state) -> TransitionCallbackReturn:
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the detector and its device."""
         self._swapping.release()
         self._state = 'unconfigured'
         return super().on_cleanup(state)
 
     @says_why
-    def on_shutdown(self, state) -> TransitionCallbackReturn:
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from any state."""
         self._stop()
         self._swapping.release()
         self._state = 'finalized'
         return super().on_shutdown(state)
 
-    def on_error(self, state) -> TransitionCallbackReturn:
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where everything can be tried again."""
         self._stop()
         self._swapping.release()
@@ -186,7 +186,7 @@ class DetectorNode(LifecycleNode):
 
     # Watching
 
-    def _time_jumped(self, jump) -> None:
+    def _time_jumped(self, jump: TimeJump) -> None:
         self._worker.time_jumped()
         self.get_logger().info(f'Time went back by {-jump.delta.nanoseconds / 1e9:.1f} s; frames '
                                'and figures from before that are forgotten.')
@@ -213,11 +213,11 @@ class DetectorNode(LifecycleNode):
         if busy_s > STUCK_S:
             failure = f'The detector has been working on one batch for {busy_s:.0f} s.'
         entries = [diagnostics.detector_entry(
-            f'{name}: detector', state, failure, self._swapping.makeshift, worker.detector,
+            f'{name}: detector', state, failure, self._swapping.fallback, worker.detector,
             {'weights sha256': self._swapping.weights_hash, 'database version': str(self._version),
              'image conversion': self._converter, **worker.last_error.values()})]
         entries += [diagnostics.camera_entry(
             f'{name}: {camera.topic}', state, camera.watchdog.complaint,
             *camera.statistics.report(self._frames.counts(camera.name)))
             for camera in self._cameras.values()]
-        self._diagnostics.publish(diagnostics.array(self.get_clock().now().to_msg(), entries))
+        self._diagnostics.publish(diagnostics.array(self.get_clock().now(), entries))

@@ -5,10 +5,19 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 # Messages prepared ahead, and the time that must be left for preparing one: a large JPEG's.
 AHEAD = 8
 SPARE_S = 0.03
+
+
+class Recorded(Protocol):
+    """What is to be known of a recorded message; see ``bags.reader.Record``."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """When it was recorded, nanoseconds."""
 
 
 class Pace:
@@ -28,7 +37,7 @@ class Pace:
         begin, first_ns = self._start
         return begin + (stamp_ns - first_ns) / 1e9 / self._rate
 
-    def has_time_before(self, record) -> bool:
+    def has_time_before(self, record: Recorded) -> bool:
         """Tell whether another message can be prepared before ``record`` is due."""
         return self._start is None or self.due(record.stamp_ns) - time.monotonic() > SPARE_S
 

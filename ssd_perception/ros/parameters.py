@@ -6,9 +6,11 @@ import argparse
 import math
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ssd_perception.core.postprocess import PostprocessSettings
@@ -22,8 +24,8 @@ class ParameterError(ValueError):
     """A parameter has an impossible value; the message is one sentence naming it."""
 
 
-def _parameter(default, description: str, *, limits: tuple | None = None,
-               choices: tuple[str, ...] = (), read_only: bool = False):
+def _parameter(default: Any, description: str, *, limits: tuple | None = None,
+               choices: tuple[str, ...] = (), read_only: bool = False) -> Any:
     return field(default=default, metadata={'description': description, 'limits': limits,
                                             'choices': choices, 'read_only': read_only})
 
@@ -71,9 +73,11 @@ class NodeParameters:
     class_thresholds: tuple[str, ...] = _parameter(
         (), 'Thresholds of single classes instead of score_threshold, each as NAME=SCORE.')
     nms_threshold: float = _parameter(
-        0.5, 'Boxes of one class that overlap a better one by more than this IoU are dropped.',
+        PostprocessSettings.nms_threshold, 'Boxes of one class that overlap a better one by '
+        'more than this IoU are dropped.',
         limits=(0.0, 1.0))
-    max_detections: int = _parameter(100, 'Most detections per frame.', limits=(1, 1000))
+    max_detections: int = _parameter(PostprocessSettings.max_detections,
+                                     'Most detections per frame.', limits=(1, 1000))
     classes: tuple[str, ...] = _parameter((), 'Names of the classes to publish. Empty: all.')
     max_rate_hz: float = _parameter(
         0.0, 'Most frames per second that are looked at; 0 means as many as possible.',
@@ -142,17 +146,17 @@ def expected(spec: Field) -> str:
     return {bool: 'true or false', tuple: 'a list of strings', str: 'a string'}[type(spec.default)]
 
 
-def refusal(spec: Field, value) -> str:
+def refusal(spec: Field, value: object) -> str:
     """Return the one sentence for an impossible value."""
     return f'Parameter "{spec.name}" must be {expected(spec)}, got {value!r}.'
 
 
-def ros_value(value):
+def ros_value(value: Any) -> Any:
     """Return a field's value as ROS knows it: a tuple becomes a list that is never empty."""
     return (list(value) or ['']) if isinstance(value, tuple) else value
 
 
-def declare(node) -> NodeParameters:
+def declare(node: Node) -> NodeParameters:
     """Declare every parameter on ``node`` and return the values it was started with.
 
     Raises:
@@ -223,7 +227,7 @@ def to_markdown() -> str:
     return '\n'.join(lines) + '\n'
 
 
-def _yaml(value) -> str:
+def _yaml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, list) else f'{value}'

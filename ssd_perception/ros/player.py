@@ -13,17 +13,18 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image
 
+from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.ros.dds import REMEDY, large_images_profile
-from ssd_perception.ros.images import image_message, to_rgb
+from ssd_perception.ros.images import IMAGE_TYPES, image_message
 from ssd_perception.ros.pacing import Pace, early
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 COMPRESSED_SUFFIX = '/compressed'
 # Reliable matches subscribers of both kinds; a few frames of depth outlast a hiccup.
 QOS = QoSProfile(depth=10)
@@ -188,7 +189,7 @@ class Player(Node):
             output.wait_for_all_acked(Duration(seconds=1))
         time.sleep(0.2)  # best-effort subscribers acknowledge nothing
 
-    def _create_output(self, topic: str):
+    def _create_output(self, topic: str) -> Publisher:
         kind, name = self._types[topic], topic
         if self.options.raw and kind is CompressedImage:
             kind, name = Image, topic.removesuffix(COMPRESSED_SUFFIX)
@@ -218,7 +219,8 @@ class Player(Node):
                 return
             time.sleep(min(left, CLOCK_PERIOD_S) if self._clock_output is not None else left)
 
-    def _stamp_of_now(self, recorded):
+    def _stamp_of_now(self, recorded: Any) -> Any:
+        """Return the builtin_interfaces/Time of now, the same one for equal ``recorded``."""
         key = (recorded.sec, recorded.nanosec)
         if key not in self._stamps:
             if len(self._stamps) > 1000:  # frames of long ago

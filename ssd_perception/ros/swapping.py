@@ -42,7 +42,7 @@ class Swapping:
         self._loaded = node.create_guard_condition(self._finish)
 
     @property
-    def makeshift(self) -> str:
+    def fallback(self) -> str:
         """Say so when the detector is not where the parameters want it; else empty."""
         return ('On the CPU, because the configured device failed.' if self._recovery.on_cpu
                 else '')

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
-from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from ssd_perception.ros.loading import described
 
+Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
-def says_why(transition):
+
+def says_why(transition: Transition) -> Transition:
     """Wrap ``on_...`` of a lifecycle node: an exception is logged and becomes ERROR.
 
     rclpy turns it into ERROR as well, but silently.
     """
     @functools.wraps(transition)
-    def wrapped(node, state):
+    def wrapped(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return transition(node, state)
         except Exception as error:

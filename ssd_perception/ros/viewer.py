@@ -20,7 +20,8 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.ros.images import to_rgb
+from ssd_perception.imaging.encodings import to_rgb
+from ssd_perception.ros.images import IMAGE_TYPES
 from ssd_perception.ros.messages import detections_from_message
 
 QOS = QoSProfile(depth=50)
@@ -136,7 +137,7 @@ class Viewer(Node):
         elif not self.count_publishers(self._answers.topic_name):
             self.live.waiting = f'a detector that publishes {self._answers.topic_name}'
         else:
-            compressed = publishers[0].topic_type == 'sensor_msgs/msg/CompressedImage'
+            compressed = publishers[0].topic_type == IMAGE_TYPES[1]
             reliable = all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE
                            for p in publishers)
             self._image_subscription = self.create_subscription(
@@ -146,7 +147,7 @@ class Viewer(Node):
             self.live.waiting = ''
             self._finder.cancel()
 
-    def _frame(self, message) -> Frame:
+    def _frame(self, message: Image | CompressedImage | Detection2DArray) -> Frame:
         self.last_message_s = time.monotonic()
         stamp = message.header.stamp
         stamp_ns = stamp.sec * 10 ** 9 + stamp.nanosec

@@ -10,8 +10,6 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from ssd_perception.ros.dds import REMEDY, large_images_profile
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-
 
 @dataclass(frozen=True)
 class Publisher:

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from rclpy.clock import Clock
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from sensor_msgs.msg import CompressedImage, Image
 
-from ssd_perception.imaging.compressed import decode_shrunk
+from ssd_perception.imaging.compressed import ImageError, decode_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.diagnostics import LastError
-from ssd_perception.ros.images import ImageError
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.loading import described
 from ssd_perception.ros.parameters import NodeParameters
@@ -32,7 +34,8 @@ class Worker:
     """
 
     def __init__(self, cameras: Mapping[str, Camera], frames: LatestFrames,
-                 convert: Callable[..., np.ndarray], clock, logger):
+                 convert: Callable[[Image | CompressedImage], np.ndarray], clock: Clock,
+                 logger: RcutilsLogger):
         self._cameras, self._frames, self._convert = cameras, frames, convert
         self._clock, self._logger = clock, logger
         self._thread: threading.Thread | None = None
@@ -116,7 +119,7 @@ class Worker:
             camera.statistics.answered({**age, **times}, _picture(message, rgb, factor))
         self.failure = ''
 
-    def _decode(self, camera: Camera, message,
+    def _decode(self, camera: Camera, message: Image | CompressedImage,
                 detector: Detector) -> tuple[np.ndarray, int]:
         """Return a message's picture, and the factor that takes its pixels to the message's."""
         # The whole picture is wanted only by those who look at it with its detections.
@@ -149,7 +152,7 @@ class Worker:
             raise errors[0]
         return found
 
-    def _age(self, message) -> dict[str, float]:
+    def _age(self, message: Image | CompressedImage) -> dict[str, float]:
         # Not by rclpy's Time, which refuses the negative stamps that a message may carry.
         stamp = message.header.stamp.sec * 10 ** 9 + message.header.stamp.nanosec
         now = self._clock.now().nanoseconds
@@ -174,6 +177,6 @@ class Worker:
                            throttle_duration_sec=5.0)
 
 
-def _picture(message, rgb: np.ndarray, factor: int) -> str:
+def _picture(message: Image | CompressedImage, rgb: np.ndarray, factor: int) -> str:
     kind = getattr(message, 'encoding', None) or getattr(message, 'format', '')
     return f'{rgb.shape[1] * factor}x{rgb.shape[0] * factor} {kind}'

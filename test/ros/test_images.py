@@ -13,14 +13,10 @@ pytest.importorskip('sensor_msgs')
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from ssd_perception.imaging import compressed  # noqa: E402
+from ssd_perception.imaging.compressed import ImageError  # noqa: E402
+from ssd_perception.imaging.encodings import ENCODINGS, to_rgb  # noqa: E402
 from ssd_perception.ros import bridge  # noqa: E402
-from ssd_perception.ros.images import (  # noqa: E402
-    ENCODINGS,
-    ImageError,
-    compressed_message,
-    image_message,
-    to_rgb,
-)
+from ssd_perception.ros.images import compressed_message, image_message  # noqa: E402
 
 HEIGHT, WIDTH = 32, 48
 

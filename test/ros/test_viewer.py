@@ -21,7 +21,8 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
 from ssd_perception.bags.reader import Bag  # noqa: E402
-from ssd_perception.ros.images import image_message, to_rgb  # noqa: E402
+from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.ros.images import image_message  # noqa: E402
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
