@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,7 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index) -> Detections:
+    def __getitem__(self, index: np.ndarray | slice | Sequence[int]) -> Detections:
         """Select by boolean mask, slice or ascending indices; order stays descending."""
         return Detections(self.xyxy[index], self.scores[index], self.labels[index])
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import typing
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from ssd_perception.core.anchors import AnchorSpec, BoxCoder
 from ssd_perception.core.placement import RESIZE_MODES
@@ -16,6 +17,8 @@ FORMAT_VERSION = 1
 MAX_JSON_BYTES = 1_000_000
 BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2')
 INTERPOLATIONS = ('area', 'linear')
+
+Built = TypeVar('Built')
 
 
 class WeightsError(ValueError):
@@ -164,8 +167,18 @@ def recipe_hash(recipe: dict) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
 
 
-def build(kind, data, where: str):
-    """Make a dataclass from a JSON object; unknown, missing or wrongly typed keys are refused."""
+def build(kind: type[Built], data: object, where: str) -> Built:
+    """Make a dataclass from a JSON object; unknown, missing or wrongly typed keys are refused.
+
+    Args:
+        kind: the dataclass, whose type hints are what is checked.
+        data: as ``json`` or ``yaml`` reads it.
+        where: what its keys begin with in messages, such as ``architecture.``; empty for the
+            whole.
+
+    Raises:
+        MetadataError: naming the key, what was expected and what was found.
+    """
     if not isinstance(data, dict):
         raise MetadataError(f'{where or "Metadata"} must be an object, got {_short(data)}.')
     hints = typing.get_type_hints(kind)
@@ -179,9 +192,9 @@ def build(kind, data, where: str):
         raise MetadataError(f'{where or "Metadata"}: {error}.') from error
 
 
-def _convert(hint, value, where):
+def _convert(hint: Any, value: Any, where: str) -> Any:
     """Return ``value`` as ``hint`` says; JSON has lists for tuples and 1 for 1.0."""
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, where + '.')
     if typing.get_origin(hint) is tuple:
         item, *rest = typing.get_args(hint)
@@ -196,11 +209,11 @@ def _convert(hint, value, where):
                         f'got {_short(value)}.')
 
 
-def _require(condition, name, expected, found):
+def _require(condition: bool, name: str, expected: str, found: object) -> None:
     if not condition:
         raise MetadataError(f'"{name}" must be {expected}, got {_short(found)}.')
 
 
-def _short(value) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + '...'

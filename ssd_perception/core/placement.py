@@ -31,6 +31,9 @@ class Placement:
 
         Args:
             mode: ``letterbox`` keeps the aspect ratio, ``stretch`` fills the input.
+
+        Raises:
+            ValueError: for another mode.
         """
         height, width = source_hw
         if mode == 'stretch':

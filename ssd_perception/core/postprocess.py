@@ -9,6 +9,7 @@ import numpy as np
 from ssd_perception.core.anchors import BoxCoder
 from ssd_perception.core.boxes import area, clip
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.placement import Placement
 
 # Candidates per image that may reach NMS. At a threshold of 0.01 thousands of anchors can
 # pass; RetinaNet keeps 1000 per level for the same reason.
@@ -19,9 +20,13 @@ MAX_CANDIDATES = 1000
 class PostprocessSettings:
     """What a user may change while the detector runs.
 
+    Raises:
+        ValueError: for a threshold outside of 0 to 1, or ``max_detections`` below 1.
+
     Attributes:
         score_threshold: lowest score reported, in [0, 1].
-        class_thresholds: class name -> its own threshold, instead of ``score_threshold``.
+        class_thresholds: (class name, its own threshold) pairs; they replace
+            ``score_threshold``.
         nms_threshold: boxes of one class overlapping a better one by more than this IoU go.
         max_detections: most boxes reported per image, over all classes.
         classes: names to report; empty means all.
@@ -121,24 +126,30 @@ def _candidates(logits: np.ndarray,
 
 def postprocess(logits: np.ndarray, deltas: np.ndarray, anchors: np.ndarray, coder: BoxCoder,
                 settings: PostprocessSettings, class_names: tuple[str, ...],
-                to_source) -> Detections:
+                placement: Placement) -> Detections:
     """Turn one image's raw network output into Detections.
 
     Args:
         logits: float (A, C), before the sigmoid.
         deltas: float (A, 4), coded boxes.
         anchors: float32 (A, 4), cx, cy, w, h in network-input pixels.
-        to_source: the image's ``Placement``: maps network-input edges to source pixels.
+        coder: of ``deltas``.
+        settings: thresholds in force.
+        class_names: C names in label order.
+        placement: where the image lies in the network's input.
 
     Returns:
         Detections in source pixels, clipped to the source image.
+
+    Raises:
+        ValueError: for a class in ``settings`` that is not in ``class_names``.
     """
     rows, labels, candidates = _candidates(logits, logit(settings.per_class(class_names)))
     if len(rows) == 0:
         return Detections.empty()
     scores = 1.0 / (1.0 + np.exp(-np.clip(candidates, -60, 60)))
-    xyxy = to_source(coder.decode(deltas[rows].astype(np.float64), anchors[rows]))
-    xyxy = clip(xyxy, to_source.source_width, to_source.source_height)
+    xyxy = placement(coder.decode(deltas[rows].astype(np.float64), anchors[rows]))
+    xyxy = clip(xyxy, placement.source_width, placement.source_height)
     finite = np.isfinite(xyxy).all(1) & (area(xyxy) > 0)
     xyxy, scores, labels = xyxy[finite], scores[finite], labels[finite]
     kept = [np.nonzero(labels == label)[0] for label in np.unique(labels)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable
 
 import cv2
@@ -27,6 +28,9 @@ LEAST_RATIO = 1.5
 _RGB = getattr(cv2, 'IMREAD_COLOR_RGB', 0)
 _SHRUNK = {1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
            8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
+# What a message's data come as, from rclpy, from a recording or from a file.
+Buffer = bytes | bytearray | memoryview | array | np.ndarray
+
 _PNG = b'\x89PNG\r\n\x1a\n'
 _JPEG = b'\xff\xd8\xff'
 # Start-of-frame markers; C4, C8 and CC lie between them and mean something else.
@@ -38,7 +42,7 @@ class ImageError(ValueError):
     """A message holds no usable picture; one sentence says what was expected and found."""
 
 
-def decode(data) -> np.ndarray:
+def decode(data: Buffer) -> np.ndarray:
     """Return a JPEG or PNG blob as uint8 (H, W, 3) RGB; 16 bit, grey and alpha are reduced.
 
     An orientation note inside the file is ignored: boxes are in the pixels as stored.
@@ -50,7 +54,7 @@ def decode(data) -> np.ndarray:
     return _decode(np.frombuffer(data, np.uint8), lambda width, height: 1)[0]
 
 
-def decode_shrunk(data, seen: Callable[[int, int], tuple[int, int]],
+def decode_shrunk(data: Buffer, seen: Callable[[int, int], tuple[int, int]],
                   least: float = LEAST_RATIO) -> tuple[np.ndarray, int]:
     """Decode a JPEG at a half, a quarter or an eighth where the network sees less anyway.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
+from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.preprocess import check_image, place
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes import Runtime, open_runtime
@@ -24,7 +25,13 @@ from ssd_perception.inference.runtimes import Runtime, open_runtime
 class Detector:
     """An SSD detector with its weights, runtime and thresholds.
 
+    Args:
+        runtime: the loaded network.
+        settings: None takes the weights' own score threshold.
+        path: of the weights, for people; None when there is no file.
+
     Attributes:
+        path: as given.
         settings: PostprocessSettings in force. Assign a new one at any time, also from
             another thread: a call in progress keeps the one it began with.
         timings_ms: stage -> milliseconds of the last call: preprocess, network, postprocess.
@@ -43,7 +50,7 @@ class Detector:
     def from_weights(cls, weights: str | os.PathLike = '', runtime: str = 'auto',
                      device: str = 'auto', precision: str = 'auto',
                      score_threshold: float | None = None, threads: int | None = None,
-                     **settings) -> Detector:
+                     **settings: Any) -> Detector:
         """Load weights by path or name.
 
         Args:
@@ -111,7 +118,7 @@ class Detector:
     @property
     def weights_hash(self) -> str:
         """SHA-256 of the weights file, hexadecimal; empty when there is no file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest() if self.path else ''
+        return sha256_of(self.path) if self.path else ''
 
     def describe(self) -> str:
         """Return one line for a log: weights, classes, runtime, device, precision, input."""

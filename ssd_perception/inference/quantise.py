@@ -18,6 +18,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from ssd_perception.core.metadata import Metadata
 from ssd_perception.inference.export import write_onnx
 from ssd_perception.inference.onnx_file import read_export
 from ssd_perception.inference.preprocess import place
@@ -26,7 +27,7 @@ from ssd_perception.inference.preprocess import place
 class _Pictures(CalibrationDataReader):
     """Hands pictures to the quantiser one by one, placed exactly as the Detector places them."""
 
-    def __init__(self, images: Iterable[np.ndarray], metadata):
+    def __init__(self, images: Iterable[np.ndarray], metadata: Metadata):
         self._images: Iterator[np.ndarray] = iter(images)
         self._metadata = metadata
 

@@ -48,7 +48,8 @@ class Backbone(nn.Module):
 class _LiteBlock(nn.Module):
     """Inverted residual of EfficientNet-Lite: no squeeze-and-excite, ReLU6 (MobileNetV2's)."""
 
-    def __init__(self, inputs, outputs, expansion, kernel, stride, drop_path):
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int,
+                 drop_path: float):
         super().__init__()
         hidden = inputs * expansion
         layers = [] if expansion == 1 else [_conv(inputs, hidden, 1)]
@@ -58,7 +59,7 @@ class _LiteBlock(nn.Module):
         self.residual = stride == 1 and inputs == outputs
         self.drop_path = StochasticDepth(drop_path, 'row')
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.layers(x)
         return x + self.drop_path(y) if self.residual else y
 
@@ -70,7 +71,7 @@ class _ConvNorm(Conv2dNormActivation):
     shift into the bias. The gradients of all four are the same, and a step is a tenth faster.
     """
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         convolution, norm = self[0], self[1]
         if norm.training or not self.training:
             return super().forward(x)
@@ -81,7 +82,8 @@ class _ConvNorm(Conv2dNormActivation):
         return self[2](y) if len(self) > 2 else y
 
 
-def _conv(inputs, outputs, kernel, stride=1, groups=1, activation=nn.ReLU6):
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1,
+          activation: type[nn.Module] | None = nn.ReLU6) -> _ConvNorm:
     # eps and momentum are those the published weights were trained with.
     return _ConvNorm(
         inputs, outputs, kernel, stride, groups=groups, activation_layer=activation,

@@ -19,6 +19,13 @@ class Head(nn.Module):
 
     Convolutions are shared by the levels; batch norms are not, since the statistics of the
     levels differ (NAS-FPN's and EfficientDet's heads do the same).
+
+    Args:
+        channels: of every level.
+        anchors_per_cell: see ``AnchorSpec.per_cell``.
+        values: numbers for each anchor: classes, or the 4 of a box.
+        levels: of the pyramid.
+        depth: convolutions before the predicting one.
     """
 
     def __init__(self, channels: int, anchors_per_cell: int, values: int, levels: int,

@@ -19,14 +19,14 @@ class SeparableConv(nn.Sequential):
 class Pyramid(nn.Module):
     """Top-down pyramid over C3, C4, C5, and coarser levels by stride-2 convolutions.
 
-    Attributes:
+    Args:
+        in_channels: of C3, C4, C5.
         channels: of every level.
-        strides: of the levels, px.
+        strides: of the levels, px, finest first.
     """
 
     def __init__(self, in_channels: tuple[int, ...], channels: int, strides: tuple[int, ...]):
         super().__init__()
-        self.channels, self.strides = channels, strides
         self.laterals = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
         self.smooth = nn.ModuleList(
             nn.Sequential(SeparableConv(channels, channels), nn.BatchNorm2d(channels))

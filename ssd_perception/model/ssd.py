@@ -14,8 +14,13 @@ from ssd_perception.model.pyramid import Pyramid
 class SSD(nn.Module):
     """Single-shot detector (Liu et al. 2016) on a feature pyramid (RetinaNet, Lin et al. 2017).
 
+    Args:
+        architecture: what it is built from.
+        class_count: C, without background.
+        drop_path: of the backbone; see ``make_backbone``.
+
     Attributes:
-        architecture: what it was built from.
+        architecture: as given.
     """
 
     def __init__(self, architecture: Architecture, class_count: int, drop_path: float = 0.0):

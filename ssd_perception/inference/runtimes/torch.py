@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,8 @@ class _CudaGraph:
     more than the operators. Not tested: no machine with a GPU was at hand.
     """
 
-    def __init__(self, run, pixels: torch.Tensor):
+    def __init__(self, run: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+                 pixels: torch.Tensor):
         self._pixels = pixels.clone()
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
