@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -89,12 +89,14 @@ def _case(listener: _Listener, node: Child, picture: str, transport: str, rate: 
         camera.wait(30)
     finally:
         camera.kill()
+
     def grew(key: str) -> int:
         return int(last[key]) - int(first[key])
 
     def median(stage: str) -> float:
         return float(np.median([float(d[f'{stage} (ms)']) for d in shown
                                 if f'{stage} (ms)' in d]))
+
     received, replaced = grew('frames received'), grew('frames dropped for a newer one')
     return {'picture': picture, 'transport': transport, 'rate_hz': rate, 'span_s': round(span, 2),
             'answers': len(ages), 'answers_per_s': round(len(ages) / span, 2),
@@ -142,9 +144,9 @@ class _Listener:
 
     def wait(self, node: Child) -> None:
         """Wait until the node is active."""
-        self.until(lambda: re.match('active', self._state), STARTED_WITHIN_S, node)
+        self.until(lambda: self._state.startswith('active'), STARTED_WITHIN_S, node)
 
-    def fresh_diagnostics(self):
+    def fresh_diagnostics(self) -> Callable[[], bool]:
         """Return a condition: another report of the node has come since now."""
         before = len(self.diagnostics)
         return lambda: len(self.diagnostics) > before
@@ -160,8 +162,12 @@ class _Listener:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.02)
 
-    def until(self, condition, timeout_s: float, node: Child) -> None:
-        """Listen until ``condition()``; the node must be alive."""
+    def until(self, condition: Callable[[], object], timeout_s: float, node: Child) -> None:
+        """Listen until ``condition()`` holds.
+
+        Raises:
+            ProcessFailed: when the node ends before, or that takes longer than ``timeout_s``.
+        """
         end = time.monotonic() + timeout_s
         while not condition():
             if node.process.poll() is not None:

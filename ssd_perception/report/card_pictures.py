@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 
+from ssd_perception.core.whole_file import write_whole
 from ssd_perception.data.pictures import read_picture
 from ssd_perception.evaluation.evaluate import Measurement
 from ssd_perception.evaluation.examine import Examination
@@ -69,7 +69,6 @@ def write_failures(path: Path, measured: Measurement, examination: Examination,
         path.unlink(missing_ok=True)  # an older sheet would show failures that are mended
         return
     sheet = contact_sheet(images, captions, columns=4, tile_width=230)
-    partial = path.with_name(f'{path.stem}.partial{path.suffix}')
-    cv2.imwrite(str(partial), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR),
-                [cv2.IMWRITE_JPEG_QUALITY, 85])
-    os.replace(partial, path)
+    data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR),
+                        [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    write_whole(path, data.tobytes())

@@ -47,6 +47,14 @@ def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
                       interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
 
 
+def centred(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return the image, which must fit, in the middle of ``width`` x ``height`` px of paper."""
+    field = np.full((height, width, 3), PAPER, np.uint8)
+    top, left = (height - image.shape[0]) // 2, (width - image.shape[1]) // 2
+    field[top:top + image.shape[0], left:left + image.shape[1]] = image
+    return field
+
+
 def spread(count: int, wanted: int) -> list[int]:
     """Return up to ``wanted`` indices, evenly spread over ``count`` items, ends included."""
     if count <= wanted:

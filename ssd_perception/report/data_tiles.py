@@ -14,7 +14,7 @@ from ssd_perception.data.pictures import read_picture
 from ssd_perception.data.problems import Problem
 from ssd_perception.data.sample import DataError, Sample
 from ssd_perception.inference.drawing import draw_truth
-from ssd_perception.report.contact_sheet import PAPER, fit
+from ssd_perception.report.contact_sheet import PAPER, centred, fit
 from ssd_perception.report.tiles import TILE, tile
 
 _GREY = 150
@@ -40,7 +40,7 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
         return tile(image, np.array(problem.box), Detections.empty(),
                     _as_detections(boxes, np.zeros(len(boxes))), class_names)
     tiles = [labelled_picture(samples[file], class_names, TILE, TILE) for file in files]
-    return np.hstack([_centred(image) for image in tiles])
+    return np.hstack([centred(image, TILE, TILE) for image in tiles])
 
 
 def labelled_picture(sample: Sample, class_names: tuple[str, ...], width: int,
@@ -77,10 +77,3 @@ def draw_boxes(image: np.ndarray, xyxy: np.ndarray, labels: np.ndarray,
 
 def _as_detections(xyxy: np.ndarray, labels: np.ndarray) -> Detections:
     return Detections(xyxy, np.ones(len(labels)), labels)
-
-
-def _centred(image: np.ndarray) -> np.ndarray:
-    square = np.full((TILE, TILE, 3), PAPER, np.uint8)
-    top, left = (TILE - image.shape[0]) // 2, (TILE - image.shape[1]) // 2
-    square[top:top + image.shape[0], left:left + image.shape[1]] = image
-    return square

@@ -17,7 +17,7 @@ from ssd_perception.evaluation.evaluate import Measurement
 from ssd_perception.evaluation.examine import Examination
 from ssd_perception.evaluation.failures import BACKGROUND_IOU, FalsePositive, Miss
 from ssd_perception.inference.drawing import draw_detections, draw_truth
-from ssd_perception.report.contact_sheet import PAPER, contact_sheet, fit
+from ssd_perception.report.contact_sheet import centred, contact_sheet, fit
 from ssd_perception.report.corruption_table import corruption_sheet
 from ssd_perception.report.evaluation_page import evaluation_page
 from ssd_perception.report.html import picture
@@ -94,24 +94,13 @@ def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[s
         # Drawn after shrinking, or nobody could read the labels.
         small = fit(image, SHEET_HALF, height)
         factor = small.shape[1] / image.shape[1]
-        objects = _scaled(as_drawn(measured.truths[i]), factor)
-        found = _scaled(shown[i], factor)
+        objects = as_drawn(measured.truths[i]).scaled(factor)
+        found = shown[i].scaled(factor)
         pairs.append(np.concatenate([
-            _padded(draw_truth(small, objects, names), height),
-            _padded(draw_detections(small, found, names, objects), height)], axis=1))
+            centred(draw_truth(small, objects, names), SHEET_HALF + 4, height),
+            centred(draw_detections(small, found, names, objects), SHEET_HALF + 4, height)],
+            axis=1))
         captions.append(f'{measured.samples[i].path.name}   objects: {len(objects)}   '
                         f'detections: {len(found)}')
     sheet = contact_sheet(pairs, captions, columns=2, tile_width=pairs[0].shape[1])
     return picture(sheet, 'Pictures with truth on the left and detections on the right')
-
-
-def _scaled(detections: Detections, factor: float) -> Detections:
-    return Detections(detections.xyxy * factor, detections.scores, detections.labels)
-
-
-def _padded(image: np.ndarray, height: int) -> np.ndarray:
-    """Return the image in the middle of a half, on the sheet's dark paper."""
-    half = np.full((height, SHEET_HALF + 4, 3), PAPER, np.uint8)
-    top, left = (height - image.shape[0]) // 2, (SHEET_HALF + 4 - image.shape[1]) // 2
-    half[top:top + image.shape[0], left:left + image.shape[1]] = image
-    return half
