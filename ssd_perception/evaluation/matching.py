@@ -91,7 +91,8 @@ def match_class(detections: Sequence[Detections], truths: Sequence[GroundTruth],
         ValueError: when they differ in length.
     """
     if len(detections) != len(truths):
-        raise ValueError(f'{len(detections)} images of detections, {len(truths)} of truth.')
+        raise ValueError('Detections and ground truth need one entry for each image, got '
+                         f'{len(detections)} and {len(truths)}.')
     rows, objects = [], 0
     for image, (found, truth) in enumerate(zip(detections, truths)):
         places = np.nonzero(np.asarray(truth.labels) == label)[0]

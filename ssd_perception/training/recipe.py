@@ -67,6 +67,9 @@ class Recipe:
     """Everything that decides what comes out of a training, except the data.
 
     The YAML files under config/train explain each key where it is set.
+
+    Raises:
+        RecipeError: for a value out of its range; the message names the key.
     """
 
     iterations: int
@@ -141,29 +144,44 @@ def load_recipe(path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> Rec
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f'{path} cannot be read as a YAML recipe: {error}.') from error
     if not isinstance(data, dict):
         raise RecipeError(f'{path} must hold "key: value" lines.')
     for override in overrides:
-        key, separator, value = override.partition('=')
-        if not separator:
-            raise RecipeError(f'--set takes key=value, got "{override}".')
-        *parents, last = key.split('.')
-        place = data
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = yaml.safe_load(value)
+        _set(data, override)
     return recipe_from_dict(data, str(path))
 
 
+def _set(data: dict, override: str) -> None:
+    """Change one key of a recipe in plain types."""
+    key, separator, value = override.partition('=')
+    if not separator:
+        raise RecipeError(f'--set takes key=value, got "{override}".')
+    *parents, last = key.split('.')
+    place = data
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f'--set {override}: "{parent}" has no keys below it, it is {place}.')
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise RecipeError(f'--set {override}: the value must be YAML, such as 0.5 or '
+                          '[320, 320].') from error
+
+
 def recipe_from_dict(data: dict, where: str) -> Recipe:
-    """Check a recipe in plain types; ``where`` begins the error message."""
+    """Check a recipe in plain types; ``where`` begins the error message.
+
+    Raises:
+        RecipeError: naming the key, what was expected and the nearest known key.
+    """
     try:
         return build(Recipe, data, '')
     except (MetadataError, RecipeError) as error:
         known = [f.name for f in dataclasses.fields(Recipe)]
-        near = next((difflib.get_close_matches(key, known, 1) for key in data
+        near = next((difflib.get_close_matches(str(key), known, 1) for key in data
                      if key not in known), [])
         hint = f' Did you mean "{near[0]}"?' if near else ''
         raise RecipeError(f'{where}: {error}{hint}') from error

@@ -82,5 +82,5 @@ def test_lower_scores_do_not_change_what_became_of_higher_ones(images):
 
 def test_lengths_must_agree():
     detections, truths = photographs(0)
-    with pytest.raises(ValueError, match='30 images of detections, 29 of truth'):
+    with pytest.raises(ValueError, match='got 30 and 29'):
         match_class(detections, truths[1:], 0)

@@ -220,13 +220,26 @@ def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
     ('', 'must hold'), ('iterations: 5\nlerning_rate: 1', 'Did you mean "learning_rate"'),
     ('iterations: many', 'iterations'), ('iterations: 0', '"iterations" must be'),
     ('iterations: 5\narchitecture: {input_hw: [333, 333]}', 'input_hw'), ('a: [', 'YAML'),
-    ('{}', 'iterations')])
+    ('{}', 'iterations'), ('iterations: 5\n1: 2', 'Unknown key "1"')])
 def test_a_wrong_recipe_is_one_sentence(tmp_path, text, message):
     path = tmp_path / 'r.yaml'
     path.write_text(text)
     with pytest.raises(RecipeError, match=message) as error:
         load_recipe(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize('override, message', [
+    ('iterations', '--set takes key=value, got "iterations"'),
+    ('iterations.more=1', '--set iterations.more=1: "iterations" has no keys below it, it is 5'),
+    ('loss.box.weight=1', '"box" has no keys below it, it is giou'),
+    ('iterations=[', r'--set iterations=\[: the value must be YAML'),
+    ('loss.bax=giou', 'Unknown key "loss.bax"')])
+def test_a_wrong_override_is_one_sentence(tmp_path, override, message):
+    path = tmp_path / 'r.yaml'
+    path.write_text('iterations: 5\nloss: {box: giou}')
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path, (override,))
 
 
 def test_shipped_recipes_load_and_take_overrides():
