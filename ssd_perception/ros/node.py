@@ -23,6 +23,7 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import diagnostics
 from ssd_perception.ros.bridge import choose_converter
 from ssd_perception.ros.camera import Camera
+from ssd_perception.ros.humble import call_after_setting
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.loading import load_detector
 from ssd_perception.ros.messages import label_info_message, vision_info_message
@@ -77,7 +78,7 @@ class DetectorNode(LifecycleNode):
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose, clock=steady)
         self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._apply_parameters)
+        call_after_setting(self, self._apply_parameters)
 
     # Lifecycle
 
