@@ -13,6 +13,8 @@ from launch.actions import SetEnvironmentVariable, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from ssd_perception.ros.dds import profile_variable
+
 SHARE = Path(get_package_share_directory('ssd_perception'))
 
 # Empty means: what params_file or the node itself says. The node's defaults stand nowhere else.
@@ -63,7 +65,7 @@ def start(context) -> list:
               'remappings': remappings or [('image', given['image'])]}
     actions = []
     if given['dds_profile']:
-        actions.append(SetEnvironmentVariable('FASTDDS_DEFAULT_PROFILES_FILE',
+        actions.append(SetEnvironmentVariable(profile_variable(),
                                               dds_profile(given['dds_profile'])))
     # Without the detector the rest makes no sense, and its exit code must be seen.
     ended = {'on_exit': Shutdown(reason='the detector has ended')}

@@ -21,7 +21,7 @@ from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.benchmark.figures import machine, versions
 from ssd_perception.benchmark.processes import Child, ProcessFailed, Processes
-from ssd_perception.ros.dds import REMEDY, large_images_profile
+from ssd_perception.ros.dds import large_images_profile, profile_variable
 
 PICTURES = (('640x480', 'raw'), ('1920x1080', 'raw'), ('1920x1080', 'jpeg'))
 STARTED_WITHIN_S = 90
@@ -41,7 +41,7 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
     about = machine()
     environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
                    'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1)),
-                   REMEDY: str(large_images_profile())}
+                   profile_variable(): str(large_images_profile())}
     os.environ.update(environment)
     with Processes(environment) as processes:
         node = processes.start('node', [

@@ -21,7 +21,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image
 
 from ssd_perception.imaging.encodings import to_rgb
-from ssd_perception.ros.dds import REMEDY, large_images_profile
+from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile, profile_variable
 from ssd_perception.ros.images import IMAGE_TYPES, image_message
 from ssd_perception.ros.pacing import Pace, early
 
@@ -29,8 +29,7 @@ COMPRESSED_SUFFIX = '/compressed'
 # Reliable matches subscribers of both kinds; a few frames of depth outlast a hiccup.
 QOS = QoSProfile(depth=10)
 CLOCK_PERIOD_S = 0.02
-_DDS_SETTINGS = ('FASTDDS_BUILTIN_TRANSPORTS', 'FASTDDS_DEFAULT_PROFILES_FILE',
-                 'FASTRTPS_DEFAULT_PROFILES_FILE')
+_DDS_SETTINGS = ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES)
 
 
 class NoSubscriber(RuntimeError):
@@ -103,7 +102,7 @@ def allow_large_images() -> None:
     if profile.is_file():
         # Measured at 20 frames/s on two busy cores, frames that arrived of 100: 99 to 100 with
         # this profile, 42 to 90 with LARGE_DATA, 57 to 83 with neither.
-        os.environ[REMEDY] = str(profile)
+        os.environ[profile_variable()] = str(profile)
     else:
         os.environ['FASTDDS_BUILTIN_TRANSPORTS'] = 'LARGE_DATA'
 

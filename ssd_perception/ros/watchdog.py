@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
-from ssd_perception.ros.dds import REMEDY, large_images_profile
+from ssd_perception.ros.dds import remedy
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
         if right:
             return (f'{right[0].node} publishes {source.topic}, but nothing arrives; either it '
                     'sends nothing, or Fast DDS loses its large images: then start the PUBLISHER '
-                    f'with {REMEDY}={large_images_profile()}.')
+                    f'with {remedy()}.')
     for source in inputs:
         for publisher in publishers[source.topic]:
             return (f'{publisher.node} publishes {source.topic} as {publisher.type}, but '

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from ssd_perception.ros.dds import PROFILE_VARIABLES, profile_variable
+
 ROOT = Path(__file__).parents[2]
 
 # Read by Fast DDS when a participant is made. Pictures are large: what publishes them here needs
 # more than the default shared-memory segment. A domain of our own keeps other robots out.
-os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(ROOT / 'config' / 'fastdds_large_images.xml')
+for name in PROFILE_VARIABLES:
+    os.environ.pop(name, None)
+os.environ[profile_variable()] = str(ROOT / 'config' / 'fastdds_large_images.xml')
 os.environ.pop('FASTDDS_BUILTIN_TRANSPORTS', None)
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
@@ -35,8 +39,8 @@ class NodeProcess:
     def __init__(self, folder: Path, *ros_arguments: str,
                  program: tuple[str, ...] = ('-m', 'ssd_perception.ros.detector_node')):
         # As a user starts it: without the publisher's profile.
-        environment = {**os.environ}
-        del environment['FASTDDS_DEFAULT_PROFILES_FILE']
+        environment = {name: value for name, value in os.environ.items()
+                       if name not in PROFILE_VARIABLES}
         self._path = folder / f'node_{time.monotonic_ns()}.log'
         with self._path.open('w') as log:
             self.process = subprocess.Popen(

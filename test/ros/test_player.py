@@ -20,7 +20,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
-from ssd_perception.ros.player import PlayerOptions, message_class  # noqa: E402
+from ssd_perception.ros.dds import PROFILE_VARIABLES  # noqa: E402
+from ssd_perception.ros.player import (  # noqa: E402
+    PlayerOptions,
+    allow_large_images,
+    message_class,
+)
 
 # Set before any context exists; children inherit them.
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -188,19 +193,28 @@ def test_uninstalled_message_type_is_named():
 
 
 def test_a_setting_of_the_user_is_left_alone(monkeypatch):
-    from ssd_perception.ros.player import allow_large_images
-    for name in ('FASTDDS_BUILTIN_TRANSPORTS', 'FASTDDS_DEFAULT_PROFILES_FILE',
-                 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+    for name in ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
     allow_large_images()
-    assert 'FASTDDS_DEFAULT_PROFILES_FILE' not in os.environ
-    # Set and then deleted, so that monkeypatch also undoes what the function sets.
-    for name in ('FASTDDS_BUILTIN_TRANSPORTS', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+    assert not {*PROFILE_VARIABLES} & {*os.environ}
+
+
+@pytest.mark.parametrize('library, variable', [
+    ('libfastrtps.so.2.14', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+    ('libfastdds.so.3.2', 'FASTDDS_DEFAULT_PROFILES_FILE'),
+    ('libc.so', 'FASTDDS_DEFAULT_PROFILES_FILE')])
+def test_large_images_pass_in_either_fast_dds(monkeypatch, tmp_path, library, variable):
+    (tmp_path / library).touch()
+    monkeypatch.setenv('LD_LIBRARY_PATH', f'/nowhere::{tmp_path}')
+    # Emptied, not deleted, so that monkeypatch also undoes what the function sets.
+    for name in ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES):
         monkeypatch.setenv(name, '')
     allow_large_images()
-    assert Path(os.environ['FASTDDS_DEFAULT_PROFILES_FILE']).name == 'fastdds_large_images.xml'
-    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '')
+    other, = {*PROFILE_VARIABLES} - {variable}
+    assert Path(os.environ[variable]).name == 'fastdds_large_images.xml'
+    assert not os.environ[other], 'Fast DDS 3 would warn of it'
+    monkeypatch.setenv(variable, '')
     monkeypatch.setattr('ssd_perception.ros.player.large_images_profile', lambda: Path('none'))
     allow_large_images()
     assert os.environ['FASTDDS_BUILTIN_TRANSPORTS'] == 'LARGE_DATA'

@@ -47,8 +47,9 @@ def test_incompatible_qos_and_publisher_without_data(theirs, ours, compatible):
     assert text.startswith('/driver publishes /camera/image')
     if compatible:
         assert 'nothing arrives' in text and 'PUBLISHER' in text
-        profile = text.partition('FASTDDS_DEFAULT_PROFILES_FILE=')[2].rstrip('.')
+        profile = text.partition('FASTDDS_DEFAULT_PROFILES_FILE=')[2].partition(' (')[0]
         assert Path(profile).is_file()
+        assert text.endswith('(up to ROS 2 Jazzy the name is FASTRTPS_DEFAULT_PROFILES_FILE).')
     else:
         assert 'QoS' in text and 'qos_overrides./camera/image.subscription' in text
 
