@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from torchvision.models import efficientnet_b1
 from torchvision.ops import Conv2dNormActivation, StochasticDepth
 
+from ssd_perception.core.metadata import BACKBONES
+
 STRIDES = (8, 16, 32)  # of C3, C4 and C5, in every backbone here
 
 # (expansion, kernel, stride, channels, repeats) of EfficientNet-B0, Tan & Le 2019, table 1.
@@ -20,27 +22,32 @@ _LITE_SCALES = {'efficientnet_lite0': (1.0, 1.0), 'efficientnet_lite1': (1.0, 1.
 
 
 class Backbone(nn.Module):
-    """A stem and seven stages; C3, C4 and C5 are the outputs of stages 3, 5 and 7.
+    """A stem and the stages behind it, three of which give C3, C4 and C5.
+
+    Args:
+        outputs: numbers of these three, the stem being 0; those of an EfficientNet by default.
 
     Attributes:
-        stages: ModuleList of eight, the stem first; what ``frozen_stages`` in a recipe counts.
+        stages: ModuleList, the stem first; what ``frozen_stages`` in a recipe counts.
         channels: of C3, C4, C5.
         strides: of C3, C4, C5, px.
     """
 
     strides = STRIDES
 
-    def __init__(self, stages: list[nn.Module], channels: tuple[int, int, int]):
+    def __init__(self, stages: list[nn.Module], channels: tuple[int, int, int],
+                 outputs: tuple[int, int, int] = (3, 5, 7)):
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.channels = channels
+        self.outputs = outputs
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Map (B, 3, H, W) to [C3, C4, C5]."""
         features = []
         for index, stage in enumerate(self.stages):
             images = stage(images)
-            if index in (3, 5, 7):
+            if index in self.outputs:
                 features.append(images)
         return features
 
@@ -121,7 +128,7 @@ def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
     """Build a backbone with random weights.
 
     Args:
-        name: ``efficientnet_b1`` or ``efficientnet_lite0``, ``1``, ``2``.
+        name: one of ``core.metadata.BACKBONES``.
         drop_path: largest stochastic-depth rate, reached at the last block.
 
     Raises:
@@ -133,5 +140,4 @@ def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
         features = efficientnet_b1(weights=None, stochastic_depth_prob=drop_path).features
         stages = list(features.children())[:8]  # the ninth is the classifier's 1x1 convolution
         return Backbone(stages, (40, 112, 320))
-    raise ValueError(f'Backbone must be efficientnet_b1 or one of {", ".join(_LITE_SCALES)}, '
-                     f'got "{name}".')
+    raise ValueError(f'Backbone must be one of {", ".join(BACKBONES)}, got "{name}".')

