@@ -87,25 +87,30 @@ def splits(root: Path) -> list[str]:
     return sorted(name for name in there if name.rpartition('_')[2] not in there - {name})
 
 
+def listing(root: Path, split: str) -> Path:
+    """Return where the list of the split's pictures lies, whether it is there or not."""
+    return root / 'ImageSets' / 'Main' / f'{split}.txt'
+
+
 def listed(root: Path, split: str) -> list[str]:
     """Return the names of the split's pictures, in the file's order.
 
     Raises:
         DataError: when there is no such split, or nothing in it.
     """
-    listing = root / 'ImageSets' / 'Main' / f'{split}.txt'
+    path = listing(root, split)
     try:
-        lines = [line.strip() for line in listing.read_text(encoding='utf-8').splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
     except FileNotFoundError as error:
-        raise DataError(f'{root} has no split "{split}" ({listing} is missing); splits there: '
-                        f'{", ".join(splits(root)) or "none"}.', listing) from error
+        raise DataError(f'{root} has no split "{split}" ({path} is missing); splits there: '
+                        f'{", ".join(splits(root)) or "none"}.', path) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{listing} cannot be read as a list of pictures: {error}.',
-                        listing) from error
+        raise DataError(f'{path} cannot be read as a list of pictures: {error}.',
+                        path) from error
     # The second column of the original per-class lists is not part of the name.
     names = [re.sub(r'\s+-?[01]$', '', line) for line in lines if line]
     if not names:
-        raise DataError(f'{listing} lists no pictures.', listing)
+        raise DataError(f'{path} lists no pictures.', path)
     return names
 
 
