@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'annotations are those of the original VOC sets)')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
     parser.add_argument('--runtime', default='auto',
-                        help='auto (the fastest installed), torch, onnxruntime, openvino or '
-                        'tensorrt')
+                        help='what runs the network: auto (the fastest installed), torch, '
+                        'onnxruntime or another of docs/deploying.md')
     parser.add_argument('--precision', default='auto',
                         help='auto, fp32, fp16, bf16 or int8')
     parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',

@@ -160,9 +160,9 @@ def without(absent, *words, cache):
 
 @pytest.mark.parametrize('runtime', EXPORTED)
 def test_detect_runs_without_torch(tmp_path, runtime):
-    other, = set(EXPORTED) - {runtime}
-    done = without({'torch', 'torchvision', 'safetensors', 'onnx', other}, 'detect', PICTURES[0],
-                   '--out', tmp_path / 'out', cache=tmp_path / 'cache')
+    others = set(EXPORTED) - {runtime}
+    done = without({'torch', 'torchvision', 'safetensors', 'onnx', *others}, 'detect',
+                   PICTURES[0], '--out', tmp_path / 'out', cache=tmp_path / 'cache')
     assert done.returncode == 0, done.stderr
     assert f'in {runtime} on cpu, fp32' in done.stdout
     assert '"cone"' in (tmp_path / 'out' / 'detections.jsonl').read_text() \
