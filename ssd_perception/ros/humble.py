@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -20,16 +21,15 @@ def call_after_setting(node: Node, callback: Callable[[list[Parameter]], None]) 
         return
     set_atomically = node.set_parameters_atomically
 
-    def atomically(parameters: list[Parameter]):
-        result = set_atomically(parameters)
+    def atomically(parameter_list: list[Parameter]) -> SetParametersResult:
+        result = set_atomically(parameter_list)
         if result.successful:
-            callback(parameters)
+            callback(parameter_list)
         return result
 
-    def one_by_one(parameters: list[Parameter]):
-        return [atomically([parameter]) for parameter in parameters]
+    def one_by_one(parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        return [atomically([parameter]) for parameter in parameter_list]
 
     # Humble's services of both kinds call the first, which sets all or nothing. The second, for
-    # use within the process, does there what `one_by_one` does, but past the first.
-    node.set_parameters_atomically = atomically  # type: ignore[method-assign]
-    node.set_parameters = one_by_one  # type: ignore[method-assign]
+    # use within the process, does the same as `one_by_one` there, but does not call the first.
+    vars(node).update(set_parameters_atomically=atomically, set_parameters=one_by_one)
