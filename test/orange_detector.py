@@ -24,7 +24,7 @@ class OrangeDetector:
     """
 
     class_names, device, runtime, precision = NAMES, 'cpu', 'none', 'fp32'
-    path, weights_hash = Path('orange.safetensors'), '0' * 64
+    path, weights_hash, network_hash = Path('orange.safetensors'), '0' * 64, '1' * 64
     edges = (0.0, 0.0, 1.0, 1.0)
 
     def __init__(self, score_threshold):
@@ -60,9 +60,14 @@ def replace_network(monkeypatch, kind=OrangeDetector, pieces_of=10):
     """Let every Detector be a ``kind``; return the list of those made, in their order."""
     made = []
 
-    def make(weights='', score_threshold=None, **_):
-        made.append(kind(score_threshold))
-        return made[-1]
+    def make(weights='', runtime='auto', precision='auto', score_threshold=None, **_):
+        detector = kind(score_threshold)
+        if runtime != 'auto':
+            detector.runtime = runtime
+        if precision != 'auto':
+            detector.precision = precision
+        made.append(detector)
+        return detector
 
     monkeypatch.setattr(Detector, 'from_weights', make)
     monkeypatch.setattr(pieces, 'PIECE_FRAMES', pieces_of)

@@ -8,6 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
+from ssd_perception.cli.detector_arguments import add_detector_arguments
+
 _HOW = {'mined': 'uncertainty, novelty and spacing', 'random': 'chance', 'even': 'even spacing'}
 
 
@@ -27,13 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'with (default: mined)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='of --choose random')
     parser.add_argument('--split', default='train', help='name of the split (default: train)')
-    parser.add_argument('--weights', default='', help='path or name (default: rover)')
+    add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='images to look at (default: all cameras)')
     parser.add_argument('--score-threshold', type=float, default=None, metavar='S',
                         help='lowest score that becomes a box, and the score that counts as most '
                         "uncertain (default: the weights' own measured one)")
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
     parser.add_argument('--threads', type=int, default=None, metavar='N',
                         help='CPU threads of the network')
     parser.add_argument('--fresh', action='store_true',
@@ -74,7 +75,8 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
     from ssd_perception.replay.pieces import Identity, WorkFolder, recorded_files
     from ssd_perception.replay.published import Published
 
-    detector = Detector.from_weights(args.weights, device=args.device, threads=args.threads,
+    detector = Detector.from_weights(args.weights, runtime=args.runtime, device=args.device,
+                                     precision=args.precision, threads=args.threads,
                                      score_threshold=args.score_threshold)
     print(detector.describe())
     shown = Published(detector.settings, detector.class_names)
@@ -85,6 +87,9 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
         try:
             assert detector.path is not None  # from_weights
             look = Features(detector.path, detector.device)
+            if detector.runtime != 'torch':
+                print('Novelty is measured by torch in fp32, with the backbone of '
+                      f'{detector.path.name}.')
         except FeaturesUnavailable as error:
             notes.append(f'Novelty is left out: {error}. Frames are chosen by uncertainty and '
                          'spacing alone.')
@@ -93,6 +98,7 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
         'bag': str(args.bag.expanduser().absolute()), 'topics': [c.topic for c in cameras],
         'lowest': detector.settings.score_threshold, 'device': detector.device,
         'runtime': detector.runtime, 'precision': detector.precision,
+        'network': detector.network_hash,
         'features': look is not None, 'version': __version__})
     with WorkFolder(args.out, identity, args.fresh, 'bag_to_voc') as folder:
         _look(bag, cameras, detector, look, folder)

@@ -6,19 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
+from ssd_perception.cli.detector_arguments import add_detector_arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('sources', type=Path, nargs='+', metavar='PATH',
                         help='pictures (.jpg, .jpeg, .png), videos (.mp4, .mov, .avi, .mkv, '
                         '.webm and others), or folders of them')
-    parser.add_argument('--weights', default='', help='path or name (default: rover)')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
-    parser.add_argument('--runtime', default='auto',
-                        help='what runs the network: auto (the fastest installed), torch, '
-                        'onnxruntime or another of docs/deploying.md')
-    parser.add_argument('--precision', default='auto',
-                        help='auto, fp32, fp16, bf16 or int8')
+    add_detector_arguments(parser)
     parser.add_argument('--score-threshold', type=float, default=None,
                         help="default: the weights' own measured one")
     parser.add_argument('--out', type=Path, default=Path('detections'), metavar='DIR',

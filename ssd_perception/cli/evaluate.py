@@ -6,24 +6,19 @@ import argparse
 import json
 from pathlib import Path
 
+from ssd_perception.cli.detector_arguments import add_detector_arguments
 from ssd_perception.core.whole_file import write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--weights', default='', help='path or name (default: rover)')
+    add_detector_arguments(parser)
     parser.add_argument('--data', type=Path, required=True, metavar='DIR',
                         help='folder in VOC or COCO layout')
     parser.add_argument('--split', default='val', help='split measured on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
-    parser.add_argument('--runtime', default='auto',
-                        help='what runs the network: auto (the fastest installed), torch, '
-                        'onnxruntime or another of docs/deploying.md')
-    parser.add_argument('--precision', default='auto',
-                        help='auto, fp32, fp16, bf16 or int8')
     parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',
                         help='threshold at which single detections count as right or wrong '
                         "(default: the weights' own); average precision does not depend on it")

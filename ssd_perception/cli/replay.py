@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from ssd_perception.cli.detector_arguments import add_detector_arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -16,15 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'broken one is read as far as it goes')
     parser.add_argument('--out', type=Path, default=Path('replay_output'), metavar='DIR',
                         help='folder for the results (default: replay_output)')
-    parser.add_argument('--weights', default='', help='path or name (default: rover)')
+    add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='images to look at (default: all cameras)')
     parser.add_argument('--against', metavar='TRUTH', help='measure AP: a folder in VOC layout, '
                         'also as DIR:SPLIT, or a topic of ground truth in the recording')
     parser.add_argument('--score-threshold', type=float, default=None, metavar='S',
                         help="lowest score published (default: the weights' own measured one)")
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
-    parser.add_argument('--precision', default='auto', help='auto, fp32, fp16, bf16 or int8')
     parser.add_argument('--workers', type=int, default=0, metavar='N',
                         help='networks side by side (default: on a CPU one per core)')
     parser.add_argument('--threads', type=int, default=None, metavar='N',
@@ -81,8 +81,9 @@ def _detectors(args: argparse.Namespace) -> list:
     threads = args.threads or max(1, cores // count)
 
     def load() -> Detector:
-        return Detector.from_weights(args.weights, device=args.device, precision=args.precision,
-                                     score_threshold=args.score_threshold, threads=threads)
+        return Detector.from_weights(args.weights, runtime=args.runtime, device=args.device,
+                                     precision=args.precision, threads=threads,
+                                     score_threshold=args.score_threshold)
 
     first = load()
     if not first.device.startswith('cpu') and not args.workers:
@@ -123,7 +124,7 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
         'workers': len(detectors), 'batch': args.batch, 'pictures': not args.no_pictures,
         'jpeg_quality': args.jpeg_quality, 'version': __version__}
     identity = Identity(recorded_files(args.bag.expanduser()), detector.weights_hash,
-                        {**settings, 'lowest': lowest,
+                        {**settings, 'lowest': lowest, 'network': detector.network_hash,
                          'bag': str(args.bag.expanduser().absolute()),
                          'topics': topics, 'names': [camera.name for camera in cameras]})
     with WorkFolder(args.out, identity, args.fresh) as folder:

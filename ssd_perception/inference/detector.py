@@ -120,6 +120,16 @@ class Detector:
         """SHA-256 of the weights file, hexadecimal; empty when there is no file."""
         return sha256_of(self.path) if self.path else ''
 
+    @property
+    def network_hash(self) -> str:
+        """SHA-256 of the file that is run, hexadecimal: ``weights_hash``, or the exported file's.
+
+        One weights file may have been quantised twice, with other answers. Empty when there is no
+        file.
+        """
+        file = self._runtime.file
+        return hashlib.sha256(file.read_bytes()).hexdigest() if file else ''
+
     def describe(self) -> str:
         """Return one line for a log: weights, classes, runtime, device, precision, input."""
         height, width = self.metadata.architecture.input_hw

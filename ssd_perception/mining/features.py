@@ -19,7 +19,8 @@ class Features:
 
     Args:
         path: the weights.
-        device: as ``Detector.device``.
+        device: as ``Detector.device``. Where another runtime has a GPU and torch has none, the
+            processor looks.
 
     Raises:
         FeaturesUnavailable: without torch, or when the weights are no .safetensors file.
@@ -38,6 +39,8 @@ class Features:
             raise FeaturesUnavailable(
                 f'it needs the Python module "{error.name}"; install it with pip install torch '
                 'torchvision') from error
+        if not torch.cuda.is_available():
+            device = 'cpu'
         self._torch = torch
         model, self._metadata = load_model(path)
         self._backbone = fold_norms(model).backbone.to(device).to(

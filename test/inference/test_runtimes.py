@@ -44,6 +44,15 @@ def test_the_shipped_files_belong_to_the_shipped_weights(name):
     assert exported.info.precision == ('int8' if 'int8' in name else 'fp32')
 
 
+def test_each_detector_knows_the_file_that_is_run(detectors):
+    assert detectors['torch'].network_hash == sha256_of(ROVER)
+    for name in EXPORTED:
+        assert detectors[name].network_hash == sha256_of(ROVER.with_suffix('.onnx'))
+        int8 = Detector.from_weights(ROVER, runtime=name, device='cpu', precision='int8')
+        assert int8.network_hash == sha256_of(ROVER.with_suffix('.int8.onnx'))
+        assert int8.weights_hash == detectors[name].weights_hash == sha256_of(ROVER)
+
+
 @pytest.mark.parametrize('runtime', EXPORTED)
 def test_runtimes_agree_with_torch(detectors, runtime):
     seen = 0

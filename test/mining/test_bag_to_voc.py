@@ -159,6 +159,29 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(detectors, recording, tmp
     assert [p.name for p in out.parent.iterdir()] == ['mined']
 
 
+@pytest.mark.parametrize('words, network', [
+    (['--runtime', 'openvino', '--precision', 'fp32'], '1'),
+    (['--runtime', 'onnxruntime', '--precision', 'int8'], '1'),
+    (['--runtime', 'onnxruntime', '--precision', 'fp32'], '2')])
+def test_an_interrupted_run_goes_on_with_the_same_network_only(
+        detectors, recording, tmp_path, capsys, monkeypatch, words, network):
+    fp32 = ['--runtime', 'onnxruntime', '--precision', 'fp32']
+    answer = BesideIt.__call__
+
+    def failing(self, images):
+        self.fail_at = 17
+        return answer(self, images)
+
+    monkeypatch.setattr(BesideIt, '__call__', failing)
+    assert mine(recording, tmp_path / 'mined', *fp32) == 130
+    assert (detectors[-1].runtime, detectors[-1].precision) == ('onnxruntime', 'fp32')
+    assert 'Novelty is measured by torch in fp32' in capsys.readouterr().out
+    monkeypatch.setattr(BesideIt, '__call__', answer)
+    monkeypatch.setattr(BesideIt, 'network_hash', network * 64)
+    assert mine(recording, tmp_path / 'mined', *words) == 1
+    assert 'other weights or other settings' in capsys.readouterr().err
+
+
 def test_two_runs_give_the_same_bytes(detectors, recording, tmp_path):
     for name in ('one', 'two'):
         assert mine(recording, tmp_path / name / 'mined') == 0

@@ -38,6 +38,12 @@ def test_they_are_the_backbones(weights):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a CUDA device')
+def test_where_another_runtime_has_a_gpu_and_torch_has_none_the_cpu_looks(weights):
+    np.testing.assert_array_equal(Features(weights, 'cuda:0')([picture(0)]),
+                                  Features(weights, 'cpu')([picture(0)]))
+
+
 def test_each_picture_has_its_own(weights):
     look = Features(weights, 'cpu')
     both = look([picture(1), picture(2)])

@@ -37,6 +37,8 @@ class Runtime(Protocol):
         precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
         threads: CPU threads of the network; None where it runs elsewhere.
         metadata: the weights' own.
+        file: what is run, the weights or what was exported from them; None for a network that
+            came from no file.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Runtime(Protocol):
     precision: str
     threads: int | None
     metadata: Metadata
+    file: Path | None
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run uint8 (B, H, W, 3) RGB at the input size.

@@ -34,6 +34,7 @@ class OnnxRuntime:
 
     def __init__(self, exported: ExportedFile, cuda: bool = False, threads: int | None = None):
         self.metadata, self.precision = exported.metadata, exported.info.precision
+        self.file = exported.path
         self.device = 'cuda:0' if cuda else 'cpu'
         cores = len(os.sched_getaffinity(0))
         self.threads = None if cuda else threads or cores

@@ -36,6 +36,7 @@ class OpenVino:
 
     def __init__(self, exported: ExportedFile, threads: int | None = None):
         self.metadata, self.precision = exported.metadata, exported.info.precision
+        self.file = exported.path
         self.threads = threads or len(os.sched_getaffinity(0))
         self._settings = cpu_settings(self.threads)
         self._core, self._lock = ov.Core(), threading.Lock()

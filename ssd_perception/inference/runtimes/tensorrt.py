@@ -42,6 +42,7 @@ class TensorRT:
 
     def __init__(self, exported: ExportedFile, precision: str):
         self.metadata, self.precision = exported.metadata, precision
+        self.file = exported.path
         logger = trt.Logger(trt.Logger.WARNING)
         engine = trt.Runtime(logger).deserialize_cuda_engine(_engine(exported, precision, logger))
         if engine is None:

@@ -35,6 +35,7 @@ class TorchRuntime:
             precision = 'fp32' if self.device == 'cpu' else 'fp16'
         _check(precision, self.device)
         self.precision, self.metadata = precision, metadata
+        self.file: Path | None = None
         self.threads = torch.get_num_threads() if self.device == 'cpu' else None
         network = PixelNetwork(model, metadata.preprocessing).eval()
         self._network = network.to(self.device).to(memory_format=torch.channels_last)
@@ -50,7 +51,9 @@ class TorchRuntime:
                                      'exported one: use the runtime onnxruntime or openvino.')
         if threads:
             torch.set_num_threads(threads)
-        return cls(*load_model(path), device, precision, graphs=True)
+        runtime = cls(*load_model(path), device, precision, graphs=True)
+        runtime.file = path
+        return runtime
 
     @torch.inference_mode()
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
