@@ -23,7 +23,7 @@ class OrangeDetector:
         fail_at: at this one comes a Ctrl-C; None for never.
     """
 
-    class_names, device, runtime, precision = NAMES, 'cpu', 'none', 'fp32'
+    class_names, device, runtime, precision, threads = NAMES, 'cpu', 'none', 'fp32', None
     path, weights_hash, network_hash = Path('orange.safetensors'), '0' * 64, '1' * 64
     edges = (0.0, 0.0, 1.0, 1.0)
 

@@ -120,7 +120,7 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     settings = {
         'weights': detector.path.name, 'score_threshold': shown.settings.score_threshold,
         'nms_threshold': shown.settings.nms_threshold, 'device': detector.device,
-        'runtime': detector.runtime, 'precision': detector.precision, 'threads': args.threads,
+        'runtime': detector.runtime, 'precision': detector.precision, 'threads': detector.threads,
         'workers': len(detectors), 'batch': args.batch, 'pictures': not args.no_pictures,
         'jpeg_quality': args.jpeg_quality, 'version': __version__}
     identity = Identity(recorded_files(args.bag.expanduser()), detector.weights_hash,

@@ -25,8 +25,14 @@ def class_colour(label: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
+def _dark_colour(label: int) -> tuple[int, int, int]:
+    red, green, blue = class_colour(label)
+    return red // 4, green // 4, blue // 4
+
+
 def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequence[str],
-                    truth: Detections | None = None) -> np.ndarray:
+                    truth: Detections | None = None,
+                    weak: Detections | None = None) -> np.ndarray:
     """Return a copy of ``image`` with boxes and labels such as "cone 0.93".
 
     Args:
@@ -35,21 +41,26 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
         class_names: names that the labels index into; a label beyond them is drawn as its
             number.
         truth: ground truth, drawn thin, dashed and white, without labels.
+        weak: detections that do not count, drawn dashed in their class's colour, with labels on
+            dark fields.
     """
     canvas = np.array(image, order='C')
     thickness = max(1, round(max(image.shape[:2]) / 400))
     for box in truth.xyxy if truth is not None else ():
         _dashed(canvas, _corners(box, image.shape), max(1, thickness // 2))
+    for box, number in zip(weak.xyxy, weak.labels.tolist()) if weak is not None else ():
+        _dashed(canvas, _corners(box, image.shape), thickness, class_colour(number))
     # Detections come best first: backwards, the best one ends on top; and all labels come
     # after all boxes, so that no box crosses a label.
     for i in range(len(detections) - 1, -1, -1):
         low, high = _corners(detections.xyxy[i], image.shape)
         cv2.rectangle(canvas, low, high, class_colour(int(detections.labels[i])), thickness)
     labels: list[_Label] = []
-    for box, score, number in zip(detections.xyxy, detections.scores, detections.labels.tolist()):
-        name = class_names[number] if number < len(class_names) else str(number)
-        labels.append(_Label.beside(box, f'{name} {score:.2f}', class_colour(number),
-                                    canvas.shape, labels))
+    for found, fields in ((detections, class_colour), (weak or Detections.empty(), _dark_colour)):
+        for box, score, number in zip(found.xyxy, found.scores, found.labels.tolist()):
+            name = class_names[number] if number < len(class_names) else str(number)
+            labels.append(_Label.beside(box, f'{name} {score:.2f}', fields(number),
+                                        canvas.shape, labels))
     for label in reversed(labels):
         label.draw(canvas)
     return canvas
@@ -146,7 +157,7 @@ class _Label:
 
 
 def _dashed(canvas: np.ndarray, corners: tuple[tuple[int, int], tuple[int, int]],
-            thickness: int) -> None:
+            thickness: int, colour: tuple[int, int, int] = _TRUTH_COLOUR) -> None:
     """Draw a dashed rectangle, dark beneath, so that it shows on a white wall too."""
     (x0, y0), (x1, y1) = corners
     dash = 4 * thickness + 2
@@ -157,5 +168,5 @@ def _dashed(canvas: np.ndarray, corners: tuple[tuple[int, int], tuple[int, int]]
         for start in range(0, length, 2 * dash):
             a, b = start / length, min(start + dash, length) / length
             cv2.line(canvas, (round(ax + a * (bx - ax)), round(ay + a * (by - ay))),
-                     (round(ax + b * (bx - ax)), round(ay + b * (by - ay))), _TRUTH_COLOUR,
+                     (round(ax + b * (bx - ax)), round(ay + b * (by - ay))), colour,
                      thickness)

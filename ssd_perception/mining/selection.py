@@ -70,9 +70,11 @@ class Selection:
             size = _TILE_WIDTH, max(1, round(image.shape[0] * scale))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             found = self.answers[choice.place].detections
-            found = found[found.scores >= self.thresholds[found.labels] / 2]
-            drawn = draw_detections(small, Detections(found.xyxy * scale, found.scores,
-                                                      found.labels), self.class_names)
+            limits = self.thresholds[found.labels]
+            found = Detections(found.xyxy * scale, found.scores, found.labels)
+            weak = (found.scores < limits) & (found.scores >= limits / 2) & (limits <= 1)
+            drawn = draw_detections(small, found[found.scores >= limits], self.class_names,
+                                    weak=found[weak])
             data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
             camera = f'{told["camera"]}, ' if len(self.cameras) > 1 else ''
             novelty = '' if told['novelty'] is None else f', novelty {told["novelty"]:.2f}'

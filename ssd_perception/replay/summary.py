@@ -127,7 +127,7 @@ def _tile(item: Uncertain, jpeg: bytes, results: Results, thresholds: np.ndarray
     size = _TILE_WIDTH, max(1, round(bgr.shape[0] * scale))
     rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
     weak = Detections(weak.xyxy * scale, weak.scores, weak.labels)
-    drawn = draw_detections(rgb, weak, results.class_names)
+    drawn = draw_detections(rgb, Detections.empty(), results.class_names, weak=weak)
     data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
     where = _camera(results.cameras, answer.topic)
     name = results.class_names[answer.detections.labels[item.detection]]

@@ -15,7 +15,7 @@ from ssd_perception.data.coverage import ENOUGH, MATCH_IOU, Coverage
 from ssd_perception.report.plot_style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, svg
 
 MAX_CLASSES = 100
-MAX_POINTS = 5000
+MAX_POINTS, FEW_POINTS = 5000, 500
 _COLOURS = (BLUE, ORANGE, GREEN, GREY)
 
 
@@ -54,8 +54,10 @@ def size_plot(placed: dict[str, np.ndarray], architecture: Architecture) -> str:
             if len(boxes) > MAX_POINTS:
                 boxes = boxes[rng.choice(len(boxes), MAX_POINTS, replace=False)]
             sides = boxes[:, 2:] - boxes[:, :2]
+            few = len(boxes) < FEW_POINTS  # they would hardly be seen as the many are drawn
             panel.plot(sides[:, 0], sides[:, 1], '.', color=_COLOURS[i % len(_COLOURS)],
-                       markersize=4, alpha=0.45, markeredgewidth=0, label=label, rasterized=True)
+                       markersize=7 if few else 4, alpha=0.8 if few else 0.45, markeredgewidth=0,
+                       label=label, rasterized=not few)
         spec = architecture.anchors
         sides = np.array([(spec.base_scale * stride * octave / ratio ** 0.5,
                            spec.base_scale * stride * octave * ratio ** 0.5)
@@ -94,10 +96,14 @@ def coverage_plot(coverage: dict[str, Coverage], placed: dict[str, np.ndarray]) 
             size = np.log2(np.sqrt(sides.prod(1)))
             steps = np.arange(1, 11.5, 0.5)
             place = np.digitize(size, steps)
-            rows = [(2 ** (steps[p - 1] + 0.25), (found.best_iou[place == p] >= MATCH_IOU).mean())
-                    for p in range(1, len(steps)) if (place == p).sum() >= 5]
+            rows = [(2 ** (steps[p - 1] + 0.25), (found.best_iou[place == p] >= MATCH_IOU).mean(),
+                     (place == p).sum()) for p in range(1, len(steps)) if (place == p).any()]
+            # A ring is a share of fewer than five objects: it may be chance.
+            for x, y, count in rows:
+                below.plot(x, y, 'o', color=colour, markersize=4,
+                           markerfacecolor=colour if count >= 5 else 'none')
             if rows:
-                below.plot(*zip(*rows), 'o-', color=colour, markersize=4)
+                below.plot(*list(zip(*rows))[:2], '-', color=colour, linewidth=1.2)
         panel.axvline(MATCH_IOU, color=INK, linewidth=1)
         panel.set(xlim=(0, 1), xlabel='IoU with the best anchor', ylabel='share of objects')
         below.axhline(ENOUGH, color=INK, linewidth=1)

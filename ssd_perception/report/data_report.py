@@ -18,7 +18,7 @@ from ssd_perception.data.problems import KINDS, Problem
 from ssd_perception.report.data_plots import balance_plot, coverage_plot, size_plot
 from ssd_perception.report.data_text import by_kind, recipe_lines
 from ssd_perception.report.data_tiles import problem_tile
-from ssd_perception.report.html import cards, document, picture, table, told
+from ssd_perception.report.html import cards, document, picture, table, told, wide
 
 MARK = 'data_report.json'
 TILES_PER_KIND = 8
@@ -81,6 +81,7 @@ def _parts(examination: Examination, samples: np.ndarray | None) -> Iterator[str
     height, width = examination.architecture.input_hw
     yield cards([
         ('pictures', str(sum(len(s.samples) for s in examination.splits)),
+         'in one split' if len(examination.splits) == 1 else
          f'in {len(examination.splits)} splits'),
         ('objects', str(len(best)), f'{len(examination.class_names)} classes'),
         ('errors', str(examination.errors), 'to be mended'),
@@ -101,7 +102,8 @@ def _parts(examination: Examination, samples: np.ndarray | None) -> Iterator[str
            + '</div>')
     if samples is not None:
         yield ('<h2>Samples before and after augmentation</h2>'
-               + picture(samples, 'Samples with their boxes, as stored and as trained on'))
+               + wide(picture(samples, 'Samples with their boxes, as stored and as trained on'),
+                      900))
     yield from _details(examination)
 
 

@@ -20,7 +20,7 @@ from ssd_perception.inference.drawing import draw_detections, draw_truth
 from ssd_perception.report.contact_sheet import centred, contact_sheet, fit
 from ssd_perception.report.corruption_table import corruption_sheet
 from ssd_perception.report.evaluation_page import evaluation_page
-from ssd_perception.report.html import picture
+from ssd_perception.report.html import picture, wide
 from ssd_perception.report.tiles import as_drawn, tile
 
 MARK = 'report.json'
@@ -103,4 +103,5 @@ def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[s
         captions.append(f'{measured.samples[i].path.name}   objects: {len(objects)}   '
                         f'detections: {len(found)}')
     sheet = contact_sheet(pairs, captions, columns=2, tile_width=pairs[0].shape[1])
-    return picture(sheet, 'Pictures with truth on the left and detections on the right')
+    return wide(picture(sheet, 'Pictures with truth on the left and detections on the right'),
+                760)

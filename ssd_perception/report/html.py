@@ -31,14 +31,16 @@ td, th { padding: .25rem .9rem .25rem 0; text-align: left; border-bottom: 1px so
   gap: 0 2rem }
 .tiles { display: flex; flex-wrap: wrap; gap: .75rem }
 figure { margin: 0; width: 230px } figcaption { font-size: .85rem; overflow-wrap: anywhere }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr));
-  gap: .75rem } .gallery figure, .videos figure { width: auto }
+.gallery { display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(340px, 100%), 1fr)) }
+.gallery figure, .videos figure { width: auto }
 .videos { display: flex; flex-wrap: wrap; gap: .75rem }
 .warning { border-left: .3rem solid #e67e22; padding: .4rem .8rem; background: #e67e2222 }
 .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em;
   margin-right: .4em }
 svg text { fill: currentColor }
 .chart text { font-size: 11px; opacity: .7 }
+@media (max-width: 540px) { .tiles figure { width: calc(50% - .4rem) } }
 """
 
 
@@ -69,6 +71,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) ->
             for i, cell in enumerate(cells)) + '</tr>'
     return ('<div class="wide"><table>' + (line('th', head) if head else '')
             + ''.join(line('td', row) for row in rows) + '</table></div>')
+
+
+def wide(part: str, least_px: int) -> str:
+    """Return ``part`` no narrower than can be read; a narrow screen pushes it sideways."""
+    return f'<div class="wide"><div style="min-width:{least_px}px">{part}</div></div>'
 
 
 def told(value: float | None, unit: str = '', digits: int = 3) -> str:

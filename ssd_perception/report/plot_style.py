@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import colorsys
 import io
 import re
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from ssd_perception.inference.drawing import class_colour
+
 # Axes and text are drawn in a colour of no other use, which then becomes the page's own.
 INK = '#010203'
 # Middle tones: they show on white and on black.
 BLUE, ORANGE, GREEN, GREY = '#3987d6', '#e0752d', '#2f9e62', '#888888'
+_LEAST_LUMA = 0.4
 STYLE: dict[Any, Any] = {
     'svg.fonttype': 'none',  # text stays text: it can be searched, and takes the page's font
     'svg.hashsalt': 'ssd_perception',  # the same figures give the same file
@@ -20,6 +24,19 @@ STYLE: dict[Any, Any] = {
     'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': GREY, 'grid.alpha': 0.35,
     'axes.grid': True, 'axes.axisbelow': True, 'legend.frameon': False,
 }
+
+
+def line_colour(label: int) -> tuple[float, float, float]:
+    """Return the colour of a class, as in the pictures but dark enough for a white page and light
+    enough for a black one.
+    """
+    red, green, blue = (v / 255 for v in class_colour(label))
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
+    hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
+    if luma >= _LEAST_LUMA:
+        return colorsys.hsv_to_rgb(hue, saturation * 0.85, value * min(1.0, 0.55 / luma))
+    white = (_LEAST_LUMA - luma) / (1 - luma)  # so much of it, mixed in
+    return white + (1 - white) * red, white + (1 - white) * green, white + (1 - white) * blue
 
 
 def svg(figure: Figure, title: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,19 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from ssd_perception.inference.drawing import class_colour
-from ssd_perception.report.plot_style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, svg
+from ssd_perception.report.plot_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    STYLE,
+    line_colour,
+    svg,
+)
 
 PANELS_PER_ROW = 4
 MAX_PANELS = 40
-
-
-def line_colour(label: int) -> tuple[float, float, float]:
-    """Return the colour of a class, as in the pictures but dark enough for a white page."""
-    red, green, blue = (v / 255 for v in class_colour(label))
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
-    hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
-    return colorsys.hsv_to_rgb(hue, saturation * 0.85, value * min(1.0, 0.55 / luma))
 
 
 def precision_recall_plot(pr_curves: dict, per_class: dict, overall: dict) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from ssd_perception.inference.drawing import class_colour
-from ssd_perception.report.html import cards, document, embedded, swatch, table, told
+from ssd_perception.report.html import cards, document, embedded, swatch, table, told, wide
 from ssd_perception.report.page import MAX_EMBEDDED_BYTES
 from ssd_perception.report.timeline import stage_bars, timeline
 
@@ -30,7 +30,7 @@ def replay_page(title: str, folder: Path, summary: dict, class_names: Sequence[s
         if track.seconds:
             camera = f': {escape(name)}' if len(tracks) > 1 else ''
             parts += [f'<h2>Detections over time{camera}</h2>',
-                      timeline(track, class_names, summary['score_threshold'])]
+                      wide(timeline(track, class_names, summary['score_threshold']), 760)]
     parts.append('<p class="note">Every dot is a detection; rings are those that narrowly missed '
                  'the threshold (dashed).</p>')
     parts += [_tiles(tiles), _against(summary.get('against'), class_names),
@@ -86,8 +86,9 @@ def _tiles(tiles: Sequence[tuple[bytes, str]]) -> str:
                     f'<figcaption>{escape(caption)}</figcaption></figure>'
                     for data, caption in tiles)
     return ('<h2>Most uncertain frames</h2><div class="gallery">' + shown + '</div>'
-            '<p class="note">The detection in the caption has a score near the threshold. These '
-            'pictures also show what narrowly missed it; they are worth labelling first.</p>')
+            '<p class="note">The detection in the caption has a score near the threshold. Dashed, '
+            'with a dark label, is what narrowly missed it; these frames are worth labelling '
+            'first.</p>')
 
 
 def _against(figures: dict | None, class_names: Sequence[str]) -> str:
@@ -126,9 +127,15 @@ def _cameras(summary: dict) -> str:
 
 def _settings(settings: Mapping) -> str:
     return '<h2>Settings</h2>' + table(['setting', 'value'], [
-        [escape(name.replace('_', ' ')), escape(str(value))] for name, value in settings.items()],
-        texts=2)
+        [escape(name.replace('_', ' ')), escape(_in_words(value))]
+        for name, value in settings.items()], texts=2)
 
 
 def _class(label: int, name: str) -> str:
     return swatch(class_colour(label)) + escape(name)
+
+
+def _in_words(value) -> str:
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    return '–' if value is None else str(value)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ssd_perception.report.html import cards, document, embedded, table, told
+from ssd_perception.report.html import cards, document, embedded, table, told, wide
 from ssd_perception.report.plot_style import BLUE, ORANGE, STYLE, svg
 
 _WIDTH_IN = 11.5
@@ -34,10 +34,13 @@ def selection_page(title: str, summary: dict, doubts: Mapping[str, tuple[np.ndar
     for camera, (seconds, values) in doubts.items():
         marked = [(c['seconds'], c['uncertainty']) for c in chosen if c['camera'] == camera]
         parts += [f'<h2>Uncertainty over time{_named(camera, doubts)}</h2>',
-                  _timeline(seconds, values, marked)]
+                  wide(_timeline(seconds, values, marked), 760)]
     parts += ['<p class="note">The uncertainty of a frame is the sum over its detections from '
               'half the threshold on: 1 for a score at the threshold, 0 for a score of 0 or 1. '
-              'Dots are the chosen frames.</p>', '<h2>Chosen frames</h2>', '<div class="gallery">']
+              'Dots are the chosen frames.</p>', '<h2>Chosen frames</h2>',
+              '<p class="note">Boxes with a coloured label are in the annotations, to be '
+              'corrected; dashed ones with a dark label were too weak and are not.</p>',
+              '<div class="gallery">']
     parts += [f'<figure><img alt="{escape(caption)}" src="{embedded(data, "image/jpeg")}">'
               f'<figcaption>{escape(caption)}</figcaption></figure>' for data, caption in tiles]
     parts += ['</div>', '<h2>All chosen</h2>', table(

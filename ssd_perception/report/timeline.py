@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ssd_perception.inference.drawing import class_colour
-from ssd_perception.report.plot_style import BLUE, GREY, STYLE, svg
+from ssd_perception.report.plot_style import BLUE, GREY, STYLE, line_colour, svg
 
 _WIDTH_IN = 11.5
 _MANY = 2000  # dots beyond which a plot carries them as a picture
@@ -32,10 +31,10 @@ def _timeline(track, class_names: Sequence[str], threshold: float) -> str:
     size = max(1.5, min(18.0, 8000 / max(1, len(track.seconds))))
     many = sum(map(len, (*track.points.values(), *track.faint.values()))) > _MANY
     for label, name in enumerate(class_names):
-        colour = _hex(class_colour(label))
+        colour = line_colour(label)
         if track.faint[name]:
             scores.scatter(*zip(*track.faint[name]), s=size, facecolors='none',
-                           edgecolors=colour, linewidths=0.6, alpha=0.6,
+                           edgecolors=colour, linewidths=0.8, alpha=0.8,
                            rasterized=many)
         if track.points[name]:
             scores.scatter(*zip(*track.points[name]), s=size, color=colour, linewidths=0,
@@ -73,7 +72,3 @@ def _stage_bars(stages: Mapping[str, Mapping[str, float]]) -> str:
     axes.set_xlim(left=0)
     axes.set_xlabel('ms for a frame')
     return svg(figure, 'Milliseconds of each stage')
-
-
-def _hex(colour: tuple[int, int, int]) -> str:
-    return '#{:02x}{:02x}{:02x}'.format(*colour)

@@ -40,6 +40,18 @@ def test_box_is_drawn_on_its_own_pixels():
     assert rows.max() + 80 == 149
 
 
+def test_what_does_not_count_is_dashed_and_has_a_dark_label():
+    weak = Detections([[50, 80, 120, 150]], [0.3], [1])
+    drawn = draw_detections(grey(200, 200), Detections.empty(), NAMES, weak=weak)
+    whole = draw_detections(grey(200, 200), weak, NAMES)
+    edge = (slice(85, 150), 50)
+    share = (drawn[edge] == class_colour(1)).all(-1).mean()
+    assert 0.2 < share < 0.8 and (whole[edge] == class_colour(1)).all()
+    dark = tuple(value // 4 for value in class_colour(1))
+    label = (drawn[:80] == dark).all(-1)
+    assert label.sum() > 500 and not (whole == dark).all(-1).any()
+
+
 @pytest.mark.parametrize('box', [
     (0, 0, 60, 50), (600, 0, 640, 40), (0, 450, 40, 480), (610, 440, 640, 480),
     (0, 0, 640, 480), (639, 479, 640, 480), (300, 2, 330, 6),

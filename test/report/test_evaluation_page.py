@@ -18,7 +18,7 @@ from ssd_perception.data.sample import Sample  # noqa: E402
 from ssd_perception.evaluation.evaluate import Measurement  # noqa: E402
 from ssd_perception.evaluation.examine import examine  # noqa: E402
 from ssd_perception.evaluation.matching import GroundTruth  # noqa: E402
-from ssd_perception.report import plots  # noqa: E402
+from ssd_perception.report import plot_style, plots  # noqa: E402
 from ssd_perception.report.contact_sheet import fit  # noqa: E402
 from ssd_perception.report.evaluation import MARK, MAX_TILES, write_evaluation  # noqa: E402
 from ssd_perception.report.folder import result_folder  # noqa: E402
@@ -200,3 +200,9 @@ def test_a_report_does_not_replace_another_kind_of_result(tmp_path):
             result_folder(tmp_path, MARK):
         pass
     assert Path(tmp_path / 'summary.json').exists()
+
+
+@pytest.mark.parametrize('label', range(12))
+def test_colours_of_plots_show_on_white_and_on_black(label):
+    red, green, blue = plot_style.line_colour(label)
+    assert 0.38 < 0.299 * red + 0.587 * green + 0.114 * blue < 0.63
