@@ -45,6 +45,9 @@ class SqliteSalvage:
         # Without this SQLite refuses a file that is shorter than its header says.
         self._database.execute('PRAGMA writable_schema=ON')
         self.start_ns = self.end_ns = 0
+        if not left and (announced := _announced_bytes(path)) > self._size:
+            # Rows behind the cut may be gone without an error: what is absent reads as zeros.
+            self.damage.note(f'is cut: {self._size} of {announced} bytes are there')
         try:
             self._read_topics()
             for topic, stamp_ns, _ in self._rows('length(data)', self.damage):
@@ -102,6 +105,21 @@ def has_left(path: Path, end: str) -> bool:
     """Tell whether a killed writer left such a file beside the database ``path``."""
     file = Path(f'{path}{end}')
     return file.is_file() and file.stat().st_size > 0
+
+
+def _announced_bytes(path: Path) -> int:
+    """Return how long the file should be by its own header; 0 where that is not told.
+
+    https://www.sqlite.org/fileformat2.html, 1.3: an old SQLite leaves a number of pages there
+    that is valid only while two counters are equal.
+    """
+    with open(path, 'rb') as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b'SQLite format 3\0') \
+            or header[24:28] != header[92:96]:
+        return 0
+    page_bytes = int.from_bytes(header[16:18], 'big')
+    return int.from_bytes(header[28:32], 'big') * (65536 if page_bytes == 1 else page_bytes)
 
 
 def _quoted(path: Path) -> str:
