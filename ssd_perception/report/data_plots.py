@@ -108,7 +108,7 @@ def coverage_plot(coverage: dict[str, Coverage], placed: dict[str, np.ndarray]) 
         panel.set(xlim=(0, 1), xlabel='IoU with the best anchor', ylabel='share of objects')
         below.axhline(ENOUGH, color=INK, linewidth=1)
         below.set(xscale='log', ylim=(0, 1.03), ylabel='share covered',
-                  xlabel='square root of the area, px as the network sees it (ring: under 5 objects)')
+                  xlabel='square root of the area, px for the network (ring: under 5 objects)')
         ticks = [4, 8, 16, 32, 64, 128, 256, 512]
         below.xaxis.set_ticks(ticks, [str(tick) for tick in ticks])
         below.xaxis.set_ticks([], minor=True)
