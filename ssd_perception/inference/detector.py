@@ -128,7 +128,7 @@ class Detector:
         file.
         """
         file = self._runtime.file
-        return hashlib.sha256(file.read_bytes()).hexdigest() if file else ''
+        return sha256_of(file) if file else ''
 
     def describe(self) -> str:
         """Return one line for a log: weights, classes, runtime, device, precision, input."""
