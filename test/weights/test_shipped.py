@@ -22,12 +22,11 @@ RENDERED = ROOT / 'demo' / 'rendered_val'
 STREET = PHOTOGRAPHS.parent / 'coco_voc20'
 # name -> what its training changed in the recipe
 SHIPPED = {
-    'rover': ('init=runs/rover_first/best.safetensors', 'iterations=450',
-              'learning_rate=0.008', 'warmup=20', 'evaluate_every=150'),
-    'rover_b1': ('init=runs/rover_b1_first/best.safetensors',
-                 'architecture.backbone=efficientnet_b1', 'architecture.input_hw=[256,256]',
-                 'freeze_backbone_norms=false', 'iterations=450', 'learning_rate=0.02',
-                 'warmup=20', 'evaluate_every=150'),
+    'rover': ('init=runs/23.safetensors', 'iterations=320', 'learning_rate=0.01', 'warmup=20',
+              'evaluate_every=160', 'seed=2', 'augmentation.recolour_empty=0.8'),
+    'rover_b1': ('init=runs/b3/best.safetensors', 'architecture.backbone=efficientnet_b1',
+                 'architecture.input_hw=[256,256]', 'iterations=360', 'learning_rate=0.01',
+                 'warmup=20', 'evaluate_every=180', 'seed=1'),
 }
 
 
