@@ -18,7 +18,7 @@ def layer_times(weights: Path, threads: int) -> list[dict]:
     Kinds are pointwise, depthwise and other convolutions, and OpenVINO's names for the rest.
     Its clocks make the whole a little slower than it is without them.
     """
-    import openvino as ov
+    from ssd_perception.inference.runtimes.quiet_openvino import ov
 
     from ssd_perception.inference.runtimes.openvino import cpu_settings
 

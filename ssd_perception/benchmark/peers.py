@@ -111,7 +111,7 @@ def _onnxruntime(graph: bytes, threads: int) -> Callable[[np.ndarray], object]:
 
 
 def _openvino(graph: bytes, threads: int) -> Callable[[np.ndarray], object]:
-    import openvino as ov
+    from ssd_perception.inference.runtimes.quiet_openvino import ov
 
     from ssd_perception.inference.runtimes.openvino import cpu_settings
     with tempfile.TemporaryDirectory() as folder:

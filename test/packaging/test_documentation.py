@@ -39,6 +39,7 @@ RUN_BY = {
     'ros2 topic': 'test/ros/test_ros2_tools.py',
     'torchrun': 'test/training/test_distributed.py',
     'python -m ssd_perception.ros.parameters': 'test/ros/test_parameters.py',
+    'python tools/average_weights.py': 'test/tools/test_average_weights.py',
     'python tools/draw_architecture.py': 'test/packaging/test_architecture.py',
 }
 # Commands that no test runs, and why; what can be checked of them without running is.

@@ -50,7 +50,7 @@ EXCEPTIONS = {
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
     'inference/quantise.py': (set(), {'onnx', 'onnxruntime'}),
     f'{RUNTIMES}/onnxruntime.py': (set(), {'onnxruntime'}),
-    f'{RUNTIMES}/openvino.py': (set(), {'openvino'}),
+    f'{RUNTIMES}/quiet_openvino.py': (set(), {'openvino'}),
     f'{RUNTIMES}/tensorrt.py': (set(), {'tensorrt', 'cuda'}),
 }
 # The command line, and what it draws and reports with, joins everything.
@@ -126,6 +126,13 @@ def test_first_line_says_what_the_module_is_for(module):
     docstring = ast.get_docstring(ast.parse(source))
     assert docstring and source.startswith('"""'), f'{module} does not begin with a docstring'
     assert docstring.splitlines()[0].endswith(('.', ';', ':')), f'{module}: not a sentence'
+
+
+def test_openvino_is_imported_without_its_telemetry_alone():
+    importing = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob('*.py')
+                 if any(name.partition('.')[0] == 'openvino'
+                        for _, name in imported(path.read_text()))}
+    assert importing == {f'{RUNTIMES}/quiet_openvino.py'}
 
 
 def test_files_are_short_enough_to_read_at_once():

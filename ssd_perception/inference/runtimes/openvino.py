@@ -7,12 +7,12 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.inference.exported import check_outputs, find_export, grey_picture
 from ssd_perception.inference.onnx_file import ExportedFile
 from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.inference.runtimes.quiet_openvino import ov
 
 
 def cpu_settings(threads: int) -> dict:
