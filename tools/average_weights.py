@@ -7,8 +7,9 @@ each of them (Wortsman et al. 2022, "Model soups"). It costs nothing when the de
         --out runs/mean.safetensors
     ssd_perception evaluate --weights runs/mean.safetensors --data PHOTOGRAPHS
 
-Trainings whose backbone norms were trained (`freeze_backbone_norms: false`) do not suit: the mean
-of their statistics is not the statistics of the mean. Metadata are those of the first file.
+The statistics of the backbone's norms should be the same in all, as with
+`freeze_backbone_norms: true`: the mean of others is not the statistics of the mean. Metadata are
+those of the first file.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import threading
 import time
 
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -18,7 +21,7 @@ JPEG_QUALITY = 90
 
 
 def main() -> None:
-    """Publish until the time is over; print how many pictures were sent."""
+    """Publish until SIGTERM, or until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--size', required=True, metavar='WxH')
     parser.add_argument('--transport', required=True, choices=('raw', 'jpeg'))
@@ -26,7 +29,9 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, required=True)
     args = parser.parse_args()
     width, height = map(int, args.size.split('x'))
-    rclpy.init()
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('benchmark_camera')
     rgb = drawn(0, width, height)
     raw = args.transport == 'raw'
@@ -36,17 +41,16 @@ def main() -> None:
     publisher = node.create_publisher(
         Image if raw else CompressedImage, TOPIC if raw else f'{TOPIC}/compressed',
         QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
-    while publisher.get_subscription_count() == 0:
+    while publisher.get_subscription_count() == 0 and not stopped.is_set():
         rclpy.spin_once(node, timeout_sec=0.05)
     count, begin = 0, time.monotonic()
-    while (now := time.monotonic()) < begin + args.seconds:
+    while not stopped.is_set() and (now := time.monotonic()) < begin + args.seconds:
         due = begin + count / args.rate
         if now < due:
             time.sleep(due - now)
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
         count += 1
-    print(count, flush=True)
     node.destroy_node()
     rclpy.try_shutdown()
 

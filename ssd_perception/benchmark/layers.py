@@ -18,9 +18,8 @@ def layer_times(weights: Path, threads: int) -> list[dict]:
     Kinds are pointwise, depthwise and other convolutions, and OpenVINO's names for the rest.
     Its clocks make the whole a little slower than it is without them.
     """
-    from ssd_perception.inference.runtimes.quiet_openvino import ov
-
     from ssd_perception.inference.runtimes.openvino import cpu_settings
+    from ssd_perception.inference.runtimes.quiet_openvino import ov
 
     exported = find_export(weights, 'fp32')
     core = ov.Core()

@@ -111,9 +111,9 @@ def _onnxruntime(graph: bytes, threads: int) -> Callable[[np.ndarray], object]:
 
 
 def _openvino(graph: bytes, threads: int) -> Callable[[np.ndarray], object]:
+    from ssd_perception.inference.runtimes.openvino import cpu_settings
     from ssd_perception.inference.runtimes.quiet_openvino import ov
 
-    from ssd_perception.inference.runtimes.openvino import cpu_settings
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, 'yolo11n.onnx')
         path.write_bytes(graph)

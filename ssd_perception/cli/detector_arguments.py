@@ -10,7 +10,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', default='', help='path or name (default: rover)')
     parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
     parser.add_argument('--runtime', default='auto',
-                        help='auto (the fastest installed), torch, onnxruntime, openvino or '
-                        'tensorrt')
+                        help='what runs the network: auto (the fastest installed), torch, '
+                        'onnxruntime or another of docs/deploying.md')
     parser.add_argument('--precision', default='auto',
                         help='auto, fp32, fp16, bf16 or int8')

@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssd_perception.core.detections import Detections
 from ssd_perception.data.pictures import read_picture
 from ssd_perception.inference.drawing import draw_detections
 from ssd_perception.mining.choose import Choice, frame_uncertainty
@@ -71,7 +70,7 @@ class Selection:
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
             found = self.answers[choice.place].detections
             limits = self.thresholds[found.labels]
-            found = Detections(found.xyxy * scale, found.scores, found.labels)
+            found = found.scaled(scale)
             weak = (found.scores < limits) & (found.scores >= limits / 2) & (limits <= 1)
             drawn = draw_detections(small, found[found.scores >= limits], self.class_names,
                                     weak=found[weak])

@@ -123,10 +123,9 @@ def _tile(item: Uncertain, jpeg: bytes, results: Results, thresholds: np.ndarray
     bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert bgr is not None  # encoded by the pipeline
     scale = _TILE_WIDTH / bgr.shape[1]
-    weak = below(answer.detections, thresholds)
+    weak = below(answer.detections, thresholds).scaled(scale)
     size = _TILE_WIDTH, max(1, round(bgr.shape[0] * scale))
     rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
-    weak = Detections(weak.xyxy * scale, weak.scores, weak.labels)
     drawn = draw_detections(rgb, Detections.empty(), results.class_names, weak=weak)
     data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
     where = _camera(results.cameras, answer.topic)

@@ -135,7 +135,7 @@ def _class(label: int, name: str) -> str:
     return swatch(class_colour(label)) + escape(name)
 
 
-def _in_words(value) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     return '–' if value is None else str(value)
