@@ -87,6 +87,7 @@ def listener():
 
     yield Listener()
     executor.shutdown()
+    node.destroy_node()  # or the next test's player would count this one's subscriptions
     context.try_shutdown()
 
 

@@ -72,6 +72,8 @@ def rover(tmp_path):
                     time.sleep(0.02)
 
     yield Rover
+    # Or the next test's viewer would take this one's type and QoS for those of its own.
+    node.destroy_node()
     context.try_shutdown()
 
 
