@@ -77,8 +77,9 @@ class Swapping:
 
     def release(self) -> None:
         """Let go of the detector and its device; a loading that ends later changes nothing."""
-        self._worker.detector, self._loading = None, None
-        self._worker.failures, self._worker.failure = 0, ''
+        self._loading = None
+        self._worker.let_go()
+        self._worker.forget_failures()
 
     def begin(self) -> None:
         """Load what the parameters want now; the stream goes on with what it has until then."""
@@ -93,7 +94,7 @@ class Swapping:
         due = self._recovery.due(worker.failures, bool(worker.failure), now)
         if not due or self._loading:
             return
-        worker.detector = None  # first, for its memory may be what is missing
+        worker.let_go()  # first, for its memory may be what is missing
         wanted = self._recovery.attempt(self._node.parameters, now)
         self._node.get_logger().warning(
             f'Loading the detector anew on {wanted.device}, attempt {self._recovery.attempts}, '
@@ -136,12 +137,11 @@ class Swapping:
         if self._worker.detector:
             self._node.get_logger().error(f'Keeping {self.weights}: {error}')
             return
-        self._worker.failure = f'The detector cannot be loaded anew: {error}'
-        self._worker.last_error.note(self._worker.failure)
+        self._worker.note_failure(f'The detector cannot be loaded anew: {error}')
         self._node.get_logger().error(self._worker.failure)
 
     def _use(self, detector: Detector, weights: str) -> None:
-        self._worker.detector, self._worker.failures = detector, 0
+        self._worker.use(detector)
         self.weights, self.weights_hash = weights, detector.weights_hash
         self._node.get_logger().info(f'Using {detector.describe()}, sha256 '
                                      f'{self.weights_hash[:12]}.')

@@ -24,8 +24,7 @@ class Worker:
     """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
 
     Attributes:
-        detector: the one in use; assign another at any time, frames in work keep theirs. None
-            while a broken one is loaded anew: frames are refused meanwhile.
+        detector: the one in use; None where there is none: frames are refused meanwhile.
         parameters: values in force; replaced whole, so a frame never sees half a change.
         enabled: False lets frames pass unlooked at.
         failures: batches in a row that the detector could not answer.
@@ -43,10 +42,28 @@ class Worker:
         self.detector: Detector | None = None
         self.parameters = NodeParameters()
         self.enabled = True
-        self.failures, self.failure, self.last_error = 0, '', LastError()
+        self.last_error = LastError()
+        self.forget_failures()
+
+    def use(self, detector: Detector) -> None:
+        """Answer with it from the next batch on; frames in work keep theirs."""
+        self.detector, self.failures = detector, 0
+
+    def let_go(self) -> None:
+        """Drop the detector, and with it what it holds of its device."""
+        self.detector = None
+
+    def forget_failures(self) -> None:
+        """Begin anew, but for ``last_error``."""
+        self.failures, self.failure = 0, ''
+
+    def note_failure(self, reason: str) -> None:
+        """Say why frames are not answered."""
+        self.failure = reason
+        self.last_error.note(reason)
 
     def start(self) -> None:
-        """Begin taking frames; ``detector`` must be set."""
+        """Begin taking frames."""
         self._frames.open()
         self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
         self._thread.start()
@@ -169,8 +186,7 @@ class Worker:
     def _fail(self, batch: dict, error: Exception) -> None:
         if self._thread is None:  # stopping: the context may be gone
             return
-        self.failure = described(error)
-        self.last_error.note(self.failure)
+        self.note_failure(described(error))
         for name in batch:
             self._cameras[name].statistics.failed(self.failure)
         self._logger.error(f'A frame could not be answered: {self.failure}',

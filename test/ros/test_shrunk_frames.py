@@ -48,7 +48,7 @@ class WholePicture:
 def worker():
     worker = Worker({'': FakeCamera()}, LatestFrames(['']), to_rgb,
                     Clock(clock_type=ClockType.ROS_TIME), None)
-    worker.detector = WholePicture()
+    worker.use(WholePicture())
     return worker
 
 

@@ -53,7 +53,7 @@ class Bench:
         self.cameras = {name: FakeCamera(name) for name in names}
         self.worker = Worker(self.cameras, self.frames, to_rgb,
                              Clock(clock_type=ClockType.ROS_TIME), self.log)
-        self.worker.detector = self.detector
+        self.worker.use(self.detector)
 
     def put(self, camera, number, **fields):
         self.frames.put(camera, image(picture(), number, **fields))
@@ -197,7 +197,7 @@ class Batchless(FakeDetector):
 
 
 def test_a_batch_too_large_is_answered_one_by_one(bench):
-    bench.worker.detector = Batchless()
+    bench.worker.use(Batchless())
     bench.worker._answer({'front': image(picture(), 1), 'rear': image(picture(), 2)})
     assert bench.worker.detector.batches == [2, 1, 1]
     assert [c.answers for c in bench.cameras.values()] == [['camera_1'], ['camera_2']]
@@ -205,7 +205,7 @@ def test_a_batch_too_large_is_answered_one_by_one(bench):
 
 
 def test_one_picture_that_breaks_the_detector_costs_the_others_nothing(bench):
-    bench.worker.detector = Batchless()
+    bench.worker.use(Batchless())
     bench.worker._answer({'front': image(picture() * 0, 1), 'rear': image(picture(), 2)})
     assert bench.cameras['front'].answers == []
     assert bench.cameras['rear'].answers == ['camera_2']
