@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ssd_perception.data.sample import Sample
+    from ssd_perception.inference.detector import Detector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, and write OUT with its figures inside and its card beside it."""
     from ssd_perception.evaluation.card import write_card
-    from ssd_perception.evaluation.corruptions import under_corruptions
-    from ssd_perception.evaluation.evaluate import detect_samples, measure, report
-    from ssd_perception.evaluation.examine import examine
+    from ssd_perception.evaluation.evaluate import detect_samples
     from ssd_perception.evaluation.negatives import as_negatives, false_boxes, told
-    from ssd_perception.evaluation.thresholds import best_f1
     from ssd_perception.inference.detector import Detector
     from ssd_perception.model.weights import load_model, save_weights
 
@@ -42,28 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--failures must be one of {", ".join(dict(sets))}, got '
                          f'"{args.failures}".')
     detector = Detector.from_weights(args.weights)
-    names = detector.class_names
-    metrics: dict[str, dict] = {}
-    threshold = 0.0
-    for name, samples in sets:
-        measured = measure(detector, samples, progress=True)
-        found, truths = measured.detections, measured.truths
-        metrics[name] = report(found, truths, names)
-        if len(metrics) == 1:  # the first set chooses it
-            threshold, at_threshold = best_f1(found, truths, len(names))
-            examination = examine(found, truths, names, threshold)
-            metrics[name] |= {
-                'per_class': {label: {**row, 'best_f1': examination.figures['per_class'][label][
-                    'best_f1']} for label, row in metrics[name]['per_class'].items()},
-                'at_default_threshold': at_threshold,
-                'calibration': examination.figures['calibration'],
-                'corruptions': under_corruptions(detector, samples, progress=True)}
-            if args.pictures:
-                _write_plots(args, examination.figures)
-        if args.pictures and name == args.failures:
-            from ssd_perception.report.card_pictures import write_failures
-            write_failures(args.pictures / 'failures.jpg', measured,
-                           examine(found, truths, names, threshold), names)
+    metrics, threshold = _measure_sets(detector, sets, args)
     for item in args.negatives:
         name, samples = _named_samples(item)
         found = detect_samples(detector, as_negatives(samples), progress=True)
@@ -82,6 +63,44 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _measure_sets(detector: Detector, sets: list[tuple[str, list[Sample]]],
+                  args: argparse.Namespace) -> tuple[dict[str, dict], float]:
+    """Return each set's figures, and the threshold that serves the first one best."""
+    from ssd_perception.evaluation.evaluate import measure, report
+    from ssd_perception.evaluation.examine import examine
+    from ssd_perception.evaluation.thresholds import best_f1
+
+    names = detector.class_names
+    metrics: dict[str, dict] = {}
+    threshold = 0.0
+    for number, (name, samples) in enumerate(sets):
+        measured = measure(detector, samples, progress=True)
+        found, truths = measured.detections, measured.truths
+        metrics[name] = report(found, truths, names)
+        if number == 0:
+            threshold, at_threshold = best_f1(found, truths, len(names))
+        examination = examine(found, truths, names, threshold)
+        if number == 0:
+            metrics[name]['at_default_threshold'] = at_threshold
+            _add_details(metrics[name], detector, samples, examination.figures)
+            if args.pictures:
+                _write_plots(args, examination.figures)
+        if args.pictures and name == args.failures:
+            from ssd_perception.report.card_pictures import write_failures
+            write_failures(args.pictures / 'failures.jpg', measured, examination, names)
+    return metrics, threshold
+
+
+def _add_details(metrics: dict, detector: Detector, samples: list[Sample], figures: dict) -> None:
+    """Add to a set's figures what its card shows of the first set alone."""
+    from ssd_perception.evaluation.corruptions import under_corruptions
+
+    for label, row in metrics['per_class'].items():
+        row['best_f1'] = figures['per_class'][label]['best_f1']
+    metrics['calibration'] = figures['calibration']
+    metrics['corruptions'] = under_corruptions(detector, samples, progress=True)
+
+
 def _write_plots(args: argparse.Namespace, figures: dict) -> None:
     from ssd_perception.report.card_pictures import copy_curves, write_plots
 
@@ -91,7 +110,7 @@ def _write_plots(args: argparse.Namespace, figures: dict) -> None:
         print(f'No training curves: {args.weights.parent / "curves.png"} is not there.')
 
 
-def _named_samples(item: str) -> tuple[str, list]:
+def _named_samples(item: str) -> tuple[str, list[Sample]]:
     """Split NAME=DIR[:SPLIT] and read the pictures it names."""
     from ssd_perception.data.layout import read_split
     from ssd_perception.data.sample import DataError
@@ -103,7 +122,7 @@ def _named_samples(item: str) -> tuple[str, list]:
     return name, read_split(folder, split or 'val', one_based=None)  # None: as evaluate does
 
 
-def _measure_recording(detector, path: Path) -> dict:
+def _measure_recording(detector: Detector, path: Path) -> dict:
     """Detect in every frame of a bag and compare with its ground-truth topic."""
     from tqdm import tqdm
 
