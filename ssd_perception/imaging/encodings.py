@@ -64,11 +64,12 @@ _UYVY = Layout(_code(cv2.COLOR_YUV2RGB_UYVY), 2, even='w')
 _YUYV = Layout(_code(cv2.COLOR_YUV2RGB_YUYV), 2, even='w')
 _BITS = ((8, np.uint8), (16, np.uint16))
 
-# 8UC3 says nothing about colours; OpenCV's habit, and so the usual writer's, is BGR.
+# 8UC3 and 8UC4 say nothing about colours; OpenCV's habit, and so the usual writer's, is BGR.
 ENCODINGS: dict[str, Layout] = {
     **{name: Layout(_code(cv2.COLOR_GRAY2RGB)) for name in ('mono8', '8UC1')},
     **{name: Layout(_code(cv2.COLOR_GRAY2RGB), dtype=np.uint16) for name in ('mono16', '16UC1')},
     '8UC3': Layout(_code(cv2.COLOR_BGR2RGB), 3),
+    '8UC4': Layout(_code(cv2.COLOR_BGRA2RGB), 4),
     **{f'{order}{bits}': Layout(to_rgb, channels, dtype)
        for order, to_rgb, channels in (('rgb', _same, 3),
                                        ('bgr', _code(cv2.COLOR_BGR2RGB), 3),

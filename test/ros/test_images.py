@@ -62,6 +62,7 @@ def encode(rgb: np.ndarray, encoding: str) -> np.ndarray:
     alpha = np.full((height, width), 7, np.uint8)
     plain = {'rgb8': rgb, 'bgr8': rgb[..., ::-1], '8UC3': rgb[..., ::-1],
              'rgba8': np.dstack([rgb, alpha]), 'bgra8': np.dstack([rgb[..., ::-1], alpha]),
+             '8UC4': np.dstack([rgb[..., ::-1], alpha]),
              'mono8': rgb[..., 1], '8UC1': rgb[..., 1]}
     if encoding in plain:
         return plain[encoding].reshape(height, -1)
