@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.postprocess import PostprocessSettings
@@ -72,3 +74,17 @@ def replace_network(monkeypatch, kind=OrangeDetector, pieces_of=10):
     monkeypatch.setattr(Detector, 'from_weights', make)
     monkeypatch.setattr(pieces, 'PIECE_FRAMES', pieces_of)
     return made
+
+
+@contextlib.contextmanager
+def interrupted(kind, at):
+    """Let every ``kind`` meet with a Ctrl-C at its picture number ``at``."""
+    answer = kind.__call__
+
+    def failing(self, images):
+        self.fail_at = at
+        return answer(self, images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, '__call__', failing)
+        yield

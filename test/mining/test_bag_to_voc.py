@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip('rosbags')
 pytest.importorskip('matplotlib')
 pytest.importorskip('tqdm')
-from orange_detector import NAMES, OrangeDetector, replace_network  # noqa: E402
+from orange_detector import NAMES, OrangeDetector, interrupted, replace_network  # noqa: E402
 import recordings  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
@@ -166,17 +166,10 @@ def test_an_interrupted_run_goes_on_and_gives_the_same(detectors, recording, tmp
 def test_an_interrupted_run_goes_on_with_the_same_network_only(
         detectors, recording, tmp_path, capsys, monkeypatch, words, network):
     fp32 = ['--runtime', 'onnxruntime', '--precision', 'fp32']
-    answer = BesideIt.__call__
-
-    def failing(self, images):
-        self.fail_at = 17
-        return answer(self, images)
-
-    monkeypatch.setattr(BesideIt, '__call__', failing)
-    assert mine(recording, tmp_path / 'mined', *fp32) == 130
+    with interrupted(BesideIt, at=17):
+        assert mine(recording, tmp_path / 'mined', *fp32) == 130
     assert (detectors[-1].runtime, detectors[-1].precision) == ('onnxruntime', 'fp32')
     assert 'Novelty is measured by torch in fp32' in capsys.readouterr().out
-    monkeypatch.setattr(BesideIt, '__call__', answer)
     monkeypatch.setattr(BesideIt, 'network_hash', network * 64)
     assert mine(recording, tmp_path / 'mined', *words) == 1
     assert 'other weights or other settings' in capsys.readouterr().err

@@ -7,12 +7,9 @@ import contextlib
 import importlib
 import io
 import re
-import runpy
-import sys
 
 from documents import DOCUMENTS, ROOT, anchors, commands, links, spans, text
 import pytest
-import setuptools
 
 from ssd_perception.__main__ import VERBS, _Parser
 
@@ -78,17 +75,6 @@ def program(words):
     return words
 
 
-@pytest.fixture(scope='module')
-def extras():
-    with pytest.MonkeyPatch.context() as patch:
-        taken = {}
-        patch.setattr(setuptools, 'setup', lambda **arguments: taken.update(arguments))
-        patch.setattr(sys, 'argv', ['setup.py', 'install'])
-        patch.chdir(ROOT)
-        runpy.run_path('setup.py')
-    return set(taken['extras_require'])
-
-
 def launch_arguments():
     tree = ast.parse((ROOT / 'launch' / 'detector.launch.py').read_text())
     table, = (s.value for s in tree.body if isinstance(s, ast.Assign)
@@ -122,7 +108,8 @@ def complaint(words):
 
 
 @pytest.mark.parametrize('document', DOCUMENTS)
-def test_commands_are_run_by_a_test_or_known_not_to_be(document, extras):
+def test_commands_are_run_by_a_test_or_known_not_to_be(document, setup_arguments):
+    extras = set(setup_arguments['extras_require'])
     for words in commands(document):
         words = program(words)
         line = ' '.join(words)

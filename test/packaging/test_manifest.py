@@ -3,7 +3,6 @@
 import ast
 from pathlib import Path
 import re
-import runpy
 import sys
 from xml.etree import ElementTree
 
@@ -11,7 +10,6 @@ from catkin_pkg.changelog import Changelog, populate_changelog_from_rst
 from catkin_pkg.package import parse_package
 from catkin_pkg.package_version import get_forthcoming_label, rename_section
 import pytest
-import setuptools
 import yaml
 
 import ssd_perception
@@ -104,18 +102,6 @@ def manifest():
     return parse_package(ROOT / 'package.xml')
 
 
-@pytest.fixture(scope='module')
-def setup_arguments():
-    """Return what setup.py hands to setuptools."""
-    with pytest.MonkeyPatch.context() as patch:
-        taken = {}
-        patch.setattr(setuptools, 'setup', lambda **arguments: taken.update(arguments))
-        patch.setattr(sys, 'argv', ['setup.py', 'install'])
-        patch.chdir(ROOT)
-        runpy.run_path('setup.py')
-    return taken
-
-
 def foreign_imports():
     """Return the names of all libraries that the package and its launch files import."""
     names = set()
@@ -183,13 +169,8 @@ def test_torch_and_torchvision_always_come_together(setup_arguments):
         assert ('torch' in names) == ('torchvision' in names), extra
 
 
-def test_editable_install_copies_nothing(monkeypatch):
-    taken = {}
-    monkeypatch.setattr(setuptools, 'setup', lambda **arguments: taken.update(arguments))
-    monkeypatch.setattr(sys, 'argv', ['setup.py', 'editable_wheel'])
-    monkeypatch.chdir(ROOT)
-    runpy.run_path('setup.py')
-    assert taken['data_files'] == []
+def test_editable_install_copies_nothing(run_setup):
+    assert run_setup('editable_wheel')['data_files'] == []
 
 
 def test_the_workflow_runs_what_a_desk_runs(setup_arguments):

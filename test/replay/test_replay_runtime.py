@@ -8,7 +8,7 @@ import pytest
 
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
-from orange_detector import OrangeDetector  # noqa: E402
+from orange_detector import OrangeDetector, interrupted  # noqa: E402
 from replaying import replay  # noqa: E402
 
 pytest_plugins = ['replaying']
@@ -31,15 +31,8 @@ def test_runtime_and_precision_are_those_asked_for(detectors, recording, tmp_pat
 ])
 def test_an_interrupted_run_goes_on_with_the_same_network_only(
         detectors, recording, tmp_path, capsys, monkeypatch, words, network):
-    answer = OrangeDetector.__call__
-
-    def failing(self, images):
-        self.fail_at = 17
-        return answer(self, images)
-
-    monkeypatch.setattr(OrangeDetector, '__call__', failing)
-    assert replay(recording, tmp_path / 'out', *FP32) == 130
-    monkeypatch.setattr(OrangeDetector, '__call__', answer)
+    with interrupted(OrangeDetector, at=17):
+        assert replay(recording, tmp_path / 'out', *FP32) == 130
     monkeypatch.setattr(OrangeDetector, 'network_hash', network * 64)
     assert replay(recording, tmp_path / 'out', *words, '--workers', '1') == 1
     assert 'other weights or other settings' in capsys.readouterr().err
