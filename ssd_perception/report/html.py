@@ -39,7 +39,6 @@ figure { margin: 0; width: 230px } figcaption { font-size: .85rem; overflow-wrap
 .swatch { display: inline-block; width: .8em; height: .8em; border-radius: .2em;
   margin-right: .4em }
 svg text { fill: currentColor }
-.chart text { font-size: 11px; opacity: .7 }
 @media (max-width: 540px) { .tiles figure { width: calc(50% - .4rem) } }
 """
 

@@ -7,14 +7,22 @@ from html import escape
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from ssd_perception.inference.drawing import class_colour
-from ssd_perception.report.html import cards, document, embedded, picture, swatch, table, told
+from ssd_perception.report.html import (
+    cards,
+    document,
+    embedded,
+    picture,
+    swatch,
+    table,
+    told,
+    wide,
+)
+from ssd_perception.report.timeline import over_time
 
 # Beyond this a page becomes slow to open; the video then stays a file beside it.
 MAX_EMBEDDED_BYTES = 12_000_000
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 150, 60, 22
 
 
 def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequence[str],
@@ -33,11 +41,10 @@ def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequen
         threshold = summary['display_threshold']
         counts = {name: [_count(frame, label, threshold) for frame in frames]
                   for label, name in enumerate(class_names)}
-        parts += ['<h2>Detections in each frame</h2>',
-                  _chart(seconds, {name: (class_colour(label), counts[name])
-                                   for label, name in enumerate(class_names)}, ''),
-                  '<h2>Age of a detection when it arrives</h2>',
-                  _chart(seconds, {'age': ((70, 130, 200), [f.age_ms for f in frames])}, ' ms')]
+        plots = (('Detections in each frame', counts, 'detections'),
+                 ('Age of a detection when it arrives', {'age': [f.age_ms for f in frames]}, 'ms'))
+        for what, lines, unit in plots:
+            parts += [f'<h2>{what}</h2>', wide(over_time(seconds, lines, unit, what), 640)]
     parts += ['<h2>Classes</h2>', _classes(class_names, summary)]
     parts.append(f'<p class="note">Detections with a score of at least '
                  f'{summary["display_threshold"]:g} are drawn and counted; average precision is '
@@ -94,36 +101,3 @@ def _classes(class_names: Sequence[str], summary: dict) -> str:
              *([told(per_class.get(name))] if per_class else [])]
             for label, name in enumerate(class_names)]
     return table(['class', 'detections', *(['AP50'] if per_class else [])], rows)
-
-
-def _chart(seconds: Sequence[float], lines: dict[str, tuple], unit: str) -> str:
-    """Return an SVG of lines over time; a gap where a frame has no value."""
-    values = [v for _, series in lines.values() for v in series if v is not None]
-    top = max([*values, 1e-9])
-    top = float(np.ceil(top)) if top > 1 else 1.0
-    span = max(seconds[-1], 1e-9)
-    width, height = _WIDTH - _LEFT - 8, _HEIGHT - _BOTTOM - 8
-
-    def place(second: float, value: float) -> str:
-        return f'{_LEFT + second / span * width:.1f},{8 + (1 - value / top) * height:.1f}'
-
-    parts = [f'<line x1="{_LEFT}" x2="{_WIDTH - 8}" y1="{y}" y2="{y}" stroke="currentColor" '
-             f'opacity=".2"/><text x="{_LEFT - 6}" y="{y + 4}" text-anchor="end">{text}</text>'
-             for y, text in ((8, f'{top:g}{unit}'), (8 + height, f'0{unit}'))]
-    parts += [f'<text x="{_LEFT + share * width:.0f}" y="{_HEIGHT - 5}" '
-              f'text-anchor="{"end" if share == 1 else "middle"}">{share * span:.1f} s</text>'
-              for share in (0, 0.25, 0.5, 0.75, 1)]
-    for colour, series in lines.values():
-        run: list[str] = []
-        for second, value in [*zip(seconds, series), (0.0, None)]:
-            if value is not None:
-                run.append(place(second, value))
-            elif len(run) == 1:  # a line of one point would hardly be seen
-                x, y = run[0].split(',')
-                parts.append(f'<circle cx="{x}" cy="{y}" r="2.5" fill="rgb{colour}"/>')
-                run = []
-            elif run:
-                parts.append(f'<polyline fill="none" stroke="rgb{colour}" stroke-width="2" '
-                             f'stroke-linecap="round" points="{" ".join(run)}"/>')
-                run = []
-    return f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>'

@@ -1,9 +1,10 @@
-"""Plots of a replay over its time: scores and numbers of detections, and the stages' latencies."""
+"""Plots over the time of a run: scores, numbers and ages of detections; and of its latencies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -48,6 +49,34 @@ def _timeline(track, class_names: Sequence[str], threshold: float) -> str:
     counts.yaxis.get_major_locator().set_params(integer=True, nbins=4)
     counts.set_ylim(bottom=0)
     return svg(figure, 'Scores and numbers of detections over time')
+
+
+def over_time(seconds: Sequence[float], lines: Mapping[str, Sequence[float | None]],
+              unit: str, title: str) -> str:
+    """Return an SVG of lines over time, in the colours of classes when there are several.
+
+    Args:
+        seconds: (N,) of the frames.
+        lines: name -> (N,) values; None is a gap.
+        unit: of the values.
+        title: for those who cannot see it.
+    """
+    with rc_context(STYLE):
+        figure = Figure((_WIDTH_IN, 2.0), layout='constrained')
+        axes = figure.subplots()
+        for label, (name, line) in enumerate(lines.items()):
+            values = np.array(line, float)  # None becomes NaN
+            colour = BLUE if len(lines) == 1 else line_colour(label)
+            axes.plot(seconds, values, color=colour, linewidth=1.5, label=name)
+            # A line of one point would not be seen.
+            gap = np.isnan(np.concatenate([[np.nan], values, [np.nan]]))
+            alone = ~gap[1:-1] & gap[:-2] & gap[2:]
+            axes.scatter(np.array(seconds)[alone], values[alone], s=12, color=colour)
+        if len(lines) > 1:
+            axes.legend(loc='lower left', bbox_to_anchor=(0, 1), ncols=8, borderaxespad=0.2)
+        axes.set(xlabel='s', ylabel=unit)
+        axes.set_ylim(bottom=0)
+        return svg(figure, title)
 
 
 def stage_bars(stages: Mapping[str, Mapping[str, float]]) -> str:
