@@ -23,6 +23,7 @@ STYLE: dict[Any, Any] = {
     'axes.edgecolor': INK, 'axes.labelcolor': INK, 'xtick.color': INK, 'ytick.color': INK,
     'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': GREY, 'grid.alpha': 0.35,
     'axes.grid': True, 'axes.axisbelow': True, 'legend.frameon': False,
+    'text.parse_math': False,  # a class may be named $, and half a formula is an error
 }
 
 

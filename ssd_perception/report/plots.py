@@ -114,6 +114,7 @@ def calibration_plot(calibration: dict, threshold: float) -> str:
             below.annotate(str(row['count']), ((row['low'] + row['high']) / 2, row['count']),
                            (0, 1), textcoords='offset points', ha='center', fontsize=7)
         below.set(xlabel='score', ylabel='detections', yscale='log', ylim=(0.8, None))
+        below.yaxis.set_major_formatter('{x:.0f}')
         below.margins(y=0.25)
         below.grid(False)
         below.minorticks_off()

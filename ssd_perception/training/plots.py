@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ssd_perception.core.whole_file import write_whole
@@ -37,6 +38,7 @@ def plot_schedule(recipe: Recipe, path: Path) -> None:
     _save(figure, path)
 
 
+@rc_context({'text.parse_math': False})  # a data set's name with a $ is no formula
 def plot_curves(rows: list[dict], path: Path) -> None:
     """Draw loss parts and learning rate per iteration, and accuracy where it was measured."""
     steps = [row for row in rows if 'validation' not in row]

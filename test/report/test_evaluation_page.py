@@ -111,6 +111,12 @@ def test_every_page_is_whole_and_needs_nothing_else(tmp_path, found, truth):
     assert 'http' not in re.sub(r'src="data:[^"]*"', '', text) and '@import' not in text
 
 
+def test_a_class_named_as_a_formula_stays_a_name(tmp_path):
+    text = written(tmp_path, SOME, OBJECTS, names=('$\\bad$', 'US$'))
+    svgs = re.findall(r'<svg.*?</svg>', text, re.S)
+    assert sum('$\\bad$' in svg for svg in svgs) >= 2  # precision over recall, confusion
+
+
 def test_ids_are_unique_and_what_is_referred_to_exists(tmp_path):
     text = written(tmp_path, SOME, OBJECTS)
     ids = re.findall(r' id="([^"]+)"', text)
