@@ -56,8 +56,9 @@ def near_duplicates(hashes: np.ndarray, most_bits: int = NEAR_BITS,
         total += len(row)
         if total > max_pairs:
             break
-    first, second, distance = (np.concatenate([part[i] for part in found] or [np.zeros(0)])
-                               .astype(np.int64)[:max_pairs] for i in range(3))
+    nothing = np.zeros(0, np.int64)
+    first, second, distance = (np.concatenate([part[i] for part in found] or [nothing])[:max_pairs]
+                               for i in range(3))
     order = np.lexsort((second, first, distance))
     return Pairs(first[order], second[order], distance[order], total <= max_pairs)
 

@@ -42,7 +42,7 @@ def coco_figures(detections: Sequence[Detections], truths: Sequence[GroundTruth]
         {'image_id': image, 'category_id': int(label), 'bbox': _xywh(box),
          'area': float(area(box)), 'score': float(score)}
         for image, found in enumerate(detections)
-        for box, score, label in zip(found.xyxy.astype(np.float64), found.scores, found.labels)]
+        for box, score, label in zip(_exact(found.xyxy), found.scores, found.labels)]
     with contextlib.redirect_stdout(io.StringIO()):  # the library reports by print
         evaluation = COCOeval(_dataset(annotations, len(truths), class_names),
                               _dataset(results, len(truths), class_names), 'bbox')
@@ -62,6 +62,10 @@ def size_of(areas: np.ndarray) -> np.ndarray:
     A bound itself belongs to the larger bucket; the library counts it in both.
     """
     return np.searchsorted([high for _, high in SIZES.values()][:-1], areas, side='right')
+
+
+def _exact(xyxy: np.ndarray) -> np.ndarray:
+    return xyxy.astype(np.float64)
 
 
 def _xywh(box: np.ndarray) -> list[float]:

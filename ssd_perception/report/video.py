@@ -33,8 +33,10 @@ class VideoWriter:
         self._width, self._height = (side // 2 * 2 for side in size)
         self._container = _open(path)
         rate = Fraction(max(fps, 0.01)).limit_denominator(1000)
-        self._stream = self._container.add_stream(
+        stream = self._container.add_stream(
             'libvpx' if fast else 'libvpx-vp9', rate=rate, options=_VP8 if fast else _VP9)
+        assert isinstance(stream, av.VideoStream)  # as the codec's name says
+        self._stream = stream
         if fast:
             self._stream.codec_context.thread_count = 1
         self._stream.height, self._stream.width = self._height, self._width
