@@ -30,6 +30,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # on a small robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
 RATE_WINDOW = 20
+LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0  # for the images, before and after they are found
 
 
 @dataclass
@@ -100,8 +101,8 @@ class Viewer(Node):
             Detection2DArray, detections, self._receive_answer, QOS)
         self.create_subscription(Detection2DArray, truth, self._receive_truth, QOS)
         self.create_subscription(LabelInfo, 'label_info', self._receive_labels, LATCHED)
-        self._image_subscription: Subscription | None = None
-        self._finder = self.create_timer(0.05, self._find_image)
+        self._images: Subscription | None = None
+        self._finder = self.create_timer(LOOK_EVERY_S, self._find_images)
 
     def close(self) -> None:
         """Wait for the last pictures to be encoded."""
@@ -123,29 +124,37 @@ class Viewer(Node):
         """Return a frame's ground truth, labelled by ``class_names``; None without one."""
         return _converted(frame.truth, class_names)
 
-    def _find_image(self) -> None:
-        """Subscribe to the images once both ends are there.
+    def _find_images(self) -> None:
+        """Subscribe to the images once both ends are there; anew when their kind changes.
 
         A player that waits for subscribers thereby starts only when answers can be heard. And
         a publisher must be there to subscribe with its own reliability: best effort loses
-        large frames, reliable does not match a best-effort camera.
+        large frames, reliable does not match a best-effort camera. One that was killed is seen
+        for a while beside the one that follows it, which may be of another kind.
         """
         image = self.resolve_topic_name(self._image)
         publishers = self.get_publishers_info_by_topic(image)
-        if not publishers:
+        reliable = [p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers]
+        if self._images is not None:
+            kind = IMAGE_TYPES[self._images.msg_type is CompressedImage]
+            lossy = self._images.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+            if not publishers or any(p.topic_type == kind and (lossy or r)
+                                     for p, r in zip(publishers, reliable)):
+                return
+            self.destroy_subscription(self._images)
+        elif not publishers:
             self.live.waiting = f'a publisher on {image}'
+            return
         elif not self.count_publishers(self._answers.topic_name):
             self.live.waiting = f'a detector that publishes {self._answers.topic_name}'
-        else:
-            compressed = publishers[0].topic_type == IMAGE_TYPES[1]
-            reliable = all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-                           for p in publishers)
-            self._image_subscription = self.create_subscription(
-                CompressedImage if compressed else Image, self._image, self._receive_image,
-                QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE if reliable
-                           else ReliabilityPolicy.BEST_EFFORT))
-            self.live.waiting = ''
-            self._finder.cancel()
+            return
+        self._images = self.create_subscription(
+            CompressedImage if publishers[0].topic_type == IMAGE_TYPES[1] else Image,
+            self._image, self._receive_image, QoSProfile(
+                depth=10, reliability=ReliabilityPolicy.RELIABLE if all(reliable)
+                else ReliabilityPolicy.BEST_EFFORT))
+        self.live.waiting = ''
+        self._finder.timer_period_ns = int(LOOK_AGAIN_EVERY_S * 1e9)
 
     def _frame(self, message: Image | CompressedImage | Detection2DArray) -> Frame:
         self.last_message_s = time.monotonic()

@@ -50,10 +50,17 @@ def rover(tmp_path):
             self.truth = node.create_publisher(Detection2DArray, 'ground_truth/detections', 10)
             self.compressed = compressed
 
-        def drive(self, skip=()):
+        def wait_for_viewer(self):
             end = time.monotonic() + 20
             while not self.image.get_subscription_count() and time.monotonic() < end:
                 time.sleep(0.02)
+
+        def stop(self):
+            for publisher in (self.image, self.answers, self.truth):
+                node.destroy_publisher(publisher)
+
+        def drive(self, skip=()):
+            self.wait_for_viewer()
             time.sleep(1.0)  # the viewer must have matched these publishers, too
             # Small pictures: this is about pairing, and no DDS setting is needed for them.
             path = recordings.write_recording(tmp_path / 'drive', FRAMES, size=(160, 120))
@@ -90,6 +97,20 @@ def test_pairs_and_measures(rover, tmp_path, compressed, reliability):
     assert summary['frames'] == FRAMES and summary['answered'] == FRAMES - 1
     assert summary['detections_per_class'] == {'cone': FRAMES - 1}
     assert summary['ap50'] == 1.0 and summary['ap50_frames'] == FRAMES - 1
+    assert len(list((tmp_path / 'out' / 'frames').iterdir())) == FRAMES
+
+
+@pytest.mark.parametrize('before, after', [
+    ((False, ReliabilityPolicy.RELIABLE), (True, ReliabilityPolicy.RELIABLE)),
+    ((False, ReliabilityPolicy.RELIABLE), (False, ReliabilityPolicy.BEST_EFFORT))])
+def test_a_camera_that_comes_back_as_another_kind_is_seen(rover, tmp_path, before, after):
+    process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1')
+    first = rover(*before)
+    first.wait_for_viewer()
+    first.stop()
+    rover(*after).drive()
+    _, err = process.communicate(timeout=40)
+    assert process.returncode == 0, err
     assert len(list((tmp_path / 'out' / 'frames').iterdir())) == FRAMES
 
 
