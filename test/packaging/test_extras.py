@@ -1,0 +1,40 @@
+"""Each extra of setup.py brings what the modules need that it is for."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+
+import pytest
+
+# Modules that are imported when the verbs of an extra run.
+NEEDED_BY = {
+    'demo': ('report.summary', 'bags.reader', 'bags.writer'),
+    'detect': ('report.detection_folder', 'data.pictures'),
+    'evaluate': ('evaluation.evaluate', 'evaluation.examine', 'report.evaluation'),
+    'bags': ('bags.reader', 'bags.writer', 'bags.frames'),
+    'replay': ('replay.pipeline', 'replay.summary', 'report.replay_page', 'mining.selection'),
+}
+# Import names of what PyPI knows by another, and what a library brings along itself.
+IMPORTED = {'pillow': 'PIL'}
+BRINGS = {'matplotlib': {'PIL'}, 'rosbags': {'lz4', 'zstandard'}}
+BLOCKED = {'torch', 'torchvision', 'matplotlib', 'pycocotools', 'PIL', 'tqdm', 'rosbags', 'mcap',
+           'zstandard', 'lz4', 'av', 'scipy', 'imagehash', 'onnx', 'onnxruntime', 'openvino'}
+IMPORT_WITHOUT = """
+import importlib, sys
+sys.modules.update(dict.fromkeys(sys.argv[1].split(',')))
+for name in sys.argv[2].split(','):
+    importlib.import_module('ssd_perception.' + name)
+"""
+
+
+@pytest.mark.parametrize('extra', NEEDED_BY)
+def test_an_extra_is_enough_for_what_it_is_for(setup_arguments, extra):
+    libraries = {re.split(r'[><=]', line)[0] for line in setup_arguments['extras_require'][extra]}
+    there = {IMPORTED.get(name, name) for name in libraries}
+    there |= {brought for name in libraries for brought in BRINGS.get(name, ())}
+    if any(importlib.util.find_spec(name) is None for name in there):
+        pytest.skip('not all of it is installed here')
+    done = subprocess.run([sys.executable, '-c', IMPORT_WITHOUT, ','.join(BLOCKED - there),
+                           ','.join(NEEDED_BY[extra])], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
