@@ -21,16 +21,15 @@ JPEG_QUALITY = 90
 
 
 def main() -> None:
-    """Publish until SIGTERM, or until the time is over."""
+    """Publish until SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--size', required=True, metavar='WxH')
     parser.add_argument('--transport', required=True, choices=('raw', 'jpeg'))
     parser.add_argument('--rate', type=float, required=True, metavar='HZ')
-    parser.add_argument('--seconds', type=float, required=True)
     args = parser.parse_args()
     width, height = map(int, args.size.split('x'))
     stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node('benchmark_camera')
     rgb = drawn(0, width, height)
@@ -44,10 +43,7 @@ def main() -> None:
     while publisher.get_subscription_count() == 0 and not stopped.is_set():
         rclpy.spin_once(node, timeout_sec=0.05)
     count, begin = 0, time.monotonic()
-    while not stopped.is_set() and (now := time.monotonic()) < begin + args.seconds:
-        due = begin + count / args.rate
-        if now < due:
-            time.sleep(due - now)
+    while not stopped.wait(max(0.0, begin + count / args.rate - time.monotonic())):
         message.header.stamp = node.get_clock().now().to_msg()
         publisher.publish(message)
         count += 1

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def plot(results: dict, path: Path) -> None:
     """Write a PNG: own contestants as points, others, whose weights are random, as lines."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure((7.5, 4.2), dpi=120, layout='constrained')
+    with rc_context({'text.parse_math': False}):  # a file's name with a $ is no formula
+        _draw(results, Figure((7.5, 4.2), dpi=120, layout='constrained')).savefig(path)
+
+
+def _draw(results: dict, figure: Figure) -> Figure:
     axes = figure.subplots()
     own = [c for c in results['contestants'] if c['kind'] == 'own']
     points = [(c['ms']['call']['p50'], c['ap']['coco_ap'], c['name'])
@@ -32,4 +41,4 @@ def plot(results: dict, path: Path) -> None:
     axes.legend(fontsize=7, frameon=False, loc='lower left')
     axes.set_title(f'{results["machine"]["processor"]}, {results["machine"]["cores"]} cores, '
                    f'{results["machine"]["vectors"]}', fontsize=9)
-    figure.savefig(path)
+    return figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -62,34 +61,31 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
               f'rest {case["rest_ms"]:5.2f} ms, CPU {100 * case["cpu"]:.0f} %, '
               f'{case["memory_mb"]:.0f} MB')
     return {'date': datetime.date.today().isoformat(), 'machine': about, 'versions': versions(),
-            'load_before': about['load_before'], 'seconds': seconds,
+            'seconds': seconds,
             'threads': f'{threads} threads' if threads else "the node's default of threads",
             'cases': results}
 
 
 def _case(listener: _Listener, node: Child, picture: str, transport: str, rate: float,
           seconds: float) -> dict:
-    camera = subprocess.Popen(
-        [sys.executable, '-m', 'ssd_perception.benchmark.camera_process', '--size', picture,
-         '--transport', transport, '--rate', str(rate),
-         '--seconds', str(seconds + STARTED_WITHIN_S)])
-    try:
+    # It sends until all is read: had it ended before, the frames of the rest would count as lost.
+    with Processes({}) as processes:
+        camera = processes.start('camera', [
+            sys.executable, '-m', 'ssd_perception.benchmark.camera_process', '--size', picture,
+            '--transport', transport, '--rate', str(rate)])
+        alive = node, camera
         listener.expect_new_camera()
-        listener.until(lambda: listener.ages, STARTED_WITHIN_S, node)
+        listener.until(lambda: listener.ages, STARTED_WITHIN_S, *alive)
         listener.spin(SETTLE_S)
-        listener.until(listener.fresh_diagnostics(), 5, node)
+        listener.until(listener.fresh_diagnostics(), 5, *alive)
         listener.clear()
         first, cpu, begin = listener.diagnostics[-1], _cpu_s(node), time.monotonic()
         listener.spin(seconds - SETTLE_S)
-        listener.until(listener.fresh_diagnostics(), 5, node)
+        listener.until(listener.fresh_diagnostics(), 5, *alive)
         span = time.monotonic() - begin
         used, ages = _cpu_s(node) - cpu, np.array(listener.ages) * 1e3
         shown = listener.diagnostics[1:] or listener.diagnostics
         last = shown[-1]
-    finally:
-        # Only now: had it ended before, the frames of the rest would count as lost.
-        camera.terminate()
-        camera.wait(30)
 
     def grew(key: str) -> int:
         return int(last[key]) - int(first[key])
@@ -172,16 +168,17 @@ class _Listener:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.02)
 
-    def until(self, condition: Callable[[], object], timeout_s: float, node: Child) -> None:
+    def until(self, condition: Callable[[], object], timeout_s: float, *alive: Child) -> None:
         """Listen until ``condition()`` holds.
 
         Raises:
-            ProcessFailed: when the node ends before, or that takes longer than ``timeout_s``.
+            ProcessFailed: when one of ``alive`` ends before, or it takes longer than that.
         """
         end = time.monotonic() + timeout_s
         while not condition():
-            if node.process.poll() is not None:
-                raise ProcessFailed(f'The node ended: {node.last_words()}')
+            for child in alive:
+                if child.process.poll() is not None:
+                    raise ProcessFailed(f'The {child.name} ended: {child.last_words()}')
             if time.monotonic() > end:
                 raise ProcessFailed(f'Nothing came from the node within {timeout_s:g} s.')
             self._executor.spin_once(timeout_sec=0.02)

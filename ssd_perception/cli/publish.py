@@ -73,19 +73,22 @@ def _measure_sets(detector: Detector, sets: list[tuple[str, list[Sample]]],
     names = detector.class_names
     metrics: dict[str, dict] = {}
     threshold = 0.0
-    for number, (name, samples) in enumerate(sets):
+    for name, samples in sets:
+        first, failures_shown = not metrics, args.pictures and name == args.failures
         measured = measure(detector, samples, progress=True)
         found, truths = measured.detections, measured.truths
         metrics[name] = report(found, truths, names)
-        if number == 0:
+        if first:
             threshold, at_threshold = best_f1(found, truths, len(names))
+        if not (first or failures_shown):
+            continue
         examination = examine(found, truths, names, threshold)
-        if number == 0:
+        if first:
             metrics[name]['at_default_threshold'] = at_threshold
             _add_details(metrics[name], detector, samples, examination.figures)
             if args.pictures:
                 _write_plots(args, examination.figures)
-        if args.pictures and name == args.failures:
+        if failures_shown:
             from ssd_perception.report.card_pictures import write_failures
             write_failures(args.pictures / 'failures.jpg', measured, examination, names)
     return metrics, threshold

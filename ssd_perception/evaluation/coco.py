@@ -65,6 +65,7 @@ def size_of(areas: np.ndarray) -> np.ndarray:
 
 
 def _exact(xyxy: np.ndarray) -> np.ndarray:
+    # A function, for its plain type: of float64 arrays numpy 2.2 tells mypy that rows are numbers.
     return xyxy.astype(np.float64)
 
 

@@ -133,7 +133,8 @@ class Viewer(Node):
         for a while beside the one that follows it, which may be of another kind.
         """
         image = self.resolve_topic_name(self._image)
-        publishers = self.get_publishers_info_by_topic(image)
+        publishers = [p for p in self.get_publishers_info_by_topic(image)
+                      if p.topic_type in IMAGE_TYPES]
         reliable = [p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers]
         if self._images is not None:
             kind = IMAGE_TYPES[self._images.msg_type is CompressedImage]

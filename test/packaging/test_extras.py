@@ -9,7 +9,7 @@ import pytest
 
 # Modules that are imported when the verbs of an extra run.
 NEEDED_BY = {
-    'demo': ('report.summary', 'bags.reader', 'bags.writer'),
+    'demo': ('report.summary', 'report.live_table', 'evaluation.voc', 'bags.frames'),
     'detect': ('report.detection_folder', 'data.pictures'),
     'evaluate': ('evaluation.evaluate', 'evaluation.examine', 'report.evaluation'),
     'bags': ('bags.reader', 'bags.writer', 'bags.frames'),
