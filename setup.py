@@ -3,10 +3,10 @@
 What rosdep can install stands in package.xml as well; the version in ssd_perception/__init__.py.
 """
 
-from glob import glob
-from pathlib import Path
 import re
 import sys
+from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 

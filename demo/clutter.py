@@ -3,8 +3,8 @@
 import math
 
 import materials
-from mathutils import Matrix
 import numpy as np
+from mathutils import Matrix
 from shape import Shape
 
 GREYS = ((0.02, 0.02, 0.022), (0.08, 0.08, 0.085), (0.25, 0.25, 0.25), (0.6, 0.6, 0.58))

@@ -1,15 +1,15 @@
 """The drive: three rooms in a row, what stands in them, and the rover's way through."""
 
-from dataclasses import dataclass
 import math
+from dataclasses import dataclass
 
 import clutter
 import materials
 import numpy as np
 import objects
 import renderer
-from shape import Shape
 import surroundings
+from shape import Shape
 
 FRAMES = 100
 RATE_HZ = 10

@@ -3,8 +3,8 @@
 import math
 
 import materials
-from mathutils import Matrix
 import numpy as np
+from mathutils import Matrix
 from shape import Shape
 
 CONE_HEIGHT_M = 0.33

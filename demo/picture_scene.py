@@ -3,9 +3,9 @@
 import math
 
 import clutter
-import renderer
 import numpy as np
 import objects
+import renderer
 import surroundings
 
 FOCAL_RANGE_PX = (430.0, 620.0)  # at 640 pixels width: a horizontal view of 73 to 55 degrees

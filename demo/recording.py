@@ -3,15 +3,16 @@
 import shutil
 
 import numpy as np
-from rosbags.interfaces import Qos
-from rosbags.interfaces import QosDurability
-from rosbags.interfaces import QosHistory
-from rosbags.interfaces import QosLiveliness
-from rosbags.interfaces import QosReliability
-from rosbags.interfaces import QosTime
-from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer
 import vision_types
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 FRAME_ID = 'camera_optical_frame'
 START_NS = 1_767_225_600 * 10**9  # 2026-01-01 00:00:00 UTC: fixed, so that the bag is too

@@ -14,8 +14,8 @@ import numpy as np
 import other_course
 import recording
 import renderer
-from tqdm import tqdm
 import visible_boxes
+from tqdm import tqdm
 from voc_folder import write_atomically
 
 HERE = Path(__file__).parent

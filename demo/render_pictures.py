@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 import camera_effects
-import renderer
 import numpy as np
 import picture_scene
+import renderer
 import surroundings
-from tqdm import tqdm
 import visible_boxes
 import voc_folder
+from tqdm import tqdm
 
 WIDTH, HEIGHT = 640, 480
 # Each split has its own seeds and its own list of floors.

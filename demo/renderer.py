@@ -6,8 +6,8 @@ import tempfile
 
 import bpy
 import cv2
-from mathutils import Matrix
 import numpy as np
+from mathutils import Matrix
 
 SENSOR_MM = 36.0
 

@@ -5,8 +5,8 @@ import math
 import bpy
 import clutter
 import materials
-from mathutils import Vector
 import numpy as np
+from mathutils import Vector
 from shape import Shape
 
 FLOORS = {

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from bpy_extras.object_utils import world_to_camera_view
 import cv2
-from mathutils import Vector
 import numpy as np
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
 
 MIN_HEIGHT_PX = 12.0
 MIN_WIDTH_PX = 6.0

@@ -1,8 +1,6 @@
 """The vision_msgs 4.1 interface as far as a Detection2DArray needs it, for `rosbags`."""
 
-from rosbags.typesys import get_types_from_msg
-from rosbags.typesys import get_typestore
-from rosbags.typesys import Stores
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 DEFINITIONS = {
     'vision_msgs/msg/Point2D': 'float64 x\nfloat64 y\n',

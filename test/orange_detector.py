@@ -11,7 +11,7 @@ import pytest
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.detector import Detector
-from ssd_perception.replay import pieces
+from ssd_perception.replay import chunks
 
 NAMES = ('cube', 'cone')
 
@@ -72,7 +72,7 @@ def replace_network(monkeypatch, kind=OrangeDetector, pieces_of=10):
         return detector
 
     monkeypatch.setattr(Detector, 'from_weights', make)
-    monkeypatch.setattr(pieces, 'PIECE_FRAMES', pieces_of)
+    monkeypatch.setattr(chunks, 'PIECE_FRAMES', pieces_of)
     return made
 
 

@@ -6,14 +6,14 @@ Both kinds of steps take turns in one process, so that a busy machine slows both
 """
 
 import argparse
-from pathlib import Path
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 from ssd_perception.data.layout import read_split
 from ssd_perception.inference.runtimes.torch import choose_device
-from ssd_perception.training.pictures import TrainingPictures, batches
+from ssd_perception.training.dataset import TrainingPictures, batches
 from ssd_perception.training.recipe import load_recipe
 from ssd_perception.training.trainer import Trainer
 

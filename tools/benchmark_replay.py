@@ -9,17 +9,16 @@ other order, so that a busy machine slows both alike; processor time tells them 
 
 import argparse
 import os
-from pathlib import Path
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.cli.detector_arguments import add_detector_arguments
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import find_cameras
-from ssd_perception.replay.decoding import decoded
-from ssd_perception.replay.pieces import Identity, WorkFolder
+from ssd_perception.replay.chunks import Identity, WorkFolder, decoded
 from ssd_perception.replay.pipeline import Output, Pipeline
 from ssd_perception.replay.published import Published
 

@@ -6,10 +6,10 @@ test/packaging/test_architecture.py fails while the drawing there is not the one
 """
 
 import ast
-from collections import defaultdict
-from pathlib import Path
 import re
 import sys
+from collections import defaultdict
+from pathlib import Path
 
 import networkx
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
 
 from ssd_perception.bags.frames import labelled_frames
 from ssd_perception.core.detections import Detections
-from ssd_perception.inference.drawing import draw_detections
-from ssd_perception.report.contact_sheet import contact_sheet, spread
-import cv2
-import numpy as np
+from ssd_perception.viz.contact_sheet import contact_sheet, spread
+from ssd_perception.viz.drawing import draw_detections
 
 IMAGES = Path(__file__).parents[1] / 'docs' / 'images'
 TILES, WIDTH = 12, 1200

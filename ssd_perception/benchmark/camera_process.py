@@ -13,8 +13,8 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from ssd_perception.benchmark.pictures import drawn
-from ssd_perception.ros.images import compressed_message, image_message
+from ssd_perception.benchmark.images import drawn
+from ssd_perception.ros.messages import compressed_message, image_message
 
 TOPIC = 'image'
 JPEG_QUALITY = 90

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.benchmark.contestants import Contestant
-from ssd_perception.benchmark.turns import BATCH, Times, ratio
+from ssd_perception.benchmark.entries import Contestant
+from ssd_perception.benchmark.rounds import BATCH, Times, ratio
 from ssd_perception.evaluation.latency import processor
 
 STAGES = ('decode', 'preprocess', 'network', 'postprocess', 'message', 'call')

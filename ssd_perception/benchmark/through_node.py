@@ -19,7 +19,7 @@ from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.benchmark.figures import machine, versions
-from ssd_perception.benchmark.processes import Child, ProcessFailed, Processes
+from ssd_perception.live.processes import Child, Processes, ProcessFailed
 from ssd_perception.ros.dds import large_images_profile, profile_variable
 
 PICTURES = (('640x480', 'raw'), ('1920x1080', 'raw'), ('1920x1080', 'jpeg'))

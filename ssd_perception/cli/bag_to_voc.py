@@ -72,7 +72,7 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
     from ssd_perception.evaluation.evaluate import MAX_DETECTIONS
     from ssd_perception.inference.detector import Detector
     from ssd_perception.mining.features import Features, FeaturesUnavailable
-    from ssd_perception.replay.pieces import Identity, WorkFolder, recorded_files
+    from ssd_perception.replay.chunks import Identity, WorkFolder, recorded_files
     from ssd_perception.replay.published import Published
 
     detector = Detector.from_weights(args.weights, runtime=args.runtime, device=args.device,
@@ -112,8 +112,8 @@ def _look(bag, cameras, detector, look, folder) -> None:
     """Answer the frames that are not done yet."""
     from tqdm import tqdm
 
-    from ssd_perception.mining.examine import examine
-    from ssd_perception.replay.pieces import PIECE_FRAMES
+    from ssd_perception.mining.scan import examine
+    from ssd_perception.replay.chunks import PIECE_FRAMES
 
     total = sum(bag.counts[camera.topic] for camera in cameras)
     done = min(total, len(folder.done) * PIECE_FRAMES)
@@ -132,12 +132,12 @@ def _look(bag, cameras, detector, look, folder) -> None:
 
 def _write(args, bag, cameras, detector, shown, folder, notes) -> dict:
     """Choose, and write the folder; return what ``selection.json`` holds."""
+    from ssd_perception.core.result_folder import result_folder
     from ssd_perception.mining import choose
-    from ssd_perception.mining.examine import examined
     from ssd_perception.mining.labelled_folder import recorded_pictures, stems, write_folder
+    from ssd_perception.mining.scan import examined
     from ssd_perception.mining.selection import Selection
-    from ssd_perception.report.folder import result_folder
-    from ssd_perception.report.selection_page import selection_page
+    from ssd_perception.mining.selection_page import selection_page
 
     answers, features = examined(folder)
     thresholds = shown.thresholds

@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from ssd_perception.core.whole_file import write_whole
+from ssd_perception.core.atomic_write import write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,16 +71,15 @@ def run(args: argparse.Namespace) -> int:
 def _measure(args: argparse.Namespace) -> dict:
     from tqdm import tqdm
 
-    from ssd_perception.benchmark import contestants as who
-    from ssd_perception.benchmark import figures, memory, peers
-    from ssd_perception.benchmark.pictures import load_pictures
-    from ssd_perception.benchmark.turns import take_turns
+    from ssd_perception.benchmark import baselines, entries, figures, memory
+    from ssd_perception.benchmark.images import load_pictures
+    from ssd_perception.benchmark.rounds import take_turns
 
     threads = args.threads or len(os.sched_getaffinity(0))
     machine = figures.machine()
     pictures = load_pictures(args.pictures)
     found = [c for weights in args.weights for c in
-             who.own(weights, args.runtimes, args.precisions, args.device, threads, print)]
+             entries.own(weights, args.runtimes, args.precisions, args.device, threads, print)]
     if not found:
         raise ValueError('None of the runtimes and precisions asked for can be used here.')
     gflop = {weights: figures.network_gflop(weights) for weights in args.weights}
@@ -90,16 +89,16 @@ def _measure(args: argparse.Namespace) -> dict:
             contestant.about['gflop'] = gflop[weights]
     if args.peers:
         classes = next(c.detector.class_names for c in found if c.detector)
-        found += peers.torchvision_peers(len(classes))
-        found += peers.yolo_peers(tuple(args.runtimes), threads, print)
-    found.append(who.peak(threads))
+        found += baselines.torchvision_baselines(len(classes))
+        found += baselines.yolo_baselines(tuple(args.runtimes), threads, print)
+    found.append(entries.peak(threads))
     with tqdm(total=args.rounds * len(found), desc='benchmark', unit='turn') as bar:
         def turned(name: str) -> None:
             bar.set_postfix_str(name)
             bar.update()
         times = take_turns(found, pictures, args.rounds, args.calls, turned)
-    entries = [figures.entry(c, t) for c, t in zip(found, times)]
-    for contestant, entry in zip(tqdm(found, 'memory and accuracy', unit='contestant'), entries):
+    rows = [figures.entry(c, t) for c, t in zip(found, times)]
+    for contestant, entry in zip(tqdm(found, 'memory and accuracy', unit='contestant'), rows):
         if (detector := contestant.detector) is not None:
             a = contestant.about
             entry['memory_mb'] = memory.peak_mb(str(detector.path), a['runtime'],
@@ -112,9 +111,9 @@ def _measure(args: argparse.Namespace) -> dict:
     results = {'date': datetime.date.today().isoformat(), 'machine': machine,
                'versions': figures.versions(),
                'method': {'rounds': rounds, 'calls': args.calls, 'picture': '640x480',
-                          'threads': threads}, 'contestants': entries, 'layers': layers,
+                          'threads': threads}, 'contestants': rows, 'layers': layers,
                'ratios': figures.ratios(found, times)}
-    for entry in entries:
+    for entry in rows:
         print(f'{entry["name"]:48s} p50 {entry["ms"]["call"]["p50"]:8.2f} ms   '
               f'p95 {entry["ms"]["call"]["p95"]:8.2f} ms')
     for row in results['ratios']:

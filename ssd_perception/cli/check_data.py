@@ -28,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; 0 when the data can be used, warnings or not, and 1 when there are errors."""
-    from ssd_perception.data.examination import examine
-    from ssd_perception.report.augmented_samples import augmented_samples
-    from ssd_perception.report.data_report import MARK, write_report
-    from ssd_perception.report.data_text import counted, lines
-    from ssd_perception.report.folder import check_replaceable, result_folder
+    from ssd_perception.core.result_folder import check_replaceable, result_folder
+    from ssd_perception.datacheck.augmented_samples import augmented_samples
+    from ssd_perception.datacheck.check import examine
+    from ssd_perception.datacheck.report import MARK, write_report
+    from ssd_perception.datacheck.text import counted, lines
     from ssd_perception.training.recipe import Recipe, load_recipe
 
     check_replaceable(args.out.expanduser().absolute(), MARK)  # now rather than after the work

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ssd_perception.core.whole_file import write_whole
+from ssd_perception.core.atomic_write import write_whole
 
 # What `make demo` promises; below either, the exit code says so.
 LEAST_ANSWERED = 0.95
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Run node, viewer and player; 0 only when all frames that must be were answered well."""
     from ssd_perception.bags.frames import image_topic
     from ssd_perception.bags.reader import Bag
+    from ssd_perception.core.result_folder import check_replaceable
     from ssd_perception.inference.resolve import resolve_weights
-    from ssd_perception.report.folder import check_replaceable
 
     if not args.rate > 0:
         raise ValueError(f'--rate must be above 0, got {args.rate}.')
@@ -70,7 +70,7 @@ def judge(summary: dict, sent: int, reference: float | None) -> list[str]:
     """Return what a run fell short of, a sentence each; empty when it was good.
 
     Args:
-        summary: see ``report.summary.figures``, with ``ap50``.
+        summary: see ``live.summary.figures``, with ``ap50``.
         sent: frames that the player published.
         reference: AP50 on the recording by the weights' own description.
     """
@@ -92,7 +92,7 @@ def judge(summary: dict, sent: int, reference: float | None) -> list[str]:
 
 def _run_processes(args, weights: Path, image: str, playing_s: float, threshold: float,
                    reference: float | None, report: Path) -> None:
-    from ssd_perception.benchmark.processes import Processes
+    from ssd_perception.live.processes import Processes
 
     # A graph of its own, so that two runs at once, or a robot beside it, do not meet. Domains
     # above 101 collide with the ports that the kernel hands out.

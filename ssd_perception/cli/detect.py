@@ -27,11 +27,11 @@ def run(args: argparse.Namespace) -> int:
     """Detect; what cannot be read, or not all of it, is named, and the exit code is 1."""
     from tqdm import tqdm
 
-    from ssd_perception.data.pictures import read_picture
-    from ssd_perception.data.sample import DataError
+    from ssd_perception.core.errors import DataError
+    from ssd_perception.core.result_folder import check_replaceable, result_folder
+    from ssd_perception.imaging.files import read_picture
     from ssd_perception.inference.detector import Detector
-    from ssd_perception.report.detection_folder import DetectionFolder
-    from ssd_perception.report.folder import check_replaceable, result_folder
+    from ssd_perception.replay.detection_folder import DetectionFolder
 
     check_replaceable(args.out.expanduser().absolute())
     pictures, videos = _find(args.sources)
@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _find(sources: list[Path]) -> tuple[list[Path], list[Path]]:
     """Return the pictures and the videos among files and folders, in order."""
-    from ssd_perception.data.sample import PICTURE_SUFFIXES, VIDEO_SUFFIXES, DataError
+    from ssd_perception.core.errors import DataError
+    from ssd_perception.data.sample import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
     paths = []
     for source in sources:
@@ -94,7 +95,7 @@ def _find(sources: list[Path]) -> tuple[list[Path], list[Path]]:
 
 def _expected_frames(path: Path) -> int:
     """Return what the progress bar expects of a video; 0 when it does not say or open."""
-    from ssd_perception.data.sample import DataError
+    from ssd_perception.core.errors import DataError
     from ssd_perception.data.video import Video
 
     try:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments
-from ssd_perception.core.whole_file import write_whole
+from ssd_perception.core.atomic_write import write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     A picture that cannot be decoded is named and left out; the exit code stays 0.
     """
     from ssd_perception.data.layout import read_split
-    from ssd_perception.evaluation.negatives import as_negatives
+    from ssd_perception.data.sample import as_negatives
     from ssd_perception.inference.detector import Detector
 
     if args.negatives and args.corruptions:
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
 def examine_weights(detector, samples, data: Path, split: str, report: Path | None,
                     corruptions: bool = False) -> dict:
     """Measure a Detector on samples; write ``report`` when it is a folder; return all figures."""
+    from ssd_perception.evaluation.analysis import examine
     from ssd_perception.evaluation.corruptions import under_corruptions
     from ssd_perception.evaluation.evaluate import measure
-    from ssd_perception.evaluation.examine import examine
     from ssd_perception.evaluation.latency import conditions, latency
     from ssd_perception.evaluation.negatives import false_boxes
 
@@ -88,8 +88,8 @@ def examine_weights(detector, samples, data: Path, split: str, report: Path | No
         figures['corruptions'] = under_corruptions(detector, measured.samples, progress=True)
     figures['measured'] = _described(data, split, detector)
     if report:
-        from ssd_perception.report.evaluation import MARK, write_evaluation
-        from ssd_perception.report.folder import result_folder
+        from ssd_perception.core.result_folder import result_folder
+        from ssd_perception.evaluation.report import MARK, write_evaluation
 
         title = f'{detector.path.stem} on {data.resolve().name} {split}'
         with result_folder(report, MARK) as folder:
@@ -104,14 +104,15 @@ def _check_outputs(args: argparse.Namespace) -> None:
             raise IsADirectoryError(f'--json takes a file, but {args.json} is a folder.')
         args.json.parent.mkdir(parents=True, exist_ok=True)
     if args.report:
-        from ssd_perception.report.evaluation import MARK
-        from ssd_perception.report.folder import check_replaceable
+        from ssd_perception.core.result_folder import check_replaceable
+        from ssd_perception.evaluation.report import MARK
         check_replaceable(args.report.expanduser().absolute(), MARK)
 
 
 def _check_classes(data: Path, samples, detector) -> None:
     """Name at once every class that the data have and the weights have not."""
-    from ssd_perception.data.sample import DataError, class_names
+    from ssd_perception.core.errors import DataError
+    from ssd_perception.data.sample import class_names
 
     unknown = [name for name in class_names(samples) if name not in detector.class_names]
     if unknown:

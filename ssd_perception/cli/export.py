@@ -66,7 +66,7 @@ def _int8(args: argparse.Namespace, fp32: Path, out: Path, chosen: list,
     """Quantise, measure both, write the figures into the file, print them."""
     from tqdm import tqdm
 
-    from ssd_perception.data.pictures import read_picture
+    from ssd_perception.imaging.files import read_picture
     from ssd_perception.inference.quantise import describe_calibration, quantise
 
     name = args.data.expanduser().resolve().name

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ssd_perception.core.whole_file import write_whole
+from ssd_perception.core.atomic_write import write_whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 def _play(args: argparse.Namespace, bag, topics: dict[str, str]) -> int:
     from tqdm import tqdm
 
-    from ssd_perception.ros.player import IMAGE_TYPES, PlayerOptions, run_player
+    from ssd_perception.live.player import IMAGE_TYPES, PlayerOptions, run_player
 
     options = PlayerOptions(args.rate, args.raw, args.stamp == 'now', args.clock,
                             args.wait_for_subscribers, args.wait_timeout)

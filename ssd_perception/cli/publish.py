@@ -33,9 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and write OUT with its figures inside and its card beside it."""
-    from ssd_perception.evaluation.card import write_card
+    from ssd_perception.data.sample import as_negatives
     from ssd_perception.evaluation.evaluate import detect_samples
-    from ssd_perception.evaluation.negatives import as_negatives, false_boxes, told
+    from ssd_perception.evaluation.model_card import write_card
+    from ssd_perception.evaluation.negatives import false_boxes, told
     from ssd_perception.inference.detector import Detector
     from ssd_perception.model.weights import load_model, save_weights
 
@@ -66,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 def _measure_sets(detector: Detector, sets: list[tuple[str, list[Sample]]],
                   args: argparse.Namespace) -> tuple[dict[str, dict], float]:
     """Return each set's figures, and the threshold that serves the first one best."""
+    from ssd_perception.evaluation.analysis import examine
     from ssd_perception.evaluation.evaluate import measure, report
-    from ssd_perception.evaluation.examine import examine
     from ssd_perception.evaluation.thresholds import best_f1
 
     names = detector.class_names
@@ -89,7 +90,7 @@ def _measure_sets(detector: Detector, sets: list[tuple[str, list[Sample]]],
             if args.pictures:
                 _write_plots(args, examination.figures)
         if failures_shown:
-            from ssd_perception.report.card_pictures import write_failures
+            from ssd_perception.evaluation.card_images import write_failures
             write_failures(args.pictures / 'failures.jpg', measured, examination, names)
     return metrics, threshold
 
@@ -105,7 +106,7 @@ def _add_details(metrics: dict, detector: Detector, samples: list[Sample], figur
 
 
 def _write_plots(args: argparse.Namespace, figures: dict) -> None:
-    from ssd_perception.report.card_pictures import copy_curves, write_plots
+    from ssd_perception.evaluation.card_images import copy_curves, write_plots
 
     args.pictures.mkdir(parents=True, exist_ok=True)
     write_plots(args.pictures, figures)
@@ -115,8 +116,8 @@ def _write_plots(args: argparse.Namespace, figures: dict) -> None:
 
 def _named_samples(item: str) -> tuple[str, list[Sample]]:
     """Split NAME=DIR[:SPLIT] and read the pictures it names."""
+    from ssd_perception.core.errors import DataError
     from ssd_perception.data.layout import read_split
-    from ssd_perception.data.sample import DataError
 
     name, separator, place = item.partition('=')
     folder, _, split = place.partition(':')
@@ -130,8 +131,8 @@ def _measure_recording(detector: Detector, path: Path) -> dict:
     from tqdm import tqdm
 
     from ssd_perception.bags.frames import labelled_frames
+    from ssd_perception.core.detections import GroundTruth
     from ssd_perception.evaluation.evaluate import at_low_threshold, report
-    from ssd_perception.evaluation.matching import GroundTruth
 
     with at_low_threshold(detector):
         pairs = [(detector([image])[0], GroundTruth(xyxy, labels)) for image, xyxy, labels in

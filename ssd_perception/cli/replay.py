@@ -48,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replay; one line at the end says what was found, and what was lost."""
     from ssd_perception.bags.recovery import RecoveringBag
+    from ssd_perception.core.result_folder import check_replaceable
     from ssd_perception.replay.assemble import check_topics
     from ssd_perception.replay.cameras import find_cameras
-    from ssd_perception.report.folder import check_replaceable
 
     for name, value, low, high in (('--batch', args.batch, 1, 1024),
                                    ('--workers', args.workers, 0, 64),
@@ -96,10 +96,10 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
 
     from ssd_perception import __version__
     from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, SCORE_THRESHOLD
-    from ssd_perception.replay.against import read_truth
     from ssd_perception.replay.assemble import Results
     from ssd_perception.replay.cameras import others
-    from ssd_perception.replay.pieces import Identity, WorkFolder, recorded_files
+    from ssd_perception.replay.chunks import Identity, WorkFolder, recorded_files
+    from ssd_perception.replay.ground_truth import read_truth
     from ssd_perception.replay.published import Published
 
     detectors = _detectors(args)
@@ -144,7 +144,7 @@ def _detect(args: argparse.Namespace, bag, detectors, results) -> float | None:
     """Answer the frames not done yet; return frames per second, None when all were done."""
     from tqdm import tqdm
 
-    from ssd_perception.replay.pieces import PIECE_FRAMES
+    from ssd_perception.replay.chunks import PIECE_FRAMES
     from ssd_perception.replay.pipeline import Output, Pipeline
 
     for detector in detectors:
@@ -174,10 +174,10 @@ def _assemble(args: argparse.Namespace, bag, results, summary: dict) -> dict:
     """Write the results' folder; return the whole summary."""
     from tqdm import tqdm
 
+    from ssd_perception.core.result_folder import MARK, result_folder
     from ssd_perception.replay import summary as figures
     from ssd_perception.replay.assemble import write_bag, write_lines, write_videos
-    from ssd_perception.report.folder import MARK, result_folder
-    from ssd_perception.report.replay_page import replay_page
+    from ssd_perception.replay.replay_page import replay_page
 
     thresholds = results.shown.thresholds
     summary = {**figures.figures(results), **summary}

@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
+    from ssd_perception.core.errors import DataError
     from ssd_perception.data.layout import has_split, read_split
-    from ssd_perception.data.sample import DataError, Sample, class_names
-    from ssd_perception.evaluation.negatives import as_negatives
+    from ssd_perception.data.sample import Sample, as_negatives, class_names
     from ssd_perception.inference.resolve import resolve_weights
     from ssd_perception.inference.runtimes.torch import choose_device
     from ssd_perception.training.recipe import load_recipe

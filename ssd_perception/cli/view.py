@@ -35,20 +35,20 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.threshold <= 1:
         raise ValueError(f'--threshold must be within 0 and 1, got {args.threshold:g}.')
     if args.out:
-        from ssd_perception.report.folder import check_replaceable
+        from ssd_perception.core.result_folder import check_replaceable
         check_replaceable(args.out.expanduser().absolute())  # now rather than after the drive
     frames, class_names = _watch(args)
     if not frames:
         print('ssd_perception view: no frame was seen.', file=sys.stderr)
         return 1
-    from ssd_perception.report.summary import figures
+    from ssd_perception.live.summary import figures
     summary = figures(frames, class_names, args.threshold)
     summary.update(_precision(frames, class_names))
     if args.reference_ap50 is not None:
         summary['reference_ap50'] = args.reference_ap50
     if args.out:
-        from ssd_perception.report.folder import result_folder
-        from ssd_perception.report.summary import write_summary
+        from ssd_perception.core.result_folder import result_folder
+        from ssd_perception.live.summary import write_summary
         with result_folder(args.out) as folder:
             write_summary(folder, frames, class_names, summary, args.title)
         print(f'Wrote {args.out / "summary.html"}')
@@ -59,9 +59,9 @@ def _watch(args: argparse.Namespace):
     """Return the frames seen, by stamp, and the class names."""
     import rclpy
 
-    from ssd_perception.report.live_table import LiveTable
-    from ssd_perception.report.summary import SeenFrame
-    from ssd_perception.ros.viewer import Viewer, collect
+    from ssd_perception.live.live_table import LiveTable
+    from ssd_perception.live.summary import SeenFrame
+    from ssd_perception.live.viewer import Viewer, collect
 
     signals: list[int] = []
     before = {number: signal.signal(number, lambda number, _: signals.append(number))
@@ -111,7 +111,7 @@ def _rows(live) -> list[tuple[str, str]]:
 
 def _precision(frames, class_names) -> dict:
     """Return AP50 over the answered frames that have ground truth; nothing without any."""
-    from ssd_perception.evaluation.matching import GroundTruth
+    from ssd_perception.core.detections import GroundTruth
     from ssd_perception.evaluation.voc import average_precision, mean_ap
 
     pairs = [f for f in frames if f.detections is not None and f.truth is not None]

@@ -8,7 +8,7 @@ import torch
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from ssd_perception.data.mosaic import Labelled, keep_visible
+from ssd_perception.data.sample import Labelled, keep_visible
 
 
 def recompress(image: torch.Tensor) -> torch.Tensor:

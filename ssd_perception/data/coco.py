@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ssd_perception.data.sample import DataError, OnBad, Sample, make_sample, refuse
+from ssd_perception.core.errors import DataError
+from ssd_perception.data.sample import OnBad, Sample, make_sample, refuse
 
 MAX_JSON_BYTES = 2 * 2 ** 30  # COCO's own train2017 has 0.45 GiB
 ROBOFLOW = '_annotations.coco.json'

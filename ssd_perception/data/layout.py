@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ssd_perception.core.errors import DataError
 from ssd_perception.data import coco, voc
-from ssd_perception.data.sample import DataError, OnBad, Sample, refuse
+from ssd_perception.data.sample import OnBad, Sample, refuse
 
 
 class Layout(NamedTuple):

@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from ssd_perception.core.boxes import area
+from ssd_perception.data.sample import Labelled, keep_visible
 
-MIN_VISIBLE = 0.25  # share of an object's area that must survive a cut for it to stay labelled
 SCALES = 0.4, 1.2  # least and greatest longest side of a picture, in sides of the canvas
-MIN_SIDE_PX = 4.0  # of the pictures being composed; less is not recognisable
-
-
-class Labelled(NamedTuple):
-    """A picture in memory with its objects.
-
-    Attributes:
-        image: uint8 (H, W, 3) RGB.
-        xyxy: float32 (n, 4), edges in the image's pixels.
-        labels: int64 (n,).
-    """
-
-    image: np.ndarray
-    xyxy: np.ndarray
-    labels: np.ndarray
-
-
-def keep_visible(cut: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return bool (n,): which ``cut`` boxes still show enough of their ``whole`` ones.
-
-    Both are (n, 4) edges at the same scale.
-    """
-    sides = cut[:, 2:] - cut[:, :2]
-    return (sides >= MIN_SIDE_PX).all(1) & (area(cut) >= MIN_VISIBLE * area(whole))
 
 
 def mosaic(pictures: Sequence[Labelled], side: int, padding_value: int,

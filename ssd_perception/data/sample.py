@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+from ssd_perception.core.boxes import area
+from ssd_perception.core.errors import DataError
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.ts')
 
-
-class DataError(ValueError):
-    """A data folder or a file in it cannot be used; the message names it.
-
-    Attributes:
-        file: the file at fault, or None when the message is about something else.
-        problem: which of ``data.problems.KINDS`` it is.
-    """
-
-    def __init__(self, message: str, file: str | os.PathLike | None = None,
-                 problem: str = 'unreadable annotation'):
-        super().__init__(message)
-        self.file = None if file is None else Path(file)
-        self.problem = problem
-
+MIN_VISIBLE = 0.25  # share of an object's area that must survive a cut for it to stay labelled
+MIN_SIDE_PX = 4.0  # of images being composed; less is not recognisable
 
 OnBad = Callable[[DataError], None]
 
@@ -103,3 +93,32 @@ def labels(sample: Sample, names: tuple[str, ...]) -> np.ndarray:
             raise DataError(f'{sample.path}: class "{name}" is not one of {", ".join(names)}.',
                             sample.annotation or sample.path, 'unknown class')
     return np.array([names.index(name) for name in sample.names], np.int64)
+
+
+def as_negatives(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples without their objects, which are of other classes."""
+    return [replace(sample, xyxy=np.zeros((0, 4), np.float32), names=(),
+                    difficult=np.zeros(0, bool)) for sample in samples]
+
+
+class Labelled(NamedTuple):
+    """A picture in memory with its objects.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB.
+        xyxy: float32 (n, 4), edges in the image's pixels.
+        labels: int64 (n,).
+    """
+
+    image: np.ndarray
+    xyxy: np.ndarray
+    labels: np.ndarray
+
+
+def keep_visible(cut: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return bool (n,): which ``cut`` boxes still show enough of their ``whole`` ones.
+
+    Both are (n, 4) edges at the same scale.
+    """
+    sides = cut[:, 2:] - cut[:, :2]
+    return (sides >= MIN_SIDE_PX).all(1) & (area(cut) >= MIN_VISIBLE * area(whole))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ssd_perception.data.mosaic import Labelled
+from ssd_perception.data.sample import Labelled
 
 PLAIN = 0.4  # share without any blob
 MAX_BLOBS = 6

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from ssd_perception.data.pictures import MAX_PIXELS
-from ssd_perception.data.sample import DataError
+from ssd_perception.core.errors import DataError
+from ssd_perception.imaging.files import MAX_PIXELS
 
 # A header may count a tail that has no frames.
 _TAIL_S = 0.5

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ssd_perception.data.sample import (
-    PICTURE_SUFFIXES, DataError, OnBad, Sample, make_sample, refuse)
+from ssd_perception.core.errors import DataError
+from ssd_perception.data.sample import PICTURE_SUFFIXES, OnBad, Sample, make_sample, refuse
 
 MAX_XML_BYTES = 10_000_000  # a picture with ten thousand objects has 3 MB
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')

@@ -11,8 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from ssd_perception.core.boxes import area
-from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.matching import GroundTruth
+from ssd_perception.core.detections import Detections, GroundTruth
 
 KEYS = ('coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small', 'coco_ap_medium', 'coco_ap_large')
 # Bounds of COCO's size buckets, in square pixels of the source picture.

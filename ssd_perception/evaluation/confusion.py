@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssd_perception.core.boxes import iou
-from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.matching import GroundTruth
+from ssd_perception.core.detections import Detections, GroundTruth
 
 
 def confusion_matrix(detections: Sequence[Detections], truths: Sequence[GroundTruth],

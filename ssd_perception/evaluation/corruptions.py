@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ssd_perception.data.pictures import read_picture
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.evaluate import measure, report
+from ssd_perception.imaging.files import read_picture
 from ssd_perception.inference.detector import Detector
 
 REFERENCE_WIDTH = 640

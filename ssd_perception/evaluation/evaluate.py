@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from ssd_perception.core.detections import Detections
-from ssd_perception.data.pictures import read_picture
-from ssd_perception.data.sample import DataError, Sample, labels
+from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.core.errors import DataError
+from ssd_perception.data.sample import Sample, labels
 from ssd_perception.evaluation.coco import coco_figures
-from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.evaluation.voc import Curve, mean_ap, precision_recall
+from ssd_perception.imaging.files import read_picture
 from ssd_perception.inference.detector import Detector
 
 # AP integrates over all scores, so it is measured far below the threshold a robot runs at;

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_perception.core.boxes import area, iou
-from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.matching import FALSE, TRUE, GroundTruth, Matches
+from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.evaluation.matching import FALSE, TRUE, Matches
 
 # How a false positive is wrong, after TIDE (Bolya et al. 2020, which also has 0.1 as the
 # overlap below which a box lies on background); the first kind that fits is taken.

@@ -8,39 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_perception.core.boxes import iou
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 
 TRUE, FALSE, IGNORED = 1, 0, -1
-
-
-@dataclass(frozen=True)
-class GroundTruth:
-    """The objects of one image.
-
-    Attributes:
-        xyxy: (n, 4) edges in the image's pixels.
-        labels: int (n,).
-        difficult: bool (n,), not counted as objects, nor as false positives when found;
-            None means none is.
-    """
-
-    xyxy: np.ndarray
-    labels: np.ndarray
-    difficult: np.ndarray | None = None
-
-    def of_class(self, label: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the (m, 4) boxes of one class and their bool (m,) difficult flags."""
-        mine = np.asarray(self.labels) == label
-        return self.boxes()[mine], self.flags()[mine]
-
-    def boxes(self) -> np.ndarray:
-        """Return the float64 (n, 4) boxes of all classes."""
-        return np.asarray(self.xyxy, np.float64).reshape(-1, 4)
-
-    def flags(self) -> np.ndarray:
-        """Return the bool (n,) difficult flags of all classes."""
-        return np.zeros(len(self.labels), bool) if self.difficult is None \
-            else np.asarray(self.difficult, bool)
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.data.sample import Sample
-
-
-def as_negatives(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the samples without their objects, which are of other classes."""
-    return [replace(sample, xyxy=np.zeros((0, 4), np.float32), names=(),
-                    difficult=np.zeros(0, bool)) for sample in samples]
 
 
 def false_boxes(detections: Sequence[Detections], threshold: float) -> dict:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.matching import GroundTruth
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.evaluation.voc import Curve, precision_recall
 
 GRID = np.arange(5, 96) / 100

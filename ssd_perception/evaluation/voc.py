@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.matching import TRUE, GroundTruth, Matches, match_class
+from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.evaluation.matching import TRUE, Matches, match_class
 
 
 @dataclass(frozen=True)

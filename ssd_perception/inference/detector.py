@@ -16,8 +16,8 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
+from ssd_perception.imaging.placing import check_image, place
 from ssd_perception.inference.onnx_file import sha256_of
-from ssd_perception.inference.preprocess import check_image, place
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes import Runtime, open_runtime
 

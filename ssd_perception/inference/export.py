@@ -11,8 +11,8 @@ from typing import Any
 import onnx
 import torch
 
+from ssd_perception.core.atomic_write import write_whole
 from ssd_perception.core.metadata import KEY, Metadata
-from ssd_perception.core.whole_file import write_whole
 from ssd_perception.inference.onnx_file import (
     EXPORT_KEY,
     EXPORT_VERSION,

@@ -19,9 +19,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.imaging.placing import place
 from ssd_perception.inference.export import write_onnx
 from ssd_perception.inference.onnx_file import read_export
-from ssd_perception.inference.preprocess import place
 
 
 class _Pictures(CalibrationDataReader):

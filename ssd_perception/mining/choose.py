@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_perception.replay.pieces import Answer
+from ssd_perception.replay.chunks import Answer
 from ssd_perception.replay.uncertain import uncertainty
 
 # What a frame counts where the detector is sure of everything: a surprise among the features may

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.inference.preprocess import place
+from ssd_perception.imaging.placing import place
 
 
 class FeaturesUnavailable(RuntimeError):

@@ -12,11 +12,11 @@ from ssd_perception.bags.frames import COMPRESSED, to_rgb
 from ssd_perception.bags.reader import Bag
 from ssd_perception.core.detections import Detections
 from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.inference.drawing import class_colour
 from ssd_perception.mining import coco, label_studio, voc
 from ssd_perception.mining.picture import Picture
 from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.pieces import Answer
+from ssd_perception.replay.chunks import Answer
+from ssd_perception.viz.drawing import class_colour
 
 _QUALITY = 95  # of pictures that were recorded raw
 _JPEG, _PNG = b'\xff\xd8\xff', b'\x89PNG'

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssd_perception.data.pictures import read_picture
-from ssd_perception.inference.drawing import draw_detections
+from ssd_perception.imaging.files import read_picture
 from ssd_perception.mining.choose import Choice, frame_uncertainty
 from ssd_perception.mining.picture import Picture
 from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.pieces import Answer
+from ssd_perception.replay.chunks import Answer
+from ssd_perception.viz.drawing import draw_detections
 
 _TILE_WIDTH, _MOST_TILES = 480, 60
 

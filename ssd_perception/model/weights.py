@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from ssd_perception.core.atomic_write import write_whole
 from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
-from ssd_perception.core.whole_file import write_whole
 from ssd_perception.model.ssd import SSD
 
 

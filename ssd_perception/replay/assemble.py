@@ -11,10 +11,10 @@ from ssd_perception.bags import messages
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.bags.writer import BagWriter
 from ssd_perception.core.detections import Detections
-from ssd_perception.inference.drawing import class_colour
 from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.pieces import Answer, WorkFolder
-from ssd_perception.report.video import join_videos
+from ssd_perception.replay.chunks import Answer, WorkFolder
+from ssd_perception.viz.drawing import class_colour
+from ssd_perception.viz.video import join_videos
 
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
 JPEG = 'sensor_msgs/msg/CompressedImage'

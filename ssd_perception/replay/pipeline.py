@@ -19,11 +19,10 @@ from ssd_perception.bags.reader import Bag
 from ssd_perception.core.detections import Detections
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.inference.detector import Detector
-from ssd_perception.inference.drawing import draw_detections
 from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.decoding import decoded
-from ssd_perception.replay.pieces import PIECE_FRAMES, Answer, PieceWriter, WorkFolder
-from ssd_perception.report.video import VideoWriter
+from ssd_perception.replay.chunks import PIECE_FRAMES, Answer, PieceWriter, WorkFolder, decoded
+from ssd_perception.viz.drawing import draw_detections
+from ssd_perception.viz.video import VideoWriter
 
 _AHEAD = 8  # frames that wait before and behind the detector
 _END = object()

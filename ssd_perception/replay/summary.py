@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.inference.drawing import draw_detections
 from ssd_perception.replay.assemble import Results
 from ssd_perception.replay.uncertain import Uncertain, most_uncertain
+from ssd_perception.viz.drawing import draw_detections
 
 STAGES = ('decode', 'preprocess', 'network', 'postprocess', 'draw')
 TILES = 12

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.replay.pieces import Answer
+from ssd_perception.replay.chunks import Answer
 
 
 class Uncertain(NamedTuple):

@@ -13,12 +13,16 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.inference.drawing import draw_detections
 from ssd_perception.ros.diagnostics import CameraStatistics
-from ssd_perception.ros.images import IMAGE_TYPES, compressed_message, image_message
 from ssd_perception.ros.latest_frame import LatestFrames
-from ssd_perception.ros.messages import detections_message
+from ssd_perception.ros.messages import (
+    IMAGE_TYPES,
+    compressed_message,
+    detections_message,
+    image_message,
+)
 from ssd_perception.ros.watchdog import Input, Publisher, Watchdog, reason
+from ssd_perception.viz.drawing import draw_detections
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
 # older frame than the newest is of no use.

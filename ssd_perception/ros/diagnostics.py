@@ -13,7 +13,6 @@ from rclpy.time import Time
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.latest_frame import Counts
 
-
 # Camera and node may run on different machines, whose clocks agree within some milliseconds.
 AHEAD_MS = 100.0
 # Older than any pipeline makes a frame: a recording's stamps against the wall clock.

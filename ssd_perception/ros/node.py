@@ -28,8 +28,8 @@ from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.loading import load_detector
 from ssd_perception.ros.messages import label_info_message, vision_info_message
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
+from ssd_perception.ros.process import says_why
 from ssd_perception.ros.swapping import Swapping
-from ssd_perception.ros.transitions import says_why
 from ssd_perception.ros.worker import Worker
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from rclpy.parameter import Parameter
 
 from ssd_perception.inference.detector import Detector
-from ssd_perception.ros.loading import Loading, check_swap
+from ssd_perception.ros.loading import Loading, Recovery, check_swap
 from ssd_perception.ros.parameters import NodeParameters
-from ssd_perception.ros.recovery import Recovery
 from ssd_perception.ros.worker import Worker
 
 if TYPE_CHECKING:  # it imports this module

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ssd_perception.core.whole_file import write_whole
+from ssd_perception.core.atomic_write import write_whole
 
 
 class CheckpointError(RuntimeError):

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from ssd_perception.core.anchors import make_anchors
+from ssd_perception.training.dataset import Batch, random_stream
 from ssd_perception.training.losses import DetectionLoss, Target
-from ssd_perception.training.pictures import Batch, random_stream
 from ssd_perception.training.recipe import Recipe
 
 

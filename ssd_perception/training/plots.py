@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ssd_perception.core.whole_file import write_whole
+from ssd_perception.core.atomic_write import write_whole
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.training.schedule import ThreePhase
 

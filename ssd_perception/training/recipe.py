@@ -51,7 +51,7 @@ class LossRecipe:
         alpha, gamma: of the focal loss.
         box_weight: of the box loss beside it. GIoU at weight 1 is drowned by classification; see
             DIoU-SSD's ablation.
-        foreground_iou, background_iou: see ``training.matcher.match``.
+        foreground_iou, background_iou: see ``training.losses.match``.
     """
 
     box: str = 'giou'

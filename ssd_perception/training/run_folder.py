@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
+from ssd_perception.core.atomic_write import write_whole
 from ssd_perception.core.metadata import Metadata
-from ssd_perception.core.whole_file import write_whole
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 from ssd_perception.training.checkpoints import save_checkpoint

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+from ssd_perception.model.ssd import SSD
+from ssd_perception.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -43,3 +51,55 @@ class ThreePhase:
             return 1.0
         progress = min(1.0, (iteration - start) / (last - start))
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def make_optimizer(model: SSD, recipe: Recipe) -> torch.optim.SGD:
+    """Return SGD with momentum over what of ``model`` is trained."""
+    return torch.optim.SGD(parameter_groups(model, recipe), lr=recipe.learning_rate,
+                           momentum=recipe.momentum, nesterov=recipe.nesterov)
+
+
+def parameter_groups(model: SSD, recipe: Recipe) -> list[dict]:
+    """Split the trained parameters: backbone or not, decayed or not.
+
+    Norms and biases are not decayed (Goyal et al. 2017, section 5.3 and mmdetection's
+    EfficientNet recipe); each group carries its ``full_rate``.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            key = name.startswith('backbone.'), parameter.ndim > 1
+            groups.setdefault(key, []).append(parameter)
+    return [{'params': parameters,
+             'weight_decay': recipe.weight_decay if decayed else 0.0,
+             'full_rate': recipe.learning_rate * (recipe.backbone_rate if backbone else 1.0)}
+            for (backbone, decayed), parameters in groups.items()]
+
+
+Model = TypeVar('Model', bound=nn.Module)
+
+
+class ModelEma(Generic[Model]):
+    """Keeps a smoothed copy of a model, norms' running statistics included.
+
+    Args:
+        decay: memory at the end; 0.999 remembers about 1000 iterations.
+        ramp: iterations over which the memory grows, so that random first weights are
+            forgotten (YOLOv5's and timm's rule).
+    """
+
+    def __init__(self, model: Model, decay: float, ramp: float):
+        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self._decay, self._ramp = decay, ramp
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move the copy a step towards ``model``."""
+        self.updates += 1
+        decay = self._decay * (1 - math.exp(-self.updates / self._ramp))
+        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values()):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, 1 - decay)
+            else:
+                mine.copy_(theirs)

@@ -25,15 +25,13 @@ from ssd_perception.inference.runtimes.torch import TorchRuntime
 from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.training.checkpoints import read_checkpoint
+from ssd_perception.training.dataset import Batch, TrainingPictures, batches, random_stream
 from ssd_perception.training.distributed import World, local_device
-from ssd_perception.training.ema import ModelEma
 from ssd_perception.training.inputs import NetworkInputs
 from ssd_perception.training.losses import count_positives
-from ssd_perception.training.optimizer import make_optimizer
-from ssd_perception.training.pictures import Batch, TrainingPictures, batches, random_stream
 from ssd_perception.training.recipe import Recipe, RecipeError
 from ssd_perception.training.run_folder import RunFolder
-from ssd_perception.training.schedule import ThreePhase
+from ssd_perception.training.schedule import ModelEma, ThreePhase, make_optimizer
 
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 

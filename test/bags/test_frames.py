@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from recordings import IMAGE, TRUTH, header, picture, truth, types, write_recording
+
 from ssd_perception.bags.frames import labelled_frames, to_rgb
 from ssd_perception.bags.reader import BagError
 from ssd_perception.bags.writer import BagWriter

@@ -1,8 +1,8 @@
 """Recordings are read in order, and what is wrong with one is said in a sentence."""
 
 import pytest
-
 from recordings import IMAGE, PERIOD_NS, START_NS, TRUTH, write_recording
+
 from ssd_perception.bags.reader import Bag, BagError
 
 STORAGES = ('mcap', 'sqlite3')

@@ -11,10 +11,11 @@ import sys
 
 import numpy as np
 import pytest
-from mcap.writer import CompressionType, Writer as McapWriter
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from recordings import IMAGE, PERIOD_NS, START_NS, TRUTH, header, truth, types, write_recording
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from recordings import IMAGE, PERIOD_NS, START_NS, TRUTH, header, truth, types, write_recording
 from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.bags.types import typestore

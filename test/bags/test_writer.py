@@ -1,8 +1,8 @@
 """A recording is there completely or not at all."""
 
 import pytest
-
 from recordings import IMAGE, TRUTH, truth, write_recording
+
 from ssd_perception.bags.reader import Bag
 from ssd_perception.bags.writer import BagWriter
 

@@ -2,9 +2,9 @@
 
 import csv
 import json
-from pathlib import Path
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip('torch')
 
 from ssd_perception import __main__ as entry  # noqa: E402
-from ssd_perception.report.augmented_samples import augmented_samples  # noqa: E402
+from ssd_perception.datacheck.augmented_samples import augmented_samples  # noqa: E402
 from ssd_perception.training.recipe import Recipe  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))

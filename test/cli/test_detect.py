@@ -12,7 +12,7 @@ import pytest
 from ssd_perception import __main__ as entry
 from ssd_perception.core.detections import Detections
 from ssd_perception.inference.detector import Detector
-from ssd_perception.report.detection_folder import free_name
+from ssd_perception.replay.detection_folder import free_name
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
 from small_sets import scene, write_pictures  # noqa: E402
@@ -108,7 +108,7 @@ def test_a_folder_of_something_else_is_not_replaced(tmp_path, detect):
 
 def test_videos_become_annotated_videos_and_a_line_per_frame(tmp_path, detect):
     av = pytest.importorskip('av')
-    from ssd_perception.report.video import write_video
+    from ssd_perception.viz.video import write_video
 
     (tmp_path / 'a').mkdir()
     write_video(tmp_path / 'a/x.webm', [np.full((48, 64, 3), 8 * i, np.uint8) for i in range(30)],

@@ -1,7 +1,7 @@
 """The verb `train` reads every layout, and goes on past bad files that it names."""
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import pytest
 

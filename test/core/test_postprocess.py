@@ -1,9 +1,9 @@
 """Post-processing: thresholds, NMS against torchvision's, limits, and the way to source pixels."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
 
 from ssd_perception.core import postprocess as module
 from ssd_perception.core.anchors import BoxCoder

@@ -1,10 +1,10 @@
 """docs/data.md lists every kind of problem, as the code has them."""
 
-from pathlib import Path
 import re
+from pathlib import Path
 
 import ssd_perception
-from ssd_perception.data.problems import KINDS
+from ssd_perception.datacheck.problems import KINDS
 
 PAGE = Path(ssd_perception.__file__).parents[1] / 'docs/data.md'
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_sets import coco, write_coco, write_pictures, write_roboflow, write_voc, xml
 
+from ssd_perception.core.errors import DataError
 from ssd_perception.data.layout import has_split, read_split, separate_splits, splits
-from ssd_perception.data.sample import DataError
 from ssd_perception.data.voc import read_voc
 
 TRAIN = {'empty': [], 'one': [('cone', (1.5, 2.25, 30, 40.75))],

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from ssd_perception.data.sample import DataError
+from ssd_perception.core.errors import DataError
 
 av = pytest.importorskip('av')
 
 from ssd_perception.data.video import Video  # noqa: E402
-from ssd_perception.report.video import write_video  # noqa: E402
+from ssd_perception.viz.video import write_video  # noqa: E402
 
 
 def levels(count):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.matching import GroundTruth
+from ssd_perception.core.detections import Detections, GroundTruth
 
 CLASSES = 2
 # A coarse grid and few scores: equal scores, equal overlaps, overlaps of exactly one half and

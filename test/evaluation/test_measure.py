@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from cases import detections_of
 
+from ssd_perception.core.errors import DataError
 from ssd_perception.core.postprocess import PostprocessSettings
-from ssd_perception.data.sample import DataError, Sample
+from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.evaluate import detect_samples, evaluate, measure
 
 BOX = (2, 2, 12, 12)

@@ -5,9 +5,9 @@ import pytest
 from cases import detections_of
 
 from ssd_perception.core.metadata import Metadata
-from ssd_perception.data.sample import Sample
-from ssd_perception.evaluation.card import figures
-from ssd_perception.evaluation.negatives import as_negatives, false_boxes, told
+from ssd_perception.data.sample import Sample, as_negatives
+from ssd_perception.evaluation.model_card import figures
+from ssd_perception.evaluation.negatives import false_boxes, told
 
 BOX = (0, 0, 10, 10)
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.evaluation.coco import coco_figures
 from ssd_perception.evaluation.thresholds import best_f1
-from ssd_perception.evaluation.matching import GroundTruth
 from ssd_perception.evaluation.voc import average_precision, mean_ap
 
 BOX = [10.0, 10, 50, 50]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import cv2
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.placement import Placement

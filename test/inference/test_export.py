@@ -1,8 +1,8 @@
 """Export: the same function as torch, its origin inside; foreign and stale files refused."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
-import shutil
 
 import numpy as np
 import onnx

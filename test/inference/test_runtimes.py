@@ -1,14 +1,14 @@
 """Every runtime gives torch's answers, says what it is, and refuses what it cannot do."""
 
 import os
-from pathlib import Path
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ssd_perception.data.pictures import read_picture
+from ssd_perception.imaging.files import read_picture
 from ssd_perception.inference import runtimes
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.onnx_file import read_export, sha256_of

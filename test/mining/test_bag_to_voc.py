@@ -15,13 +15,13 @@ import pytest
 pytest.importorskip('rosbags')
 pytest.importorskip('matplotlib')
 pytest.importorskip('tqdm')
-from orange_detector import NAMES, OrangeDetector, interrupted, replace_network  # noqa: E402
 import recordings  # noqa: E402
+from orange_detector import NAMES, OrangeDetector, interrupted, replace_network  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
-from ssd_perception.mining import examine, features  # noqa: E402
+from ssd_perception.mining import features, scan  # noqa: E402
 
 FRAMES, COUNT = 25, 4
 
@@ -40,7 +40,7 @@ def detectors(monkeypatch):
     """Replace network and backbone; the list holds every detector that was made."""
     monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
         [[image.mean(), image.std()] for image in images], np.float32))
-    monkeypatch.setattr(examine, 'PIECE_FRAMES', 10)
+    monkeypatch.setattr(scan, 'PIECE_FRAMES', 10)
     return replace_network(monkeypatch, BesideIt)
 
 

@@ -5,8 +5,12 @@ import pytest
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.mining.choose import (
-    choose_even, choose_mined, choose_random, frame_uncertainty)
-from ssd_perception.replay.pieces import Answer
+    choose_even,
+    choose_mined,
+    choose_random,
+    frame_uncertainty,
+)
+from ssd_perception.replay.chunks import Answer
 
 THRESHOLDS = np.array([0.5, 0.5])
 SECOND = 10 ** 9

@@ -1,8 +1,8 @@
 """What setup.py tells pip and colcon, for the tests that compare it with the rest."""
 
-from pathlib import Path
 import runpy
 import sys
+from pathlib import Path
 
 import pytest
 import setuptools

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 import re
 import shlex
+from pathlib import Path
 
 import ssd_perception
 

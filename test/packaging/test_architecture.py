@@ -1,7 +1,7 @@
 """The drawing in docs/architecture.md is that of the code, and its links lead to files."""
 
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import pytest
 

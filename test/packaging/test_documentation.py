@@ -8,8 +8,8 @@ import importlib
 import io
 import re
 
-from documents import DOCUMENTS, ROOT, anchors, commands, links, spans, text
 import pytest
+from documents import DOCUMENTS, ROOT, anchors, commands, links, spans, text
 
 from ssd_perception.__main__ import VERBS, _Parser
 
@@ -21,11 +21,11 @@ RUN_BY = {
     'ssd_perception detect': 'test/cli/test_detect.py',
     'ssd_perception evaluate': 'test/cli/test_evaluate.py',
     'ssd_perception export': 'test/inference/test_export.py',
-    'ssd_perception play': 'test/ros/test_player.py',
+    'ssd_perception play': 'test/live/test_player.py',
     'ssd_perception publish': 'test/cli/test_publish.py',
     'ssd_perception replay': 'test/replay/replaying.py',
     'ssd_perception train': 'test/cli/test_train_past_bad_files.py',
-    'ssd_perception view': 'test/ros/test_viewer.py',
+    'ssd_perception view': 'test/live/test_viewer.py',
     'make demo': 'test/demo/test_demo.py',
     'colcon build': 'test/packaging/test_install.py',
     'pip install': 'test/packaging/test_robot_install.py',

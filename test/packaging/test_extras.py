@@ -9,11 +9,11 @@ import pytest
 
 # Modules that are imported when the verbs of an extra run.
 NEEDED_BY = {
-    'demo': ('report.summary', 'report.live_table', 'evaluation.voc', 'bags.frames'),
-    'detect': ('report.detection_folder', 'data.pictures'),
-    'evaluate': ('evaluation.evaluate', 'evaluation.examine', 'report.evaluation'),
+    'demo': ('live.summary', 'live.live_table', 'evaluation.voc', 'bags.frames'),
+    'detect': ('replay.detection_folder', 'imaging.files'),
+    'evaluate': ('evaluation.evaluate', 'evaluation.analysis', 'evaluation.report'),
     'bags': ('bags.reader', 'bags.writer', 'bags.frames'),
-    'replay': ('replay.pipeline', 'replay.summary', 'report.replay_page', 'mining.selection'),
+    'replay': ('replay.pipeline', 'replay.summary', 'replay.replay_page', 'mining.selection'),
 }
 # Import names of what PyPI knows by another, and what a library brings along itself.
 IMPORTED = {'pillow': 'PIL'}

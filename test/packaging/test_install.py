@@ -1,11 +1,11 @@
 """The package as colcon and as pip install it: executables, launch file, settings and weights."""
 
 import os
-from pathlib import Path
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 

@@ -1,16 +1,16 @@
 """What colcon, rosdep and pip are told about the package agrees with itself and with the code."""
 
 import ast
-from pathlib import Path
 import re
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+import yaml
 from catkin_pkg.changelog import Changelog, populate_changelog_from_rst
 from catkin_pkg.package import parse_package
 from catkin_pkg.package_version import get_forthcoming_label, rename_section
-import pytest
-import yaml
 
 import ssd_perception
 

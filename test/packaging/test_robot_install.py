@@ -1,9 +1,9 @@
 """A robot's environment: numpy, OpenCV, one runtime and no torch; detection works there."""
 
-from pathlib import Path
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 

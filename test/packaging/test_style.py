@@ -1,8 +1,8 @@
 """The whole repository passes the linter, the package the type checker, as pyproject.toml sets."""
 
-from pathlib import Path
 import subprocess
 import sys
+from pathlib import Path
 
 import ssd_perception
 

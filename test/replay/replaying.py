@@ -1,8 +1,8 @@
 """The verb `replay` as tests call it, and what it leaves; a pytest plugin with their fixtures."""
 
-from orange_detector import replace_network
 import pytest
 import recordings
+from orange_detector import replace_network
 
 from ssd_perception.__main__ import main
 from ssd_perception.bags.reader import Bag

@@ -10,10 +10,10 @@ import pytest
 
 for module in ('av', 'matplotlib', 'mcap_ros2', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
+import recordings  # noqa: E402
 from mcap.reader import make_reader  # noqa: E402
 from mcap_ros2.decoder import DecoderFactory  # noqa: E402
 from orange_detector import NAMES  # noqa: E402
-import recordings  # noqa: E402
 from replaying import FRAMES, messages, replay  # noqa: E402
 
 from ssd_perception.bags.reader import Bag  # noqa: E402

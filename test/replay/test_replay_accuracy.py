@@ -15,9 +15,9 @@ from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags import messages  # noqa: E402
 from ssd_perception.bags.frames import labelled_frames  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
+from ssd_perception.core.detections import GroundTruth  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.evaluation.evaluate import at_low_threshold, evaluate, report  # noqa: E402
-from ssd_perception.evaluation.matching import GroundTruth  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ import pytest
 
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm', 'zstandard'):
     pytest.importorskip(module)
-from orange_detector import OrangeDetector  # noqa: E402
 import recordings  # noqa: E402
+from orange_detector import OrangeDetector  # noqa: E402
 from replaying import messages, replay  # noqa: E402
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer  # noqa: E402
 

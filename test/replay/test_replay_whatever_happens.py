@@ -11,8 +11,8 @@ import pytest
 
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
-from orange_detector import OrangeDetector  # noqa: E402
 import recordings  # noqa: E402
+from orange_detector import OrangeDetector  # noqa: E402
 from replaying import FRAMES, files, replay  # noqa: E402
 
 pytest_plugins = ['replaying']

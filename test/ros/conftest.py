@@ -10,19 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from ros_environment import ROOT
 
-from ssd_perception.ros.dds import PROFILE_VARIABLES, profile_variable
-
-ROOT = Path(__file__).parents[2]
-
-# Read by Fast DDS when a participant is made. Pictures are large: what publishes them here needs
-# more than the default shared-memory segment. A domain of our own keeps other robots out.
-for name in PROFILE_VARIABLES:
-    os.environ.pop(name, None)
-os.environ[profile_variable()] = str(ROOT / 'config' / 'fastdds_large_images.xml')
-os.environ.pop('FASTDDS_BUILTIN_TRANSPORTS', None)
-os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+from ssd_perception.ros.dds import PROFILE_VARIABLES
 
 STARTED_WITHIN_S = 60
 # The node gives itself 1.5 s, and takes less than 2 on a machine that has nothing else to do.

@@ -14,7 +14,6 @@ from peer import header, image  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from ssd_perception.core.boxes import iou  # noqa: E402
-from ssd_perception.data.pictures import read_picture  # noqa: E402
 from ssd_perception.data.voc import read_voc  # noqa: E402
 from ssd_perception.evaluation.evaluate import (  # noqa: E402
     MAX_DETECTIONS,
@@ -23,6 +22,7 @@ from ssd_perception.evaluation.evaluate import (  # noqa: E402
     ground_truth,
 )
 from ssd_perception.evaluation.voc import average_precision, mean_ap  # noqa: E402
+from ssd_perception.imaging.files import read_picture  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.ros.messages import detections_from_message  # noqa: E402
 

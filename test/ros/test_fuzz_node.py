@@ -18,8 +18,8 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from fuzz import Random  # noqa: E402
 from peer import header, image, picture  # noqa: E402
 from process_figures import Growth  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
 from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 

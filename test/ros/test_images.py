@@ -16,7 +16,7 @@ from ssd_perception.imaging import compressed  # noqa: E402
 from ssd_perception.imaging.compressed import ImageError  # noqa: E402
 from ssd_perception.imaging.encodings import ENCODINGS, to_rgb  # noqa: E402
 from ssd_perception.ros import bridge  # noqa: E402
-from ssd_perception.ros.images import compressed_message, image_message  # noqa: E402
+from ssd_perception.ros.messages import compressed_message, image_message  # noqa: E402
 
 HEIGHT, WIDTH = 32, 48
 

@@ -13,7 +13,7 @@ pytest.importorskip('rclpy')
 FAULTS = """
 import resource, sys, threading
 import cv2, numpy as np
-from ssd_perception.ros.memory import keep_freed_memory
+from ssd_perception.ros.process import keep_freed_memory
 if sys.argv[1] == 'keep':
     assert keep_freed_memory()
 blob = cv2.imencode('.jpg', np.zeros((1080, 1920, 3), np.uint8))[1]

@@ -20,8 +20,8 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 from vision_msgs.msg import LabelInfo, VisionInfo  # noqa: E402
 
-from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.ros.messages import detections_from_message  # noqa: E402
 
 NAMES = ('cone', 'cube')

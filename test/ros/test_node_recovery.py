@@ -14,8 +14,8 @@ from lifecycle_msgs.msg import Transition  # noqa: E402
 from peer import image, picture  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
+from ssd_perception.ros.loading import LONGEST_PAUSE_S, PATIENCE, Recovery  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
-from ssd_perception.ros.recovery import LONGEST_PAUSE_S, PATIENCE, Recovery  # noqa: E402
 
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 

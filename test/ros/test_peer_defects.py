@@ -23,9 +23,9 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import LabelInfo  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.inference.drawing import class_colour, draw_detections  # noqa: E402
 from ssd_perception.ros.messages import detections_message, label_info_message  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters, ros_value  # noqa: E402
+from ssd_perception.viz.drawing import class_colour, draw_detections  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / 'ssd_perception').rglob('*.py'))

@@ -11,7 +11,7 @@ pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 from peer import image  # noqa: E402
 
-from ssd_perception.data.pictures import read_picture  # noqa: E402
+from ssd_perception.imaging.files import read_picture  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.ros.messages import detections_from_message  # noqa: E402
 

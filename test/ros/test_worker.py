@@ -12,8 +12,8 @@ from rclpy.clock import Clock, ClockType  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
 from ssd_perception.ros.worker import Worker  # noqa: E402

@@ -1,8 +1,8 @@
 """vision_msgs, ours or the distribution's, is that of version 4.1: hashes, fields, bytes."""
 
 import importlib
-from pathlib import Path
 import re
+from pathlib import Path
 
 import pytest
 

@@ -4,8 +4,8 @@ Arguments: data folder, output file.
 """
 
 import dataclasses
-from pathlib import Path
 import sys
+from pathlib import Path
 
 import torch
 

@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import os
-from pathlib import Path
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch

@@ -8,8 +8,14 @@ import torch
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from ssd_perception.core.anchors import BoxCoder
-from ssd_perception.training.losses import DetectionLoss, Target, decode
-from ssd_perception.training.matcher import BACKGROUND, IGNORED, match
+from ssd_perception.training.losses import (
+    BACKGROUND,
+    IGNORED,
+    DetectionLoss,
+    Target,
+    decode,
+    match,
+)
 from ssd_perception.training.recipe import LossRecipe
 
 ANCHORS_XYXY = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 20], [50, 50, 60, 60],

@@ -1,6 +1,5 @@
 """A killed, interrupted or cramped training loses at most an interval, and ends the same."""
 
-from functools import partial
 import json
 import os
 import random
@@ -9,10 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
-from tiny import YAML, write_pictures
 import torch
+from tiny import YAML, write_pictures
 
 ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
 

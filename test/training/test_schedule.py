@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from ssd_perception.training.ema import ModelEma
-from ssd_perception.training.schedule import ThreePhase
+from ssd_perception.training.schedule import ModelEma, ThreePhase
 
 
 def test_three_phases():

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import TINY, first_step, write_pictures
-import torch
 
-from ssd_perception.data.sample import DataError
+from ssd_perception.core.errors import DataError
 from ssd_perception.data.voc import read_voc
 from ssd_perception.model.weights import load_model
 from ssd_perception.training.checkpoints import CheckpointError
-from ssd_perception.training.optimizer import parameter_groups
 from ssd_perception.training.recipe import LossRecipe, RecipeError, load_recipe
+from ssd_perception.training.schedule import parameter_groups
 from ssd_perception.training.trainer import Trainer, TrainingFailed, choose_precision
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.metadata import Architecture
-from ssd_perception.training.pictures import TrainingPictures, batches
+from ssd_perception.training.dataset import TrainingPictures, batches
 from ssd_perception.training.recipe import Recipe
 
 TINY = Recipe(iterations=6, class_names=('cone',), init='random', batch_size=2, workers=0,

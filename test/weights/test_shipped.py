@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from ssd_perception.core.metadata import recipe_hash
+from ssd_perception.data.sample import as_negatives
 from ssd_perception.data.voc import read_voc
-from ssd_perception.evaluation.card import BEGIN, END, figures
 from ssd_perception.evaluation.evaluate import detect_samples, evaluate
-from ssd_perception.evaluation.negatives import as_negatives, false_boxes
+from ssd_perception.evaluation.model_card import BEGIN, END, figures
+from ssd_perception.evaluation.negatives import false_boxes
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import DEFAULT_NAME, resolve_weights
 from ssd_perception.training.recipe import load_recipe, recipe_from_dict

@@ -10,8 +10,8 @@ import numpy as np
 import tensorrt as trt
 from cuda.bindings import runtime as cuda
 
+from ssd_perception.core.atomic_write import write_whole
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.core.whole_file import write_whole
 from ssd_perception.inference.exported import (
     cache_folder,
     check_outputs,

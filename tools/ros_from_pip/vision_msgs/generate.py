@@ -5,8 +5,8 @@ hash) -> C structures -> Fast DDS and introspection type support -> Python class
 """
 
 import json
-from pathlib import Path
 import re
+from pathlib import Path
 
 PACKAGE = 'vision_msgs'
 INTROSPECTION = 'introspection'  # folder below the output, to include from too

@@ -4,10 +4,7 @@ One extension holds the C structures, the Fast DDS type support and the Python c
 """
 
 import atexit
-from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import distributions
 import os
-from pathlib import Path
 import re
 import shlex
 import shutil
@@ -15,6 +12,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distributions
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -22,7 +22,13 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).parent.resolve()
 sys.path.insert(0, str(HERE))  # a build backend does not run setup.py as a script
 from generate import (  # noqa: E402
-    DEPENDENCIES, find_ros_prefix, generate, GenerationError, INTROSPECTION, MESSAGES, PACKAGE,
+    DEPENDENCIES,
+    INTROSPECTION,
+    MESSAGES,
+    PACKAGE,
+    GenerationError,
+    find_ros_prefix,
+    generate,
 )  # fmt: skip
 
 SHARE = f'share/{PACKAGE}'

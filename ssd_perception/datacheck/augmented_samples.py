@@ -1,0 +1,68 @@
+"""A sheet of samples: each picture with its boxes, and what training makes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ssd_perception.data.sample import Sample
+from ssd_perception.datacheck.tiles import draw_boxes, labelled_picture
+from ssd_perception.training.dataset import TrainingPictures
+from ssd_perception.training.recipe import Recipe
+from ssd_perception.viz.contact_sheet import PAPER, spread
+
+ROWS, VERSIONS = 6, 4
+_TILE, _GAP, _CAPTION, _INK = 300, 8, 26, 225
+
+
+def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
+                      recipe: Recipe) -> np.ndarray | None:
+    """Return uint8 RGB: per row a sample as it is on disk, then ``VERSIONS`` of it in training.
+
+    The versions come from the class that training uses, at the recipe's input size; the last
+    one is from the part of a run that has no mosaic.
+
+    Args:
+        samples: pictures that can be decoded, with classes among ``class_names``; those with
+            objects are preferred. None is returned when there are none.
+    """
+    chosen = [s for s in samples if len(s.xyxy)] or list(samples)
+    chosen = [chosen[i] for i in spread(len(chosen), ROWS)]
+    if not chosen:
+        return None
+    # An epoch of these pictures shows each once; the last epochs of a run have no mosaic.
+    share = dataclasses.replace(recipe.augmentation, mosaic_off=1 / VERSIONS)
+    pictures = TrainingPictures(chosen, class_names, dataclasses.replace(
+        recipe, iterations=VERSIONS * len(chosen), batch_size=1, accumulate=1,
+        augmentation=share))
+    versions: dict[str, list[np.ndarray]] = defaultdict(list)
+    for index in range(len(pictures)):
+        item = pictures[index]
+        image = np.ascontiguousarray(item.image.permute(1, 2, 0).numpy())
+        scale = _TILE / max(image.shape[:2])
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        xyxy = item.target.boxes.numpy() * scale
+        versions[item.name].append(draw_boxes(small, xyxy, item.target.labels.numpy(),
+                                              class_names))
+    rows = [[labelled_picture(sample, class_names, _TILE, _TILE), *versions[str(sample.path)]]
+            for sample in chosen]
+    return _sheet(rows, [sample.path.name for sample in chosen])
+
+
+def _sheet(rows: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> np.ndarray:
+    step, line = _TILE + _GAP, _TILE + _CAPTION
+    sheet = np.full((_GAP + len(rows) * line, _GAP + step * (VERSIONS + 1), 3), PAPER, np.uint8)
+    for i, (row, name) in enumerate(zip(rows, names)):
+        for j, tile in enumerate(row):
+            y, x = _GAP + i * line, _GAP + j * step
+            tile = tile[:_TILE, :_TILE]
+            sheet[y:y + tile.shape[0], x:x + tile.shape[1]] = tile
+            caption = name if j == 0 else 'in training' + (
+                ', without mosaic' if j == VERSIONS else '')
+            cv2.putText(sheet, caption, (x + 2, y + _TILE + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
+                        (_INK,) * 3, 1, cv2.LINE_AA)
+    return sheet

@@ -1,0 +1,158 @@
+"""Read a whole data set, decode all of it and run every check: what `check_data` reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.core.metadata import Architecture, Preprocessing
+from ssd_perception.data.layout import has_split, read_split, separate_splits
+from ssd_perception.data.sample import class_names
+from ssd_perception.datacheck.checks import (
+    Split,
+    check_boxes,
+    check_classes,
+    check_counting,
+    check_lists,
+    check_picture,
+    check_unlisted,
+)
+from ssd_perception.datacheck.coverage import (
+    ENOUGH,
+    MATCH_IOU,
+    Coverage,
+    Suggestion,
+    coverage,
+    placed_boxes,
+    suggest,
+)
+from ssd_perception.datacheck.inspection import PictureFacts, inspect_pictures
+from ssd_perception.datacheck.leaks import check_copies
+from ssd_perception.datacheck.problems import KINDS, Problem
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Everything that was found.
+
+    Attributes:
+        splits: what could be read.
+        facts: each picture's.
+        problems: errors first, then by kind in the order of ``KINDS``.
+        class_names: the recipe's, then others that occur.
+        architecture, preprocessing: what the pictures were placed for.
+        placed: label of a split -> float64 (n, 4) boxes in network-input px.
+        coverage: label of a split -> of its objects.
+        suggestion: better anchors for the training splits when coverage is low.
+    """
+
+    splits: list[Split]
+    facts: dict[Path, PictureFacts]
+    problems: list[Problem]
+    class_names: tuple[str, ...]
+    architecture: Architecture
+    preprocessing: Preprocessing
+    placed: dict[str, np.ndarray]
+    coverage: dict[str, Coverage]
+    suggestion: Suggestion | None
+
+    @property
+    def errors(self) -> int:
+        """Number of problems that are errors."""
+        return sum(problem.error for problem in self.problems)
+
+
+def examine(folders: Sequence[Path], names: Sequence[str], architecture: Architecture,
+            preprocessing: Preprocessing, recipe_names: Sequence[str] = (),
+            one_based: bool | None = None, progress: bool = False,
+            processes: int | None = None) -> Examination:
+    """Read and check.
+
+    Args:
+        folders: in VOC or COCO layout.
+        names: splits; empty means all, without those that only join others (trainval).
+        architecture, preprocessing: decide where pictures and anchors lie.
+        recipe_names: class names that are known; empty means all.
+        one_based: see ``layout.read_split``.
+        processes: see ``inspection.inspect_pictures``.
+
+    Raises:
+        DataError: when a folder has none of the splits; nothing else is fatal.
+    """
+    problems: list[Problem] = []
+    splits: list[Split] = []
+    for folder in folders:
+        _read(Path(folder).expanduser(), names, one_based, splits, problems)
+    if len({split.label for split in splits}) < len(splits):
+        raise DataError('Two of the folders have the same name, or one was given twice; rename or '
+                        'check them one by one.')
+    paths = list(dict.fromkeys(s.path for split in splits for s in split.samples))
+    facts = dict(tqdm(inspect_pictures(paths, processes), 'pictures', len(paths), unit='img',
+                      disable=not progress))
+    placed = {}
+    for split in splits:
+        good = []
+        for sample in split.samples:
+            found = facts[sample.path]
+            problems += check_picture(sample, found, split.label)
+            if found.hw:
+                problems += check_boxes(sample, found.hw, architecture, preprocessing,
+                                        split.label)
+                good.append((sample.xyxy, found.hw))
+        problems += check_counting(split)
+        placed[split.label] = placed_boxes(good, architecture, preprocessing)
+    problems += check_lists(splits)
+    problems += check_classes(splits, recipe_names)
+    problems += check_copies(splits, facts)
+    if not names:
+        problems += check_unlisted(splits, {problem.file.stem for problem in problems})
+    covered = {label: coverage(boxes, architecture) for label, boxes in placed.items()}
+    found_names = class_names(s for split in splits for s in split.samples)
+    suggestion = _suggest(splits, placed, architecture, problems)
+    rank = {kind: place for place, kind in enumerate(KINDS)}
+    problems.sort(key=lambda problem: (not problem.error, rank[problem.kind]))
+    return Examination(
+        splits, facts, problems, tuple(recipe_names) + tuple(
+            name for name in found_names if name not in recipe_names),
+        architecture, preprocessing, placed, covered, suggestion)
+
+
+def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: list[Split],
+          problems: list[Problem]) -> None:
+    wanted = list(names) or separate_splits(folder)
+    present = [name for name in wanted if has_split(folder, name)]
+    if not present:
+        read_split(folder, wanted[0] if wanted else 'train')  # raises, and says what it missed
+    for name in present:
+        split = Split(folder, name, [])
+
+        def bad(error: DataError, split: Split = split) -> None:
+            problems.append(Problem.from_error(error, split.label, split.folder))
+        before = len(problems)
+        try:
+            split.samples.extend(read_split(folder, name, one_based, bad))
+        except DataError as error:
+            if len(problems) == before:  # otherwise its parts have been told one by one
+                bad(error)
+        splits.append(split)
+
+
+def _suggest(splits: Sequence[Split], placed: dict[str, np.ndarray], architecture: Architecture,
+             problems: list[Problem]) -> Suggestion | None:
+    """Suggest anchors for what is trained on, or for everything where nothing is called so."""
+    chosen = [split for split in splits if split.trains] or list(splits)
+    boxes = np.concatenate([placed[split.label] for split in chosen] or [np.zeros((0, 4))])
+    covered = coverage(boxes, architecture).covered
+    if covered is None or covered >= ENOUGH:
+        return None
+    height, width = architecture.input_hw
+    problems.append(Problem(
+        'low anchor coverage', chosen[0].folder,
+        f'{covered:.1%} of the objects in {", ".join(split.label for split in chosen)} have an '
+        f'anchor with IoU of at least {MATCH_IOU:g} at {width}x{height}; {ENOUGH:.0%} are wanted'))
+    return suggest(boxes, architecture)

@@ -1,0 +1,193 @@
+"""Checks on what a data set says: boxes against pictures, classes, lists."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.core.boxes import area, clip, iou
+from ssd_perception.core.metadata import Architecture, Preprocessing
+from ssd_perception.data.sample import MIN_SIDE_PX, PICTURE_SUFFIXES, Sample
+from ssd_perception.datacheck.coverage import placed_boxes
+from ssd_perception.datacheck.inspection import PictureFacts
+from ssd_perception.datacheck.problems import Problem
+
+OVERHANG_PX = 1.0  # less is rounding, or one count from 1 too many
+SAME_BOX_IOU = 0.95
+RARE = 50  # objects of a class to train on; fewer hardly show it from all sides
+_TOUCHING = 20  # edges exactly at 1, with none below, are no coincidence
+_BLOCK = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One split of one folder, as far as it could be read.
+
+    Attributes:
+        folder: the data folder.
+        name: the split.
+        samples: its pictures.
+    """
+
+    folder: Path
+    name: str
+    samples: list[Sample]
+
+    @property
+    def label(self) -> str:
+        """Folder and name, for people."""
+        return f'{self.folder.resolve().name}/{self.name}'
+
+    @property
+    def trains(self) -> bool:
+        """Whether training reads it, by its name: train, trainval, train2017."""
+        return self.name.startswith('train')
+
+
+def check_picture(sample: Sample, facts: PictureFacts, split: str) -> Iterator[Problem]:
+    """Yield what is wrong with a picture file, and with the size its annotation states."""
+    if facts.failure:
+        kind, detail = facts.failure
+        yield Problem(kind, sample.path, detail, split=split)
+        return
+    if facts.orientation != 1:
+        yield Problem('EXIF rotation', sample.path,
+                      f'EXIF orientation {facts.orientation}: viewers show it turned', split=split)
+    if sample.stated_hw and facts.hw and sample.stated_hw != facts.hw:
+        yield Problem('size differs', sample.annotation or sample.path,
+                      f'says {_size(sample.stated_hw)}, the picture has {_size(facts.hw)}',
+                      sample.path, split)
+
+
+def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
+                preprocessing: Preprocessing, split: str) -> Iterator[Problem]:
+    """Yield what is wrong with the boxes of a picture of ``hw`` (height, width) px."""
+    file, other = sample.annotation or sample.path, sample.path
+    xyxy = sample.xyxy.astype(np.float64)
+
+    def problem(kind: str, which: np.ndarray, what: str) -> Iterator[Problem]:
+        if len(which):
+            first = int(which[0])
+            more = f' ({len(which)} such boxes)' if len(which) > 1 else ''
+            yield Problem(kind, file, f'{sample.names[first]} {_box(xyxy[first])} {what}{more}',
+                          other, split, tuple(xyxy[first]) if inside[first] else None)
+
+    inside = area(clip(xyxy, hw[1], hw[0])) > 0
+    yield from problem('box outside', np.flatnonzero(~inside),
+                       f'is outside of the picture, {_size(hw)}')
+    over = np.maximum(-xyxy[:, :2], xyxy[:, 2:] - [hw[1], hw[0]]).max(1, initial=-np.inf)
+    yield from problem('box over the edge', np.flatnonzero(inside & (over > OVERHANG_PX)),
+                       f'reaches {over[inside].max(initial=0):.1f} px over the edge of '
+                       f'{_size(hw)}')
+    sides = placed_boxes([(xyxy[inside], hw)], architecture, preprocessing)
+    side = (sides[:, 2:] - sides[:, :2]).min(1, initial=np.inf)
+    yield from problem('tiny object', np.flatnonzero(inside)[side < MIN_SIDE_PX],
+                       f"is narrower than {MIN_SIDE_PX:g} px at the network's input")
+    yield from _same_boxes(sample, xyxy, split)
+
+
+def _same_boxes(sample: Sample, xyxy: np.ndarray, split: str) -> Iterator[Problem]:
+    twice: list[tuple[int, int]] = []
+    differing: list[tuple[int, int]] = []
+    for start in range(0, len(xyxy), _BLOCK):
+        same = iou(xyxy[start:start + _BLOCK], xyxy) >= SAME_BOX_IOU
+        for i, j in np.argwhere(same) + [start, 0]:
+            if i < j:
+                (twice if sample.names[i] == sample.names[j] else differing).append((i, j))
+    for kind, pairs in (('duplicate box', twice), ('two classes on one object', differing)):
+        if pairs:
+            i, j = pairs[0]
+            names = ' and '.join(dict.fromkeys((sample.names[i], sample.names[j])))
+            more = f' ({len(pairs)} such pairs)' if len(pairs) > 1 else ''
+            yield Problem(kind, sample.annotation or sample.path,
+                          f'{names} at {_box(xyxy[i])}{more}', sample.path, split,
+                          tuple(xyxy[i]))
+
+
+def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Iterator[Problem]:
+    """Yield problems of class names: unknown to the recipe, rare, untrained, alike."""
+    counts = {split: Counter(n for s in split.samples for n in s.names) for split in splits}
+    for name in dict.fromkeys(split.name for split in splits):
+        alike = [split for split in splits if split.name == name and split.samples]
+        # A folder of negatives beside others is a good thing; nothing but negatives is not.
+        if alike and not any(counts[split] for split in alike):
+            yield Problem('no objects', alike[0].folder, 'no object in any picture',
+                          split=alike[0].label)
+    for split in splits if recipe_names else ():
+        for sample in split.samples:
+            for name in sorted(set(sample.names) - set(recipe_names)):
+                yield Problem('unknown class', sample.annotation or sample.path,
+                              f'"{name}" is not one of {", ".join(recipe_names)}', sample.path,
+                              split.label)
+    everywhere = sorted(set().union(*counts.values())) if counts else []
+    similar = defaultdict(list)
+    for name in everywhere:
+        similar[re.sub(r'[\s_-]', '', name.casefold())].append(name)
+    for group in similar.values():
+        if len(group) > 1:
+            yield Problem('similar class names', splits[0].folder,
+                          ', '.join(f'"{name}"' for name in group))
+    training = [split for split in splits if split.trains]
+    trained = sum((counts[split] for split in training), Counter())
+    for name in sorted({*everywhere, *recipe_names}) if training else ():
+        where = ', '.join(split.label for split in training)
+        if not trained[name]:
+            yield Problem('class never trained', training[0].folder, f'"{name}" is not in {where}')
+        elif trained[name] < RARE:
+            yield Problem('rare class', training[0].folder,
+                          f'"{name}" has {trained[name]} objects in {where}; fewer than {RARE}')
+
+
+def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:
+    """Yield pictures that are listed twice, in one split or in two."""
+    places: dict[Path, list[str]] = defaultdict(list)
+    for split in splits:
+        for sample in split.samples:
+            places[sample.path].append(split.label)
+    for path, labels in places.items():
+        if len(set(labels)) > 1:
+            yield Problem('in two splits', path, f'is in {" and ".join(sorted(set(labels)))}')
+        if len(set(labels)) < len(labels):
+            label = next(label for label in labels if labels.count(label) > 1)
+            yield Problem('listed twice', path, f'{labels.count(label)} times', split=label)
+
+
+def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Problem]:
+    """Yield, per folder of pictures, how many of them no split lists.
+
+    Args:
+        faulty: stems of files that have been named already: a picture whose annotation cannot
+            be read is listed nevertheless.
+    """
+    known = {sample.path for split in splits for sample in split.samples}
+    for folder in sorted({path.parent for path in known}):
+        more = sorted(path for path in folder.iterdir()
+                      if path.suffix.lower() in PICTURE_SUFFIXES
+                      and path not in known and path.stem not in faulty)
+        if more:
+            yield Problem('pictures in no split', folder, f'{len(more)}, for example '
+                          f'{more[0].name}')
+
+
+def check_counting(split: Split) -> Iterator[Problem]:
+    """Yield a warning when VOC boxes that were read as counting from 0 seem to count from 1."""
+    files = [s for s in split.samples if s.annotation and s.annotation.suffix == '.xml']
+    edges = np.concatenate([s.xyxy for s in files] or [np.zeros((0, 4))])
+    touching = int((edges[:, :2] == 1).sum())
+    if touching >= _TOUCHING and (edges >= 1).all() and (edges % 1 == 0).all():
+        yield Problem('boxes count from 1', split.folder,
+                      f'{touching} edges are at exactly 1, none at 0, and all are whole',
+                      split=split.label)
+
+
+def _size(hw: tuple[int, int]) -> str:
+    return f'{hw[1]}x{hw[0]}'
+
+
+def _box(xyxy: np.ndarray) -> str:
+    return '(' + ', '.join(f'{value:g}' for value in xyxy) + ')'

@@ -1,0 +1,163 @@
+"""Decode every picture of a data set in several processes, and note what checks need of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import imagehash
+import numpy as np
+from PIL import Image
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.imaging.files import check_pixels, has_end, read_bytes, read_picture
+
+HASH_BITS = 64
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+# Fewer pictures are decoded sooner than processes are started.
+_WORTH_PROCESSES = 48
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What was found in a picture file.
+
+    Attributes:
+        hw: height and width, px, as stored; None when it could not be decoded.
+        digest: SHA-1 of the file; empty when it could not be read.
+        perceptual: uint8 (8,), the 64 bits of its perceptual hash; None when not decoded.
+        orientation: EXIF's flag, 1 (upright) to 8.
+        failure: kind of problem and sentence; None for a good picture.
+    """
+
+    hw: tuple[int, int] | None = None
+    digest: str = ''
+    perceptual: np.ndarray | None = None
+    orientation: int = 1
+    failure: tuple[str, str] | None = None
+
+
+def inspect_picture(path: Path) -> PictureFacts:
+    """Decode one picture the way training does and, more strictly, with Pillow; never raise."""
+    digest = ''
+    try:
+        data = read_bytes(path)
+        digest = hashlib.sha1(data).hexdigest()
+        check_pixels(path, data)
+        if not has_end(data):
+            raise DataError('the end of the picture is missing', path, 'truncated picture')
+        perceptual, orientation = _with_pillow(path, data)
+        image = read_picture(path)
+    except DataError as error:
+        detail = str(error).removeprefix(f'{path} ')
+        return PictureFacts(digest=digest, failure=(error.problem, detail))
+    return PictureFacts(image.shape[:2], digest, perceptual, orientation)
+
+
+def _with_pillow(path: Path, data: bytes) -> tuple[np.ndarray, int]:
+    """Return the perceptual hash and EXIF's orientation."""
+    try:
+        with warnings.catch_warnings():  # of broken EXIF and the like: the pixels are what counts
+            warnings.simplefilter('ignore')
+            picture = Image.open(io.BytesIO(data))
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+            # Decodes a large JPEG to a smaller one; all of its data is read nevertheless.
+            picture.draft('RGB', (256, 256))
+            picture.load()
+            # DCT hash (Zauner 2010): 8 x 8 low frequencies of 32 x 32 px, each against the median.
+            bits = imagehash.phash(picture.convert('RGB')).hash
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        kind = 'truncated picture' if 'truncated' in str(error) else 'unreadable picture'
+        raise DataError(f'it cannot be decoded: {error}', path, kind) from error
+    valid = isinstance(orientation, int) and 1 <= orientation <= 8
+    return np.packbits(bits.reshape(-1)), orientation if valid else 1
+
+
+def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
+                     inspect: Callable[[Path], PictureFacts] = inspect_picture,
+                     ) -> Iterator[tuple[Path, PictureFacts]]:
+    """Yield every path with its facts, in the order in which they come.
+
+    A decoder that crashes takes its process along; the picture is found and named, and the
+    others are inspected all the same. Memory: each process holds one picture at a time.
+
+    Args:
+        processes: None takes the cores, or none beside this one for a few pictures; 0 none.
+        inspect: what to do with each; a function that other processes can import.
+    """
+    if processes is None:
+        processes = _cores() if len(paths) >= _WORTH_PROCESSES else 0
+    if processes == 0 or not _can_start_processes():
+        yield from ((path, inspect(path)) for path in paths)
+        return
+    suspects = yield from _in_pool(paths, processes, inspect)
+    for path in suspects:  # alone, so that a crash tells which picture it is
+        crashed = yield from _in_pool([path], 1, inspect)
+        if crashed:
+            yield path, PictureFacts(failure=(
+                'unreadable picture', 'it makes the decoder crash'))
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    # Not fork: OpenCV and torch have threads, which do not survive it.
+    return ProcessPoolExecutor(processes, multiprocessing.get_context('spawn'), _start)
+
+
+def _can_start_processes() -> bool:
+    """Tell whether a process starts here at all, or every picture would seem to crash it."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(int).result() == 0
+        except BrokenProcessPool:
+            return False
+
+
+def _in_pool(paths: Iterable[Path], processes: int,
+             inspect: Callable) -> Generator[tuple[Path, PictureFacts], None, list[Path]]:
+    """Yield what could be inspected; return the paths that were under way in a crash."""
+    waiting = iter(paths)
+    suspects: list[Path] = []
+    while True:
+        under_way: dict[Future, Path] = {}
+        pool = _pool(processes)
+        try:
+            while True:
+                for path in waiting:
+                    try:
+                        under_way[pool.submit(inspect, path)] = path
+                    except BrokenProcessPool:
+                        suspects.append(path)
+                        raise
+                    if len(under_way) >= 4 * processes:  # enough that no process waits
+                        break
+                if not under_way:
+                    return suspects
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    facts = future.result()
+                    yield under_way.pop(future), facts
+        except BrokenProcessPool:
+            suspects += under_way.values()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _start() -> None:
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    # Ctrl-C reaches the whole group; the command decides what ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,94 @@
+"""What can be wrong with a data set: every kind of problem, how bad it is and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ssd_perception.core.errors import DataError
+
+
+class Kind(NamedTuple):
+    """A kind of problem.
+
+    Attributes:
+        error: True where training or evaluation would lose or misread something; else it is a
+            warning, which may be meant.
+        cure: what to do about it.
+    """
+
+    error: bool
+    cure: str
+
+
+KINDS = {
+    'unreadable annotation': Kind(True, 'mend or remove the file; training skips it'),
+    'missing picture': Kind(True, 'add the picture or take its name off the list'),
+    'unreadable picture': Kind(True, 'replace or remove it; training skips it'),
+    'truncated picture': Kind(True, 'copy it again from its source; its lower part is missing'),
+    'degenerate box': Kind(True, 'mend the box; training leaves the object out'),
+    'box outside': Kind(True, 'mend the box or its size; no part of it is in the picture'),
+    'size differs': Kind(True, 'the boxes were drawn on a picture of another size: export again'),
+    'unknown class': Kind(True, 'add it to class_names of the recipe, or rename it'),
+    'no objects': Kind(True, 'the split has no object of any class to learn from'),
+    'in two splits': Kind(True, 'keep it in one split: figures on it are worth nothing'),
+    'same picture in two splits': Kind(True, 'keep one copy: figures on it are worth nothing'),
+    'near-duplicate across splits': Kind(
+        False, 'keep scenes together in one split: figures on them are too good'),
+    'near-duplicates within a split': Kind(
+        False, 'frames of one video; fine for training, but they count less than their number'),
+    'same picture twice': Kind(False, 'remove one copy'),
+    'listed twice': Kind(False, 'list it once'),
+    'box over the edge': Kind(False, 'boxes are cut at the edge; check a larger overhang'),
+    'tiny object': Kind(False, 'too small to learn at this input size; training leaves it out'),
+    'duplicate box': Kind(False, 'remove one of the two'),
+    'two classes on one object': Kind(False, 'decide for one class'),
+    'EXIF rotation': Kind(
+        False, 'the stored picture is turned; boxes must be on the stored pixels: look at some'),
+    'rare class': Kind(False, 'collect more, or leave the class out'),
+    'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
+    'similar class names': Kind(False, 'if they mean the same, give them one name'),
+    'boxes count from 1': Kind(False, 'if the export counts from 1, say --one-based'),
+    'low anchor coverage': Kind(False, 'take the suggested anchors, or a larger input'),
+    'pictures in no split': Kind(False, 'list them, or leave them out on purpose'),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: a key of ``KINDS``.
+        file: the file at fault; a folder where the fault is no single file's.
+        detail: one sentence, without the file's name.
+        other: the second file of a pair.
+        split: where it was found, as ``FOLDER/SPLIT``; empty for the whole set.
+        box: (4,) edges in the picture of the (first) box at fault, if it lies in it.
+    """
+
+    kind: str
+    file: Path
+    detail: str
+    other: Path | None = None
+    split: str = ''
+    box: tuple[float, ...] | None = None
+
+    @property
+    def error(self) -> bool:
+        """Whether it fails the check, rather than warns."""
+        return KINDS[self.kind].error
+
+    @classmethod
+    def from_error(cls, error: DataError, split: str, fallback: Path) -> Problem:
+        """Return the Problem that a reader raised; ``fallback`` where it names no file."""
+        file = error.file or fallback
+        detail = str(error).removeprefix(f'{file}: ').removeprefix(f'{file} ')
+        return cls(error.problem, file, detail, split=split)
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain texts, for JSON and CSV."""
+        return {'severity': 'error' if self.error else 'warning', 'kind': self.kind,
+                'split': self.split, 'file': str(self.file),
+                'other': str(self.other or ''), 'detail': self.detail}

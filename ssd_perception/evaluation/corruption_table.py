@@ -1,0 +1,47 @@
+"""What corruptions do to accuracy, and what they look like, as parts of the evaluation's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssd_perception.evaluation.corruptions import CORRUPTIONS, corrupt
+from ssd_perception.imaging.files import read_picture
+from ssd_perception.viz.contact_sheet import contact_sheet
+from ssd_perception.viz.page import picture, table, told
+
+TILE_WIDTH = 260  # px
+
+
+def corruption_table(rows: Sequence[dict], whole: dict, sheet: str) -> list[str]:
+    """Return the parts of the page; none where nothing was measured.
+
+    Args:
+        rows: of ``evaluation.corruptions.under_corruptions``.
+        whole: figures of the pictures as they are.
+        sheet: HTML of ``corruption_sheet``.
+    """
+    if not rows:
+        return []
+    cells = [['none', '', told(whole['voc10_ap50']), told(whole['coco_ap']), '']]
+    for row in rows:
+        fall = None if row['coco_ap'] is None else row['coco_ap'] - whole['coco_ap']
+        cells.append([row['corruption'], f'{row["unit"]} {row["strength"]:g}',
+                      told(row['voc10_ap50']), told(row['coco_ap']),
+                      '–' if fall is None else f'{fall:+.3f}'])
+    return ['<h2>Under corruption</h2>',
+            table(['corruption', 'strength', 'AP50 (VOC 2010)', 'COCO AP', 'change'], cells, 2),
+            '<p class="note">Lengths and noise are told for a picture 640 px wide. Below, the '
+            'first picture under each.</p>', sheet]
+
+
+def corruption_sheet(path: Path) -> str:
+    """Return one picture under every corruption and strength, a row for each kind."""
+    image = read_picture(path)
+    shown = [(name, unit, strength) for name, (_, unit, strengths) in CORRUPTIONS.items()
+             for strength in strengths]
+    sheet = contact_sheet([corrupt(image, name, strength, path.name)
+                           for name, _, strength in shown],
+                          [f'{name}, {unit} {strength:g}' for name, unit, strength in shown],
+                          columns=3, tile_width=TILE_WIDTH)
+    return picture(sheet, 'One picture under every corruption')

@@ -1,0 +1,122 @@
+"""Decode pictures from disk to RGB, with an optional bounded cache of decoded ones."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ssd_perception.core.errors import DataError
+
+# A decoded picture of as many pixels fills 300 MB; a file of a few kB can claim far more.
+MAX_PIXELS = 100_000_000
+MAX_FILE_BYTES = 500_000_000
+
+
+def read_picture(path: str | os.PathLike) -> np.ndarray:
+    """Return the picture as uint8 (H, W, 3) RGB, as stored: EXIF rotation is not applied.
+
+    Raises:
+        DataError: when the file is missing, truncated, larger than ``MAX_PIXELS`` or no
+            picture.
+    """
+    data = read_bytes(path)
+    check_pixels(path, data)
+    if not has_end(data):
+        raise DataError(f'{path} is truncated: the end of the picture is missing.', path,
+                        'truncated picture')
+    # Boxes were drawn on the stored pixels, so a rotation flag must not turn them.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise DataError(f'{path} is not a picture that OpenCV can decode.', path,
+                        'unreadable picture')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Return a picture file's content, of at most ``MAX_FILE_BYTES``."""
+    try:
+        size = os.stat(path).st_size
+        if size > MAX_FILE_BYTES:
+            raise DataError(f'{path} has {size} bytes, more than a picture may have '
+                            f'({MAX_FILE_BYTES}).', path, 'unreadable picture')
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f'{path} cannot be read: {error.strerror}.', path,
+                        'unreadable picture') from error
+
+
+def check_pixels(path: str | os.PathLike, data: bytes) -> None:
+    """Refuse a picture whose header claims more than ``MAX_PIXELS``, before it is decoded."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            width, height = Image.open(io.BytesIO(data)).size
+    except Image.DecompressionBombError:
+        width = height = MAX_PIXELS
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return  # the decoder will say what it makes of it, within its own limit
+    if width * height > MAX_PIXELS:
+        raise DataError(f'{path} claims more than {MAX_PIXELS} pixels, the most that are decoded; '
+                        'shrink it.', path, 'unreadable picture')
+
+
+def has_end(data: bytes) -> bool:
+    """Tell whether a JPEG has the marker that ends it; True for everything else.
+
+    Decoders fill what is missing with grey, some without a word (OpenCV before 5). Other
+    formats end with an error.
+    """
+    if data[:2] != b'\xff\xd8':
+        return True
+    place = 2
+    # Over the segments with a length, in which a thumbnail may have an end of its own ...
+    while data[place:place + 1] == b'\xff':
+        marker = data[place + 1:place + 2]
+        if marker == b'\xff':  # padding
+            place += 1
+            continue
+        if marker == b'\xda':
+            # ... to the first scan: its data holds no marker but the ones that end it. What
+            # follows the end (a phone's video, say) does not matter.
+            return data.find(b'\xff\xd9', place) >= 0
+        place += 2 + max(2, int.from_bytes(data[place + 2:place + 4], 'big'))
+    return True  # no JPEG that this can follow; the decoder decides
+
+
+class PictureCache:
+    """Decoded pictures shrunk to a longest side, kept while they fit in a byte budget.
+
+    Args:
+        longest_side: px; larger pictures are shrunk, since the network sees no more anyway.
+        max_bytes: of decoded pictures kept; 0 keeps none.
+    """
+
+    def __init__(self, longest_side: int, max_bytes: int):
+        self._longest_side, self._free = longest_side, max_bytes
+        self._kept: dict[Path, tuple[np.ndarray, float, float]] = {}
+
+    def read(self, path: Path) -> tuple[np.ndarray, float, float]:
+        """Return uint8 (H, W, 3) RGB and the factors x and y it was scaled by."""
+        if path in self._kept:
+            return self._kept[path]
+        image = read_picture(path)
+        height, width = image.shape[:2]
+        factor = min(1.0, self._longest_side / max(height, width))
+        if factor < 1:
+            size = max(1, round(width * factor)), max(1, round(height * factor))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        entry = image, image.shape[1] / width, image.shape[0] / height
+        if image.nbytes <= self._free:
+            self._free -= image.nbytes
+            self._kept[path] = entry
+        return entry

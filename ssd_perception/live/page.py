@@ -1,0 +1,101 @@
+"""One self-contained HTML page about a run: figures, timelines, video and contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import cv2
+
+from ssd_perception.viz.drawing import class_colour
+from ssd_perception.viz.page import (
+    MAX_EMBEDDED_BYTES,
+    cards,
+    document,
+    embedded,
+    picture,
+    swatch,
+    table,
+    told,
+    wide,
+)
+from ssd_perception.viz.timeline import over_time
+
+
+def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequence[str],
+                 summary: dict) -> str:
+    """Return the page; video.webm and contact_sheet.png are taken from ``folder`` if there.
+
+    Args:
+        frames: ``live.summary.SeenFrame`` in the order of their stamps.
+        summary: figures, see ``live.summary.figures``; ``ap50`` and ``reference_ap50`` are
+            shown where present.
+    """
+    parts = [_cards(summary), _video(folder), _sheet(folder)]
+    if len(frames) > 1:
+        start = frames[0].stamp_ns
+        seconds = [(frame.stamp_ns - start) / 1e9 for frame in frames]
+        threshold = summary['display_threshold']
+        counts = {name: [_count(frame, label, threshold) for frame in frames]
+                  for label, name in enumerate(class_names)}
+        plots = (('Detections in each frame', counts, 'detections'),
+                 ('Age of a detection when it arrives', {'age': [f.age_ms for f in frames]}, 'ms'))
+        for what, lines, unit in plots:
+            parts += [f'<h2>{what}</h2>', wide(over_time(seconds, lines, unit, what), 640)]
+    parts += ['<h2>Classes</h2>', _classes(class_names, summary)]
+    parts.append(f'<p class="note">Detections with a score of at least '
+                 f'{summary["display_threshold"]:g} are drawn and counted; average precision is '
+                 'measured over all that were published. Dashed white boxes are ground truth. '
+                 'Age is the time of arrival minus the stamp in the header.</p>')
+    return document(title, parts)
+
+
+def _cards(summary: dict) -> str:
+    age = summary['age_ms']
+    rows = [('frames answered', f'{summary["answered"]} of {summary["frames"]}', ''),
+            ('detections', str(summary['detections']),
+             f'in {summary["frames_with_detections"]} frames'),
+            ('median age', told(age['median'], ' ms', 0),
+             f'95 %: {told(age["p95"], " ms", 0)}')]
+    if 'ap50' in summary:
+        reference = summary.get('reference_ap50')
+        rows.append(('AP50', told(summary['ap50']), '' if reference is None
+                     else f'model card: {reference:.3f}'))
+    return cards(rows)
+
+
+def _video(folder: Path) -> str:
+    path = folder / 'video.webm'
+    if not path.is_file():
+        return ''
+    source = (embedded(path.read_bytes(), 'video/webm')
+              if path.stat().st_size <= MAX_EMBEDDED_BYTES else path.name)
+    return f'<video controls loop muted playsinline src="{source}"></video>'
+
+
+def _sheet(folder: Path) -> str:
+    path = folder / 'contact_sheet.png'
+    if not path.is_file():
+        return ''
+    # The page carries a JPEG of it: a fifth of the size.
+    bgr = cv2.imread(str(path))
+    assert bgr is not None  # written a moment ago
+    sheet = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return '<h2>Frames</h2>' + picture(sheet, 'Annotated frames, spread over the run')
+
+
+def _count(frame, label: int, threshold: float) -> int | None:
+    if frame.detections is None:
+        return None
+    found = frame.detections
+    return int(((found.labels == label) & (found.scores >= threshold)).sum())
+
+
+def _classes(class_names: Sequence[str], summary: dict) -> str:
+    per_class = summary.get('ap50_per_class', {})
+    rows = [[swatch(class_colour(label)) + escape(name),
+             str(summary['detections_per_class'].get(name, 0)),
+             *([told(per_class.get(name))] if per_class else [])]
+            for label, name in enumerate(class_names)]
+    return table(['class', 'detections', *(['AP50'] if per_class else [])], rows)

@@ -1,0 +1,232 @@
+"""Collect frames, detections and ground truth from their topics, paired by the header's stamp."""
+
+from __future__ import annotations
+
+import collections
+import queue
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import Detection2DArray, LabelInfo
+
+from ssd_perception.core.detections import Detections
+from ssd_perception.imaging.compressed import encode_jpeg
+from ssd_perception.imaging.encodings import to_rgb
+from ssd_perception.ros.messages import IMAGE_TYPES, detections_from_message
+
+QOS = QoSProfile(depth=50)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# Frames are kept in memory as JPEG, about 60 kB at 640x480, and written when all is over:
+# on a small robot the detector needs the processor while it runs.
+JPEG_QUALITY = 92
+RATE_WINDOW = 20
+LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0  # for the images, before and after they are found
+
+
+@dataclass
+class Frame:
+    """What is known of one camera frame.
+
+    Attributes:
+        stamp_ns: the header's stamp, the key of all the rest.
+        jpeg: the picture, None when it was not received or not kept.
+        answer, truth: Detection2DArray messages, None when there was none.
+        age_ms: arrival of the answer minus the stamp.
+    """
+
+    stamp_ns: int
+    jpeg: bytes | None = None
+    answer: Detection2DArray | None = None
+    truth: Detection2DArray | None = None
+    age_ms: float | None = None
+
+
+@dataclass
+class Live:
+    """Figures while it runs.
+
+    Attributes:
+        waiting: what is still missing, in words; empty when frames come.
+        seen, answered: frames so far.
+        last: class -> detections in the newest answer; ``total`` in all of them.
+        age_ms, median_age_ms: None before the first answer.
+        rate_hz: answers per second, lately.
+    """
+
+    waiting: str = ''
+    seen: int = 0
+    answered: int = 0
+    last: dict[str, int] = field(default_factory=dict)
+    total: dict[str, int] = field(default_factory=dict)
+    age_ms: float | None = None
+    median_age_ms: float | None = None
+    rate_hz: float = 0.0
+
+
+class Viewer(Node):
+    """Subscribes to a detector's output and to its input.
+
+    Args:
+        image, detections, truth: topics; relative names can be remapped.
+        threshold: detections below are collected, but not counted in ``live``.
+        max_frames: pictures kept; of further frames only the detections are.
+    """
+
+    def __init__(self, image: str = 'image', detections: str = 'detections',
+                 truth: str = 'ground_truth/detections', threshold: float = 0.0,
+                 max_frames: int = 3000):
+        super().__init__('ssd_viewer')
+        self.frames: dict[int, Frame] = {}
+        self.live = Live()
+        self.last_message_s: float | None = None
+        self._image, self._threshold, self._max_frames = image, threshold, max_frames
+        self._names: list[str] = []
+        self._ages: list[float] = []
+        self._arrivals: collections.deque = collections.deque(maxlen=RATE_WINDOW)
+        self._pictures: queue.Queue = queue.Queue()
+        self._pictures_kept = 0
+        self._encoder = threading.Thread(target=self._encode_pictures, daemon=True)
+        self._encoder.start()
+        self._answers = self.create_subscription(
+            Detection2DArray, detections, self._receive_answer, QOS)
+        self.create_subscription(Detection2DArray, truth, self._receive_truth, QOS)
+        self.create_subscription(LabelInfo, 'label_info', self._receive_labels, LATCHED)
+        self._images: Subscription | None = None
+        self._finder = self.create_timer(LOOK_EVERY_S, self._find_images)
+
+    def close(self) -> None:
+        """Wait for the last pictures to be encoded."""
+        self._pictures.put(None)
+        self._encoder.join()
+
+    def class_names(self) -> list[str]:
+        """Return the detector's classes in its order, then any others that were seen."""
+        others = {result.hypothesis.class_id for frame in self.frames.values()
+                  for message in (frame.answer, frame.truth) if message is not None
+                  for detection in message.detections for result in detection.results}
+        return self._names + sorted(others - set(self._names))
+
+    def detections(self, frame: Frame, class_names: list[str]) -> Detections | None:
+        """Return a frame's answer, labelled by ``class_names``; None when there is none."""
+        return _converted(frame.answer, class_names)
+
+    def ground_truth(self, frame: Frame, class_names: list[str]) -> Detections | None:
+        """Return a frame's ground truth, labelled by ``class_names``; None without one."""
+        return _converted(frame.truth, class_names)
+
+    def _find_images(self) -> None:
+        """Subscribe to the images once both ends are there; anew when their kind changes.
+
+        A player that waits for subscribers thereby starts only when answers can be heard. And
+        a publisher must be there to subscribe with its own reliability: best effort loses
+        large frames, reliable does not match a best-effort camera. One that was killed is seen
+        for a while beside the one that follows it, which may be of another kind.
+        """
+        image = self.resolve_topic_name(self._image)
+        publishers = [p for p in self.get_publishers_info_by_topic(image)
+                      if p.topic_type in IMAGE_TYPES]
+        reliable = [p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers]
+        if self._images is not None:
+            kind = IMAGE_TYPES[self._images.msg_type is CompressedImage]
+            lossy = self._images.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+            if not publishers or any(p.topic_type == kind and (lossy or r)
+                                     for p, r in zip(publishers, reliable)):
+                return
+            self.destroy_subscription(self._images)
+        elif not publishers:
+            self.live.waiting = f'a publisher on {image}'
+            return
+        elif not self.count_publishers(self._answers.topic_name):
+            self.live.waiting = f'a detector that publishes {self._answers.topic_name}'
+            return
+        self._images = self.create_subscription(
+            CompressedImage if publishers[0].topic_type == IMAGE_TYPES[1] else Image,
+            self._image, self._receive_image, QoSProfile(
+                depth=10, reliability=ReliabilityPolicy.RELIABLE if all(reliable)
+                else ReliabilityPolicy.BEST_EFFORT))
+        self.live.waiting = ''
+        self._finder.timer_period_ns = int(LOOK_AGAIN_EVERY_S * 1e9)
+
+    def _frame(self, message: Image | CompressedImage | Detection2DArray) -> Frame:
+        self.last_message_s = time.monotonic()
+        stamp = message.header.stamp
+        stamp_ns = stamp.sec * 10 ** 9 + stamp.nanosec
+        if stamp_ns not in self.frames:
+            self.frames[stamp_ns] = Frame(stamp_ns)
+            self.live.seen += 1
+        return self.frames[stamp_ns]
+
+    def _receive_answer(self, message: Detection2DArray) -> None:
+        now_ns = self.get_clock().now().nanoseconds
+        frame = self._frame(message)
+        if frame.answer is not None:
+            return  # a recording in a loop: the first pass counts
+        frame.answer = message
+        frame.age_ms = (now_ns - frame.stamp_ns) / 1e6
+        self._ages.append(frame.age_ms)
+        self._arrivals.append(time.monotonic())
+        live = self.live
+        live.answered += 1
+        live.age_ms, live.median_age_ms = frame.age_ms, statistics.median(self._ages)
+        if len(self._arrivals) > 1:
+            spent = self._arrivals[-1] - self._arrivals[0]
+            live.rate_hz = (len(self._arrivals) - 1) / max(spent, 1e-6)
+        live.last = collections.Counter(
+            d.results[0].hypothesis.class_id for d in message.detections
+            if d.results and d.results[0].hypothesis.score >= self._threshold)
+        for name, count in live.last.items():
+            live.total[name] = live.total.get(name, 0) + count
+
+    def _receive_truth(self, message: Detection2DArray) -> None:
+        self._frame(message).truth = message
+
+    def _receive_labels(self, message: LabelInfo) -> None:
+        self._names = [entry.class_name for entry in message.class_map]
+
+    def _receive_image(self, message: Image | CompressedImage) -> None:
+        frame = self._frame(message)
+        if self._pictures_kept < self._max_frames:
+            self._pictures_kept += 1
+            self._pictures.put((frame, message))
+
+    def _encode_pictures(self) -> None:
+        while (item := self._pictures.get()) is not None:
+            frame, message = item
+            try:
+                if isinstance(message, CompressedImage) and 'jpeg' in message.format:
+                    frame.jpeg = bytes(message.data)
+                else:
+                    frame.jpeg = encode_jpeg(to_rgb(message), JPEG_QUALITY).tobytes()
+            except ValueError as error:
+                self.get_logger().warning(str(error), throttle_duration_sec=5)
+
+
+def _converted(message: Detection2DArray | None, class_names: list[str]) -> Detections | None:
+    return None if message is None else detections_from_message(message, class_names)
+
+
+def collect(viewer: Viewer, stopped: Callable[[], bool], show: Callable[[Live], None],
+            show_every_s: float = 0.25) -> None:
+    """Spin ``viewer`` until ``stopped`` says so; call ``show`` with the figures on the way."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(viewer)
+    shown = 0.0
+    try:
+        while rclpy.ok() and not stopped():
+            executor.spin_once(timeout_sec=0.05)
+            if time.monotonic() - shown >= show_every_s:
+                shown = time.monotonic()
+                show(viewer.live)
+    finally:
+        executor.shutdown()
+        viewer.close()
+    show(viewer.live)

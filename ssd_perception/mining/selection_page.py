@@ -1,0 +1,67 @@
+"""The page of a selection: which frames were chosen, why, and what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from ssd_perception.viz.page import cards, document, embedded, table, told, wide
+from ssd_perception.viz.plot_style import BLUE, ORANGE, STYLE, svg
+
+_WIDTH_IN = 11.5
+
+
+def selection_page(title: str, summary: dict, doubts: Mapping[str, tuple[np.ndarray, np.ndarray]],
+                   tiles: Sequence[tuple[bytes, str]]) -> str:
+    """Return the page; it needs no other file.
+
+    Args:
+        summary: what ``selection.json`` holds.
+        doubts: camera -> (seconds, uncertainty) of all its frames.
+        tiles: JPEGs of the chosen frames with captions, the most useful first.
+    """
+    chosen = summary['chosen']
+    shown = [('frames', str(len(chosen)), f'of {summary["frames"]}'),
+             ('boxes to correct', str(sum(len(c['boxes']) for c in chosen)), ''),
+             ('chosen by', escape(summary['how']), '')]
+    parts = [cards(shown)]
+    if summary['notes']:
+        parts.append('<p class="warning">' + '<br>'.join(map(escape, summary['notes'])) + '</p>')
+    for camera, (seconds, values) in doubts.items():
+        marked = [(c['seconds'], c['uncertainty']) for c in chosen if c['camera'] == camera]
+        parts += [f'<h2>Uncertainty over time{_named(camera, doubts)}</h2>',
+                  wide(_timeline(seconds, values, marked), 760)]
+    parts += ['<p class="note">The uncertainty of a frame is the sum over its detections from '
+              'half the threshold on: 1 for a score at the threshold, 0 for a score of 0 or 1. '
+              'Dots are the chosen frames.</p>', '<h2>Chosen frames</h2>',
+              '<p class="note">Boxes with a coloured label are in the annotations, to be '
+              'corrected; dashed ones with a dark label were too weak and are not.</p>',
+              '<div class="gallery">']
+    parts += [f'<figure><img alt="{escape(caption)}" src="{embedded(data, "image/jpeg")}">'
+              f'<figcaption>{escape(caption)}</figcaption></figure>' for data, caption in tiles]
+    parts += ['</div>', '<h2>All chosen</h2>', table(
+        ['picture', 'time', 'uncertainty', 'novelty', 'boxes'],
+        [[escape(c['file']), f'{c["seconds"]:.2f} s', told(c['uncertainty'], '', 2),
+          told(c['novelty'], '', 2), str(len(c['boxes']))] for c in chosen])]
+    return document(title, parts)
+
+
+def _named(camera: str, doubts: Mapping) -> str:
+    return f': {escape(camera)}' if len(doubts) > 1 else ''
+
+
+def _timeline(seconds: np.ndarray, values: np.ndarray, marked: Sequence) -> str:
+    with rc_context(STYLE):
+        figure = Figure((_WIDTH_IN, 2.6), layout='constrained', dpi=150)
+        axes = figure.subplots()
+        axes.plot(seconds, values, color=BLUE, linewidth=1)
+        if marked:
+            x, y = zip(*marked)
+            axes.scatter(x, y, color=ORANGE, s=26, zorder=3)
+        axes.set(xlabel='s', ylabel='uncertainty')
+        axes.set_ylim(bottom=0)
+        return svg(figure, 'Uncertainty over time, with the chosen frames')

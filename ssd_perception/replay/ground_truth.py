@@ -1,0 +1,135 @@
+"""Average precision of replayed frames: against a VOC folder, or ground truth in the recording."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.bags.frames import DETECTIONS, stamp_ns, to_rgb
+from ssd_perception.bags.reader import Bag, BagError
+from ssd_perception.core.boxes import cxcywh_to_xyxy
+from ssd_perception.core.detections import GroundTruth
+from ssd_perception.core.vision_rows import rows_of
+from ssd_perception.data.layout import read_split
+from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, ground_truth, report
+from ssd_perception.imaging.files import read_picture
+from ssd_perception.replay.chunks import Answer
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth for frames of a recording.
+
+    Attributes:
+        frames: index of a frame -> its ground truth.
+        source: what it was read from, in words.
+        total: pictures or messages in that source.
+    """
+
+    frames: dict[int, GroundTruth]
+    source: str
+    total: int
+
+    def figures(self, answers: Iterable[Answer], class_names: tuple[str, ...]) -> dict:
+        """Return ``evaluation.evaluate.report`` of the frames with ground truth, and counts.
+
+        Raises:
+            BagError: when no frame has any.
+        """
+        found, truths = [], []
+        for answer in answers:
+            if answer.index in self.frames and not answer.error:
+                found.append(answer.detections[:MAX_DETECTIONS])
+                truths.append(self.frames[answer.index])
+        if not truths:
+            raise BagError(f'No frame of the recording belongs to one of the {self.total} of '
+                           f'{self.source}.')
+        return {'source': self.source, 'of': self.total, **report(found, truths, class_names)}
+
+
+def read_truth(text: str, bag: Bag, topics: Sequence[str], class_names: tuple[str, ...]) -> Truth:
+    """Return the ground truth that ``--against`` names.
+
+    Args:
+        text: a topic of Detection2DArray in the recording, or a folder in VOC layout, with
+            ``:SPLIT`` behind it for another split than val.
+        topics: the cameras' topics.
+
+    Raises:
+        BagError, DataError: when it is neither, or does not fit.
+    """
+    if text in bag.topics:
+        return _from_topic(text, bag, topics, class_names)
+    folder, colon, split = text.rpartition(':')
+    if not colon or '/' in split:
+        folder, split = text, 'val'
+    if not Path(folder).expanduser().is_dir():
+        there = ', '.join(bag.of_type(DETECTIONS)) or 'none'
+        raise BagError(f'{text} is neither a folder in VOC layout nor a topic of {bag.path}; '
+                       f'topics of detections there: {there}.')
+    return _from_voc(folder, split, bag, topics, class_names)
+
+
+def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
+                class_names: tuple[str, ...]) -> Truth:
+    if bag.topics[topic] != DETECTIONS:
+        raise BagError(f'{topic} carries {bag.topics[topic]}; ground truth is a {DETECTIONS}.')
+    # Cameras that are triggered together have equal stamps; then the frame tells them apart.
+    several = len(topics) > 1
+    truths = {}
+    for record in bag.records([topic]):
+        header = record.message.header
+        key = stamp_ns(header), header.frame_id if several else ''
+        truths[key] = _truth(rows_of(record.message), class_names, topic)
+    frames = {}
+    for index, record in enumerate(bag.records(topics)):
+        try:
+            header = record.message.header
+        except BagError:
+            continue
+        key = stamp_ns(header), header.frame_id if several else ''
+        if key in truths:
+            frames[index] = truths[key]
+    return Truth(frames, f'the messages on {topic}', len(truths))
+
+
+def _truth(rows, class_names: tuple[str, ...], topic: str) -> GroundTruth:
+    for row in rows:
+        if row.name not in class_names:
+            raise BagError(f'The ground truth on {topic} has the class "{row.name}", which is '
+                           f'not one of {", ".join(class_names)}.')
+    boxes = cxcywh_to_xyxy(np.array([row[:4] for row in rows], np.float64).reshape(-1, 4))
+    labels = np.array([class_names.index(row.name) for row in rows], np.int64)
+    return GroundTruth(boxes, labels, np.zeros(len(rows), bool))
+
+
+def _from_voc(folder: str, split: str, bag: Bag, topics: Sequence[str],
+              class_names: tuple[str, ...]) -> Truth:
+    """Pair pictures with frames: a picture named by the stamp, else one with equal pixels."""
+    samples = read_split(folder, split, None)
+    truths = [ground_truth(sample, class_names) for sample in samples]
+    by_name = {sample.path.stem: i for i, sample in enumerate(samples)}
+    by_pixels: dict[bytes, int] = {}
+    frames = {}
+    for index, record in enumerate(bag.records(topics)):
+        try:
+            message = record.message
+            place = by_name.get(str(stamp_ns(message.header)))
+            if place is None:
+                if not by_pixels:
+                    by_pixels = {_pixels(read_picture(sample.path)): i
+                                 for i, sample in enumerate(samples)}
+                place = by_pixels.get(_pixels(to_rgb(message)))
+        except BagError:  # a frame that cannot be decoded has no answer either
+            continue
+        if place is not None:
+            frames[index] = truths[place]
+    return Truth(frames, f'the pictures in {folder}, split {split}', len(samples))
+
+
+def _pixels(image: np.ndarray) -> bytes:
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()

@@ -1,0 +1,190 @@
+"""The training set as torch sees it: augmented pictures that depend on seed and index only."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.data.augment import Augmentation
+from ssd_perception.data.mosaic import mosaic
+from ssd_perception.data.sample import Labelled, Sample, keep_visible, labels
+from ssd_perception.data.synthetic import synthetic_negative
+from ssd_perception.imaging.files import PictureCache
+from ssd_perception.imaging.placing import place
+from ssd_perception.training.distributed import World
+from ssd_perception.training.losses import Target
+from ssd_perception.training.recipe import Recipe
+
+
+def random_stream(seed: int, *position: int) -> np.random.Generator:
+    """Return a generator that depends on nothing but its arguments."""
+    return np.random.default_rng([seed, *position])
+
+
+class Item(NamedTuple):
+    """One augmented picture.
+
+    Attributes:
+        image: uint8 (3, H, W) at the network's input size.
+        target: its objects, in input px.
+        name: the (first) file it was made from.
+        skipped: why files could not be read; others took their place.
+    """
+
+    image: torch.Tensor
+    target: Target
+    name: str
+    skipped: tuple[str, ...]
+
+
+class Batch(NamedTuple):
+    """Items that one forward pass takes; the fields are Item's, ``images`` (B, 3, H, W)."""
+
+    images: torch.Tensor
+    targets: list[Target]
+    names: list[str]
+    skipped: list[str]
+
+
+class TrainingPictures(Dataset):
+    """Maps a place in the run to an augmented picture at the network's input size.
+
+    The index counts all pictures of the whole run, so picture ``i`` is the same whoever
+    loads it, with any number of workers, before or after a resume.
+    """
+
+    def __init__(self, samples: Sequence[Sample], class_names: tuple[str, ...], recipe: Recipe):
+        self._samples = list(samples)
+        self._labels = [labels(sample, class_names) for sample in samples]
+        self._recipe = recipe
+        a = recipe.augmentation
+        self._augmentation = Augmentation(
+            aspect=a.aspect, flip=a.flip, zoom_out=a.zoom_out, crop=a.crop,
+            photometric=a.photometric, camera=a.camera, recolour=a.recolour_empty,
+            padding_value=recipe.preprocessing.padding_value)
+        workers = max(1, recipe.workers)
+        # A fifth more than the input leaves the crops something to cut from.
+        self._cache = PictureCache(round(1.25 * max(recipe.architecture.input_hw)),
+                                   recipe.cache_mib * 2 ** 20 // workers)
+
+    def __len__(self) -> int:
+        return self._recipe.iterations * self._recipe.batch_size
+
+    def __getitem__(self, index: int) -> Item:
+        """Make the picture at place ``index`` of the run.
+
+        Raises:
+            DataError: when no picture at all can be read.
+        """
+        recipe, count = self._recipe, len(self._samples)
+        rng = random_stream(recipe.seed, 1, index)
+        # Every picture comes once per epoch, in an order of that epoch's own.
+        order = random_stream(recipe.seed, 0, index // count).permutation(count)
+        first = int(order[index % count])
+        height, width = recipe.architecture.input_hw
+        skipped: list[str] = []
+        mosaic_ends = len(self) * (1 - recipe.augmentation.mosaic_off)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2 ** 62)))
+            # Without any the draws are those of recipes that were made before there were some.
+            if recipe.augmentation.synthetic and rng.random() < recipe.augmentation.synthetic:
+                picture = synthetic_negative(height, width, rng)
+            elif index < mosaic_ends and rng.random() < recipe.augmentation.mosaic:
+                others = rng.integers(count, size=3)
+                tiles = [self._changed(int(i), skipped) for i in (first, *others)]
+                tiles = [tiles[i] for i in rng.permutation(4)]
+                picture = mosaic(tiles, max(height, width), recipe.preprocessing.padding_value,
+                                 rng)
+            else:
+                picture = self._changed(first, skipped)
+            canvas = np.empty((height, width, 3), np.uint8)
+            placement = place(picture.image, canvas, recipe.preprocessing)
+            canvas = self._augmentation.colour(canvas)
+        boxes = placement.to_input(picture.xyxy).astype(np.float32).reshape(-1, 4)
+        large = keep_visible(boxes, boxes)  # what shrank to nothing cannot be learned
+        return Item(torch.from_numpy(canvas).permute(2, 0, 1),
+                    Target(torch.from_numpy(boxes[large]),
+                           torch.from_numpy(picture.labels[large])),
+                    str(self._samples[first].path), tuple(skipped))
+
+    def _changed(self, index: int, skipped: list[str]) -> Labelled:
+        picture = self._read(index, skipped)
+        if not len(picture.xyxy):
+            picture = picture._replace(image=self._augmentation.recolour(picture.image))
+        return self._augmentation.geometry(picture)
+
+    def _read(self, index: int, skipped: list[str]) -> Labelled:
+        # The next one takes the place of a picture that cannot be decoded, the same one on
+        # every machine and after every resume.
+        count = len(self._samples)
+        for which in (i % count for i in range(index, index + count)):
+            sample = self._samples[which]
+            try:
+                image, scale_x, scale_y = self._cache.read(sample.path)
+            except DataError as error:
+                skipped.append(str(error))
+                continue
+            scale = np.array([scale_x, scale_y] * 2, np.float32)
+            height, width = image.shape[:2]
+            xyxy = np.clip(sample.xyxy * scale, 0, [width, height] * 2).astype(np.float32)
+            return Labelled(image, xyxy, self._labels[which])
+        raise DataError(f'None of the {count} pictures can be read; '
+                        f'the last one: {skipped[-1]}')
+
+
+class _Places:
+    """Sampler: the places in the run that one process computes, in its own order."""
+
+    def __init__(self, recipe: Recipe, world: World, start: int):
+        self._recipe, self._world, self._start = recipe, world, start
+
+    def __iter__(self) -> Iterator[int]:
+        size = self._recipe.batch_size
+        share = size // self._world.size
+        for iteration in range(self._start, self._recipe.iterations):
+            first = iteration * size + self._world.rank * share
+            yield from range(first, first + share)
+
+
+def batches(pictures: TrainingPictures, recipe: Recipe, start: int, device: torch.device,
+            world: World) -> Iterator[list[Batch]]:
+    """Yield, for iterations ``start`` to the end, this process's ``accumulate`` batches.
+
+    All processes' batches of one iteration together are ``batch_size`` pictures, the same
+    ones for any number of processes and parts.
+    """
+    loader = DataLoader(
+        pictures, recipe.batch_size // (world.size * recipe.accumulate),
+        num_workers=recipe.workers, collate_fn=_collate, sampler=_Places(recipe, world, start),
+        pin_memory=device.type == 'cuda', prefetch_factor=4 if recipe.workers else None,
+        worker_init_fn=_start_worker,
+        # Its own generator: making a loader must not move the global one.
+        generator=torch.Generator())
+    parts: list[Batch] = []
+    for batch in loader:
+        parts.append(batch)
+        if len(parts) == recipe.accumulate:
+            yield parts
+            parts = []
+
+
+def _collate(items: Sequence[Item]) -> Batch:
+    images, targets, names, skipped = zip(*items)
+    return Batch(torch.stack(images), list(targets), list(names),
+                 [reason for reasons in skipped for reason in reasons])
+
+
+def _start_worker(worker: int) -> None:
+    # Workers are the parallelism; OpenCV's own threads would only fight with them.
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    # Ctrl-C reaches the whole process group; the trainer decides when its loader ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""Drawing on images, plots, pages and videos: arrays in, files out."""

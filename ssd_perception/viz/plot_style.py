@@ -1,0 +1,56 @@
+"""The look of plots, and the way they get into a page: as SVG, light or dark."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+import re
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ssd_perception.viz.drawing import class_colour
+
+# Axes and text are drawn in a colour of no other use, which then becomes the page's own.
+INK = '#010203'
+# Middle tones: they show on white and on black.
+BLUE, ORANGE, GREEN, GREY = '#3987d6', '#e0752d', '#2f9e62', '#888888'
+_LEAST_LUMA = 0.4
+STYLE: dict[Any, Any] = {
+    'svg.fonttype': 'none',  # text stays text: it can be searched, and takes the page's font
+    'svg.hashsalt': 'ssd_perception',  # the same figures give the same file
+    'font.family': 'sans-serif', 'font.size': 9, 'axes.titlesize': 10, 'text.color': INK,
+    'axes.edgecolor': INK, 'axes.labelcolor': INK, 'xtick.color': INK, 'ytick.color': INK,
+    'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': GREY, 'grid.alpha': 0.35,
+    'axes.grid': True, 'axes.axisbelow': True, 'legend.frameon': False,
+    'text.parse_math': False,  # a class may be named $, and half a formula is an error
+}
+
+
+def line_colour(label: int) -> tuple[float, float, float]:
+    """Return the colour of a class, as in the pictures but dark enough for a white page and light
+    enough for a black one.
+    """
+    red, green, blue = (v / 255 for v in class_colour(label))
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
+    hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
+    if luma >= _LEAST_LUMA:
+        return colorsys.hsv_to_rgb(hue, saturation * 0.85, value * min(1.0, 0.55 / luma))
+    white = (_LEAST_LUMA - luma) / (1 - luma)  # so much of it, mixed in
+    return white + (1 - white) * red, white + (1 - white) * green, white + (1 - white) * blue
+
+
+def svg(figure: Figure, title: str) -> str:
+    """Return the figure as an SVG element that takes the page's text colour and font."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format='svg', transparent=True,
+                   metadata={'Date': None, 'Creator': None, 'Format': None, 'Type': None})
+    text = buffer.getvalue()
+    text = text[text.index('<svg'):].strip()
+    # Names of parts would occur once per plot of the page; only what is referred to keeps one.
+    used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else '', text)
+    text = re.sub(r'(<svg[^>]*?) xmlns:xlink="[^"]*"', r'\1', text).replace('xlink:href', 'href')
+    text = re.sub(r'(<svg[^>]*?) xmlns="[^"]*"', r'\1', text)
+    return text.replace(INK, 'currentColor').replace(
+        '<svg', f'<svg role="img" aria-label="{title}"', 1)

@@ -1,0 +1,68 @@
+"""Small pictures of single failures: the place with its surroundings, and what was there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.viz.drawing import draw_detections
+
+TILE = 230  # px: five of them side by side on the page
+CONTEXT = 2.5  # sides of a tile in longer sides of its box
+LEAST_SIDE = 64  # px of the source: fewer, enlarged, show nothing
+
+
+def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: Detections,
+         class_names: Sequence[str]) -> np.ndarray:
+    """Return uint8 (TILE, TILE, 3) RGB: the surroundings of ``box``, detections, truth dashed.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        box: (4,) edges in the image's pixels.
+        detections, truth: what is drawn, in the image's pixels.
+    """
+    x, y, side = window(box, image.shape[:2])
+    height, width = image.shape[:2]
+    # Where the picture is smaller than the window, the rest stays grey.
+    square = np.full((side, side, 3), 127, np.uint8)
+    part = image[max(y, 0):y + side, max(x, 0):x + side]
+    top, left = max(-y, 0), max(-x, 0)
+    square[top:top + part.shape[0], left:left + part.shape[1]] = part
+    scaled = cv2.resize(square, (TILE, TILE),
+                        interpolation=cv2.INTER_AREA if side > TILE else cv2.INTER_CUBIC)
+    return draw_detections(scaled, _moved(detections, x, y, side), class_names,
+                           _moved(truth, x, y, side))
+
+
+def as_drawn(truth: GroundTruth) -> Detections:
+    """Return ground truth as it is drawn."""
+    return Detections(truth.boxes(), np.ones(len(truth.labels)), truth.labels)
+
+
+def window(box: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int]:
+    """Return left, top and side, px, of the square around ``box`` that a tile shows.
+
+    It is pushed into the picture of ``shape`` (height, width) where it fits, and centred on it
+    where it does not.
+    """
+    height, width = shape
+    x0, y0, x1, y1 = (float(v) for v in box)
+    side = round(max(LEAST_SIDE, CONTEXT * max(x1 - x0, y1 - y0)))
+    side = min(side, max(height, width))
+
+    def start(centre: float, length: int) -> int:
+        if side >= length:
+            return (length - side) // 2
+        return int(np.clip(round(centre - side / 2), 0, length - side))
+
+    return start((x0 + x1) / 2, width), start((y0 + y1) / 2, height), side
+
+
+def _moved(detections: Detections, x: int, y: int, side: int) -> Detections:
+    """Return what lies in the window, in the tile's pixels."""
+    xyxy = (detections.xyxy - np.array([x, y, x, y])) * TILE / side
+    inside = (xyxy[:, :2] < TILE).all(1) & (xyxy[:, 2:] > 0).all(1)
+    return Detections(xyxy, detections.scores, detections.labels)[inside]

@@ -1,0 +1,128 @@
+"""Pictures are decoded strictly and in bounds, also when a decoder crashes."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from small_sets import scene
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.datacheck.inspection import PictureFacts, inspect_picture, inspect_pictures
+from ssd_perception.imaging.files import has_end, read_picture
+
+
+def jpeg(image=None, **options) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(scene(1) if image is None else image).save(data, 'JPEG', **options)
+    return data.getvalue()
+
+
+def bomb(width, height) -> bytes:
+    """Return a small PNG that claims a size."""
+    data = b'\x89PNG\r\n\x1a\n'
+    for kind, content in ((b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)),
+                          (b'IDAT', zlib.compress(bytes(1000))), (b'IEND', b'')):
+        data += struct.pack('>I', len(content)) + kind + content
+        data += struct.pack('>I', zlib.crc32(kind + content))
+    return data
+
+
+@pytest.mark.parametrize('options', [{}, {'progressive': True}, {'restart_marker_blocks': 2}])
+def test_a_jpeg_has_its_end_whatever_follows(options):
+    whole = jpeg(**options)
+    assert has_end(whole)
+    assert has_end(whole + b'\0' * 50) and has_end(whole + b'\xff\xda' + b'a video' * 9)
+    scan = whole.index(b'\xff\xda') if not options.get('progressive') else len(whole) - 40
+    for end in (scan + 20, (scan + len(whole)) // 2, len(whole) - 2):
+        assert not has_end(whole[:end])
+
+
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture():
+    thumbnail = jpeg(scene(2, 32, 24))
+    segment = b'Exif\0\0' + thumbnail
+    whole = jpeg()
+    whole = whole[:2] + b'\xff\xe1' + struct.pack('>H', len(segment) + 2) + segment + whole[2:]
+    assert has_end(whole) and not has_end(whole[:-30])
+
+
+@pytest.mark.parametrize('data', [b'', b'\xff', b'\xff\xd8', b'\xff\xd8\xff', b'\x89PNG\r\n',
+                                  b'\xff\xd8\xff\xff\xff', b'\xff\xd8\xff\xe0\0\0\xff\xe0\0\0'])
+def test_what_is_no_jpeg_is_left_to_the_decoder(data):
+    assert has_end(data)
+
+
+@pytest.mark.parametrize('content, kind, says', [
+    (b'', 'unreadable picture', 'not a picture'),
+    (b'no picture', 'unreadable picture', 'not a picture'),
+    (jpeg()[:-300], 'truncated picture', 'truncated'),
+    (cv2.imencode('.png', scene(1))[1].tobytes()[:-2000], 'unreadable picture', 'not a picture'),
+    (bomb(50_000, 50_000), 'unreadable picture', 'more than 100000000 pixels'),
+    (bomb(12_000, 10_000), 'unreadable picture', 'more than 100000000 pixels')], ids=range(6))
+def test_bad_pictures_are_refused_by_name(tmp_path, content, kind, says):
+    path = tmp_path / 'bad.jpg'
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=says) as error:
+        read_picture(path)
+    assert error.value.problem == kind and 'bad.jpg' in str(error.value)
+    facts = inspect_picture(path)
+    assert facts.hw is None and facts.perceptual is None
+    assert facts.failure[0] in (kind, 'truncated picture')  # Pillow knows more of a PNG
+
+
+def test_a_missing_picture_is_a_failure_too(tmp_path):
+    assert inspect_picture(tmp_path / 'gone.jpg').failure[0] == 'unreadable picture'
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'P', 'CMYK', 'I;16', '1'])
+def test_every_kind_of_picture_is_inspected(tmp_path, mode):
+    image = Image.fromarray(scene(3))
+    path = tmp_path / ('a.jpg' if mode == 'CMYK' else 'a.png')
+    (Image.fromarray(np.zeros((72, 96), np.uint16)) if mode == 'I;16'
+     else image.convert(mode)).save(path)
+    facts = inspect_picture(path)
+    assert facts.failure is None and facts.hw == (72, 96) and facts.orientation == 1
+    assert len(facts.digest) == 40 and facts.perceptual.shape == (8,)
+
+
+def test_exif_rotation_is_told_and_not_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / 'a.jpg').write_bytes(jpeg(exif=exif))
+    facts = inspect_picture(tmp_path / 'a.jpg')
+    assert facts.orientation == 6 and facts.hw == (72, 96)
+    assert read_picture(tmp_path / 'a.jpg').shape == (72, 96, 3)
+
+
+def test_similar_pictures_have_similar_hashes(tmp_path):
+    def bits(image):
+        (tmp_path / 'a.jpg').write_bytes(jpeg(image))
+        return np.unpackbits(inspect_picture(tmp_path / 'a.jpg').perceptual)
+    first = bits(scene(5, 960, 720))
+    brighter = cv2.convertScaleAbs(cv2.resize(scene(5, 960, 720), (320, 240)), alpha=0.8, beta=20)
+    assert (bits(brighter) != first).sum() <= 6
+    assert (bits(scene(6, 960, 720)) != first).sum() >= 16
+
+
+def crash_on_bad(path: Path) -> PictureFacts:
+    """Stand for a decoder with a defect."""
+    if path.name.startswith('bad'):
+        os._exit(11)
+    return PictureFacts((1, 1), digest=path.name)
+
+
+@pytest.mark.parametrize('names', [[], ['a'], ['bad1'], ['a', 'bad1', 'b', 'c', 'bad2', 'd']])
+def test_a_crash_costs_only_the_picture_that_caused_it(names):
+    paths = [Path(name) for name in names]
+    found = dict(inspect_pictures(paths, 2, crash_on_bad))
+    assert set(found) == set(paths)
+    for path, facts in found.items():
+        if path.name.startswith('bad'):
+            assert facts.failure == ('unreadable picture', 'it makes the decoder crash')
+        else:
+            assert facts.digest == path.name

@@ -1,0 +1,163 @@
+"""A run's result folder: figures, pictures, page; complete or not there."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('av')
+
+from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.result_folder import result_folder  # noqa: E402
+from ssd_perception.live.live_table import LiveTable  # noqa: E402
+from ssd_perception.live.summary import (  # noqa: E402
+    SeenFrame,
+    figures,
+    frame_rate,
+    write_summary,
+)
+from ssd_perception.viz.contact_sheet import contact_sheet, spread  # noqa: E402
+from ssd_perception.viz.video import write_video  # noqa: E402
+
+NAMES = ['cone', 'cube']
+
+
+def frame(index, answered=True, size=(64, 48)):
+    image = np.full((size[1], size[0], 3), 40 + index, np.uint8)
+    found = Detections([[5, 5, 30, 30], [20, 10, 40, 40]], [0.9, 0.2], [0, 1])
+    return SeenFrame(index * 10 ** 8, cv2.imencode('.jpg', image)[1].tobytes(),
+                     found if answered else None, Detections([[5, 5, 30, 30]], [1], [0]),
+                     20.0 + index if answered else None)
+
+
+def test_figures_count_above_the_threshold():
+    run = [frame(0), frame(1, answered=False), frame(2)]
+    summary = figures(run, NAMES, 0.5)
+    assert summary['frames'] == 3 and summary['answered'] == 2
+    assert summary['detections_per_class'] == {'cone': 2, 'cube': 0}
+    assert summary['frames_with_detections'] == 2
+    assert summary['age_ms'] == {'median': 21.0, 'p95': 21.9, 'max': 22.0}
+    assert figures(run, NAMES, 0.1)['detections'] == 4
+
+
+@pytest.mark.parametrize('run', [[], [frame(0, answered=False)]], ids=['none', 'unanswered'])
+def test_figures_of_nothing(run):
+    summary = figures(run, NAMES, 0.5)
+    assert summary['detections'] == 0 and summary['age_ms']['median'] is None
+    json.dumps(summary)
+
+
+def test_folder_has_everything_and_the_page_needs_nothing_else(tmp_path):
+    run = [frame(i, answered=i != 3) for i in range(15)]
+    summary = {**figures(run, NAMES, 0.5), 'ap50': 0.9, 'reference_ap50': 0.91,
+               'ap50_per_class': {'cone': 0.9, 'cube': None}}
+    with result_folder(tmp_path / 'out') as folder:
+        write_summary(folder, run, NAMES, summary, 'A <run> & more')
+    out = tmp_path / 'out'
+    assert len(list((out / 'frames').glob('*.jpg'))) == 15
+    assert json.loads((out / 'summary.json').read_text()) == summary
+    assert cv2.imread(str(out / 'contact_sheet.png')).shape[1] > 1900
+    page = (out / 'summary.html').read_text()
+    assert 'A &lt;run&gt; &amp; more' in page
+    assert all(source.startswith('data:') for source in re.findall(r'src="([^"]*)"', page))
+    assert 'data:video/webm' in page and 'data:image/jpeg' in page
+    assert '14 of 15' in page and 'model card: 0.910' in page
+
+
+def test_frames_without_pictures_and_of_other_sizes(tmp_path):
+    run = [frame(0), frame(1, size=(32, 32)), SeenFrame(2 * 10 ** 8, None, Detections.empty(),
+                                                        None, 5.0)]
+    write_summary(tmp_path, run, NAMES, figures(run, NAMES, 0.5), 'mixed')
+    assert len(list((tmp_path / 'frames').iterdir())) == 2
+
+
+def test_no_picture_at_all(tmp_path):
+    run = [SeenFrame(0, None, Detections.empty(), None, 5.0)]
+    write_summary(tmp_path, run, NAMES, figures(run, NAMES, 0.5), 'blind')
+    assert not (tmp_path / 'video.webm').exists() and (tmp_path / 'summary.html').exists()
+
+
+def test_result_folder_replaces_only_results(tmp_path):
+    out = tmp_path / 'out'
+    for text in ('first', 'second'):
+        with result_folder(out) as folder:
+            (folder / 'summary.json').write_text(text)
+    assert (out / 'summary.json').read_text() == 'second'
+    with pytest.raises(RuntimeError), result_folder(out) as folder:
+        (folder / 'summary.json').write_text('third')
+        raise RuntimeError
+    assert (out / 'summary.json').read_text() == 'second'
+    assert [p.name for p in tmp_path.iterdir()] == ['out']
+    (tmp_path / 'home').mkdir()
+    (tmp_path / 'home' / 'thesis.tex').touch()
+    with pytest.raises(FileExistsError, match='no earlier result'), \
+            result_folder(tmp_path / 'home'):
+        pass
+    assert (tmp_path / 'home' / 'thesis.tex').exists()
+
+
+def test_video_plays_back(tmp_path):
+    images = [np.full((49, 65, 3), 10 * i, np.uint8) for i in range(10)]
+    assert write_video(tmp_path / 'v.webm', images, 10) == 10
+    import av
+    with av.open(str(tmp_path / 'v.webm')) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name in ('vp9', 'libvpx-vp9')
+        assert (stream.width, stream.height) == (64, 48)
+        levels = [f.to_ndarray(format='rgb24').mean() for f in container.decode(stream)]
+    assert np.allclose(levels, [10 * i for i in range(10)], atol=4)
+
+
+@pytest.mark.parametrize('images, says', [
+    ([], 'at least one'),
+    ([np.zeros((8, 8, 3), np.uint8), np.zeros((16, 8, 3), np.uint8)], 'image 1 has 8x16'),
+])
+def test_impossible_videos(tmp_path, images, says):
+    with pytest.raises(ValueError, match=says):
+        write_video(tmp_path / 'v.webm', images, 10)
+
+
+@pytest.mark.parametrize('stamps, fps', [
+    ([0], 10), ([0, 10 ** 8, 2 * 10 ** 8], 10), ([0, 0, 0], 10), ([0, 1], 120),
+    ([0, 10 ** 11], 1), ([0, 33_333_333, 66_666_666], pytest.approx(30, abs=0.01)),
+])
+def test_frame_rate(stamps, fps):
+    assert frame_rate([SeenFrame(s, None, None, None, None) for s in stamps]) == fps
+
+
+@pytest.mark.parametrize('count, wanted, expected', [
+    (0, 12, []), (1, 12, [0]), (5, 12, [0, 1, 2, 3, 4]), (100, 3, [0, 50, 99]), (9, 1, [0])])
+def test_spread(count, wanted, expected):
+    assert spread(count, wanted) == expected
+
+
+def test_contact_sheet_of_few():
+    sheet = contact_sheet([np.zeros((30, 40, 3), np.uint8)], ['only one'], tile_width=80)
+    assert sheet.shape == (8 + 60 + 26 + 8, 8 + 80 + 8, 3)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_table_draws_over_itself_on_a_terminal():
+    stream = Terminal()
+    table = LiveTable(stream, 'Detections')
+    table.show([('frames', '1')])
+    table.show([('frames', '2')])
+    assert '\x1b[2F' in stream.getvalue() and stream.getvalue().count('\x1b[2K') == 4
+
+
+def test_table_elsewhere_is_plain_and_rare():
+    stream = io.StringIO()
+    table = LiveTable(stream, 'Detections')
+    for count in range(50):
+        table.show([('frames', str(count)), ('age', '')])
+    table.finish([('frames', '50')])
+    assert stream.getvalue() == 'frames 0\nframes 50\n'

@@ -1,0 +1,140 @@
+"""The viewer pairs frames, answers and truth by stamp, and ends as it was told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+for module in ('vision_msgs', 'rosbags', 'av'):
+    pytest.importorskip(module)
+import recordings  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.serialization import deserialize_message  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from vision_msgs.msg import Detection2DArray  # noqa: E402
+
+from ssd_perception.bags.reader import Bag  # noqa: E402
+from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.ros.messages import image_message  # noqa: E402
+
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+FRAMES = 6
+
+
+def view(*words):
+    return subprocess.Popen([sys.executable, '-m', 'ssd_perception', 'view', *words], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture
+def rover(tmp_path):
+    """A camera and a perfect detector in one node: its answers are the ground truth."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('rover', context=context)
+
+    class Rover:
+        def __init__(self, compressed, reliability):
+            qos = QoSProfile(depth=10, reliability=reliability)
+            kind = CompressedImage if compressed else Image
+            self.image = node.create_publisher(kind, 'camera', qos)
+            self.answers = node.create_publisher(Detection2DArray, 'detections', 10)
+            self.truth = node.create_publisher(Detection2DArray, 'ground_truth/detections', 10)
+            self.compressed = compressed
+
+        def wait_for_viewer(self):
+            end = time.monotonic() + 20
+            while not self.image.get_subscription_count() and time.monotonic() < end:
+                time.sleep(0.02)
+
+        def stop(self):
+            for publisher in (self.image, self.answers, self.truth):
+                node.destroy_publisher(publisher)
+
+        def drive(self, skip=()):
+            self.wait_for_viewer()
+            time.sleep(1.0)  # the viewer must have matched these publishers, too
+            # Small pictures: this is about pairing, and no DDS setting is needed for them.
+            path = recordings.write_recording(tmp_path / 'drive', FRAMES, size=(160, 120))
+            with Bag(path) as bag:
+                for index, record in enumerate(bag.records()):
+                    frame = index // 2
+                    if record.topic == recordings.IMAGE:
+                        message = deserialize_message(record.cdr, CompressedImage)
+                        self.image.publish(message if self.compressed else image_message(
+                            message.header, to_rgb(message)))
+                    else:
+                        message = deserialize_message(record.cdr, Detection2DArray)
+                        self.truth.publish(message)
+                        if frame not in skip:
+                            self.answers.publish(message)
+                    time.sleep(0.02)
+
+    yield Rover
+    # Or the next test's viewer would take this one's type and QoS for those of its own.
+    node.destroy_node()
+    context.try_shutdown()
+
+
+@pytest.mark.parametrize('compressed, reliability', [
+    (False, ReliabilityPolicy.RELIABLE), (False, ReliabilityPolicy.BEST_EFFORT),
+    (True, ReliabilityPolicy.RELIABLE)])
+def test_pairs_and_measures(rover, tmp_path, compressed, reliability):
+    process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1',
+                   '--reference-ap50', '1')
+    rover(compressed, reliability).drive(skip={2})
+    _, err = process.communicate(timeout=40)
+    assert process.returncode == 0, err
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['frames'] == FRAMES and summary['answered'] == FRAMES - 1
+    assert summary['detections_per_class'] == {'cone': FRAMES - 1}
+    assert summary['ap50'] == 1.0 and summary['ap50_frames'] == FRAMES - 1
+    assert len(list((tmp_path / 'out' / 'frames').iterdir())) == FRAMES
+
+
+@pytest.mark.parametrize('before, after', [
+    ((False, ReliabilityPolicy.RELIABLE), (True, ReliabilityPolicy.RELIABLE)),
+    ((False, ReliabilityPolicy.RELIABLE), (False, ReliabilityPolicy.BEST_EFFORT))])
+def test_a_camera_that_comes_back_as_another_kind_is_seen(rover, tmp_path, before, after):
+    process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1')
+    first = rover(*before)
+    first.wait_for_viewer()
+    first.stop()
+    rover(*after).drive()
+    _, err = process.communicate(timeout=40)
+    assert process.returncode == 0, err
+    assert len(list((tmp_path / 'out' / 'frames').iterdir())) == FRAMES
+
+
+def test_ctrl_c_ends_watching_and_keeps_what_was_seen(rover, tmp_path):
+    process = view('--image', 'camera', '--out', str(tmp_path / 'out'))
+    rover(True, ReliabilityPolicy.RELIABLE).drive()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0 and 'Traceback' not in err
+    assert (tmp_path / 'out' / 'summary.html').is_file()
+
+
+def test_nothing_to_see_is_one_sentence(tmp_path):
+    process = view('--image', 'nowhere', '--wait', '0.5', '--out', str(tmp_path / 'out'))
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert 'ssd_perception view: no frame was seen.\n' in err and 'Traceback' not in err
+    assert 'waiting for a publisher on /nowhere' in out
+    assert not (tmp_path / 'out').exists()
+
+
+def test_out_that_is_something_else_is_refused_at_once(tmp_path):
+    (tmp_path / 'thesis.tex').touch()
+    process = view('--out', str(tmp_path))
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and 'no earlier result' in err
