@@ -30,16 +30,18 @@ class Augmentation:
     Args:
         aspect: pictures are stretched sideways by up to this factor, or its inverse.
         flip, zoom_out, crop, photometric, camera: probabilities of each part.
-        recolour: probability that ``recolour`` changes a picture at all.
+        recolour_empty, recolour_objects: probability that ``recolour`` changes a picture at
+            all, without and with objects in it.
         padding_value: grey that fills the margins, 0 to 255.
     """
 
     def __init__(self, *, aspect: float, flip: float, zoom_out: float, crop: float,
-                 photometric: float, camera: float, recolour: float, padding_value: int):
+                 photometric: float, camera: float, recolour_empty: float,
+                 recolour_objects: float, padding_value: int):
         self._aspect = aspect
-        self._recolour = v2.RandomApply([v2.RandomChannelPermutation(),
-                                         v2.ColorJitter(saturation=(0.7, 1.8), hue=0.5)],
-                                        p=recolour)
+        self._recolour = [v2.RandomApply([v2.RandomChannelPermutation(),
+                                          v2.ColorJitter(saturation=(0.7, 1.8), hue=0.5)], p=p)
+                          if p else None for p in (recolour_empty, recolour_objects)]
         self._geometry = v2.Compose([
             v2.RandomZoomOut(fill=padding_value, side_range=(1.0, 2.5), p=zoom_out),
             # Ten trials per overlap, not forty: the trials were two fifths of a sample's cost.
@@ -83,13 +85,17 @@ class Augmentation:
         """Change colours and add camera faults; uint8 (H, W, 3) in and out."""
         return _applied(self._colour, image)
 
-    def recolour(self, image: np.ndarray) -> np.ndarray:
-        """Give a picture any colours; uint8 (H, W, 3) in and out.
+    def recolour(self, sample: Labelled) -> Labelled:
+        """Give a picture any colours.
 
-        For pictures without objects: with a few hundred of them a detector of orange cones
-        would otherwise see few orange things that are none.
+        Without objects it stays a picture without: with a few hundred of them a detector of
+        orange cones would otherwise see few orange things that are none. Objects keep their
+        class: a blue cone is a cone.
         """
-        return _applied(self._recolour, image)
+        transform = self._recolour[len(sample.xyxy) > 0]
+        if transform is None:
+            return sample
+        return sample._replace(image=_applied(transform, sample.image))
 
 
 def _applied(transform: v2.Transform, image: np.ndarray) -> np.ndarray:

@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.augment import Augmentation
+from ssd_perception.data.cutouts import read_backgrounds, read_cutouts
 from ssd_perception.data.mosaic import mosaic
+from ssd_perception.data.paste import Paster
 from ssd_perception.data.sample import Labelled, Sample, keep_visible, labels
 from ssd_perception.data.synthetic import synthetic_negative
 from ssd_perception.imaging.files import PictureCache
@@ -61,18 +63,26 @@ class TrainingPictures(Dataset):
     """
 
     def __init__(self, samples: Sequence[Sample], class_names: tuple[str, ...], recipe: Recipe):
-        self._samples = list(samples)
-        self._labels = [labels(sample, class_names) for sample in samples]
-        self._recipe = recipe
+        self._samples, self._class_names, self._recipe = list(samples), class_names, recipe
+        for sample in samples:
+            labels(sample, class_names)  # an unknown class is refused now, not in a worker
         a = recipe.augmentation
         self._augmentation = Augmentation(
             aspect=a.aspect, flip=a.flip, zoom_out=a.zoom_out, crop=a.crop,
-            photometric=a.photometric, camera=a.camera, recolour=a.recolour_empty,
+            photometric=a.photometric, camera=a.camera,
+            recolour_empty=a.recolour_empty, recolour_objects=a.recolour_objects,
             padding_value=recipe.preprocessing.padding_value)
         workers = max(1, recipe.workers)
         # A fifth more than the input leaves the crops something to cut from.
         self._cache = PictureCache(round(1.25 * max(recipe.architecture.input_hw)),
                                    recipe.cache_mib * 2 ** 20 // workers)
+        self._paster: Paster | None = None
+        self._backgrounds: list[Sample] = []
+        if a.paste.probability:
+            # Half as much again as the pictures may take.
+            self._paster = Paster(read_cutouts(a.paste.cutouts, class_names), a.paste.recolour,
+                                  recipe.cache_mib * 2 ** 19 // workers)
+            self._backgrounds = read_backgrounds(a.paste.backgrounds)
 
     def __len__(self) -> int:
         return self._recipe.iterations * self._recipe.batch_size
@@ -90,42 +100,52 @@ class TrainingPictures(Dataset):
         first = int(order[index % count])
         height, width = recipe.architecture.input_hw
         skipped: list[str] = []
-        mosaic_ends = len(self) * (1 - recipe.augmentation.mosaic_off)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2 ** 62)))
-            # Without any the draws are those of recipes that were made before there were some.
-            if recipe.augmentation.synthetic and rng.random() < recipe.augmentation.synthetic:
-                picture = synthetic_negative(height, width, rng)
-            elif index < mosaic_ends and rng.random() < recipe.augmentation.mosaic:
-                others = rng.integers(count, size=3)
-                tiles = [self._changed(int(i), skipped) for i in (first, *others)]
-                tiles = [tiles[i] for i in rng.permutation(4)]
-                picture = mosaic(tiles, max(height, width), recipe.preprocessing.padding_value,
-                                 rng)
-            else:
-                picture = self._changed(first, skipped)
+            paster = self._paster
+            if paster and rng.random() >= recipe.augmentation.paste.probability:
+                paster = None
+            picture = self._composed(index, first, paster is not None, rng, skipped)
             canvas = np.empty((height, width, 3), np.uint8)
             placement = place(picture.image, canvas, recipe.preprocessing)
-            canvas = self._augmentation.colour(canvas)
-        boxes = placement.to_input(picture.xyxy).astype(np.float32).reshape(-1, 4)
-        large = keep_visible(boxes, boxes)  # what shrank to nothing cannot be learned
+            boxes = placement.to_input(picture.xyxy).astype(np.float32).reshape(-1, 4)
+            large = keep_visible(boxes, boxes)  # what shrank to nothing cannot be learned
+            picture = Labelled(canvas, boxes[large], picture.labels[large])
+            if paster:
+                picture = paster(*picture, rng, skipped)
+            canvas = self._augmentation.colour(picture.image)
         return Item(torch.from_numpy(canvas).permute(2, 0, 1),
-                    Target(torch.from_numpy(boxes[large]),
-                           torch.from_numpy(picture.labels[large])),
+                    Target(torch.from_numpy(picture.xyxy), torch.from_numpy(picture.labels)),
                     str(self._samples[first].path), tuple(skipped))
 
-    def _changed(self, index: int, skipped: list[str]) -> Labelled:
-        picture = self._read(index, skipped)
-        if not len(picture.xyxy):
-            picture = picture._replace(image=self._augmentation.recolour(picture.image))
+    def _composed(self, index: int, first: int, pasted_into: bool, rng: np.random.Generator,
+                  skipped: list[str]) -> Labelled:
+        """Return the picture of place ``index``: a drawn one, a mosaic or sample ``first``."""
+        recipe, a, count = self._recipe, self._recipe.augmentation, len(self._samples)
+        height, width = recipe.architecture.input_hw
+        if pasted_into and self._backgrounds:
+            which = int(rng.integers(len(self._backgrounds)))
+            return self._changed(self._backgrounds, which, skipped)
+        # Without any the draws are those of recipes that were made before there were some.
+        if a.synthetic and rng.random() < a.synthetic:
+            return synthetic_negative(height, width, rng)
+        if index < len(self) * (1 - a.mosaic_off) and rng.random() < a.mosaic:
+            others = rng.integers(count, size=3)
+            tiles = [self._changed(self._samples, int(i), skipped) for i in (first, *others)]
+            tiles = [tiles[i] for i in rng.permutation(4)]
+            return mosaic(tiles, max(height, width), recipe.preprocessing.padding_value, rng)
+        return self._changed(self._samples, first, skipped)
+
+    def _changed(self, samples: Sequence[Sample], index: int, skipped: list[str]) -> Labelled:
+        picture = self._augmentation.recolour(self._read(samples, index, skipped))
         return self._augmentation.geometry(picture)
 
-    def _read(self, index: int, skipped: list[str]) -> Labelled:
+    def _read(self, samples: Sequence[Sample], index: int, skipped: list[str]) -> Labelled:
         # The next one takes the place of a picture that cannot be decoded, the same one on
         # every machine and after every resume.
-        count = len(self._samples)
+        count = len(samples)
         for which in (i % count for i in range(index, index + count)):
-            sample = self._samples[which]
+            sample = samples[which]
             try:
                 image, scale_x, scale_y = self._cache.read(sample.path)
             except DataError as error:
@@ -134,7 +154,7 @@ class TrainingPictures(Dataset):
             scale = np.array([scale_x, scale_y] * 2, np.float32)
             height, width = image.shape[:2]
             xyxy = np.clip(sample.xyxy * scale, 0, [width, height] * 2).astype(np.float32)
-            return Labelled(image, xyxy, self._labels[which])
+            return Labelled(image, xyxy, labels(sample, self._class_names))
         raise DataError(f'None of the {count} pictures can be read; '
                         f'the last one: {skipped[-1]}')
 

@@ -18,6 +18,24 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True)
+class PasteRecipe:
+    """Settings of ``data.paste.Paster``.
+
+    Attributes:
+        probability: of cut-outs being pasted into a picture; 0 switches it off.
+        cutouts: folder with a sub-folder of cut-outs for every class, and ``none``.
+        backgrounds: folder of pictures without objects to paste into; empty: the training
+            pictures.
+        recolour: probability of any other colour for a cut-out.
+    """
+
+    probability: float = 0.0
+    cutouts: str = ''
+    backgrounds: str = ''
+    recolour: float = 0.3
+
+
+@dataclass(frozen=True)
 class AugmentationRecipe:
     """Settings of ``data.augment.Augmentation`` and of what is composed before it.
 
@@ -28,6 +46,8 @@ class AugmentationRecipe:
         synthetic: share of pictures that are drawn and hold nothing.
         recolour_empty: probability of other colours for pictures without objects, which stay
             so in any colour.
+        recolour_objects: the same for pictures with objects, whose class is their shape.
+        paste: cut-outs of objects.
     """
 
     mosaic: float = 0.4
@@ -40,6 +60,8 @@ class AugmentationRecipe:
     camera: float = 0.3
     synthetic: float = 0.0
     recolour_empty: float = 0.0
+    recolour_objects: float = 0.0
+    paste: PasteRecipe = field(default_factory=PasteRecipe)
 
 
 @dataclass(frozen=True)

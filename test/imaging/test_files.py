@@ -12,7 +12,8 @@ from ssd_perception.data.voc import read_voc
 from ssd_perception.imaging.files import PictureCache, read_picture
 
 PARTS = dict(aspect=1.35, flip=0.5, zoom_out=0.3, crop=0.6, photometric=0.8, camera=0.3,
-             recolour=0.0, padding_value=127)
+             recolour_empty=0.0, recolour_objects=0.0,
+             padding_value=127)
 
 
 def write_voc(root, objects='', picture=True, name='a'):
