@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from torch import nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -20,6 +21,40 @@ def recompress(image: torch.Tensor) -> torch.Tensor:
     data = cv2.imencode('.jpg', image.permute(1, 2, 0).numpy(),
                         [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_COLOR)).permute(2, 0, 1)
+
+
+class ColourJitter(nn.Module):
+    """What torchvision's ``ColorJitter`` does, by OpenCV: a fifth of the time for a hue.
+
+    Args:
+        brightness, contrast, saturation: least and greatest factor.
+        hue: largest turn to either side, in turns of the colour circle.
+    """
+
+    def __init__(self, *, brightness: tuple[float, float] = (1, 1),
+                 contrast: tuple[float, float] = (1, 1),
+                 saturation: tuple[float, float] = (1, 1), hue: float = 0.0):
+        super().__init__()
+        self._ranges = brightness, contrast, saturation, (-hue, hue)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Change uint8 (3, H, W) RGB."""
+        brightness, contrast, saturation, hue = (
+            float(torch.empty(1).uniform_(*span)) for span in self._ranges)
+        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+        if contrast != 1 or brightness != 1:
+            grey = brightness * cv2.mean(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))[0]
+            table = (np.arange(256) * brightness - grey) * contrast + grey
+            pixels = cv2.LUT(pixels, np.clip(table, 0, 255).round().astype(np.uint8))
+        if hue:
+            hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV_FULL)
+            # uint8 wraps around, as hues of 256 steps do.
+            hsv[..., 0] += np.uint8(round(hue * 256) % 256)
+            pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+        if saturation != 1:
+            grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            pixels = cv2.addWeighted(pixels, saturation, grey, 1 - saturation, 0)
+        return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 class Augmentation:
@@ -40,7 +75,7 @@ class Augmentation:
                  recolour_objects: float, padding_value: int):
         self._aspect = aspect
         self._recolour = [v2.RandomApply([v2.RandomChannelPermutation(),
-                                          v2.ColorJitter(saturation=(0.7, 1.8), hue=0.5)], p=p)
+                                          ColourJitter(saturation=(0.7, 1.8), hue=0.5)], p=p)
                           if p else None for p in (recolour_empty, recolour_objects)]
         self._geometry = v2.Compose([
             v2.RandomZoomOut(fill=padding_value, side_range=(1.0, 2.5), p=zoom_out),
@@ -49,8 +84,8 @@ class Augmentation:
             v2.RandomHorizontalFlip(flip),
         ])
         self._colour = v2.Compose([
-            v2.RandomApply([v2.ColorJitter(brightness=0.45, contrast=0.4, saturation=0.4,
-                                           hue=0.03)], p=photometric),
+            v2.RandomApply([ColourJitter(brightness=(0.55, 1.45), contrast=(0.6, 1.4),
+                                         saturation=(0.6, 1.4), hue=0.03)], p=photometric),
             # What a moving, cheap or badly lit camera does.
             v2.RandomApply([v2.RandomChoice([
                 v2.GaussianBlur(5, (0.3, 2.0)),

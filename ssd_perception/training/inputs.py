@@ -54,5 +54,8 @@ class NetworkInputs:
             y, x = (new / old for new, old in zip(size, inputs.shape[2:]))
             scale = torch.tensor([x, y, x, y], device=self._device)
             inputs = F.interpolate(inputs, size, mode='bilinear', antialias=True)
-        return inputs, [Target(t.boxes.to(self._device) * scale, t.labels.to(self._device))
-                        for t in batch.targets]
+        # All targets in one copy each: a copy per picture would make the GPU wait for it.
+        counts = [len(target.labels) for target in batch.targets]
+        boxes, labels = (torch.cat(parts).to(self._device) for parts in zip(*batch.targets))
+        return inputs, [Target(*pair) for pair in
+                        zip((boxes * scale).split(counts), labels.split(counts))]

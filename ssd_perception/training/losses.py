@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -89,22 +90,21 @@ class DetectionLoss:
         """
         logits, deltas = logits.float(), deltas.float()
         matches = self.assign(targets) if matches is None else matches
+        # One list for the whole batch: a question per picture would make a GPU wait each time.
+        picture, anchor = (matches >= 0).nonzero(as_tuple=True)  # (P,) each
+        first = [0, *itertools.accumulate(len(t.labels) for t in targets[:-1])]
+        objects = matches[picture, anchor] + torch.tensor(first, device=matches.device)[picture]
+        boxes, labels = (torch.cat(parts) for parts in zip(*targets))
         wanted = torch.zeros_like(logits)
-        anchors, predicted, boxes = [], [], []
-        for i, target in enumerate(targets):
-            positive = (matches[i] >= 0).nonzero().squeeze(1)
-            objects = matches[i][positive]
-            wanted[i, positive, target.labels[objects]] = 1
-            anchors.append(self._anchors[positive])
-            predicted.append(deltas[i][positive])
-            boxes.append(target.boxes[objects])
+        wanted[picture, anchor, labels[objects]] = 1
         own = count_positives(matches)
         # A batch of empty scenes has no positive; its background loss still counts.
         share = (own if positives is None else positives).clamp(min=1)
         counted = (matches != IGNORED)[..., None]  # (B, A, 1)
         focal = sigmoid_focal_loss(logits, wanted, self._recipe.alpha,
                                    self._recipe.gamma) * counted
-        box = self._box_loss(torch.cat(predicted), torch.cat(anchors), torch.cat(boxes)) / share
+        box = self._box_loss(deltas[picture, anchor], self._anchors[anchor],
+                             boxes[objects]) / share
         classes = focal.sum() / share
         return LossParts(classes + self._recipe.box_weight * box, classes.detach(), box.detach(),
                          own)
@@ -138,16 +138,16 @@ def match(anchors_xyxy: torch.Tensor, boxes: torch.Tensor, foreground_iou: float
     Each object's best anchor is given to it even below ``foreground_iou`` (SSD, section 2.2);
     where two objects want the same anchor, the one that overlaps it more gets it.
     """
-    matches = torch.full((len(anchors_xyxy),), BACKGROUND, dtype=torch.int64,
-                         device=anchors_xyxy.device)
     if len(boxes) == 0:
-        return matches
+        return torch.full((len(anchors_xyxy),), BACKGROUND, device=anchors_xyxy.device)
     overlaps = box_iou(boxes, anchors_xyxy)  # (G, A)
     best, index = overlaps.max(0)  # (A,)
-    matches[best >= background_iou] = IGNORED
-    foreground = best >= foreground_iou
-    matches[foreground] = index[foreground]
+    matches = torch.where(best >= foreground_iou, index,
+                          torch.where(best >= background_iou, IGNORED, BACKGROUND))
     best_anchor_iou, best_anchor = overlaps.max(1)  # (G,)
-    for g in torch.argsort(best_anchor_iou):  # ascending: the strongest claim comes last
-        matches[best_anchor[g]] = g
-    return matches
+    # Of the objects that claim an anchor the strongest gets it. No step here reads a number back,
+    # which a GPU would have to wait for.
+    order = torch.argsort(best_anchor_iou)
+    ranks = torch.arange(len(boxes), device=boxes.device)
+    claims = torch.full_like(matches, -1).scatter_reduce(0, best_anchor[order], ranks, 'amax')
+    return torch.where(claims >= 0, order[claims.clamp(min=0)], matches)

@@ -98,8 +98,10 @@ class ModelEma(Generic[Model]):
         """Move the copy a step towards ``model``."""
         self.updates += 1
         decay = self._decay * (1 - math.exp(-self.updates / self._ramp))
-        for mine, theirs in zip(self.model.state_dict().values(), model.state_dict().values()):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - decay)
-            else:
-                mine.copy_(theirs)
+        mine, theirs = self.model.state_dict().values(), model.state_dict().values()
+        smooth = [(m, t) for m, t in zip(mine, theirs) if m.is_floating_point()]
+        # One call for hundreds of small tensors: a GPU is started once, not for each.
+        torch._foreach_lerp_([m for m, _ in smooth], [t for _, t in smooth], 1 - decay)
+        for m, t in zip(mine, theirs):
+            if not m.is_floating_point():
+                m.copy_(t)
