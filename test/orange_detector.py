@@ -58,7 +58,7 @@ class OrangeDetector:
         return found
 
 
-def replace_network(monkeypatch, kind=OrangeDetector, pieces_of=10):
+def replace_network(monkeypatch, kind=OrangeDetector, chunk_frames=10):
     """Let every Detector be a ``kind``; return the list of those made, in their order."""
     made = []
 
@@ -72,7 +72,7 @@ def replace_network(monkeypatch, kind=OrangeDetector, pieces_of=10):
         return detector
 
     monkeypatch.setattr(Detector, 'from_weights', make)
-    monkeypatch.setattr(chunks, 'PIECE_FRAMES', pieces_of)
+    monkeypatch.setattr(chunks, 'CHUNK_FRAMES', chunk_frames)
     return made
 
 

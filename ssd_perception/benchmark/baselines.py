@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.benchmark.entries import Contestant
+from ssd_perception.benchmark.entries import Entry
 
 SCORE_THRESHOLD = 0.5  # a random head scores below it; at less its noise would flood NMS
 CLASSES = 91  # COCO's, as these networks are published
 YOLO_INPUT = 320
 
 
-def torchvision_baselines(class_count: int) -> list[Contestant]:
+def torchvision_baselines(class_count: int) -> list[Entry]:
     """Return SSD300-VGG16, SSDlite320 and RetinaNet in torch, fp32, on the CPU.
 
     Args:
@@ -37,7 +37,7 @@ def torchvision_baselines(class_count: int) -> list[Contestant]:
             for name, build, classes, size, every in networks]
 
 
-def _torchvision(name: str, model, classes: int, size: str, every: int) -> Contestant:
+def _torchvision(name: str, model, classes: int, size: str, every: int) -> Entry:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -51,14 +51,14 @@ def _torchvision(name: str, model, classes: int, size: str, every: int) -> Conte
         return {'call': (time.perf_counter() - start) * 1e3}
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model([torch.rand(3, 480, 640)])
-    return Contestant(f'{name} torch fp32', 'peer', call, {
+    return Entry(f'{name} torch fp32', 'peer', call, {
         'runtime': 'torch', 'precision': 'fp32', 'device': 'cpu', 'input': size,
         'classes': classes, 'trained': False, 'score_threshold': SCORE_THRESHOLD,
         'gflop': counter.get_total_flops() / 1e9}, every)
 
 
 def yolo_baselines(runtimes: tuple[str, ...], threads: int, say: Callable[[str], None],
-               ) -> list[Contestant]:
+               ) -> list[Entry]:
     """Return YOLO11n's network alone, without its postprocessing, where ultralytics is there."""
     if importlib.util.find_spec('ultralytics') is None:
         say('YOLO11n is left out: ultralytics is not installed.')
@@ -83,7 +83,7 @@ def yolo_baselines(runtimes: tuple[str, ...], threads: int, say: Callable[[str],
     for runtime in runtimes:
         if runtime in made and importlib.util.find_spec(runtime):
             run = made[runtime](buffer.getvalue(), threads)
-            found.append(Contestant(f'YOLO11n network {runtime} fp32', 'network', _timed(run), {
+            found.append(Entry(f'YOLO11n network {runtime} fp32', 'network', _timed(run), {
                 'runtime': runtime, 'precision': 'fp32', 'device': 'cpu', 'classes': 80,
                 'input': f'{YOLO_INPUT}x{YOLO_INPUT}', 'trained': False,
                 'gflop': counter.get_total_flops() / 1e9}))

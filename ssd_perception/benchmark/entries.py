@@ -21,7 +21,7 @@ MATMUL = 1536  # rows and columns: three matrices of 9 MB, more than any cache n
 
 
 @dataclass
-class Contestant:
+class Entry:
     """Something that takes turns with others.
 
     Attributes:
@@ -44,7 +44,7 @@ class Contestant:
 
 
 def own(weights: str, runtimes: Sequence[str], precisions: Sequence[str], device: str,
-        threads: int | None, say: Callable[[str], None]) -> list[Contestant]:
+        threads: int | None, say: Callable[[str], None]) -> list[Entry]:
     """Return one contestant for each runtime and precision that ``weights`` can run in here.
 
     Args:
@@ -67,7 +67,7 @@ def own(weights: str, runtimes: Sequence[str], precisions: Sequence[str], device
     return found
 
 
-def _own(detector: Detector) -> Contestant:
+def _own(detector: Detector) -> Entry:
     assert detector.path is not None  # from_weights
     height, width = detector.metadata.architecture.input_hw
     about = {
@@ -77,7 +77,7 @@ def _own(detector: Detector) -> Contestant:
         'trained': bool(detector.metadata.metrics), 'score_threshold':
             detector.settings.score_threshold}
     stages = _Stages(detector)
-    return Contestant(f'{about["weights"]} {detector.runtime} {detector.precision}', 'own',
+    return Entry(f'{about["weights"]} {detector.runtime} {detector.precision}', 'own',
                       stages, about, batch=stages.batch, detector=detector)
 
 
@@ -122,7 +122,7 @@ def _message_maker(class_names):
     return lambda found: serialize_message(detections_message(header, found, class_names))
 
 
-def peak(threads: int | None) -> Contestant:
+def peak(threads: int | None) -> Entry:
     """Return the product of two matrices in torch: the most arithmetic that can be had here."""
     import torch
 
@@ -134,6 +134,6 @@ def peak(threads: int | None) -> Contestant:
         start = time.perf_counter()
         a @ b
         return {'call': (time.perf_counter() - start) * 1e3}
-    return Contestant('matrix product fp32', 'peak', call,
+    return Entry('matrix product fp32', 'peak', call,
                       {'gflop': 2 * MATMUL ** 3 / 1e9, 'precision': 'fp32', 'runtime': 'torch',
                        'threads': torch.get_num_threads()})

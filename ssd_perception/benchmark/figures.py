@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.benchmark.entries import Contestant
+from ssd_perception.benchmark.entries import Entry
 from ssd_perception.benchmark.rounds import BATCH, Times, ratio
 from ssd_perception.evaluation.latency import processor
 
@@ -23,7 +23,7 @@ def percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
             for key, value in {**named, 'min': values.min(), 'mean': values.mean()}.items()}
 
 
-def entry(contestant: Contestant, times: Times) -> dict:
+def entry(contestant: Entry, times: Times) -> dict:
     """Return one contestant's figures, ready for JSON."""
     stages = {stage: percentiles(times.stages[stage]) for stage in STAGES if stage in times.stages}
     found = {'name': contestant.name, 'kind': contestant.kind, **contestant.about,
@@ -37,7 +37,7 @@ def entry(contestant: Contestant, times: Times) -> dict:
     return found
 
 
-def ratios(contestants: Sequence[Contestant], times: Sequence[Times]) -> list[dict]:
+def ratios(contestants: Sequence[Entry], times: Sequence[Times]) -> list[dict]:
     """Return for every own contestant its time over that of each other one, call by call.
 
     Against a network alone (kind ``network``) of the same runtime and precision it is the

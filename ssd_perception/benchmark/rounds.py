@@ -1,4 +1,4 @@
-"""Contestants take turns, so that a busy or throttled machine slows all alike."""
+"""Entries take turns, so that a busy or throttled machine slows all alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ssd_perception.benchmark.entries import Contestant
+from ssd_perception.benchmark.entries import Entry
 
 BATCH, BATCH_EVERY = 8, 4
 # Threads of the one before may still turn in a waiting loop, and take a core from the next.
@@ -32,7 +32,7 @@ class Times:
     batch: list[float] = field(default_factory=list)
 
 
-def take_turns(contestants: Sequence[Contestant], pictures: Sequence[np.ndarray], rounds: int,
+def run_rounds(contestants: Sequence[Entry], pictures: Sequence[np.ndarray], rounds: int,
                calls: int, progress: Callable[[str], object] = lambda name: None,
                ) -> list[Times]:
     """Run every contestant in every round, in changing order.
@@ -59,7 +59,7 @@ def take_turns(contestants: Sequence[Contestant], pictures: Sequence[np.ndarray]
     return found
 
 
-def _turn(contestant: Contestant, times: Times, picture: np.ndarray, number: int,
+def _turn(contestant: Entry, times: Times, picture: np.ndarray, number: int,
           calls: int) -> None:
     time.sleep(PAUSE_S)
     contestant.call(picture)

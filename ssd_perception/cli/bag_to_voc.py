@@ -112,21 +112,21 @@ def _look(bag, cameras, detector, look, folder) -> None:
     """Answer the frames that are not done yet."""
     from tqdm import tqdm
 
-    from ssd_perception.mining.scan import examine
-    from ssd_perception.replay.chunks import PIECE_FRAMES
+    from ssd_perception.mining.scan import scan
+    from ssd_perception.replay.chunks import CHUNK_FRAMES
 
     total = sum(bag.counts[camera.topic] for camera in cameras)
-    done = min(total, len(folder.done) * PIECE_FRAMES)
+    done = min(total, len(folder.done) * CHUNK_FRAMES)
     if done:
         print(f'Continuing an interrupted run behind frame {done} of {total}.')
     with tqdm(total=total, initial=done, desc='look', unit='frame',
               disable=not sys.stderr.isatty()) as bar:
         try:
-            examine(bag, cameras, detector, look, folder, bar.update)
+            scan(bag, cameras, detector, look, folder, bar.update)
         except KeyboardInterrupt:
             bar.close()
             print('Interrupted; the same command continues behind frame '
-                  f'{len(folder.done) * PIECE_FRAMES}.', file=sys.stderr)
+                  f'{len(folder.done) * CHUNK_FRAMES}.', file=sys.stderr)
             raise
 
 

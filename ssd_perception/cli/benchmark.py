@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     results['command'] = _command(args)
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.out / ('node.json' if args.node else 'benchmark.json')
-    write_whole(path, (json.dumps(results, indent=1) + '\n').encode())
+    atomic_write(path, (json.dumps(results, indent=1) + '\n').encode())
     if not args.node:
         from ssd_perception.benchmark.plot import plot
         plot(results, args.out / 'latency_ap.png')
@@ -73,7 +73,7 @@ def _measure(args: argparse.Namespace) -> dict:
 
     from ssd_perception.benchmark import baselines, entries, figures, memory
     from ssd_perception.benchmark.images import load_pictures
-    from ssd_perception.benchmark.rounds import take_turns
+    from ssd_perception.benchmark.rounds import run_rounds
 
     threads = args.threads or len(os.sched_getaffinity(0))
     machine = figures.machine()
@@ -96,7 +96,7 @@ def _measure(args: argparse.Namespace) -> dict:
         def turned(name: str) -> None:
             bar.set_postfix_str(name)
             bar.update()
-        times = take_turns(found, pictures, args.rounds, args.calls, turned)
+        times = run_rounds(found, pictures, args.rounds, args.calls, turned)
     rows = [figures.entry(c, t) for c, t in zip(found, times)]
     for contestant, entry in zip(tqdm(found, 'memory and accuracy', unit='contestant'), rows):
         if (detector := contestant.detector) is not None:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Check; 0 when the data can be used, warnings or not, and 1 when there are errors."""
     from ssd_perception.core.result_folder import check_replaceable, result_folder
     from ssd_perception.datacheck.augmented_samples import augmented_samples
-    from ssd_perception.datacheck.check import examine
+    from ssd_perception.datacheck.check import check_dataset
     from ssd_perception.datacheck.report import MARK, write_report
     from ssd_perception.datacheck.text import counted, lines
     from ssd_perception.training.recipe import Recipe, load_recipe
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.set and not args.recipe:
         raise ValueError('--set changes keys of a recipe: give one with --recipe.')
     recipe = load_recipe(args.recipe, tuple(args.set)) if args.recipe else Recipe(iterations=1)
-    found = examine(args.data, args.splits, recipe.architecture, recipe.preprocessing,
+    found = check_dataset(args.data, args.splits, recipe.architecture, recipe.preprocessing,
                     recipe.class_names, args.one_based, progress=True)
     usable = [sample for split in [s for s in found.splits if s.trains] or found.splits
               for sample in split.samples if found.facts[sample.path].hw]

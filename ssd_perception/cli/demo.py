@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 
 # What `make demo` promises; below either, the exit code says so.
 LEAST_ANSWERED = 0.95
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     failures = judge(summary, sent, reference)
     summary |= {'sent': sent, 'failures': failures,
                 'wall_s': round(time.monotonic() - started, 1)}
-    write_whole(args.out / 'summary.json', (json.dumps(summary, indent=2) + '\n').encode())
+    atomic_write(args.out / 'summary.json', (json.dumps(summary, indent=2) + '\n').encode())
     print(_told(summary, reference), end='')
     for failure in failures:
         print(f'ssd_perception demo: {failure}', file=sys.stderr)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,20 +54,20 @@ def run(args: argparse.Namespace) -> int:
         samples = as_negatives(samples)
     _check_classes(args.data, samples, detector)
     print(detector.describe())
-    figures = examine_weights(detector, samples, args.data, args.split, args.report,
+    figures = analyse_weights(detector, samples, args.data, args.split, args.report,
                               args.corruptions)
     _print(figures)
     if args.json:
-        write_whole(args.json, (json.dumps(figures, indent=2) + '\n').encode())
+        atomic_write(args.json, (json.dumps(figures, indent=2) + '\n').encode())
     if args.report:
         print(f'The report is {args.report / "report.html"}.')
     return 0
 
 
-def examine_weights(detector, samples, data: Path, split: str, report: Path | None,
+def analyse_weights(detector, samples, data: Path, split: str, report: Path | None,
                     corruptions: bool = False) -> dict:
     """Measure a Detector on samples; write ``report`` when it is a folder; return all figures."""
-    from ssd_perception.evaluation.analysis import examine
+    from ssd_perception.evaluation.analysis import analyse
     from ssd_perception.evaluation.corruptions import under_corruptions
     from ssd_perception.evaluation.evaluate import measure
     from ssd_perception.evaluation.latency import conditions, latency
@@ -75,9 +75,9 @@ def examine_weights(detector, samples, data: Path, split: str, report: Path | No
 
     detector.warm_up()  # or the first picture would be the slow one
     measured = measure(detector, samples, progress=True, skip_unreadable=True)
-    examination = examine(measured.detections, measured.truths, detector.class_names,
+    analysis = analyse(measured.detections, measured.truths, detector.class_names,
                           detector.settings.score_threshold)
-    figures = examination.figures
+    figures = analysis.figures
     figures['latency'] = {'stages': latency(measured.timings_ms),
                           'conditions': conditions(detector)}
     figures['skipped'] = measured.skipped
@@ -93,7 +93,7 @@ def examine_weights(detector, samples, data: Path, split: str, report: Path | No
 
         title = f'{detector.path.stem} on {data.resolve().name} {split}'
         with result_folder(report, MARK) as folder:
-            write_evaluation(folder, measured, examination, detector.class_names, title)
+            write_evaluation(folder, measured, analysis, detector.class_names, title)
     return figures
 
 
@@ -134,7 +134,7 @@ def _described(data: Path, split: str, detector) -> dict[str, str]:
 
 
 def _print(figures: dict) -> None:
-    from ssd_perception.evaluation.negatives import told
+    from ssd_perception.evaluation.negatives import describe_false_boxes
 
     for key in ('voc07_ap50', 'voc10_ap50', 'coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small',
                 'coco_ap_medium', 'coco_ap_large', 'images', 'objects', 'difficult'):
@@ -144,7 +144,7 @@ def _print(figures: dict) -> None:
             'voc07_ap50', 'voc10_ap50', 'coco_ap', 'objects')))
     point = figures['operating_point']
     print(f'at score {point["score_threshold"]:g}: '
-          + (told(figures['negatives']) if 'negatives' in figures else
+          + (describe_false_boxes(figures['negatives']) if 'negatives' in figures else
              f'precision {shown(point["precision"])}, recall {shown(point["recall"])}, '
              f'F1 {shown(point["f1"])}'))
     for row in figures.get('corruptions', ()):

@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,4 +73,4 @@ def _play(args: argparse.Namespace, bag, topics: dict[str, str]) -> int:
 
 
 def _write_report(path: Path, report) -> None:
-    write_whole(path, (json.dumps(asdict(report), indent=2) + '\n').encode())
+    atomic_write(path, (json.dumps(asdict(report), indent=2) + '\n').encode())

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.data.sample import as_negatives
     from ssd_perception.evaluation.evaluate import detect_samples
     from ssd_perception.evaluation.model_card import write_card
-    from ssd_perception.evaluation.negatives import false_boxes, told
+    from ssd_perception.evaluation.negatives import describe_false_boxes, false_boxes
     from ssd_perception.inference.detector import Detector
     from ssd_perception.model.weights import load_model, save_weights
 
@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
     save_weights(args.out, model, metadata)
     write_card(args.out.with_suffix('.md'), metadata)
     for name, figures in metrics.items():
-        print(f'{name}: ' + (told(figures['negatives']) if 'negatives' in figures else
+        print(f'{name}: ' + (describe_false_boxes(figures['negatives'])
+                             if 'negatives' in figures else
                              f'VOC10 AP50 {figures["voc10_ap50"]}, COCO AP {figures["coco_ap"]}'))
     print(f'default score threshold {threshold}; wrote {args.out} and its card beside it')
     return 0
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def _measure_sets(detector: Detector, sets: list[tuple[str, list[Sample]]],
                   args: argparse.Namespace) -> tuple[dict[str, dict], float]:
     """Return each set's figures, and the threshold that serves the first one best."""
-    from ssd_perception.evaluation.analysis import examine
+    from ssd_perception.evaluation.analysis import analyse
     from ssd_perception.evaluation.evaluate import measure, report
     from ssd_perception.evaluation.thresholds import best_f1
 
@@ -83,15 +84,15 @@ def _measure_sets(detector: Detector, sets: list[tuple[str, list[Sample]]],
             threshold, at_threshold = best_f1(found, truths, len(names))
         if not (first or failures_shown):
             continue
-        examination = examine(found, truths, names, threshold)
+        analysis = analyse(found, truths, names, threshold)
         if first:
             metrics[name]['at_default_threshold'] = at_threshold
-            _add_details(metrics[name], detector, samples, examination.figures)
+            _add_details(metrics[name], detector, samples, analysis.figures)
             if args.pictures:
-                _write_plots(args, examination.figures)
+                _write_plots(args, analysis.figures)
         if failures_shown:
             from ssd_perception.evaluation.card_images import write_failures
-            write_failures(args.pictures / 'failures.jpg', measured, examination, names)
+            write_failures(args.pictures / 'failures.jpg', measured, analysis, names)
     return metrics, threshold
 
 

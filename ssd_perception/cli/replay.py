@@ -144,13 +144,13 @@ def _detect(args: argparse.Namespace, bag, detectors, results) -> float | None:
     """Answer the frames not done yet; return frames per second, None when all were done."""
     from tqdm import tqdm
 
-    from ssd_perception.replay.chunks import PIECE_FRAMES
+    from ssd_perception.replay.chunks import CHUNK_FRAMES
     from ssd_perception.replay.pipeline import Output, Pipeline
 
     for detector in detectors:
         detector.warm_up(args.batch)
     total = sum(bag.counts[camera.topic] for camera in results.cameras)
-    done = min(total, len(results.folder.done) * PIECE_FRAMES)
+    done = min(total, len(results.folder.done) * CHUNK_FRAMES)
     if done:
         print(f'Continuing an interrupted run behind frame {done} of {total}.')
     pipeline = Pipeline(bag, results.cameras, detectors,
@@ -164,7 +164,7 @@ def _detect(args: argparse.Namespace, bag, detectors, results) -> float | None:
         except KeyboardInterrupt:
             bar.close()
             print('Interrupted; the same command continues behind frame '
-                  f'{len(results.folder.done) * PIECE_FRAMES}.', file=sys.stderr)
+                  f'{len(results.folder.done) * CHUNK_FRAMES}.', file=sys.stderr)
             raise
     seconds = time.perf_counter() - start
     return round(pipeline.answered / seconds, 2) if pipeline.answered else None

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                         '--out.')
     resumed = args.resume and trainer.resume()
     if trainer.world.main:
-        _tell_skipped(bad)
+        _log_skipped(bad)
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
         print(f'Training on {len(samples)} pictures ({", ".join(recipe.class_names)}), {start}, '
@@ -108,7 +108,7 @@ def _repeats(args: argparse.Namespace) -> list[int]:
     return times
 
 
-def _tell_skipped(bad: list) -> None:
+def _log_skipped(bad: list) -> None:
     """Name every file that was left out, once."""
     for error in dict.fromkeys(map(str, bad)):
         print(error, file=sys.stderr)
@@ -120,12 +120,12 @@ def _tell_skipped(bad: list) -> None:
 
 def _report(out: Path, device: str, data: Path, split: str, validation: dict) -> None:
     """Show how good the best weights are and where they fail, on what chose them."""
-    from ssd_perception.cli.evaluate import examine_weights, shown
+    from ssd_perception.cli.evaluate import analyse_weights, shown
     from ssd_perception.inference.detector import Detector
 
     if data.name not in validation:  # the first folder has no validation split
         return
     detector = Detector.from_weights(out / 'best.safetensors', 'torch', device)
-    figures = examine_weights(detector, validation[data.name], data, split, out / 'report')
+    figures = analyse_weights(detector, validation[data.name], data, split, out / 'report')
     print(f'{out / "best.safetensors"}: AP50 {shown(figures["voc10_ap50"])} (VOC10), COCO '
           f'AP {shown(figures["coco_ap"])}; see {out / "report/report.html"}.')

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: str | os.PathLike, data: bytes | bytearray | memoryview,
+def atomic_write(path: str | os.PathLike, data: bytes | bytearray | memoryview,
                 shared: bool = False) -> Path:
     """Write ``data`` to ``path``; a crash, a full disk or a power failure leaves the old file.
 

@@ -37,7 +37,7 @@ from ssd_perception.datacheck.problems import KINDS, Problem
 
 
 @dataclass(frozen=True)
-class Examination:
+class DatasetReport:
     """Everything that was found.
 
     Attributes:
@@ -67,10 +67,10 @@ class Examination:
         return sum(problem.error for problem in self.problems)
 
 
-def examine(folders: Sequence[Path], names: Sequence[str], architecture: Architecture,
+def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: Architecture,
             preprocessing: Preprocessing, recipe_names: Sequence[str] = (),
             one_based: bool | None = None, progress: bool = False,
-            processes: int | None = None) -> Examination:
+            processes: int | None = None) -> DatasetReport:
     """Read and check.
 
     Args:
@@ -116,7 +116,7 @@ def examine(folders: Sequence[Path], names: Sequence[str], architecture: Archite
     suggestion = _suggest(splits, placed, architecture, problems)
     rank = {kind: place for place, kind in enumerate(KINDS)}
     problems.sort(key=lambda problem: (not problem.error, rank[problem.kind]))
-    return Examination(
+    return DatasetReport(
         splits, facts, problems, tuple(recipe_names) + tuple(
             name for name in found_names if name not in recipe_names),
         architecture, preprocessing, placed, covered, suggestion)

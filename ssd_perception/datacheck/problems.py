@@ -15,11 +15,11 @@ class Kind(NamedTuple):
     Attributes:
         error: True where training or evaluation would lose or misread something; else it is a
             warning, which may be meant.
-        cure: what to do about it.
+        remedy: what to do about it.
     """
 
     error: bool
-    cure: str
+    remedy: str
 
 
 KINDS = {

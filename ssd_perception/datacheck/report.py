@@ -1,4 +1,4 @@
-"""Write a data set's examination: one page to look at, and the problems as JSON and CSV."""
+"""Write a data set's report: one page to look at, and the problems as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssd_perception.datacheck.check import Examination
+from ssd_perception.datacheck.check import DatasetReport
 from ssd_perception.datacheck.coverage import MATCH_IOU
 from ssd_perception.datacheck.plots import balance_plot, coverage_plot, size_plot
 from ssd_perception.datacheck.problems import KINDS, Problem
 from ssd_perception.datacheck.text import by_kind, recipe_lines
 from ssd_perception.datacheck.tiles import problem_tile
-from ssd_perception.viz.page import cards, document, picture, table, told, wide
+from ssd_perception.viz.page import cards, document, format_number, picture, table, wide
 
 MARK = 'data_report.json'
 TILES_PER_KIND = 8
 ROWS_PER_KIND = 20
 
 
-def write_report(folder: Path, examination: Examination, samples: np.ndarray | None,
+def write_report(folder: Path, report: DatasetReport, samples: np.ndarray | None,
                  title: str) -> None:
     """Write report.html, data_report.json, problems.json, problems.csv and samples.jpg.
 
@@ -34,39 +34,39 @@ def write_report(folder: Path, examination: Examination, samples: np.ndarray | N
         samples: uint8 RGB of ``augmented_samples``; None where there are none.
         title: names the data.
     """
-    rows = [problem.as_dict() for problem in examination.problems]
+    rows = [problem.as_dict() for problem in report.problems]
     _write_json(folder / 'problems.json', rows)
     with open(folder / 'problems.csv', 'w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, ['severity', 'kind', 'split', 'file', 'other', 'detail'])
         writer.writeheader()
         writer.writerows(rows)
-    _write_json(folder / MARK, figures(examination))
+    _write_json(folder / MARK, figures(report))
     if samples is not None and not cv2.imwrite(
             str(folder / 'samples.jpg'), cv2.cvtColor(samples, cv2.COLOR_RGB2BGR),
             [cv2.IMWRITE_JPEG_QUALITY, 90]):
         raise OSError(f'{folder / "samples.jpg"} could not be written.')
     (folder / 'report.html').write_text(
-        document(title, list(_parts(examination, samples))), encoding='utf-8')
+        document(title, list(_parts(report, samples))), encoding='utf-8')
 
 
-def figures(examination: Examination) -> dict:
+def figures(report: DatasetReport) -> dict:
     """Return the figures, ready for JSON."""
     splits = {}
-    for split in examination.splits:
-        covered = examination.coverage[split.label]
+    for split in report.splits:
+        covered = report.coverage[split.label]
         splits[split.label] = {
             'pictures': len(split.samples),
             'negatives': sum(not s.names for s in split.samples),
             'objects': dict(Counter(n for s in split.samples for n in s.names).most_common()),
             'difficult': sum(int(s.difficult.sum()) for s in split.samples),
             'anchor_coverage': covered.covered, 'mean_best_iou': covered.mean_iou}
-    found = examination.suggestion
+    found = report.suggestion
     return {
-        'splits': splits, 'class_names': list(examination.class_names),
-        'input_hw': list(examination.architecture.input_hw),
-        'errors': examination.errors,
-        'warnings': len(examination.problems) - examination.errors,
-        'problems': {kind: len(rows) for kind, rows in by_kind(examination.problems).items()},
+        'splits': splits, 'class_names': list(report.class_names),
+        'input_hw': list(report.architecture.input_hw),
+        'errors': report.errors,
+        'warnings': len(report.problems) - report.errors,
+        'problems': {kind: len(rows) for kind, rows in by_kind(report.problems).items()},
         'suggested_anchors': None if found is None else {
             'base_scale': found.spec.base_scale,
             'octave_scales': list(found.spec.octave_scales),
@@ -74,49 +74,53 @@ def figures(examination: Examination) -> dict:
             'anchor_coverage': found.covered, 'mean_best_iou': found.mean_iou}}
 
 
-def _parts(examination: Examination, samples: np.ndarray | None) -> Iterator[str]:
-    warnings = len(examination.problems) - examination.errors
-    boxes = [found.best_iou for found in examination.coverage.values()]
+def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
+    warnings = len(report.problems) - report.errors
+    boxes = [found.best_iou for found in report.coverage.values()]
     best = np.concatenate(boxes or [np.zeros(0)])
-    height, width = examination.architecture.input_hw
+    height, width = report.architecture.input_hw
     yield cards([
-        ('pictures', str(sum(len(s.samples) for s in examination.splits)),
-         'in one split' if len(examination.splits) == 1 else
-         f'in {len(examination.splits)} splits'),
-        ('objects', str(len(best)), f'{len(examination.class_names)} classes'),
-        ('errors', str(examination.errors), 'to be mended'),
+        ('pictures', str(sum(len(s.samples) for s in report.splits)),
+         'in one split' if len(report.splits) == 1 else
+         f'in {len(report.splits)} splits'),
+        ('objects', str(len(best)), f'{len(report.class_names)} classes'),
+        ('errors', str(report.errors), 'to be mended'),
         ('warnings', str(warnings), 'to be looked at'),
-        ('anchor coverage', told(100 * float((best >= MATCH_IOU).mean()) if len(best) else None,
+        ('anchor coverage', format_number(100 * float((best >= MATCH_IOU).mean())
+                                          if len(best) else None,
                                  ' %', 1), f'at {width}x{height}')])
     yield table(['split', 'pictures', 'without objects', 'objects', 'difficult', 'covered'],
                 [[escape(label), str(row['pictures']), str(row['negatives']),
                   str(sum(row['objects'].values())), str(row['difficult']),
-                  told(None if row['anchor_coverage'] is None else 100 * row['anchor_coverage'],
-                       ' %', 1)]
-                 for label, row in figures(examination)['splits'].items()])
-    yield '<h2>Problems</h2>' + _overview(examination)
+                  _percent(row['anchor_coverage'])]
+                 for label, row in figures(report)['splits'].items()])
+    yield '<h2>Problems</h2>' + _overview(report)
     yield ('<h2>What is in it</h2><div class="beside">'
-           + balance_plot(examination.splits, examination.class_names)
-           + size_plot(examination.placed, examination.architecture)
-           + coverage_plot(examination.coverage, examination.placed) + _suggested(examination)
+           + balance_plot(report.splits, report.class_names)
+           + size_plot(report.placed, report.architecture)
+           + coverage_plot(report.coverage, report.placed) + _suggested(report)
            + '</div>')
     if samples is not None:
         yield ('<h2>Samples before and after augmentation</h2>'
                + wide(picture(samples, 'Samples with their boxes, as stored and as trained on'),
                       900))
-    yield from _details(examination)
+    yield from _details(report)
 
 
-def _overview(examination: Examination) -> str:
+def _percent(share: float | None) -> str:
+    return format_number(None if share is None else 100 * share, ' %', 1)
+
+
+def _overview(report: DatasetReport) -> str:
     rows = [[f'<a href="#{kind.replace(" ", "_")}">{escape(kind)}</a>',
-             'error' if KINDS[kind].error else 'warning', escape(KINDS[kind].cure),
-             str(len(found))] for kind, found in by_kind(examination.problems).items()]
+             'error' if KINDS[kind].error else 'warning', escape(KINDS[kind].remedy),
+             str(len(found))] for kind, found in by_kind(report.problems).items()]
     return table(['kind', '', 'what to do', 'count'], rows, texts=3) if rows \
         else '<p>None was found.</p>'
 
 
-def _suggested(examination: Examination) -> str:
-    found = examination.suggestion
+def _suggested(report: DatasetReport) -> str:
+    found = report.suggestion
     if found is None:
         return ''
     return (f'<div><h2>Anchors that match better</h2><p>They cover {found.covered:.1%} of the '
@@ -124,12 +128,12 @@ def _suggested(examination: Examination) -> str:
             f'</p><pre>{escape(chr(10).join(recipe_lines(found.spec)))}</pre></div>')
 
 
-def _details(examination: Examination) -> Iterator[str]:
-    samples = {s.path: s for split in examination.splits for s in split.samples}
+def _details(report: DatasetReport) -> Iterator[str]:
+    samples = {s.path: s for split in report.splits for s in split.samples}
     # COCO's one file is every picture's; VOC's is one picture's.
     shared = Counter(s.annotation for s in samples.values())
     by_annotation = {s.annotation: s for s in samples.values() if shared[s.annotation] == 1}
-    for kind, found in by_kind(examination.problems).items():
+    for kind, found in by_kind(report.problems).items():
         rows = [[escape(_shown(problem)), escape(problem.detail)]
                 for problem in found[:ROWS_PER_KIND]]
         more = f'<p class="note">and {len(found) - ROWS_PER_KIND} more in problems.csv</p>' \
@@ -139,7 +143,7 @@ def _details(examination: Examination) -> Iterator[str]:
             sample = by_annotation.get(problem.file)
             known = samples if problem.file in samples or problem.other in samples \
                 or sample is None else {**samples, problem.file: sample}
-            tile = problem_tile(problem, known, examination.class_names)
+            tile = problem_tile(problem, known, report.class_names)
             if tile is not None:
                 caption = ' and '.join(file.name for file in (problem.file, problem.other)
                                        if file in known)

@@ -1,4 +1,4 @@
-"""A data set's examination as lines for a terminal."""
+"""A data set's report as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ssd_perception.core.anchors import AnchorSpec
-from ssd_perception.datacheck.check import Examination
+from ssd_perception.datacheck.check import DatasetReport
 from ssd_perception.datacheck.coverage import MATCH_IOU, Suggestion
 from ssd_perception.datacheck.problems import KINDS, Problem
 
@@ -14,10 +14,10 @@ EXAMPLES = 3
 MAX_CLASSES = 30
 
 
-def lines(examination: Examination) -> Iterator[str]:
+def lines(report: DatasetReport) -> Iterator[str]:
     """Yield the summary, line by line."""
-    height, width = examination.architecture.input_hw
-    for split in examination.splits:
+    height, width = report.architecture.input_hw
+    for split in report.splits:
         counts = Counter(name for s in split.samples for name in s.names)
         negatives = sum(not s.names for s in split.samples)
         difficult = sum(int(s.difficult.sum()) for s in split.samples)
@@ -29,21 +29,21 @@ def lines(examination: Examination) -> Iterator[str]:
             yield f'  {", ".join(names)}' + (
                 f' and {len(counts) - MAX_CLASSES} more classes' if len(counts) > MAX_CLASSES
                 else '')
-        covered = examination.coverage[split.label]
+        covered = report.coverage[split.label]
         if covered.covered is not None:
             yield (f'  anchor coverage at {width}x{height}: {covered.covered:.1%} of objects have '
                    f'IoU >= {MATCH_IOU:g} (mean best IoU {covered.mean_iou:.2f})')
-    for kind, found in by_kind(examination.problems).items():
+    for kind, found in by_kind(report.problems).items():
         yield ''
         yield (f'{"ERROR" if KINDS[kind].error else "warning"}: {kind}, {len(found)}: '
-               f'{KINDS[kind].cure}.')
+               f'{KINDS[kind].remedy}.')
         for problem in found[:EXAMPLES]:
             yield f'  {_place(problem)}: {problem.detail}'
         if len(found) > EXAMPLES:
             yield f'  ... and {len(found) - EXAMPLES} more'
-    if examination.suggestion:
+    if report.suggestion:
         yield ''
-        yield from suggestion_lines(examination.suggestion)
+        yield from suggestion_lines(report.suggestion)
 
 
 def counted(number: int, noun: str) -> str:

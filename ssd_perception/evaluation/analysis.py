@@ -30,7 +30,7 @@ MAX_CURVE_POINTS = 300
 
 
 @dataclass(frozen=True)
-class Examination:
+class Analysis:
     """Figures, and the single failures behind them.
 
     Attributes:
@@ -44,8 +44,8 @@ class Examination:
     misses: list[Miss]
 
 
-def examine(detections: Sequence[Detections], truths: Sequence[GroundTruth],
-            class_names: tuple[str, ...], threshold: float) -> Examination:
+def analyse(detections: Sequence[Detections], truths: Sequence[GroundTruth],
+            class_names: tuple[str, ...], threshold: float) -> Analysis:
     """Examine detections as they leave ``evaluate.measure``.
 
     Args:
@@ -83,7 +83,7 @@ def examine(detections: Sequence[Detections], truths: Sequence[GroundTruth],
     figures['pr_curves'] = {
         name: {'iou_0.50': _thinned(c), 'iou_0.75': _thinned(curve(s))}
         for name, c, s in zip(class_names, curves, strict)}
-    return Examination(figures, wrong, missed)
+    return Analysis(figures, wrong, missed)
 
 
 def _point(curves: Sequence[Curve], threshold: float) -> dict:

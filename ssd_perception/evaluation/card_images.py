@@ -8,8 +8,8 @@ from pathlib import Path
 
 import cv2
 
-from ssd_perception.core.atomic_write import write_whole
-from ssd_perception.evaluation.analysis import Examination
+from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.evaluation.analysis import Analysis
 from ssd_perception.evaluation.evaluate import Measurement
 from ssd_perception.evaluation.plots import calibration_plot, precision_recall_plot, threshold_plot
 from ssd_perception.imaging.files import read_picture
@@ -46,20 +46,20 @@ def copy_curves(folder: Path, weights: Path) -> bool:
     return source.is_file()
 
 
-def write_failures(path: Path, measured: Measurement, examination: Examination,
+def write_failures(path: Path, measured: Measurement, analysis: Analysis,
                    class_names: Sequence[str]) -> None:
     """Write one sheet: the false positives of highest score, then the largest misses.
 
     Only of pictures that may be shown: they become part of what is published.
     """
-    threshold = examination.figures['operating_point']['score_threshold']
+    threshold = analysis.figures['operating_point']['score_threshold']
     images, captions = [], []
-    for false in examination.false_positives[:FAILURES]:
+    for false in analysis.false_positives[:FAILURES]:
         found = measured.detections[false.image][[false.index]]
         images.append(tile(read_picture(measured.samples[false.image].path), found.xyxy[0], found,
                            as_drawn(measured.truths[false.image]), class_names))
         captions.append(f'{class_names[false.label]} {false.score:.2f}: {false.kind}')
-    for miss in examination.misses[:FAILURES]:
+    for miss in analysis.misses[:FAILURES]:
         missed = as_drawn(measured.truths[miss.image])[[miss.index]]
         found = measured.detections[miss.image]
         images.append(tile(read_picture(measured.samples[miss.image].path), missed.xyxy[0],
@@ -71,4 +71,4 @@ def write_failures(path: Path, measured: Measurement, examination: Examination,
     sheet = contact_sheet(images, captions, columns=4, tile_width=230)
     data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR),
                         [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    write_whole(path, data.tobytes())
+    atomic_write(path, data.tobytes())

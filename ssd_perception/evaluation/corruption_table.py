@@ -8,7 +8,7 @@ from pathlib import Path
 from ssd_perception.evaluation.corruptions import CORRUPTIONS, corrupt
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.viz.contact_sheet import contact_sheet
-from ssd_perception.viz.page import picture, table, told
+from ssd_perception.viz.page import format_number, picture, table
 
 TILE_WIDTH = 260  # px
 
@@ -23,11 +23,11 @@ def corruption_table(rows: Sequence[dict], whole: dict, sheet: str) -> list[str]
     """
     if not rows:
         return []
-    cells = [['none', '', told(whole['voc10_ap50']), told(whole['coco_ap']), '']]
+    cells = [['none', '', format_number(whole['voc10_ap50']), format_number(whole['coco_ap']), '']]
     for row in rows:
         fall = None if row['coco_ap'] is None else row['coco_ap'] - whole['coco_ap']
         cells.append([row['corruption'], f'{row["unit"]} {row["strength"]:g}',
-                      told(row['voc10_ap50']), told(row['coco_ap']),
+                      format_number(row['voc10_ap50']), format_number(row['coco_ap']),
                       '–' if fall is None else f'{fall:+.3f}'])
     return ['<h2>Under corruption</h2>',
             table(['corruption', 'strength', 'AP50 (VOC 2010)', 'COCO AP', 'change'], cells, 2),

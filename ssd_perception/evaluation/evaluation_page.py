@@ -10,7 +10,7 @@ import numpy as np
 from ssd_perception.evaluation.coco import SIZES
 from ssd_perception.evaluation.confusion import most_confused
 from ssd_perception.evaluation.corruption_table import corruption_table
-from ssd_perception.evaluation.negatives import told as negatives_told
+from ssd_perception.evaluation.negatives import describe_false_boxes
 from ssd_perception.evaluation.plots import (
     MAX_PANELS,
     calibration_plot,
@@ -19,7 +19,7 @@ from ssd_perception.evaluation.plots import (
     threshold_plot,
 )
 from ssd_perception.viz.drawing import class_colour
-from ssd_perception.viz.page import cards, document, swatch, table, told
+from ssd_perception.viz.page import cards, document, format_number, swatch, table
 
 # A matrix of more classes is no picture any more; the list of confusions below it remains.
 MAX_MATRIX_CLASSES = 40
@@ -75,21 +75,22 @@ def _without_objects(counted: dict) -> str:
         ('false boxes', str(counted['false_boxes']), f'at score {counted["score_threshold"]:g}'),
         ('pictures with any', str(counted['images_with_false_boxes']),
          f'of {counted["images"]}'),
-        ('highest score', told(counted['highest_score']), 'of all detections'),
-    ]) + f'<p>{escape(negatives_told(counted)[0].upper() + negatives_told(counted)[1:])}.</p>'
+        ('highest score', format_number(counted['highest_score']), 'of all detections'),
+    ]) + f'<p>{escape(_capitalised(describe_false_boxes(counted)))}.</p>'
 
 
 def _headline(f: dict) -> str:
     point = f['operating_point']
-    rows = [('AP50, VOC 2010', told(f['voc10_ap50']), 'all points'),
-            ('AP50, VOC 2007', told(f['voc07_ap50']), '11 points'),
-            ('COCO AP', told(f['coco_ap']), f'AP75 {told(f["coco_ap75"])}'),
-            ('precision', told(point['precision']), f'at score {point["score_threshold"]:g}'),
-            ('recall', told(point['recall']), f'at score {point["score_threshold"]:g}')]
+    rows = [('AP50, VOC 2010', format_number(f['voc10_ap50']), 'all points'),
+            ('AP50, VOC 2007', format_number(f['voc07_ap50']), '11 points'),
+            ('COCO AP', format_number(f['coco_ap']), f'AP75 {format_number(f["coco_ap75"])}'),
+            ('precision', format_number(point['precision']),
+             f'at score {point["score_threshold"]:g}'),
+            ('recall', format_number(point['recall']), f'at score {point["score_threshold"]:g}')]
     total = f.get('latency', {}).get('stages', {}).get('total')
     if total:
-        rows.append(('latency', told(total['median_ms'], ' ms', 0),
-                     f'95 %: {told(total["p95_ms"], " ms", 0)}'))
+        rows.append(('latency', format_number(total['median_ms'], ' ms', 0),
+                     f'95 %: {format_number(total["p95_ms"], " ms", 0)}'))
     return cards(rows)
 
 
@@ -112,13 +113,17 @@ def _classes(f: dict) -> str:
     for label, (name, row) in enumerate(f['per_class'].items()):
         point, best = row['at_threshold'], row['best_f1'] or {}
         rows.append([swatch(class_colour(label)) + escape(name), str(row['objects']),
-                     told(row['voc10_ap50']), told(row['voc07_ap50']), told(row['coco_ap']),
-                     *(told(point[key]) for key in ('precision', 'recall', 'f1')),
-                     told(best.get('f1')), told(best.get('threshold'), digits=2)])
+                     format_number(row['voc10_ap50']), format_number(row['voc07_ap50']),
+                     format_number(row['coco_ap']),
+                     *(format_number(point[key]) for key in ('precision', 'recall', 'f1')),
+                     format_number(best.get('f1')), format_number(best.get('threshold'),
+                                                                  digits=2)])
     point, best = f['operating_point'], f['best_f1'] or {}
-    rows.append(['<b>all</b>', str(f['objects']), told(f['voc10_ap50']), told(f['voc07_ap50']),
-                 told(f['coco_ap']), *(told(point[key]) for key in ('precision', 'recall', 'f1')),
-                 told(best.get('f1')), told(best.get('threshold'), digits=2)])
+    rows.append(['<b>all</b>', str(f['objects']), format_number(f['voc10_ap50']),
+                 format_number(f['voc07_ap50']),
+                 format_number(f['coco_ap']),
+                 *(format_number(point[key]) for key in ('precision', 'recall', 'f1')),
+                 format_number(best.get('f1')), format_number(best.get('threshold'), digits=2)])
     return table(head, rows) + (
         '<p class="note">AP of all is the mean over the classes that have objects; precision, '
         'recall and F1 of all count every detection and object alike. A match is one at IoU '
@@ -129,8 +134,8 @@ def _sizes(sizes: dict) -> str:
     bounds = {name: f'{low ** 0.5:.0f} to {high ** 0.5:.0f} px' if high != float('inf')
               else f'from {low ** 0.5:.0f} px' for name, (low, high) in SIZES.items()}
     return table(['size', 'side', 'objects', 'recall', 'COCO AP'],
-                 [[name, bounds[name], str(row['objects']), told(row['recall']),
-                   told(row['coco_ap'])] for name, row in sizes.items()], texts=2) + (
+                 [[name, bounds[name], str(row['objects']), format_number(row['recall']),
+                   format_number(row['coco_ap'])] for name, row in sizes.items()], texts=2) + (
         "<p class=\"note\">COCO's sizes: the side of a square of the box's area, in pixels of "
         'the picture as stored. Recall is at the score threshold and IoU 0.5.</p>')
 
@@ -163,8 +168,8 @@ def _confusion(confusion: dict) -> list[str]:
 
 
 def _calibration(calibration: dict, threshold: float) -> list[str]:
-    whole = told(calibration['expected_calibration_error'])
-    shown = told(calibration['expected_calibration_error_at_threshold'])
+    whole = format_number(calibration['expected_calibration_error'])
+    shown = format_number(calibration['expected_calibration_error_at_threshold'])
     return [calibration_plot(calibration, threshold),
             '<p class="note">A score of 0.8 should mean right in 8 of 10 cases. Expected '
             f'calibration error: {shown} over detections of score {threshold:g} or more, {whole} '
@@ -185,10 +190,15 @@ def _latency(latency: dict | None) -> list[str]:
     on = latency['conditions']
     threads = f', threads: {on["threads"]}' if on['threads'] else ''
     return [table(['stage', 'median', '95 %'],
-                  [[escape(stage), told(row['median_ms'], ' ms', 1), told(row['p95_ms'], ' ms', 1)]
+                  [[escape(stage), format_number(row['median_ms'], ' ms', 1),
+                    format_number(row['p95_ms'], ' ms', 1)]
                    for stage, row in latency['stages'].items()]),
             '<p class="note">Taken during this evaluation, without reading the pictures, with '
             f'{on["batch_size"]} picture at a time: {escape(on["runtime"])} {on["precision"]} on '
             f'{escape(on["device"])}{threads}; {escape(on["processor"])}, {on["cores"]} cores. '
             'Other work on the machine counts into it, and the threshold of 0.01 that AP is '
             "measured at makes postprocessing slower than at a robot's threshold.</p>"]
+
+
+def _capitalised(phrase: str) -> str:
+    return phrase[:1].upper() + phrase[1:]

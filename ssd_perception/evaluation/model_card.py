@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import Metadata
-from ssd_perception.evaluation.negatives import told
+from ssd_perception.evaluation.negatives import describe_false_boxes
 
 BEGIN, END = '<!-- figures -->', '<!-- /figures -->'
 
@@ -33,7 +33,8 @@ def figures(metadata: Metadata) -> str:
         f'{first}: precision {at["precision"]:.3f}, recall {at["recall"]:.3f}.', '',
         *_per_class(row), *_calibration(row), *_corruptions(row),
         *(line for name, row in negatives.items() for line in (
-            f'Where there is nothing to find ({name}), at the default threshold: {told(row)}.',
+            f'Where there is nothing to find ({name}), '
+            f'at the default threshold: {describe_false_boxes(row)}.',
             '')),
         f'Network: SSD on {a.backbone}, input {a.input_hw[1]}x{a.input_hw[0]} '
         f'({metadata.preprocessing.resize}), pyramid of {len(a.strides)} levels with '
@@ -53,7 +54,7 @@ def write_card(path: Path, metadata: Metadata) -> None:
     if BEGIN not in text or END not in text:
         raise ValueError(f'{path} needs the lines {BEGIN} and {END} around its figures.')
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    write_whole(path, f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'.encode())
+    atomic_write(path, f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'.encode())
 
 
 def _per_class(row: dict) -> list[str]:

@@ -27,7 +27,7 @@ def false_boxes(detections: Sequence[Detections], threshold: float) -> dict:
             'highest_score': round(float(scores.max()), 5) if len(scores) else None}
 
 
-def told(figures: dict) -> str:
+def describe_false_boxes(figures: dict) -> str:
     """Return ``false_boxes``' counts as a phrase."""
     boxes = figures['false_boxes']
     where = figures['images_with_false_boxes']

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ssd_perception.core.boxes import iou
 from ssd_perception.core.detections import Detections
-from ssd_perception.evaluation.analysis import Examination
+from ssd_perception.evaluation.analysis import Analysis
 from ssd_perception.evaluation.corruption_table import corruption_sheet
 from ssd_perception.evaluation.evaluate import Measurement
 from ssd_perception.evaluation.evaluation_page import evaluation_page
@@ -29,21 +29,21 @@ SHEET_PICTURES = 12
 SHEET_HALF = 290  # px, width of each half of a pair
 
 
-def write_evaluation(folder: Path, measured: Measurement, examination: Examination,
+def write_evaluation(folder: Path, measured: Measurement, analysis: Analysis,
                      class_names: Sequence[str], title: str) -> None:
     """Write report.html and report.json into an existing ``folder``.
 
     The pictures are read once more from where the samples are.
     """
-    figures = examination.figures
+    figures = analysis.figures
     threshold = figures['operating_point']['score_threshold']
     shown = [found[found.scores >= threshold] for found in measured.detections]
     with tqdm(total=3, desc='report', unit='part', leave=False) as bar:
         wrong = [_false_tile(f, measured, class_names)
-                 for f in examination.false_positives[:MAX_TILES]]
+                 for f in analysis.false_positives[:MAX_TILES]]
         bar.update()
         missed = [_miss_tile(m, measured, shown, class_names)
-                  for m in examination.misses[:MAX_TILES]]
+                  for m in analysis.misses[:MAX_TILES]]
         bar.update()
         sheet = _sheet(measured, shown, class_names)
         bar.update()

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 import torch
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import KEY, Metadata
 from ssd_perception.inference.onnx_file import (
     EXPORT_KEY,
@@ -63,4 +63,4 @@ def write_onnx(graph: onnx.ModelProto, metadata: Metadata, info: ExportInfo, out
         node.doc_string = ''  # the exporter's places in source files of this machine
     onnx.checker.check_model(graph)
     out.parent.mkdir(parents=True, exist_ok=True)
-    return write_whole(out, graph.SerializeToString(), shared=True)
+    return atomic_write(out, graph.SerializeToString(), shared=True)

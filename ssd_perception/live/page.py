@@ -14,10 +14,10 @@ from ssd_perception.viz.page import (
     cards,
     document,
     embedded,
+    format_number,
     picture,
     swatch,
     table,
-    told,
     wide,
 )
 from ssd_perception.viz.timeline import over_time
@@ -56,11 +56,11 @@ def _cards(summary: dict) -> str:
     rows = [('frames answered', f'{summary["answered"]} of {summary["frames"]}', ''),
             ('detections', str(summary['detections']),
              f'in {summary["frames_with_detections"]} frames'),
-            ('median age', told(age['median'], ' ms', 0),
-             f'95 %: {told(age["p95"], " ms", 0)}')]
+            ('median age', format_number(age['median'], ' ms', 0),
+             f'95 %: {format_number(age["p95"], " ms", 0)}')]
     if 'ap50' in summary:
         reference = summary.get('reference_ap50')
-        rows.append(('AP50', told(summary['ap50']), '' if reference is None
+        rows.append(('AP50', format_number(summary['ap50']), '' if reference is None
                      else f'model card: {reference:.3f}'))
     return cards(rows)
 
@@ -96,6 +96,6 @@ def _classes(class_names: Sequence[str], summary: dict) -> str:
     per_class = summary.get('ap50_per_class', {})
     rows = [[swatch(class_colour(label)) + escape(name),
              str(summary['detections_per_class'].get(name, 0)),
-             *([told(per_class.get(name))] if per_class else [])]
+             *([format_number(per_class.get(name))] if per_class else [])]
             for label, name in enumerate(class_names)]
     return table(['class', 'detections', *(['AP50'] if per_class else [])], rows)

@@ -9,13 +9,13 @@ import numpy as np
 from ssd_perception.bags.reader import Bag
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.chunks import PIECE_FRAMES, Answer, PieceWriter, WorkFolder, decoded
+from ssd_perception.replay.chunks import CHUNK_FRAMES, Answer, PieceWriter, WorkFolder, decoded
 
 # Looks at pictures (n of uint8 (H, W, 3) RGB) and returns float32 (n, d).
 Look = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-def examine(bag: Bag, cameras: Sequence[Camera], detector: Detector, look: Look | None,
+def scan(bag: Bag, cameras: Sequence[Camera], detector: Detector, look: Look | None,
             folder: WorkFolder, progress: Callable[[int], object] = lambda count: None) -> None:
     """Answer the frames that are not done yet; on an exception finished pieces stay.
 
@@ -24,21 +24,21 @@ def examine(bag: Bag, cameras: Sequence[Camera], detector: Detector, look: Look 
         look: gives the features; None for none.
         progress: called with the number of frames answered since its last call.
     """
-    skip = len(folder.done) * PIECE_FRAMES
+    skip = len(folder.done) * CHUNK_FRAMES
     piece = None
     try:
         for index, record in enumerate(bag.records([camera.topic for camera in cameras])):
             if index < skip:
                 continue
             if piece is None:
-                piece = PieceWriter(folder, index // PIECE_FRAMES)
+                piece = PieceWriter(folder, index // CHUNK_FRAMES)
             answer, image = decoded(index, record)
             extra = b''
             if image is not None:
                 answer = answer.with_detections(detector([image])[0])
                 extra = look([image])[0].tobytes() if look else b''
             piece.add(answer, extra, {})
-            if (index + 1) % PIECE_FRAMES == 0:
+            if (index + 1) % CHUNK_FRAMES == 0:
                 piece.finish()
                 piece = None
             progress(1)

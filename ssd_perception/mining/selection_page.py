@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ssd_perception.viz.page import cards, document, embedded, table, told, wide
+from ssd_perception.viz.page import cards, document, embedded, format_number, table, wide
 from ssd_perception.viz.plot_style import BLUE, ORANGE, STYLE, svg
 
 _WIDTH_IN = 11.5
@@ -45,8 +45,8 @@ def selection_page(title: str, summary: dict, doubts: Mapping[str, tuple[np.ndar
               f'<figcaption>{escape(caption)}</figcaption></figure>' for data, caption in tiles]
     parts += ['</div>', '<h2>All chosen</h2>', table(
         ['picture', 'time', 'uncertainty', 'novelty', 'boxes'],
-        [[escape(c['file']), f'{c["seconds"]:.2f} s', told(c['uncertainty'], '', 2),
-          told(c['novelty'], '', 2), str(len(c['boxes']))] for c in chosen])]
+        [[escape(c['file']), f'{c["seconds"]:.2f} s', format_number(c['uncertainty'], '', 2),
+          format_number(c['novelty'], '', 2), str(len(c['boxes']))] for c in chosen])]
     return document(title, parts)
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
 from ssd_perception.model.ssd import SSD
 
@@ -20,7 +20,7 @@ def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata) -> Pat
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not save_file: it makes files that only their owner may read.
-    return write_whole(path, save(tensors, metadata={KEY: metadata.to_json()}))
+    return atomic_write(path, save(tensors, metadata={KEY: metadata.to_json()}))
 
 
 def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:

@@ -18,7 +18,7 @@ from ssd_perception.bags.reader import BagError, Record
 from ssd_perception.core.detections import Detections
 
 # Frames in a piece: an interrupted run loses what it did on one of them.
-PIECE_FRAMES = 100
+CHUNK_FRAMES = 100
 _IDENTITY, _FRAMES, _EXTRAS, _TIMES = 'identity.json', 'frames.jsonl', 'extras.bin', 'ms.jsonl'
 _LENGTH = struct.Struct('<I')
 

@@ -20,7 +20,7 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.chunks import PIECE_FRAMES, Answer, PieceWriter, WorkFolder, decoded
+from ssd_perception.replay.chunks import CHUNK_FRAMES, Answer, PieceWriter, WorkFolder, decoded
 from ssd_perception.viz.drawing import draw_detections
 from ssd_perception.viz.video import VideoWriter
 
@@ -149,7 +149,7 @@ class Pipeline:
                 raise self._failure or _Stopped
 
     def _decode(self) -> None:
-        skip = len(self._folder.done) * PIECE_FRAMES
+        skip = len(self._folder.done) * CHUNK_FRAMES
         topics = [camera.topic for camera in self._cameras]
         for index, record in enumerate(self._bag.records(topics)):
             if self._stop.is_set():
@@ -167,7 +167,7 @@ class Pipeline:
         batch: list[_Frame] = []
         while (frame := self._get(self._decoded)) is not _END:
             batch.append(frame)
-            if len(batch) == self._batch or (frame.answer.index + 1) % PIECE_FRAMES == 0:
+            if len(batch) == self._batch or (frame.answer.index + 1) % CHUNK_FRAMES == 0:
                 yield batch
                 batch = []
         if batch:
@@ -194,14 +194,14 @@ class Pipeline:
         try:
             while (frame := self._get(self._answered)) is not _END:
                 if piece is None:
-                    piece = PieceWriter(self._folder, frame.answer.index // PIECE_FRAMES)
+                    piece = PieceWriter(self._folder, frame.answer.index // CHUNK_FRAMES)
                 jpeg = b''
                 if self._output.pictures and frame.image is not None:
                     start = time.perf_counter()
                     jpeg = self._picture(frame, piece, videos)
                     frame.times_ms['draw'] = (time.perf_counter() - start) * 1e3
                 piece.add(frame.answer, jpeg, frame.times_ms)
-                if (frame.answer.index + 1) % PIECE_FRAMES == 0:
+                if (frame.answer.index + 1) % CHUNK_FRAMES == 0:
                     _finish(piece, videos)
                     piece, videos = None, {}
             if piece is not None:

@@ -12,9 +12,9 @@ from ssd_perception.viz.page import (
     cards,
     document,
     embedded,
+    format_number,
     swatch,
     table,
-    told,
     wide,
 )
 from ssd_perception.viz.timeline import stage_bars, timeline
@@ -56,10 +56,10 @@ def _cards(summary: dict) -> str:
               f'{summary["seconds"]:.1f} s recorded'),
              ('detections', str(summary['detections']),
               f'in {summary["frames_with_detections"]} frames'),
-             ('frames/s', told(speed, '', 1), escape(summary['settings']['device']))]
+             ('frames/s', format_number(speed, '', 1), escape(summary['settings']['device']))]
     if 'against' in summary:
         figures = summary['against']
-        shown.append(('AP50 (VOC 2010)', told(figures['voc10_ap50'], '', 3),
+        shown.append(('AP50 (VOC 2010)', format_number(figures['voc10_ap50'], '', 3),
                       f'{figures["images"]} labelled frames'))
     return cards(shown)
 
@@ -102,12 +102,13 @@ def _tiles(tiles: Sequence[tuple[bytes, str]]) -> str:
 def _against(figures: dict | None, class_names: Sequence[str]) -> str:
     if not figures:
         return ''
-    rows = [['all', told(figures['voc10_ap50'], '', 3), told(figures['voc07_ap50'], '', 3),
+    rows = [['all', format_number(figures['voc10_ap50'], '', 3),
+             format_number(figures['voc07_ap50'], '', 3),
              str(sum(c['objects'] for c in figures['per_class'].values()))]]
     for label, name in enumerate(class_names):
         row = figures['per_class'][name]
-        rows.append([_class(label, name), told(row['voc10_ap50'], '', 3),
-                     told(row['voc07_ap50'], '', 3), str(row['objects'])])
+        rows.append([_class(label, name), format_number(row['voc10_ap50'], '', 3),
+                     format_number(row['voc07_ap50'], '', 3), str(row['objects'])])
     return ('<h2>Accuracy</h2>'
             + table(['class', 'AP50 (VOC 2010)', 'AP50 (VOC 2007)', 'objects'], rows)
             + f'<p class="note">Against {escape(figures["source"])}: {figures["images"]} of '

@@ -28,7 +28,7 @@ from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.loading import load_detector
 from ssd_perception.ros.messages import label_info_message, vision_info_message
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
-from ssd_perception.ros.process import says_why
+from ssd_perception.ros.process import log_errors
 from ssd_perception.ros.swapping import Swapping
 from ssd_perception.ros.worker import Worker
 
@@ -82,7 +82,7 @@ class DetectorNode(LifecycleNode):
 
     # Lifecycle
 
-    @says_why
+    @log_errors
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up; FAILURE, with one sentence in the log, when that is impossible."""
         error = self._swapping.configure()
@@ -92,7 +92,7 @@ class DetectorNode(LifecycleNode):
         self._state = 'inactive'
         return super().on_configure(state)
 
-    @says_why
+    @log_errors
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to answer."""
         self._worker.start()
@@ -103,21 +103,21 @@ class DetectorNode(LifecycleNode):
         self.get_logger().info(f'Active on {topics} ({self._converter}).')
         return super().on_activate(state)
 
-    @says_why
+    @log_errors
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop answering and let the camera rest."""
         self._stop()
         self._state = 'inactive'
         return super().on_deactivate(state)
 
-    @says_why
+    @log_errors
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the detector and its device."""
         self._swapping.release()
         self._state = 'unconfigured'
         return super().on_cleanup(state)
 
-    @says_why
+    @log_errors
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from any state."""
         self._stop()

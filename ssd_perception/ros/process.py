@@ -66,7 +66,7 @@ def _complain(message: str) -> int:
 Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 
 
-def says_why(transition: Transition) -> Transition:
+def log_errors(transition: Transition) -> Transition:
     """Wrap ``on_...`` of a lifecycle node: an exception is logged and becomes ERROR.
 
     rclpy turns it into ERROR as well, but silently.

@@ -77,7 +77,7 @@ class Swapping:
     def release(self) -> None:
         """Let go of the detector and its device; a loading that ends later changes nothing."""
         self._loading = None
-        self._worker.let_go()
+        self._worker.release()
         self._worker.forget_failures()
 
     def begin(self) -> None:
@@ -93,7 +93,7 @@ class Swapping:
         due = self._recovery.due(worker.failures, bool(worker.failure), now)
         if not due or self._loading:
             return
-        worker.let_go()  # first, for its memory may be what is missing
+        worker.release()  # first, for its memory may be what is missing
         wanted = self._recovery.attempt(self._node.parameters, now)
         self._node.get_logger().warning(
             f'Loading the detector anew on {wanted.device}, attempt {self._recovery.attempts}, '

@@ -49,7 +49,7 @@ class Worker:
         """Answer with it from the next batch on; frames in work keep theirs."""
         self.detector, self.failures = detector, 0
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Drop the detector, and with it what it holds of its device."""
         self.detector = None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 
 
 class CheckpointError(RuntimeError):
@@ -23,7 +23,7 @@ def save_checkpoint(path: Path, state: dict) -> None:
     # In memory first: torch's own writer turns a full disk into an error of its internals.
     data = io.BytesIO()
     torch.save(state, data)
-    write_whole(path, data.getbuffer())
+    atomic_write(path, data.getbuffer())
 
 
 def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict:

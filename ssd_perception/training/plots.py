@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.training.schedule import ThreePhase
 
@@ -85,4 +85,4 @@ def _smooth(values: np.ndarray) -> np.ndarray:
 def _save(figure: Figure, path: Path) -> None:
     data = io.BytesIO()
     figure.savefig(data, format='png', dpi=110)
-    write_whole(path, data.getbuffer())
+    atomic_write(path, data.getbuffer())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
@@ -43,7 +43,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if self._log_path.exists():
             kept = [row for row in self.rows() if row['iteration'] <= iteration]
-            write_whole(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
+            atomic_write(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
         self._try(lambda: plot_schedule(recipe, self.path / 'schedule.png'), 'schedule.png')
         self._board = SummaryWriter(str(self.path / 'tensorboard'), purge_step=iteration + 1)
 

@@ -65,7 +65,7 @@ class Trainer:
         if recipe.batch_size % (self.world.size * recipe.accumulate):
             raise RecipeError(f'"batch_size" {recipe.batch_size} must be a multiple of processes '
                               f'x accumulate = {self.world.size} x {recipe.accumulate}.')
-        self.folder = RunFolder(out, self._say)
+        self.folder = RunFolder(out, self._log)
         self._validation = validation
         a = recipe.architecture
         plain = recipe.as_dict()
@@ -231,7 +231,7 @@ class Trainer:
         self.folder.log({'iteration': self.iteration, **losses, 'learning_rate': rate}, 'train/')
         for reason in {r for part in parts for r in part.skipped} - self.skipped:
             self.skipped.add(reason)
-            self._say(f'{reason} Another picture takes its place.')
+            self._log(f'{reason} Another picture takes its place.')
 
     def _evaluate(self) -> None:
         """Measure the averaged weights with the very Detector that will fly."""
@@ -241,7 +241,7 @@ class Trainer:
                    for name, samples in self._validation.items()}
         self.folder.log({'iteration': self.iteration, 'validation': figures})
         for name, figure in figures.items():
-            self._say(f'iteration {self.iteration} {name}: VOC10 AP50 '
+            self._log(f'iteration {self.iteration} {name}: VOC10 AP50 '
                       f'{_shown(figure["voc10_ap50"])}, COCO AP {_shown(figure["coco_ap"])}')
         if figures:
             score = next(iter(figures.values()))['coco_ap'] or 0.0
@@ -263,7 +263,7 @@ class Trainer:
             'ema': self._ema.model.state_dict(), 'ema_updates': self._ema.updates,
             'optimizer': self._optimizer.state_dict(), 'scaler': self._scaler.state_dict()})
 
-    def _say(self, sentence: str) -> None:
+    def _log(self, sentence: str) -> None:
         if self.world.main:
             tqdm.write(sentence, file=sys.stderr)
 

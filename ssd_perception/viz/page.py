@@ -79,7 +79,7 @@ def wide(part: str, least_px: int) -> str:
     return f'<div class="wide"><div style="min-width:{least_px}px">{part}</div></div>'
 
 
-def told(value: float | None, unit: str = '', digits: int = 3) -> str:
+def format_number(value: float | None, unit: str = '', digits: int = 3) -> str:
     """Return a figure as text, a dash for None."""
     return '–' if value is None else f'{value:.{digits}f}{unit}'
 

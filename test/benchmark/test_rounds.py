@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssd_perception.benchmark.entries import Contestant
+from ssd_perception.benchmark.entries import Entry
 from ssd_perception.benchmark.figures import entry, percentiles, ratios
 from ssd_perception.benchmark.images import load_pictures
-from ssd_perception.benchmark.rounds import Times, ratio, take_turns
+from ssd_perception.benchmark.rounds import Times, ratio, run_rounds
 
 PICTURES = [np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)]
 
@@ -17,13 +17,13 @@ def contestant(name, log, kind='own', **fields):
     def call(picture):
         log.append((name, int(picture[0, 0, 0])))
         return {'network': 1.0, 'call': float(len(log))}
-    return Contestant(name, kind, call, **fields)
+    return Entry(name, kind, call, **fields)
 
 
 def test_everybody_has_a_turn_on_the_same_picture_in_every_round():
     log, turns = [], []
     both = [contestant('a', log), contestant('b', log)]
-    times = take_turns(both, PICTURES, 6, 2, turns.append)
+    times = run_rounds(both, PICTURES, 6, 2, turns.append)
     rounds = [log[i:i + 6] for i in range(0, len(log), 6)]  # two of 1 untimed and 2 timed calls
     assert [sorted(one) for one in rounds] == [
         sorted([('a', n % 2)] * 3 + [('b', n % 2)] * 3) for n in range(6)]
@@ -35,13 +35,13 @@ def test_everybody_has_a_turn_on_the_same_picture_in_every_round():
 
 def test_the_first_call_of_a_turn_is_not_timed():
     log = []
-    times, = take_turns([contestant('a', log)], PICTURES, 1, 2)
+    times, = run_rounds([contestant('a', log)], PICTURES, 1, 2)
     assert times.stages['call'] == [2.0, 3.0]
 
 
 def test_the_slow_rest_while_others_go_on():
     log = []
-    times = take_turns([contestant('slow', log, every=3), contestant('fast', log)], PICTURES, 7, 1)
+    times = run_rounds([contestant('slow', log, every=3), contestant('fast', log)], PICTURES, 7, 1)
     assert sorted(times[0].rounds) == [0, 3, 6] and len(times[1].rounds) == 7
 
 
@@ -56,9 +56,9 @@ def test_ctrl_c_leaves_what_was_timed_once_everybody_had_a_turn(finished):
     both = [contestant('a', log), contestant('b', log)]
     if not finished:
         with pytest.raises(KeyboardInterrupt):
-            take_turns(both, PICTURES, 9, 1, stop)
+            run_rounds(both, PICTURES, 9, 1, stop)
     else:
-        times = take_turns(both, PICTURES, 9, 1, stop)
+        times = run_rounds(both, PICTURES, 9, 1, stop)
         assert min(len(one.rounds) for one in times) == finished
 
 
@@ -73,7 +73,7 @@ def about(weights, runtime, precision):
 
 def test_ratios_compare_what_can_be_compared():
     def make(name, kind, ms, network_ms=None, **facts):
-        return (Contestant(name, kind, None, facts),
+        return (Entry(name, kind, None, facts),
                 Times({'call': [ms], 'network': [network_ms]}, {0: ms},
                       {0: network_ms} if network_ms else {}))
     found = ratios(*zip(
@@ -92,7 +92,7 @@ def test_ratios_compare_what_can_be_compared():
 
 
 def test_figures_of_an_entry():
-    found = entry(Contestant('a', 'own', None, {'gflop': 2.0}),
+    found = entry(Entry('a', 'own', None, {'gflop': 2.0}),
                   Times({'network': [10.0, 20.0, 30.0], 'call': [20.0, 40.0, 60.0]},
                         batch=[100.0]))
     assert found['ms']['call']['p50'] == 40 and found['images_per_s'] == {'1': 25.0, '8': 80.0}

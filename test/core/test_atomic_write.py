@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 
 
 @pytest.mark.parametrize('shared', [False, True])
@@ -16,7 +16,7 @@ def test_it_holds_what_was_given_and_nothing_lies_beside_it(tmp_path, data, shar
     path = tmp_path / 'file'
     path.write_bytes(b'something longer')
     (tmp_path / 'file.partial').write_bytes(b'of a killed process')
-    assert write_whole(path, data, shared) == path
+    assert atomic_write(path, data, shared) == path
     assert path.read_bytes() == bytes(data)
     assert os.listdir(tmp_path) == ['file'] or shared
 
@@ -24,8 +24,8 @@ def test_it_holds_what_was_given_and_nothing_lies_beside_it(tmp_path, data, shar
 def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
     path = tmp_path / 'file'
     path.write_bytes(b'old')
-    program = ('import sys\nfrom ssd_perception.core.atomic_write import write_whole\n'
-               'write_whole(sys.argv[1], bytes(2000))')
+    program = ('import sys\nfrom ssd_perception.core.atomic_write import atomic_write\n'
+               'atomic_write(sys.argv[1], bytes(2000))')
     done = subprocess.run(
         [sys.executable, '-c', program, path], capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))

@@ -12,7 +12,7 @@ from small_sets import coco, scene, write_coco, write_pictures, write_voc, xml
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Architecture, Preprocessing
-from ssd_perception.datacheck.check import examine
+from ssd_perception.datacheck.check import check_dataset
 from ssd_perception.datacheck.checks import RARE
 from ssd_perception.datacheck.problems import KINDS, Problem
 
@@ -21,7 +21,8 @@ SMALL = Architecture(input_hw=(96, 96))  # the pictures, 96 x 72, are placed as 
 
 
 def run(*folders, names=(), recipe_names=(), **options):
-    return examine(folders, names, SMALL, Preprocessing(), recipe_names, processes=0, **options)
+    return check_dataset(folders, names, SMALL, Preprocessing(), recipe_names, processes=0,
+                         **options)
 
 
 def good(train=RARE, val=2):

@@ -1,4 +1,4 @@
-"""The figures of an examination agree with each other and go into JSON."""
+"""The figures of an analysis agree with each other and go into JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from cases import CLASSES, case, detections_of, photographs, truth_of
 from hypothesis import given, settings
 
-from ssd_perception.evaluation.analysis import MAX_CURVE_POINTS, examine
+from ssd_perception.evaluation.analysis import MAX_CURVE_POINTS, analyse
 from ssd_perception.evaluation.evaluate import report
 from ssd_perception.evaluation.latency import latency
 from ssd_perception.evaluation.thresholds import GRID, best_f1
@@ -22,8 +22,8 @@ NAMES = ('x', 'y')
 @settings(max_examples=30, deadline=None)
 def test_any_case_agrees_with_itself(images):
     detections, truths = images
-    examination = examine(detections, truths, NAMES, 0.5)
-    figures = json.loads(json.dumps(examination.figures, allow_nan=False))
+    analysis = analyse(detections, truths, NAMES, 0.5)
+    figures = json.loads(json.dumps(analysis.figures, allow_nan=False))
     assert report(detections, truths, NAMES).items() <= {
         **figures, 'per_class': {
             name: {key: value for key, value in row.items() if not isinstance(value, dict)
@@ -31,8 +31,8 @@ def test_any_case_agrees_with_itself(images):
     point = figures['operating_point']
     objects, wrong = figures['objects'], sum(figures['false_positives'].values())
     hits = objects - figures['misses']
-    assert len(examination.false_positives) == wrong
-    assert len(examination.misses) == figures['misses']
+    assert len(analysis.false_positives) == wrong
+    assert len(analysis.misses) == figures['misses']
     if objects:
         assert point['recall'] == pytest.approx(hits / objects, abs=1e-4)
         assert point['precision'] == pytest.approx(hits / max(1, hits + wrong), abs=1e-4)
@@ -49,7 +49,7 @@ def test_best_f1_of_a_class_is_its_own():
     detections = [detections_of([((0, 0, 9, 9), 0.9, 0), ((50, 0, 59, 9), 0.6, 0),
                                  ((0, 50, 9, 59), 0.3, 1), ((50, 50, 59, 59), 0.2, 1)])]
     truths = [truth_of([((0, 0, 9, 9), 0, False), ((0, 50, 9, 59), 1, False)])]
-    figures = examine(detections, truths, NAMES, 0.5).figures
+    figures = analyse(detections, truths, NAMES, 0.5).figures
     best = {name: row['best_f1'] for name, row in figures['per_class'].items()}
     assert 0.6 < best['x']['threshold'] <= 0.9 and best['x']['f1'] == 1
     assert 0.2 < best['y']['threshold'] <= 0.3 and best['y']['f1'] == 1
@@ -61,7 +61,7 @@ def test_best_f1_of_a_class_is_its_own():
 
 def test_sizes_and_their_recall():
     small, large = (0, 0, 20, 20), (100, 100, 300, 300)
-    figures = examine([detections_of([(large, 0.9, 0)])],
+    figures = analyse([detections_of([(large, 0.9, 0)])],
                       [truth_of([(small, 0, False), (large, 0, False), (large, 1, True)])],
                       NAMES, 0.5).figures
     assert figures['sizes'] == {
@@ -73,10 +73,10 @@ def test_sizes_and_their_recall():
 
 def test_along_the_thresholds_precision_and_recall_are_those_of_the_curve():
     detections, truths = photographs(0, 2)
-    over = examine(detections, truths, NAMES, 0.5).figures['over_thresholds']
+    over = analyse(detections, truths, NAMES, 0.5).figures['over_thresholds']
     assert over['threshold'] == pytest.approx(GRID)
     assert (np.diff(over['recall']) <= 0).all()
-    one = examine(detections, truths, ('x',), 0.5).figures
+    one = analyse(detections, truths, ('x',), 0.5).figures
     curve = precision_recall(detections, truths, 0)
     last = (curve.scores >= 0.5).sum() - 1
     assert one['operating_point']['precision'] == pytest.approx(curve.precision[last], abs=1e-4)
@@ -86,7 +86,7 @@ def test_along_the_thresholds_precision_and_recall_are_those_of_the_curve():
 @pytest.mark.parametrize('images', [30, 600])
 def test_a_thinned_curve_is_the_curve(images):
     detections, truths = photographs(1, 1, images)
-    points = examine(detections, truths, ('x',), 0.5).figures['pr_curves']['x']['iou_0.50']
+    points = analyse(detections, truths, ('x',), 0.5).figures['pr_curves']['x']['iou_0.50']
     curve = precision_recall(detections, truths, 0)
     assert len(points['recall']) <= min(MAX_CURVE_POINTS, len(curve.scores))
     assert points['recall'][-1] == pytest.approx(curve.recall[-1], abs=1e-5)

@@ -20,7 +20,7 @@ from ssd_perception.core.detections import (
 from ssd_perception.core.result_folder import result_folder  # noqa: E402
 from ssd_perception.data.sample import Sample  # noqa: E402
 from ssd_perception.evaluation import plots  # noqa: E402
-from ssd_perception.evaluation.analysis import examine  # noqa: E402
+from ssd_perception.evaluation.analysis import analyse  # noqa: E402
 from ssd_perception.evaluation.evaluate import Measurement  # noqa: E402
 from ssd_perception.evaluation.report import MARK, MAX_TILES, write_evaluation  # noqa: E402
 from ssd_perception.viz import plot_style  # noqa: E402
@@ -80,12 +80,12 @@ def written(tmp_path, found, truth, names=('cone', '<b>cube</b>'), count=3, size
     source.mkdir()
     samples = pictures(source, count, sizes)
     measured = Measurement(samples, [truth] * count, [found] * count, {}, [])
-    examination = examine(measured.detections, measured.truths, names, 0.5)
-    examination.figures.update(more or {})
+    analysis = analyse(measured.detections, measured.truths, names, 0.5)
+    analysis.figures.update(more or {})
     with result_folder(tmp_path / 'out', MARK) as folder:
-        write_evaluation(folder, measured, examination, names, 'a <title> & more')
+        write_evaluation(folder, measured, analysis, names, 'a <title> & more')
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['report.html', 'report.json']
-    assert json.loads((tmp_path / 'out' / MARK).read_text()) == examination.figures
+    assert json.loads((tmp_path / 'out' / MARK).read_text()) == analysis.figures
     return (tmp_path / 'out' / 'report.html').read_text()
 
 
@@ -152,11 +152,11 @@ def test_pictures_of_all_shapes(tmp_path):
 
 def test_without_objects_there_are_no_curves_and_with_many_classes_no_matrix():
     names = [f'class {i}' for i in range(60)]
-    figures = examine([SOME], [OBJECTS], tuple(names), 0.5).figures
+    figures = analyse([SOME], [OBJECTS], tuple(names), 0.5).figures
     text = plots.precision_recall_plot(figures['pr_curves'], figures['per_class'],
                                        figures['operating_point'])
     assert 'class 0' in text and 'class 1' in text and 'class 2' not in text
-    empty = examine([SOME], [NO_TRUTH], tuple(names), 0.5).figures
+    empty = analyse([SOME], [NO_TRUTH], tuple(names), 0.5).figures
     assert plots.precision_recall_plot(empty['pr_curves'], empty['per_class'],
                                        empty['operating_point']) == ''
 

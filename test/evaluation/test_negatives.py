@@ -7,7 +7,7 @@ from cases import detections_of
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.data.sample import Sample, as_negatives
 from ssd_perception.evaluation.model_card import figures
-from ssd_perception.evaluation.negatives import false_boxes, told
+from ssd_perception.evaluation.negatives import describe_false_boxes, false_boxes
 
 BOX = (0, 0, 10, 10)
 
@@ -40,7 +40,7 @@ def test_objects_of_other_classes_are_forgotten(tmp_path):
 def test_it_is_told_in_words_and_in_the_card(boxes, where, phrase):
     counted = {'images': 9, 'score_threshold': 0.5, 'false_boxes': boxes,
                'images_with_false_boxes': where, 'highest_score': None}
-    assert told(counted) == phrase
+    assert describe_false_boxes(counted) == phrase
     row = {'images': 1, 'voc10_ap50': 1.0, 'voc07_ap50': 1.0, 'coco_ap': 1.0,
            'per_class': {'cone': {'voc10_ap50': 1.0}},
            'at_default_threshold': {'precision': 1.0, 'recall': 1.0}}

@@ -40,7 +40,7 @@ def detectors(monkeypatch):
     """Replace network and backbone; the list holds every detector that was made."""
     monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
         [[image.mean(), image.std()] for image in images], np.float32))
-    monkeypatch.setattr(scan, 'PIECE_FRAMES', 10)
+    monkeypatch.setattr(scan, 'CHUNK_FRAMES', 10)
     return replace_network(monkeypatch, BesideIt)
 
 

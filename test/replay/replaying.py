@@ -13,7 +13,7 @@ FRAMES = 25
 @pytest.fixture
 def detectors(monkeypatch):
     """Replace the network; the list holds every detector that was made."""
-    monkeypatch.setattr('ssd_perception.replay.pipeline.PIECE_FRAMES', 10)
+    monkeypatch.setattr('ssd_perception.replay.pipeline.CHUNK_FRAMES', 10)
     return replace_network(monkeypatch)
 
 

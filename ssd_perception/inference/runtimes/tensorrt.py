@@ -10,7 +10,7 @@ import numpy as np
 import tensorrt as trt
 from cuda.bindings import runtime as cuda
 
-from ssd_perception.core.atomic_write import write_whole
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.inference.exported import (
     cache_folder,
@@ -127,7 +127,7 @@ def _engine(exported: ExportedFile, precision: str, logger: trt.Logger) -> bytes
         raise RuntimeUnavailable(f'TensorRT could not build an engine in {precision}; it says '
                                  'why on stderr.')
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return write_whole(path, engine, shared=True).read_bytes()
+    return atomic_write(path, engine, shared=True).read_bytes()
 
 
 def _checked(result: tuple):
