@@ -34,6 +34,9 @@ class Sample:
         annotation: the file that says so; the picture itself where nothing else is known.
         stated_hw: height and width, px, that the annotation gives the picture; None where it
             gives none.
+        labelled: the classes whose objects are labelled in this image, known from its folder;
+            None means every class. An object of another class may be in the image without a
+            box, so the image says nothing about that class's background.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Sample:
     difficult: np.ndarray
     annotation: Path | None = None
     stated_hw: tuple[int, int] | None = None
+    labelled: tuple[str, ...] | None = None
 
 
 def make_sample(path: Path, xyxy: np.ndarray, names: Iterable[str], difficult: Iterable[bool],
@@ -98,7 +102,7 @@ def labels(sample: Sample, names: tuple[str, ...]) -> np.ndarray:
 def as_negatives(samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples without their objects, which are of other classes."""
     return [replace(sample, xyxy=np.zeros((0, 4), np.float32), names=(),
-                    difficult=np.zeros(0, bool)) for sample in samples]
+                    difficult=np.zeros(0, bool), labelled=None) for sample in samples]
 
 
 class Labelled(NamedTuple):

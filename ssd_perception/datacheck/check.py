@@ -11,6 +11,15 @@ from tqdm import tqdm
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Architecture, Preprocessing
+from ssd_perception.data.anchor_fit import (
+    ENOUGH,
+    MATCH_IOU,
+    Coverage,
+    Suggestion,
+    coverage,
+    placed_boxes,
+    suggest,
+)
 from ssd_perception.data.layout import has_split, read_split, separate_splits
 from ssd_perception.data.sample import class_names
 from ssd_perception.datacheck.checks import (
@@ -21,15 +30,6 @@ from ssd_perception.datacheck.checks import (
     check_lists,
     check_picture,
     check_unlisted,
-)
-from ssd_perception.datacheck.coverage import (
-    ENOUGH,
-    MATCH_IOU,
-    Coverage,
-    Suggestion,
-    coverage,
-    placed_boxes,
-    suggest,
 )
 from ssd_perception.datacheck.inspection import PictureFacts, inspect_pictures
 from ssd_perception.datacheck.leaks import check_copies

@@ -12,8 +12,8 @@ import numpy as np
 
 from ssd_perception.core.boxes import area, clip, iou
 from ssd_perception.core.metadata import Architecture, Preprocessing
+from ssd_perception.data.anchor_fit import placed_boxes
 from ssd_perception.data.sample import MIN_SIDE_PX, PICTURE_SUFFIXES, Sample
-from ssd_perception.datacheck.coverage import placed_boxes
 from ssd_perception.datacheck.inspection import PictureFacts
 from ssd_perception.datacheck.problems import Problem
 

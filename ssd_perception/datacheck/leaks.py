@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_perception.data.duplicates import groups, near_duplicates, same_content
 from ssd_perception.datacheck.checks import Split
-from ssd_perception.datacheck.duplicates import groups, near_duplicates, same_content
 from ssd_perception.datacheck.inspection import HASH_BITS, PictureFacts
 from ssd_perception.datacheck.problems import Problem
 

@@ -10,8 +10,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ssd_perception.core.metadata import Architecture
+from ssd_perception.data.anchor_fit import ENOUGH, MATCH_IOU, Coverage
 from ssd_perception.datacheck.checks import Split
-from ssd_perception.datacheck.coverage import ENOUGH, MATCH_IOU, Coverage
 from ssd_perception.viz.plot_style import BLUE, GREEN, GREY, INK, ORANGE, STYLE, svg
 
 MAX_CLASSES = 100

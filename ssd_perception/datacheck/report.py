@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ssd_perception.data.anchor_fit import MATCH_IOU
 from ssd_perception.datacheck.check import DatasetReport
-from ssd_perception.datacheck.coverage import MATCH_IOU
 from ssd_perception.datacheck.plots import balance_plot, coverage_plot, size_plot
 from ssd_perception.datacheck.problems import KINDS, Problem
 from ssd_perception.datacheck.text import by_kind, recipe_lines

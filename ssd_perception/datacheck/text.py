@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ssd_perception.core.anchors import AnchorSpec
+from ssd_perception.data.anchor_fit import MATCH_IOU, Suggestion
 from ssd_perception.datacheck.check import DatasetReport
-from ssd_perception.datacheck.coverage import MATCH_IOU, Suggestion
 from ssd_perception.datacheck.problems import KINDS, Problem
 
 EXAMPLES = 3

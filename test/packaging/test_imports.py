@@ -68,6 +68,8 @@ EXCEPTIONS = {
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
     'mining/features.py': ({'model'}, TORCH),
     'imaging/files.py': (set(), {'PIL'}),
+    'data/anchor_fit.py': (set(), {'scipy'}),
+    'data/duplicates.py': (set(), {'scipy'}),
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
     'inference/quantise.py': (set(), {'onnx', 'onnxruntime'}),
     f'{RUNTIMES}/onnxruntime.py': (set(), {'onnxruntime'}),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ssd_perception.datacheck import duplicates
-from ssd_perception.datacheck.duplicates import groups, near_duplicates, same_content
+from ssd_perception.data import duplicates
+from ssd_perception.data.duplicates import groups, near_duplicates, same_content
 
 
 def brute(hashes, most):

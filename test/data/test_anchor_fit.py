@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ssd_perception.core.anchors import AnchorSpec, make_anchors
 from ssd_perception.core.boxes import cxcywh_to_xyxy, iou
 from ssd_perception.core.metadata import Architecture, Preprocessing
-from ssd_perception.datacheck.coverage import ENOUGH, coverage, placed_boxes, suggest
+from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
 
 ARCHITECTURE = Architecture(input_hw=(256, 320))
 
