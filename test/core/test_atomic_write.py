@@ -31,3 +31,14 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
     assert done.returncode == 1 and 'File too large' in done.stderr
     assert path.read_bytes() == b'old' and os.listdir(tmp_path) == ['file']
+
+
+@pytest.mark.parametrize('shared', [False, True])
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, shared):
+    target = tmp_path / 'precious'
+    target.write_bytes(b'precious')
+    for name in ('file.partial', f'file.{os.getpid()}.partial'):
+        (tmp_path / name).symlink_to(target)
+    atomic_write(tmp_path / 'file', b'new', shared)
+    assert target.read_bytes() == b'precious'
+    assert (tmp_path / 'file').read_bytes() == b'new' and not (tmp_path / 'file').is_symlink()

@@ -1,0 +1,47 @@
+"""Files that a user or a data set named: regular files where they should be, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path, PurePosixPath
+
+from ssd_perception.core.errors import DataError
+
+
+def regular_file(path: str | os.PathLike) -> Path:
+    """Return the absolute path of a regular file.
+
+    An absolute path is no URL to any library: ``tcp:host:80?.mp4`` becomes the name of a file.
+
+    Raises:
+        DataError: when there is nothing, or a folder, a device or a pipe, which would block.
+    """
+    absolute = Path(os.path.abspath(os.path.expanduser(path)))
+    try:
+        mode = absolute.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, 'strerror', None) or str(error)
+        raise DataError(f'{path} cannot be opened: {reason}.', path) from error
+    if not stat.S_ISREG(mode):
+        raise DataError(f'{path} is no regular file; give a file on a disk.', path)
+    return absolute
+
+
+def inside(folder: str | os.PathLike, name: str) -> Path:
+    """Return the path of the file ``name`` in ``folder``, which may not lie elsewhere.
+
+    Args:
+        name: from a list, a database or metadata in the folder, with ``/`` between its parts.
+
+    Raises:
+        DataError: for an absolute name, one with ``..``, or one that leads out over a link.
+    """
+    parts = PurePosixPath(name).parts
+    path = Path(folder, name)
+    if not parts or parts[0] == '/' or '..' in parts or '\0' in name:
+        raise DataError(f'"{name[:200]}" is not the name of a file inside {folder}.', path)
+    # A link within the folder is fine, and so is a folder that is a link itself.
+    if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), '')):
+        raise DataError(f'{path} is a link that leads out of {folder}; copy the file there.', path)
+    return path
