@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ssd_perception.core.errors import UserError
 from ssd_perception.core.missing_module import describe_missing
 
 # Verb -> module with `add_arguments(parser)`, `run(args) -> int` and a one-line docstring.
@@ -41,9 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code.
 
     Returns:
-        0 for success; 1 when the verb failed and 2 when it was asked wrongly, both with one
-        sentence on stderr; 130 after Ctrl-C. With SSD_PERCEPTION_TRACEBACK set in the
-        environment a failure shows where it arose instead.
+        0 for success; 1 when the verb failed and 2 when its arguments are wrong, both with one
+        sentence on stderr; 130 after Ctrl-C.
+
+    Raises:
+        Exception: whatever is neither a UserError nor an OSError: a fault of the package, whose
+            traceback shows where it is. With SSD_PERCEPTION_TRACEBACK set in the environment
+            every error is raised.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ('-h', '--help'):
@@ -67,9 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if os.environ.get('SSD_PERCEPTION_TRACEBACK'):
+        sentence = _sentence(error)
+        if not sentence or os.environ.get('SSD_PERCEPTION_TRACEBACK'):
             raise
-        print(f'ssd_perception {verb}: {_sentence(error)}', file=sys.stderr)
+        print(f'ssd_perception {verb}: {sentence}', file=sys.stderr)
         return FAILED
 
 
@@ -107,17 +113,10 @@ def _docstring(module: str) -> str:
 
 
 def _sentence(error: Exception) -> str:
+    """Return the message for the user; empty for a fault of the package."""
     if isinstance(error, ModuleNotFoundError) and (missing := describe_missing(error)):
         return missing
-    text = ' '.join(str(error).split())
-    # These are the project's and Python's way to say what is wrong with an input; any other
-    # kind is a defect, and its name helps whoever reports it.
-    if isinstance(error, (OSError, ValueError)) and text:
-        return text
-    if type(error).__module__.startswith('ssd_perception') and text:
-        return text
-    return (f'{type(error).__name__}: {text or "no reason given"} '
-            '(SSD_PERCEPTION_TRACEBACK=1 shows where)')
+    return ' '.join(str(error).split()) if isinstance(error, (UserError, OSError)) else ''
 
 
 if __name__ == '__main__':

@@ -10,13 +10,11 @@ import numpy as np
 
 from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
+from ssd_perception.core.interface import COMPRESSED_TYPE, GROUND_TRUTH, IMAGE_TYPE, stamp_to_ns
 from ssd_perception.core.vision_rows import rows_of
 from ssd_perception.imaging import encodings
 
-RAW = 'sensor_msgs/msg/Image'
-COMPRESSED = 'sensor_msgs/msg/CompressedImage'
-DETECTIONS = 'vision_msgs/msg/Detection2DArray'
-TRUTH_TOPIC = '/ground_truth/detections'
+TRUTH_TOPIC = f'/{GROUND_TRUTH}'
 _MAX_WAITING = 100
 
 
@@ -40,18 +38,13 @@ class LabelledFrame:
         return iter((self.image, self.xyxy, self.labels))
 
 
-def stamp_ns(header) -> int:
-    """Return a header's stamp in nanoseconds since the epoch."""
-    return header.stamp.sec * 10 ** 9 + header.stamp.nanosec
-
-
 def image_topic(bag: Bag) -> str:
     """Return the recording's one topic of pictures.
 
     Raises:
         BagError: when there is none, or a choice.
     """
-    topics = bag.of_type(RAW, COMPRESSED)
+    topics = bag.of_type(IMAGE_TYPE, COMPRESSED_TYPE)
     if len(topics) != 1:
         found = f'several: {", ".join(topics)}' if topics else 'no'
         raise BagError(f'{bag.path} has {found} topics of images; one is needed.')
@@ -75,7 +68,7 @@ def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
         truths: dict = {}
         for record in bag.records([topic, truth_topic]):
             message = record.message
-            stamp = stamp_ns(message.header)
+            stamp = stamp_to_ns(message.header.stamp)
             (images if record.topic == topic else truths)[stamp] = message
             if stamp in images and stamp in truths:
                 xyxy, labels = _boxes(truths.pop(stamp), class_names)

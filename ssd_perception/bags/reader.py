@@ -11,12 +11,13 @@ from typing import TypeVar
 from rosbags.rosbag2 import Reader
 
 from ssd_perception.bags.types import typestore
+from ssd_perception.core.errors import UserError
 
 _SUFFIXES = ('.mcap', '.db3')
 _AnyBag = TypeVar('_AnyBag', bound='Bag')
 
 
-class BagError(ValueError):
+class BagError(UserError, ValueError):
     """A recording that cannot be read, or lacks what was asked for; one sentence."""
 
 

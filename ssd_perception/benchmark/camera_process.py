@@ -14,9 +14,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ssd_perception.benchmark.images import drawn
+from ssd_perception.core.interface import IMAGE, compressed
 from ssd_perception.ros.messages import compressed_message, image_message
 
-TOPIC = 'image'
+TOPIC = IMAGE
 JPEG_QUALITY = 90
 
 
@@ -38,7 +39,7 @@ def main() -> None:
                else compressed_message(Header(), rgb, JPEG_QUALITY))
     message.header.frame_id = 'camera'
     publisher = node.create_publisher(
-        Image if raw else CompressedImage, TOPIC if raw else f'{TOPIC}/compressed',
+        Image if raw else CompressedImage, TOPIC if raw else compressed(TOPIC),
         QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
     while publisher.get_subscription_count() == 0 and not stopped.is_set():
         rclpy.spin_once(node, timeout_sec=0.05)

@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ssd_perception.core.errors import SettingError
+
 WIDTH, HEIGHT = 640, 480
 _MOST = 16
 
@@ -23,7 +25,7 @@ def load_pictures(folder: Path | None) -> list[np.ndarray]:
     paths = [path for path in sorted(folder.glob('*'))
              if path.suffix.lower() in ('.jpg', '.jpeg', '.png')][:_MOST]
     if not paths:
-        raise FileNotFoundError(f'--pictures {folder} has no .jpg, .jpeg or .png.')
+        raise SettingError(f'--pictures {folder} has no .jpg, .jpeg or .png.')
     return [cv2.resize(read_picture(path), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
             for path in paths]
 

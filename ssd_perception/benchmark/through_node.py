@@ -19,6 +19,7 @@ from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.benchmark.figures import machine, versions
+from ssd_perception.core import interface
 from ssd_perception.live.processes import Child, Processes, ProcessFailed
 from ssd_perception.ros.dds import large_images_profile, profile_variable
 
@@ -91,10 +92,10 @@ def _case(listener: _Listener, node: Child, picture: str, transport: str, rate: 
         return int(last[key]) - int(first[key])
 
     def median(stage: str) -> float:
-        return float(np.median([float(d[f'{stage} (ms)']) for d in shown
-                                if f'{stage} (ms)' in d]))
+        key = interface.stage_key(stage)
+        return float(np.median([float(d[key]) for d in shown if key in d]))
 
-    received, replaced = grew('frames received'), grew('frames dropped for a newer one')
+    received, replaced = grew(interface.FRAMES_RECEIVED), grew(interface.FRAMES_DROPPED)
     return {'picture': picture, 'transport': transport, 'rate_hz': rate, 'span_s': round(span, 2),
             'answers': len(ages), 'answers_per_s': round(len(ages) / span, 2),
             'age_ms': {f'p{q}': round(float(np.percentile(ages, q)), 2) for q in (50, 95, 100)},
@@ -123,8 +124,8 @@ class _Listener:
         self.ages: list[float] = []
         self.diagnostics: list[dict[str, str]] = []
         self._state, self._not_before = '', self._node.get_clock().now()
-        self._node.create_subscription(Detection2DArray, 'detections', self._answer, 10)
-        self._node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose, 10)
+        self._node.create_subscription(Detection2DArray, interface.DETECTIONS, self._answer, 10)
+        self._node.create_subscription(DiagnosticArray, interface.DIAGNOSTICS, self._diagnose, 10)
 
     def _answer(self, message: Detection2DArray) -> None:
         now = self._node.get_clock().now()
@@ -136,9 +137,9 @@ class _Listener:
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
             values = {item.key: item.value for item in status.values}
-            if status.name.endswith(': detector'):
-                self._state = values.get('state', '')
-            elif 'frames received' in values:
+            if status.name.endswith(interface.DETECTOR_ENTRY):
+                self._state = values.get(interface.STATE, '')
+            elif interface.FRAMES_RECEIVED in values:
                 self.diagnostics.append(values)
 
     def wait(self, node: Child) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments
+from ssd_perception.core.errors import SettingError
 
 _HOW = {'mined': 'uncertainty, novelty and spacing', 'random': 'chance', 'even': 'even spacing'}
 
@@ -47,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.replay.cameras import find_cameras
 
     if not 1 <= args.count <= 1_000_000:
-        raise ValueError(f'--count must be from 1 to 1000000, got {args.count}.')
+        raise SettingError(f'--count must be from 1 to 1000000, got {args.count}.')
     if not 0 <= args.apart <= 3600:
-        raise ValueError(f'--apart must be from 0 to 3600 seconds, got {args.apart}.')
+        raise SettingError(f'--apart must be from 0 to 3600 seconds, got {args.apart}.')
     if not args.split.replace('_', '').replace('-', '').isalnum():
-        raise ValueError(f'--split must be letters, digits, - and _, got "{args.split}".')
+        raise SettingError(f'--split must be letters, digits, - and _, got "{args.split}".')
     args.out = args.out.expanduser().absolute()
     if args.out.exists():  # a person's corrections may be in there
         raise FileExistsError(f'{args.out} exists already, and what was corrected there would be '
@@ -60,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
     with RecoveringBag(args.bag) as bag:
         cameras = find_cameras(bag, args.topics)
         if not sum(bag.counts[camera.topic] for camera in cameras):
-            raise ValueError(f'{args.bag} has no images on '
-                             f'{", ".join(camera.topic for camera in cameras)}.')
+            raise SettingError(f'{args.bag} has no images on '
+                               f'{", ".join(camera.topic for camera in cameras)}.')
         return _mine(args, bag, cameras)
 
 
@@ -149,7 +150,7 @@ def _write(args, bag, cameras, detector, shown, folder, notes) -> dict:
     else:
         choices = choose.choose_even(answers, thresholds, args.count)
     if not choices:
-        raise ValueError(f'No picture of {args.bag} can be decoded: {answers[0].error}')
+        raise SettingError(f'No picture of {args.bag} can be decoded: {answers[0].error}')
     if len(choices) < args.count:
         notes.append(f'Only {len(choices)} of {args.count} frames: '
                      + (f'no more are {args.apart:g} s apart; --apart takes less.'

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import SettingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
         return _write_document(args)
     for name in ('rounds', 'calls'):
         if getattr(args, name) < 1:
-            raise ValueError(f'--{name} must be at least 1, got {getattr(args, name)}.')
+            raise SettingError(f'--{name} must be at least 1, got {getattr(args, name)}.')
     if args.node:
         if min(args.rates) <= 0 or args.seconds < 3:
-            raise ValueError('--rates must be above 0 and --seconds at least 3.')
+            raise SettingError('--rates must be above 0 and --seconds at least 3.')
         from ssd_perception.benchmark.through_node import measure_node
         results = measure_node(args.weights[0], args.rates, args.seconds, args.threads or 0)
     else:
@@ -81,7 +82,7 @@ def _measure(args: argparse.Namespace) -> dict:
     found = [c for weights in args.weights for c in
              entries.own(weights, args.runtimes, args.precisions, args.device, threads, print)]
     if not found:
-        raise ValueError('None of the runtimes and precisions asked for can be used here.')
+        raise SettingError('None of the runtimes and precisions asked for can be used here.')
     gflop = {weights: figures.network_gflop(weights) for weights in args.weights}
     for contestant in found:
         weights = next(w for w in args.weights if Path(w).stem == contestant.about['weights'])

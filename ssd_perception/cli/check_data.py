@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ssd_perception.core.errors import SettingError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_replaceable(args.out.expanduser().absolute(), MARK)  # now rather than after the work
     if args.set and not args.recipe:
-        raise ValueError('--set changes keys of a recipe: give one with --recipe.')
+        raise SettingError('--set changes keys of a recipe: give one with --recipe.')
     recipe = load_recipe(args.recipe, tuple(args.set)) if args.recipe else Recipe(iterations=1)
     found = check_dataset(args.data, args.splits, recipe.architecture, recipe.preprocessing,
                     recipe.class_names, args.one_based, progress=True)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import SettingError
 
 # What `make demo` promises; below either, the exit code says so.
 LEAST_ANSWERED = 0.95
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.inference.resolve import resolve_weights
 
     if not args.rate > 0:
-        raise ValueError(f'--rate must be above 0, got {args.rate}.')
+        raise SettingError(f'--rate must be above 0, got {args.rate}.')
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended all the same
     check_replaceable(args.out.absolute())
     weights = resolve_weights(args.weights)

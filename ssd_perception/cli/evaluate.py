@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import SettingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.inference.detector import Detector
 
     if args.negatives and args.corruptions:
-        raise ValueError('--corruptions measures how well objects are found, and with '
-                         '--negatives there are none; give one of the two.')
+        raise SettingError('--corruptions measures how well objects are found, and with '
+                           '--negatives there are none; give one of the two.')
     _check_outputs(args)  # now rather than after the measurement
     samples = read_split(args.data, args.split, args.one_based)
     detector = Detector.from_weights(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ssd_perception.core.errors import SettingError
+
 MAX_AP50_LOSS, MAX_COCO_AP_LOSS = 0.005, 0.01
 
 
@@ -35,13 +37,13 @@ def run(args: argparse.Namespace) -> int:
 
     weights = resolve_weights(args.weights)
     if is_exported(weights):
-        raise ValueError(f'{weights} is exported already; give the .safetensors file it was made '
-                         'from.')
+        raise SettingError(f'{weights} is exported already; give the .safetensors file it was '
+                           'made from.')
     if args.int8 and not args.data:
-        raise ValueError("--int8 needs --data: a folder of pictures like the camera's, from "
-                         'which the ranges of all layers are taken.')
+        raise SettingError("--int8 needs --data: a folder of pictures like the camera's, from "
+                           'which the ranges of all layers are taken.')
     if args.pictures < 1:
-        raise ValueError(f'--pictures must be at least 1, got {args.pictures}.')
+        raise SettingError(f'--pictures must be at least 1, got {args.pictures}.')
     chosen, validation = _samples(args) if args.int8 else ([], [])
     folder = (args.out or weights.parent).expanduser().absolute()
     fp32 = export_onnx(weights, folder / beside(weights, 'fp32').name)

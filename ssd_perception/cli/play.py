@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import SettingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +47,15 @@ def run(args: argparse.Namespace) -> int:
         topics = {name: kind for name, kind in bag.topics.items()
                   if not args.topics or name in args.topics}
         if not any(bag.counts[name] for name in topics):
-            raise ValueError(f'{args.bag} has no messages to play.')
+            raise SettingError(f'{args.bag} has no messages to play.')
         return _play(args, bag, topics)
 
 
 def _play(args: argparse.Namespace, bag, topics: dict[str, str]) -> int:
     from tqdm import tqdm
 
-    from ssd_perception.live.player import IMAGE_TYPES, PlayerOptions, run_player
+    from ssd_perception.core.interface import IMAGE_TYPES
+    from ssd_perception.live.player import PlayerOptions, run_player
 
     options = PlayerOptions(args.rate, args.raw, args.stamp == 'now', args.clock,
                             args.wait_for_subscribers, args.wait_timeout)

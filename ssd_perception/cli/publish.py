@@ -7,6 +7,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssd_perception.core.errors import SettingError
+
 if TYPE_CHECKING:
     from ssd_perception.data.sample import Sample
     from ssd_perception.inference.detector import Detector
@@ -42,8 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     sets = [_named_samples(item) for item in args.data]
     if args.failures and args.failures not in dict(sets):
-        raise ValueError(f'--failures must be one of {", ".join(dict(sets))}, got '
-                         f'"{args.failures}".')
+        raise SettingError(f'--failures must be one of {", ".join(dict(sets))}, got '
+                           f'"{args.failures}".')
     detector = Detector.from_weights(args.weights)
     metrics, threshold = _measure_sets(detector, sets, args)
     for item in args.negatives:

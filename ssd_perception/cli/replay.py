@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments
+from ssd_perception.core.errors import SettingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                                    ('--workers', args.workers, 0, 64),
                                    ('--jpeg-quality', args.jpeg_quality, 1, 100)):
         if not low <= value <= high:
-            raise ValueError(f'{name} must be from {low} to {high}, got {value}.')
+            raise SettingError(f'{name} must be from {low} to {high}, got {value}.')
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # can be continued as after Ctrl-C
     args.out = args.out.expanduser().absolute()
     check_replaceable(args.out)
@@ -65,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
         if args.originals:
             check_topics(bag, cameras)
         if not sum(bag.counts[camera.topic] for camera in cameras):
-            raise ValueError(f'{args.bag} has no images on '
-                             f'{", ".join(camera.topic for camera in cameras)}.')
+            raise SettingError(f'{args.bag} has no images on '
+                               f'{", ".join(camera.topic for camera in cameras)}.')
         return _replay(args, bag, cameras)
 
 

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from ssd_perception import __version__
+from ssd_perception.core.errors import SettingError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,8 +104,8 @@ def _repeats(args: argparse.Namespace) -> list[int]:
     """Return how often each folder of --data counts."""
     times = args.repeat or [1] * len(args.data)
     if len(times) != len(args.data) or min(times) < 1:
-        raise ValueError(f'--repeat takes a number from 1 on for each of the {len(args.data)} '
-                         f'folders of --data, got {" ".join(map(str, times))}.')
+        raise SettingError(f'--repeat takes a number from 1 on for each of the {len(args.data)} '
+                           f'folders of --data, got {" ".join(map(str, times))}.')
     return times
 
 

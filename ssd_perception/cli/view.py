@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+from ssd_perception.core.errors import SettingError
+from ssd_perception.core.interface import GROUND_TRUTH
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -15,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder for frames, video and summary (default: only the table)')
     parser.add_argument('--image', default='image', metavar='TOPIC', help='what the detector sees')
     parser.add_argument('--detections', default='detections', metavar='TOPIC')
-    parser.add_argument('--truth', default='ground_truth/detections', metavar='TOPIC',
-                        help='ground truth, where there is any (default: ground_truth/detections)')
+    parser.add_argument('--truth', default=GROUND_TRUTH, metavar='TOPIC',
+                        help='ground truth, where there is any (default: %(default)s)')
     parser.add_argument('--threshold', type=float, default=0.0, metavar='SCORE',
                         help='draw and count detections from this score on (default: all)')
     parser.add_argument('--idle', type=float, default=0.0, metavar='S', help='end when nothing '
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Watch until Ctrl-C or --idle, then write; 1 when no frame was seen."""
     if not 0 <= args.threshold <= 1:
-        raise ValueError(f'--threshold must be within 0 and 1, got {args.threshold:g}.')
+        raise SettingError(f'--threshold must be within 0 and 1, got {args.threshold:g}.')
     if args.out:
         from ssd_perception.core.result_folder import check_replaceable
         check_replaceable(args.out.expanduser().absolute())  # now rather than after the drive

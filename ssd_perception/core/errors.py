@@ -14,6 +14,10 @@ class UserError(Exception):
     """
 
 
+class SettingError(UserError, ValueError):
+    """An argument, a setting or a parameter has an impossible value; the message names it."""
+
+
 class DataError(UserError, ValueError):
     """A data folder or a file in it cannot be used; the message names it.
 

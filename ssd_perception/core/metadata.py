@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ssd_perception.core.anchors import AnchorSpec, BoxCoder
+from ssd_perception.core.errors import UserError
 from ssd_perception.core.placement import RESIZE_MODES
 
 KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
@@ -21,7 +22,7 @@ INTERPOLATIONS = ('area', 'linear')
 Built = TypeVar('Built')
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError, ValueError):
     """A weights file cannot be used; the message names it, what was expected and found."""
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_perception.core.errors import SettingError
+
 RESIZE_MODES = ('letterbox', 'stretch')
 
 
@@ -39,8 +41,8 @@ class Placement:
         if mode == 'stretch':
             return cls(width, height, input_hw[1], input_hw[0])
         if mode != 'letterbox':
-            raise ValueError(f'Resize mode must be one of {", ".join(RESIZE_MODES)}, '
-                             f'got "{mode}".')
+            raise SettingError(f'Resize mode must be one of {", ".join(RESIZE_MODES)}, '
+                               f'got "{mode}".')
         scale = min(input_hw[0] / height, input_hw[1] / width)
         # A 1 px wide picture must not vanish; both sides stay within the input.
         return cls(width, height, max(1, min(input_hw[1], round(width * scale))),

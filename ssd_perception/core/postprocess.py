@@ -9,6 +9,7 @@ import numpy as np
 from ssd_perception.core.anchors import BoxCoder
 from ssd_perception.core.boxes import area, clip
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.placement import Placement
 
 # Candidates per image that may reach NMS. At a threshold of 0.01 thousands of anchors can
@@ -44,9 +45,9 @@ class PostprocessSettings:
                       *((f'class_thresholds[{name}]', t) for name, t in self.class_thresholds)]
         for name, value in thresholds:
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f'{name} must be within 0 and 1, got {value}.')
+                raise SettingError(f'{name} must be within 0 and 1, got {value}.')
         if self.max_detections < 1:
-            raise ValueError(f'max_detections must be at least 1, got {self.max_detections}.')
+            raise SettingError(f'max_detections must be at least 1, got {self.max_detections}.')
 
     def per_class(self, class_names: tuple[str, ...]) -> np.ndarray:
         """Return float64 (C,) thresholds; a class not wanted gets 2, which no score reaches.
@@ -56,8 +57,8 @@ class PostprocessSettings:
         """
         for name in (*self.classes, *(name for name, _ in self.class_thresholds)):
             if name not in class_names:
-                raise ValueError(f'Class "{name}" is not one of the weights\' classes: '
-                                 f'{", ".join(class_names)}.')
+                raise SettingError(f'Class "{name}" is not one of the weights\' classes: '
+                                   f'{", ".join(class_names)}.')
         own = dict(self.class_thresholds)
         return np.array([
             2.0 if self.classes and name not in self.classes

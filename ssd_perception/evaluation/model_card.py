@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.evaluation.negatives import describe_false_boxes
 
@@ -52,7 +53,7 @@ def write_card(path: Path, metadata: Metadata) -> None:
     """
     text = path.read_text() if path.exists() else f'# {path.stem}\n\n{BEGIN}\n{END}\n'
     if BEGIN not in text or END not in text:
-        raise ValueError(f'{path} needs the lines {BEGIN} and {END} around its figures.')
+        raise SettingError(f'{path} needs the lines {BEGIN} and {END} around its figures.')
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     atomic_write(path, f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'.encode())
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from ssd_perception.core.errors import UserError
+
 # 8K, 100 MB decoded: more than any camera on a rover, much less than its memory.
 MAX_PIXELS = 1 << 25
 # px; OpenCV neither resizes beyond 32767 nor writes a JPEG beyond 65500.
@@ -38,7 +40,7 @@ _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_MARKER = 0xDA
 
 
-class ImageError(ValueError):
+class ImageError(UserError, ValueError):
     """A message holds no usable picture; one sentence says what was expected and found."""
 
 

@@ -6,13 +6,15 @@ import os
 import sys
 from pathlib import Path
 
+from ssd_perception.core.errors import UserError
+
 PACKAGE = 'ssd_perception'
 DEFAULT_NAME = 'rover'
 SUFFIX = '.safetensors'
 EXPORTED_SUFFIX = '.onnx'  # NAME.onnx and NAME.int8.onnx
 
 
-class WeightsNotFound(FileNotFoundError):
+class WeightsNotFound(UserError, FileNotFoundError):
     """No weights under that path or name; the message lists every place tried."""
 
 

@@ -20,19 +20,20 @@ from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image
 
+from ssd_perception.core.errors import SettingError, UserError
+from ssd_perception.core.interface import COMPRESSED_SUFFIX, IMAGE_TYPES
 from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.live.pacing import Pace, early
 from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile, profile_variable
-from ssd_perception.ros.messages import IMAGE_TYPES, image_message
+from ssd_perception.ros.messages import image_message
 
-COMPRESSED_SUFFIX = '/compressed'
 # Reliable matches subscribers of both kinds; a few frames of depth outlast a hiccup.
 QOS = QoSProfile(depth=10)
 CLOCK_PERIOD_S = 0.02
 _DDS_SETTINGS = ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES)
 
 
-class NoSubscriber(RuntimeError):
+class NoSubscriber(UserError, RuntimeError):
     """Nobody subscribed within the time allowed; one sentence."""
 
 
@@ -68,9 +69,9 @@ class PlayerOptions:
 
     def __post_init__(self):
         if not 0.01 <= self.rate <= 100:
-            raise ValueError(f'rate must be from 0.01 to 100, got {self.rate}.')
+            raise SettingError(f'rate must be from 0.01 to 100, got {self.rate}.')
         if self.clock and self.stamp_now:
-            raise ValueError('The clock of the recording and stamps of now exclude each other.')
+            raise SettingError('The clock of the recording and stamps of now exclude each other.')
 
 
 @dataclass
@@ -238,8 +239,8 @@ def message_class(name: str) -> type:
     try:
         return getattr(importlib.import_module(f'{package}.msg'), kind)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f'The recording has messages of type {name}, which is not installed '
-                         'here; choose other topics.') from error
+        raise SettingError(f'The recording has messages of type {name}, which is not installed '
+                           'here; choose other topics.') from error
 
 
 def run_player(make_passes: Iterable[Iterable[Recorded]], topics: dict[str, str],

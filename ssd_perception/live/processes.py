@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from ssd_perception.core.errors import UserError
+
 # Long enough for a node to free its camera, short enough for someone who waits at a prompt.
 GRACE_S = 5.0
 _SHOWN_LINES = 5
 
 
-class ProcessFailed(RuntimeError):
+class ProcessFailed(UserError, RuntimeError):
     """A child ended when it should not have, or did not end when it should; one message."""
 
 

@@ -19,9 +19,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.interface import GROUND_TRUTH, IMAGE_TYPES, stamp_to_ns
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
-from ssd_perception.ros.messages import IMAGE_TYPES, detections_from_message
+from ssd_perception.ros.messages import detections_from_message
 
 QOS = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -82,7 +83,7 @@ class Viewer(Node):
     """
 
     def __init__(self, image: str = 'image', detections: str = 'detections',
-                 truth: str = 'ground_truth/detections', threshold: float = 0.0,
+                 truth: str = GROUND_TRUTH, threshold: float = 0.0,
                  max_frames: int = 3000):
         super().__init__('ssd_viewer')
         self.frames: dict[int, Frame] = {}
@@ -158,8 +159,7 @@ class Viewer(Node):
 
     def _frame(self, message: Image | CompressedImage | Detection2DArray) -> Frame:
         self.last_message_s = time.monotonic()
-        stamp = message.header.stamp
-        stamp_ns = stamp.sec * 10 ** 9 + stamp.nanosec
+        stamp_ns = stamp_to_ns(message.header.stamp)
         if stamp_ns not in self.frames:
             self.frames[stamp_ns] = Frame(stamp_ns)
             self.live.seen += 1

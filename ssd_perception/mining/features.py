@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ssd_perception.core.errors import UserError
 from ssd_perception.imaging.placing import place
 
 
-class FeaturesUnavailable(RuntimeError):
+class FeaturesUnavailable(UserError, RuntimeError):
     """The backbone cannot be had here; one sentence says why."""
 
 

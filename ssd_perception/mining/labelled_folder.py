@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ssd_perception.bags.frames import COMPRESSED, to_rgb
+from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import Bag
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.interface import COMPRESSED_TYPE
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.mining import coco, label_studio, voc
 from ssd_perception.mining.picture import Picture
@@ -48,7 +49,7 @@ def recorded_pictures(bag: Bag, cameras: Sequence[Camera],
         if index not in wanted:
             continue
         answer, message = wanted.pop(index), record.message
-        data = bytes(message.data) if record.type == COMPRESSED else b''
+        data = bytes(message.data) if record.type == COMPRESSED_TYPE else b''
         if data.startswith((_JPEG, _PNG)):
             yield answer, data, '.jpg' if data.startswith(_JPEG) else '.png'
         else:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torchvision.models import efficientnet_b1
 from torchvision.ops import Conv2dNormActivation, StochasticDepth
 
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.metadata import BACKBONES
 
 STRIDES = (8, 16, 32)  # of C3, C4 and C5, in every backbone here
@@ -140,4 +141,4 @@ def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
         features = efficientnet_b1(weights=None, stochastic_depth_prob=drop_path).features
         stages = list(features.children())[:8]  # the ninth is the classifier's 1x1 convolution
         return Backbone(stages, (40, 112, 320))
-    raise ValueError(f'Backbone must be one of {", ".join(BACKBONES)}, got "{name}".')
+    raise SettingError(f'Backbone must be one of {", ".join(BACKBONES)}, got "{name}".')

@@ -10,6 +10,7 @@ from torch import nn
 from torchvision.models import EfficientNet_B1_Weights, WeightsEnum, get_model
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
+from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.model.backbones import Backbone, make_backbone
 from ssd_perception.model.ssd import SSD
@@ -19,7 +20,7 @@ from ssd_perception.model.weights import load_model
 _IMAGENET: dict[str, WeightsEnum] = {'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2}
 
 
-class InitialWeightsUnavailable(RuntimeError):
+class InitialWeightsUnavailable(UserError, RuntimeError):
     """The initial weights a recipe names cannot be had; the message says what to do."""
 
 

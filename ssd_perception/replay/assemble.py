@@ -11,13 +11,23 @@ from ssd_perception.bags import messages
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.bags.writer import BagWriter
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import SettingError
+from ssd_perception.core.interface import (
+    ANNOTATED_IMAGE,
+    COMPRESSED_TYPE,
+    DETECTIONS,
+    DETECTIONS_TYPE,
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    VISION_INFO,
+    VISION_INFO_TYPE,
+    compressed,
+)
 from ssd_perception.replay.cameras import Camera
 from ssd_perception.replay.chunks import Answer, WorkFolder
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.video import join_videos
 
-DETECTIONS = 'vision_msgs/msg/Detection2DArray'
-JPEG = 'sensor_msgs/msg/CompressedImage'
 OVERLAY = 'foxglove_msgs/msg/ImageAnnotations'
 _LONGEST_GAP_MS = 1000  # a recording's pause of an hour is a second in its video
 
@@ -50,8 +60,9 @@ class Results:
 
 def result_topics(camera: Camera) -> dict[str, str]:
     """Return the topics of a camera's results: type -> name."""
-    base = f'{camera.prefix}/detections'
-    return {DETECTIONS: base, JPEG: f'{base}/image/compressed', OVERLAY: f'{base}/annotations'}
+    base = f'{camera.prefix}/{DETECTIONS}'
+    annotated = compressed(f'{camera.prefix}/{ANNOTATED_IMAGE}')
+    return {DETECTIONS_TYPE: base, COMPRESSED_TYPE: annotated, OVERLAY: f'{base}/annotations'}
 
 
 def check_topics(bag: RecoveringBag, cameras: Sequence[Camera]) -> None:
@@ -59,8 +70,8 @@ def check_topics(bag: RecoveringBag, cameras: Sequence[Camera]) -> None:
     ours = [name for camera in cameras for name in result_topics(camera).values()]
     for name in (*ours, *_infos(cameras)):
         if name in bag.topics:
-            raise ValueError(f'{bag.path} has the topic {name} already; give a --namespace for '
-                             'the results, or leave out --originals.')
+            raise SettingError(f'{bag.path} has the topic {name} already; give a --namespace for '
+                               'the results, or leave out --originals.')
 
 
 def write_bag(path: Path, results: Results, storage: str, originals: RecoveringBag | None,
@@ -110,29 +121,29 @@ def _frames(bag: BagWriter, results: Results, storage: str, topics: dict) -> Ite
             _write_infos(bag, results, answer)
         if answer.error:
             continue
-        bag.write(names[DETECTIONS], stamp_ns,
+        bag.write(names[DETECTIONS_TYPE], stamp_ns,
                   messages.detections_message(header, found, results.class_names))
         if jpeg:
-            bag.write(names[JPEG], stamp_ns, messages.jpeg_message(header, jpeg))
+            bag.write(names[COMPRESSED_TYPE], stamp_ns, messages.jpeg_message(header, jpeg))
         if _is_wanted(OVERLAY, results, storage):
             bag.write(names[OVERLAY], stamp_ns, messages.annotations_message(
                 header, found, results.class_names, colours, answer.width))
 
 
 def _is_wanted(kind: str, results: Results, storage: str) -> bool:
-    return {JPEG: results.pictures, OVERLAY: storage == 'mcap'}.get(kind, True)
+    return {COMPRESSED_TYPE: results.pictures, OVERLAY: storage == 'mcap'}.get(kind, True)
 
 
 def _infos(cameras: Sequence[Camera]) -> tuple[str, str]:
     root = cameras[0].prefix if len(cameras) == 1 else cameras[0].prefix.rpartition('/')[0]
-    return f'{root}/vision_info', f'{root}/label_info'
+    return f'{root}/{VISION_INFO}', f'{root}/{LABEL_INFO}'
 
 
 def _write_infos(bag: BagWriter, results: Results, first: Answer) -> None:
     info, label = _infos(results.cameras)
     header = messages.header(first.stamp_ns, '')
-    for topic, kind in ((info, 'VisionInfo'), (label, 'LabelInfo')):
-        bag.add_topic(topic, f'vision_msgs/msg/{kind}', latched=True)
+    for topic, kind in ((info, VISION_INFO_TYPE), (label, LABEL_INFO_TYPE)):
+        bag.add_topic(topic, kind, latched=True)
     bag.write(info, first.recorded_ns,
               messages.vision_info_message(header, results.method, label, 1))
     bag.write(label, first.recorded_ns, messages.label_info_message(

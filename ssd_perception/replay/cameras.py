@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ssd_perception.bags.frames import COMPRESSED, RAW
 from ssd_perception.bags.reader import Bag, BagError
+from ssd_perception.core.interface import (
+    ANNOTATED_IMAGE,
+    COMPRESSED_SUFFIX,
+    IMAGE_TYPES,
+    compressed,
+)
 
-_COMPRESSED_END = '/compressed'
 # Results of an earlier run, and pictures that show distances, not what is there.
-_NO_CAMERA = ('detections/image', 'detections/image/compressed', '/compressedDepth', '/theora')
+_NO_CAMERA = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE), '/compressedDepth', '/theora')
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def find_cameras(bag: Bag, topics: Sequence[str] = (), namespace: str = '') -> l
     Raises:
         BagError: when there is no camera, or a topic is absent or no topic of images.
     """
-    images = bag.of_type(RAW, COMPRESSED)
+    images = bag.of_type(*IMAGE_TYPES)
     bag.require(topics)
     for topic in topics:
         if topic not in images:
@@ -53,7 +57,7 @@ def find_cameras(bag: Bag, topics: Sequence[str] = (), namespace: str = '') -> l
     root = '/' + namespace.strip('/') if namespace.strip('/') else ''
     if len(chosen) == 1:
         return [Camera(chosen[0], root, 'camera')]
-    bases = [topic.removesuffix(_COMPRESSED_END) for topic in chosen]
+    bases = [topic.removesuffix(COMPRESSED_SUFFIX) for topic in chosen]
     # /front/image_raw and /rear/image_raw are front and rear, as the node calls them.
     short = [base.rpartition('/')[0] for base in bases]
     names = short if all(short) and len(set(short)) == len(short) else bases
@@ -66,11 +70,11 @@ def find_cameras(bag: Bag, topics: Sequence[str] = (), namespace: str = '') -> l
 def others(bag: Bag, cameras: Sequence[Camera]) -> list[str]:
     """Return the topics of images that are left out."""
     chosen = {camera.topic for camera in cameras}
-    return [topic for topic in bag.of_type(RAW, COMPRESSED) if topic not in chosen]
+    return [topic for topic in bag.of_type(*IMAGE_TYPES) if topic not in chosen]
 
 
 def _is_camera(topic: str, images: Sequence[str]) -> bool:
     if topic.endswith(_NO_CAMERA) or 'depth' in topic.lower():
         return False
-    return not (topic.endswith(_COMPRESSED_END)
-                and topic.removesuffix(_COMPRESSED_END) in images)
+    return not (topic.endswith(COMPRESSED_SUFFIX)
+                and topic.removesuffix(COMPRESSED_SUFFIX) in images)

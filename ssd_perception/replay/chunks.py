@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.bags.frames import stamp_ns, to_rgb
+from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, Record
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import UserError
+from ssd_perception.core.interface import stamp_to_ns
 
 # Frames in a piece: an interrupted run loses what it did on one of them.
 CHUNK_FRAMES = 100
@@ -23,7 +25,7 @@ _IDENTITY, _FRAMES, _EXTRAS, _TIMES = 'identity.json', 'frames.jsonl', 'extras.b
 _LENGTH = struct.Struct('<I')
 
 
-class WorkFolderError(ValueError):
+class WorkFolderError(UserError, ValueError):
     """An interrupted run that this one cannot continue; one sentence."""
 
 
@@ -211,7 +213,7 @@ def decoded(index: int, record: Record) -> tuple[Answer, np.ndarray | None]:
     answer = Answer(index, record.topic, record.stamp_ns, 0, '', 0, 0, Detections.empty())
     try:
         message = record.message
-        answer = replace(answer, stamp_ns=stamp_ns(message.header),
+        answer = replace(answer, stamp_ns=stamp_to_ns(message.header.stamp),
                          frame_id=message.header.frame_id)
         image = to_rgb(message)
     except BagError as error:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.bags.frames import DETECTIONS, stamp_ns, to_rgb
+from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.detections import GroundTruth
+from ssd_perception.core.interface import DETECTIONS_TYPE, stamp_to_ns
 from ssd_perception.core.vision_rows import rows_of
 from ssd_perception.data.layout import read_split
 from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, ground_truth, report
@@ -68,7 +69,7 @@ def read_truth(text: str, bag: Bag, topics: Sequence[str], class_names: tuple[st
     if not colon or '/' in split:
         folder, split = text, 'val'
     if not Path(folder).expanduser().is_dir():
-        there = ', '.join(bag.of_type(DETECTIONS)) or 'none'
+        there = ', '.join(bag.of_type(DETECTIONS_TYPE)) or 'none'
         raise BagError(f'{text} is neither a folder in VOC layout nor a topic of {bag.path}; '
                        f'topics of detections there: {there}.')
     return _from_voc(folder, split, bag, topics, class_names)
@@ -76,14 +77,15 @@ def read_truth(text: str, bag: Bag, topics: Sequence[str], class_names: tuple[st
 
 def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
                 class_names: tuple[str, ...]) -> Truth:
-    if bag.topics[topic] != DETECTIONS:
-        raise BagError(f'{topic} carries {bag.topics[topic]}; ground truth is a {DETECTIONS}.')
+    if bag.topics[topic] != DETECTIONS_TYPE:
+        raise BagError(f'{topic} carries {bag.topics[topic]}; ground truth is a '
+                       f'{DETECTIONS_TYPE}.')
     # Cameras that are triggered together have equal stamps; then the frame tells them apart.
     several = len(topics) > 1
     truths = {}
     for record in bag.records([topic]):
         header = record.message.header
-        key = stamp_ns(header), header.frame_id if several else ''
+        key = stamp_to_ns(header.stamp), header.frame_id if several else ''
         truths[key] = _truth(rows_of(record.message), class_names, topic)
     frames = {}
     for index, record in enumerate(bag.records(topics)):
@@ -91,7 +93,7 @@ def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
             header = record.message.header
         except BagError:
             continue
-        key = stamp_ns(header), header.frame_id if several else ''
+        key = stamp_to_ns(header.stamp), header.frame_id if several else ''
         if key in truths:
             frames[index] = truths[key]
     return Truth(frames, f'the messages on {topic}', len(truths))
@@ -118,7 +120,7 @@ def _from_voc(folder: str, split: str, bag: Bag, topics: Sequence[str],
     for index, record in enumerate(bag.records(topics)):
         try:
             message = record.message
-            place = by_name.get(str(stamp_ns(message.header)))
+            place = by_name.get(str(stamp_to_ns(message.header.stamp)))
             if place is None:
                 if not by_pixels:
                     by_pixels = {_pixels(read_picture(sample.path)): i

@@ -13,10 +13,18 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.interface import (
+    ANNOTATED_IMAGE,
+    COMPRESSED_TYPE,
+    DETECTIONS,
+    IMAGE,
+    IMAGE_TYPE,
+    IMAGE_TYPES,
+    compressed,
+)
 from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.messages import (
-    IMAGE_TYPES,
     compressed_message,
     detections_message,
     image_message,
@@ -50,21 +58,21 @@ class Camera:
         self.statistics = CameraStatistics()
         self.watchdog = Watchdog(time.monotonic())
         self._node, self._frames, self._transport = node, frames, transport
-        self._image = f'{prefix}image'
+        self._image = f'{prefix}{IMAGE}'
         raw = node.resolve_topic_name(self._image)
         # Derived after remapping, so that one remap serves both.
-        self._inputs = {'raw': Input(raw, IMAGE_TYPES[0]),
-                        'compressed': Input(f'{raw}/compressed', IMAGE_TYPES[1])}
+        self._inputs = {'raw': Input(raw, IMAGE_TYPE),
+                        'compressed': Input(compressed(raw), COMPRESSED_TYPE)}
         self._subscription: Subscription | None = None
         self._listening = ''
         options = QoSOverridingOptions.with_default_policies
         self._detections = node.create_publisher(
-            Detection2DArray, f'{prefix}detections', OUTPUT_QOS,
+            Detection2DArray, f'{prefix}{DETECTIONS}', OUTPUT_QOS,
             qos_overriding_options=options())
         self._picture = node.create_publisher(
-            Image, f'{prefix}detections/image', PICTURE_QOS, qos_overriding_options=options())
+            Image, f'{prefix}{ANNOTATED_IMAGE}', PICTURE_QOS, qos_overriding_options=options())
         self._jpeg = node.create_publisher(
-            CompressedImage, f'{prefix}detections/image/compressed', PICTURE_QOS,
+            CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), PICTURE_QOS,
             qos_overriding_options=options())
 
     @property

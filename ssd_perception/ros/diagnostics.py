@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
+from ssd_perception.core import interface
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.latest_frame import Counts
 
@@ -39,8 +40,8 @@ class LastError:
         if self._noted is None:
             return {}
         sentence, at = self._noted
-        return {'last error': sentence,
-                'last error, seconds ago': f'{self._clock() - at:.0f}'}
+        return {interface.LAST_ERROR: sentence,
+                f'{interface.LAST_ERROR}, seconds ago': f'{self._clock() - at:.0f}'}
 
 
 class CameraStatistics:
@@ -88,10 +89,10 @@ class CameraStatistics:
         span = max(now - then, 1e-3)
         values = {
             'picture': picture,
-            'frames received': str(counts.received),
-            'frames answered': str(total['answered']),
-            'frames dropped for a newer one': str(counts.replaced),
-            'frames refused': str(total['refused']),
+            interface.FRAMES_RECEIVED: str(counts.received),
+            interface.FRAMES_ANSWERED: str(total['answered']),
+            interface.FRAMES_DROPPED: str(counts.replaced),
+            interface.FRAMES_REFUSED: str(total['refused']),
             'rate in (Hz)': f'{(counts.received - counts_then.received) / span:.1f}',
             'rate out (Hz)': f'{(total["answered"] - total_then["answered"]) / span:.1f}',
         }
@@ -99,12 +100,12 @@ class CameraStatistics:
         for stage in dict.fromkeys(stage for times in interval for stage in times):
             found = [times[stage] for times in interval if stage in times]
             middle = statistics.median(found)
-            values[f'{stage} (ms)'] = f'{middle:.1f}'
+            values[interface.stage_key(stage)] = f'{middle:.1f}'
             if stage == 'age':
                 values['age, worst (ms)'] = f'{max(found):.1f}'
                 problem = clocks_disagree(middle)
         if total['refused'] > total_then['refused']:
-            problem = f'Images were refused: {error["last error"]}'
+            problem = f'Images were refused: {error[interface.LAST_ERROR]}'
         return problem, {**values, **error}
 
 
@@ -128,7 +129,7 @@ def detector_entry(name: str, state: str, failure: str, fallback: str,
     level = (DiagnosticStatus.ERROR if failure else
              DiagnosticStatus.WARN if fallback else DiagnosticStatus.OK)
     return _entry(level, name, failure or fallback or state,
-                  detector.device if detector else '', {'state': state, **values})
+                  detector.device if detector else '', {interface.STATE: state, **values})
 
 
 def camera_entry(name: str, state: str, complaint: str, problem: str,

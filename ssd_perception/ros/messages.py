@@ -76,9 +76,6 @@ def label_info_message(header: Header, class_names: Sequence[str],
         VisionClass(class_id=label, class_name=name) for label, name in enumerate(class_names)])
 
 
-IMAGE_TYPES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
-
-
 def image_message(header: Header, rgb: np.ndarray) -> Image:
     """Return uint8 (H, W, 3) RGB as an Image with that header."""
     height, width = rgb.shape[:2]

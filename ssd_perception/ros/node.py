@@ -19,6 +19,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 from vision_msgs.msg import LabelInfo, VisionInfo
 
+from ssd_perception.core import interface
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import diagnostics
 from ssd_perception.ros.bridge import choose_converter
@@ -66,9 +67,9 @@ class DetectorNode(LifecycleNode):
                               self.get_logger())
         self._worker.parameters = self.parameters
         self._swapping = Swapping(self, self._worker, load, self._announce)
-        self._vision_info = self.create_publisher(VisionInfo, 'vision_info', LATCHED)
-        self._label_info = self.create_publisher(LabelInfo, 'label_info', LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._vision_info = self.create_publisher(VisionInfo, interface.VISION_INFO, LATCHED)
+        self._label_info = self.create_publisher(LabelInfo, interface.LABEL_INFO, LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, interface.DIAGNOSTICS, 10)
         self.create_service(SetBool, '~/enable', self._enable)
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
@@ -214,9 +215,11 @@ class DetectorNode(LifecycleNode):
         if busy_s > STUCK_S:
             failure = f'The detector has been working on one batch for {busy_s:.0f} s.'
         entries = [diagnostics.detector_entry(
-            f'{name}: detector', state, failure, self._swapping.fallback, worker.detector,
-            {'weights sha256': self._swapping.weights_hash, 'database version': str(self._version),
-             'image conversion': self._converter, **worker.last_error.values()})]
+            name + interface.DETECTOR_ENTRY, state, failure, self._swapping.fallback,
+            worker.detector, {
+                'weights sha256': self._swapping.weights_hash,
+                'database version': str(self._version), 'image conversion': self._converter,
+                **worker.last_error.values()})]
         entries += [diagnostics.camera_entry(
             f'{name}: {camera.topic}', state, camera.watchdog.complaint,
             *camera.statistics.report(self._frames.counts(camera.name)))

@@ -13,6 +13,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.resolve import DEFAULT_NAME
 from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
@@ -20,7 +21,7 @@ from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
 TRANSPORTS = ('auto', 'raw', 'compressed')
 
 
-class ParameterError(ValueError):
+class ParameterError(SettingError):
     """A parameter has an impossible value; the message is one sentence naming it."""
 
 

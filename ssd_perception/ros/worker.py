@@ -11,6 +11,7 @@ from rclpy.clock import Clock
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
+from ssd_perception.core.interface import stamp_to_ns
 from ssd_perception.imaging.compressed import ImageError, decode_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
@@ -170,8 +171,7 @@ class Worker:
         return found
 
     def _age(self, message: Image | CompressedImage) -> dict[str, float]:
-        # Not by rclpy's Time, which refuses the negative stamps that a message may carry.
-        stamp = message.header.stamp.sec * 10 ** 9 + message.header.stamp.nanosec
+        stamp = stamp_to_ns(message.header.stamp)
         now = self._clock.now().nanoseconds
         # Zero means "not set": by the camera, or with sim time before the first clock message.
         if not stamp or not now:

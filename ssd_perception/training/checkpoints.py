@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import UserError
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError, RuntimeError):
     """A checkpoint cannot be read or does not belong to this run; the message says why."""
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import yaml
 
+from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import Architecture, MetadataError, Preprocessing, build
 
 
-class RecipeError(ValueError):
+class RecipeError(UserError, ValueError):
     """A recipe cannot be used; the message names the file, the key and what was expected."""
 
 

@@ -17,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import Metadata, recipe_hash
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.evaluate import evaluate
@@ -36,7 +37,7 @@ from ssd_perception.training.schedule import ModelEma, ThreePhase, make_optimize
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(UserError, RuntimeError):
     """Training cannot go on; the message says why and where the evidence lies."""
 
 

@@ -9,6 +9,7 @@ import types
 import pytest
 
 from ssd_perception import __main__ as entry
+from ssd_perception.core.errors import DataError, SettingError
 
 VERB = 'ssd_perception.cli.pretend'
 
@@ -90,14 +91,13 @@ def fails_with(error):
 
 @pytest.mark.parametrize('error, code, says', [
     (KeyboardInterrupt(), 130, ''),
-    (ValueError('rate must be\npositive.'), 1, 'rate must be positive.'),
+    (SettingError('rate must be\npositive.'), 1, 'rate must be positive.'),
+    (DataError('a.xml is no XML.', 'a.xml'), 1, 'a.xml is no XML.'),
     (FileNotFoundError('No such file.'), 1, 'No such file.'),
     (ModuleNotFoundError("No module named 'rclpy'", name='rclpy'), 1, 'source a ROS 2'),
     (ModuleNotFoundError("No module named 'acme'", name='acme.sub'), 1, 'pip install acme'),
-    (KeyError('x'), 1, "KeyError: 'x' (SSD_PERCEPTION_TRACEBACK=1"),
-    (RuntimeError(), 1, 'RuntimeError: no reason given'),
 ])
-def test_every_failure_is_one_line(verb, capsys, monkeypatch, error, code, says):
+def test_an_error_for_the_user_is_one_line(verb, capsys, monkeypatch, error, code, says):
     monkeypatch.delenv('SSD_PERCEPTION_TRACEBACK', raising=False)
     verb(fails_with(error))
     assert entry.main(['pretend']) == code
@@ -105,8 +105,17 @@ def test_every_failure_is_one_line(verb, capsys, monkeypatch, error, code, says)
     assert says in err and len(err.splitlines()) == (1 if says else 0)
 
 
+@pytest.mark.parametrize('error', [KeyError('x'), RuntimeError(), ValueError(
+    'operands could not be broadcast together with shapes (3,) (4,)')])
+def test_a_fault_of_the_package_shows_where_it_came_from(verb, monkeypatch, error):
+    monkeypatch.delenv('SSD_PERCEPTION_TRACEBACK', raising=False)
+    verb(fails_with(error))
+    with pytest.raises(type(error)):
+        entry.main(['pretend'])
+
+
 def test_traceback_on_request(verb, monkeypatch):
     monkeypatch.setenv('SSD_PERCEPTION_TRACEBACK', '1')
-    verb(fails_with(ValueError('x')))
-    with pytest.raises(ValueError):
+    verb(fails_with(SettingError('x')))
+    with pytest.raises(SettingError):
         entry.main(['pretend'])

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('rclpy')
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 
-from ssd_perception.ros.messages import IMAGE_TYPES  # noqa: E402
+from ssd_perception.core.interface import IMAGE_TYPES  # noqa: E402
 from ssd_perception.ros.watchdog import (  # noqa: E402
     Input,
     Publisher,

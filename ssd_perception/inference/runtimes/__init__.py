@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ssd_perception.core.errors import SettingError, UserError
 from ssd_perception.core.metadata import Metadata
 
 NAMES = ('auto', 'torch', 'onnxruntime', 'openvino', 'tensorrt')
@@ -24,7 +25,7 @@ _INSTALL = {'torch': 'torch torchvision (together, so that their builds match)',
             'tensorrt': '"tensorrt<11" cuda-python'}
 
 
-class RuntimeUnavailable(RuntimeError):
+class RuntimeUnavailable(UserError, RuntimeError):
     """The runtime, device or precision asked for cannot be had here; the message says why."""
 
 
@@ -74,7 +75,7 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
     for what, value, known in (('runtime', name, NAMES), ('device', device, DEVICES),
                                ('precision', precision, PRECISIONS)):
         if value not in known:
-            raise ValueError(f'{what} must be one of {", ".join(known)}, got "{value}".')
+            raise SettingError(f'{what} must be one of {", ".join(known)}, got "{value}".')
     if name != 'auto':
         return _open(name, path, device, precision, threads)
     reasons = []
