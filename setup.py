@@ -21,7 +21,8 @@ ONNX = ['onnxruntime>=1.18']
 OPENVINO = ['openvino>=2024.4']
 # onnxscript is not needed: the export goes by tracing
 EXPORT = [*TORCH, *ONNX, 'onnx>=1.16']
-EVALUATE = ['pycocotools>=2.0.8', 'matplotlib>=3.7', 'pillow>=10', 'tqdm']
+PAGES = ['matplotlib>=3.7', 'markupsafe>=2']
+EVALUATE = [*PAGES, 'pycocotools>=2.0.8', 'pillow>=10', 'tqdm']
 TRAIN = [
     *TORCH,
     *EVALUATE,
@@ -35,7 +36,7 @@ TRAIN = [
 ]
 # mcap, and what it unpacks with, read the files that rosbags refuses: those cut short
 BAGS = ['rosbags>=0.10', 'mcap>=1.2', 'zstandard>=0.21', 'lz4>=4', 'tqdm']
-DEMO = [*BAGS, 'av>=14', 'matplotlib>=3.7']  # video and plots of the results
+DEMO = [*BAGS, *PAGES, 'av>=14']  # video and page of the results
 REPLAY = [*DEMO, *EVALUATE]
 TEST = [
     *EXPORT,

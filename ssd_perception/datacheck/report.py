@@ -6,11 +6,11 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 
 from ssd_perception.data.anchor_fit import MATCH_IOU
 from ssd_perception.datacheck.check import DatasetReport
@@ -18,7 +18,20 @@ from ssd_perception.datacheck.plots import balance_plot, coverage_plot, size_plo
 from ssd_perception.datacheck.problems import KINDS, Problem
 from ssd_perception.datacheck.text import by_kind, recipe_lines
 from ssd_perception.datacheck.tiles import problem_tile
-from ssd_perception.viz.page import cards, document, format_number, picture, table, wide
+from ssd_perception.imaging.compressed import encode_jpeg
+from ssd_perception.viz.page import (
+    cards,
+    document,
+    figure,
+    format_number,
+    heading,
+    html,
+    image,
+    join,
+    note,
+    table,
+    wide,
+)
 
 MARK = 'data_report.json'
 TILES_PER_KIND = 8
@@ -90,20 +103,19 @@ def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
                                           if len(best) else None,
                                  ' %', 1), f'at {width}x{height}')])
     yield table(['split', 'pictures', 'without objects', 'objects', 'difficult', 'covered'],
-                [[escape(label), str(row['pictures']), str(row['negatives']),
+                [[label, str(row['pictures']), str(row['negatives']),
                   str(sum(row['objects'].values())), str(row['difficult']),
                   _percent(row['anchor_coverage'])]
                  for label, row in figures(report)['splits'].items()])
-    yield '<h2>Problems</h2>' + _overview(report)
-    yield ('<h2>What is in it</h2><div class="beside">'
-           + balance_plot(report.splits, report.class_names)
-           + size_plot(report.placed, report.architecture)
-           + coverage_plot(report.coverage, report.placed) + _suggested(report)
-           + '</div>')
+    yield heading('Problems') + _overview(report)
+    yield html('<h2>What is in it</h2><div class="beside">{}{}{}{}</div>',
+               balance_plot(report.splits, report.class_names),
+               size_plot(report.placed, report.architecture),
+               coverage_plot(report.coverage, report.placed), _suggested(report))
     if samples is not None:
-        yield ('<h2>Samples before and after augmentation</h2>'
-               + wide(picture(samples, 'Samples with their boxes, as stored and as trained on'),
-                      900))
+        yield heading('Samples before and after augmentation') + wide(
+            image(encode_jpeg(samples), 'Samples with their boxes, as stored and as trained on'),
+            900)
     yield from _details(report)
 
 
@@ -111,21 +123,21 @@ def _percent(share: float | None) -> str:
     return format_number(None if share is None else 100 * share, ' %', 1)
 
 
-def _overview(report: DatasetReport) -> str:
-    rows = [[f'<a href="#{kind.replace(" ", "_")}">{escape(kind)}</a>',
-             'error' if KINDS[kind].error else 'warning', escape(KINDS[kind].remedy),
-             str(len(found))] for kind, found in by_kind(report.problems).items()]
+def _overview(report: DatasetReport) -> Markup:
+    rows = [[html('<a href="#{}">{}</a>', kind.replace(' ', '_'), kind),
+             'error' if KINDS[kind].error else 'warning', KINDS[kind].remedy, str(len(found))]
+            for kind, found in by_kind(report.problems).items()]
     return table(['kind', '', 'what to do', 'count'], rows, texts=3) if rows \
-        else '<p>None was found.</p>'
+        else html('<p>None was found.</p>')
 
 
 def _suggested(report: DatasetReport) -> str:
     found = report.suggestion
     if found is None:
         return ''
-    return (f'<div><h2>Anchors that match better</h2><p>They cover {found.covered:.1%} of the '
-            f'objects trained on, with {found.spec.per_cell} anchors per position; for the recipe:'
-            f'</p><pre>{escape(chr(10).join(recipe_lines(found.spec)))}</pre></div>')
+    return html('<div><h2>Anchors that match better</h2><p>They cover {:.1%} of the objects '
+                'trained on, with {} anchors per position; for the recipe:</p><pre>{}</pre></div>',
+                found.covered, found.spec.per_cell, '\n'.join(recipe_lines(found.spec)))
 
 
 def _details(report: DatasetReport) -> Iterator[str]:
@@ -134,9 +146,8 @@ def _details(report: DatasetReport) -> Iterator[str]:
     shared = Counter(s.annotation for s in samples.values())
     by_annotation = {s.annotation: s for s in samples.values() if shared[s.annotation] == 1}
     for kind, found in by_kind(report.problems).items():
-        rows = [[escape(_shown(problem)), escape(problem.detail)]
-                for problem in found[:ROWS_PER_KIND]]
-        more = f'<p class="note">and {len(found) - ROWS_PER_KIND} more in problems.csv</p>' \
+        rows = [[_shown(problem), problem.detail] for problem in found[:ROWS_PER_KIND]]
+        more = note(f'and {len(found) - ROWS_PER_KIND} more in problems.csv') \
             if len(found) > ROWS_PER_KIND else ''
         tiles = []
         for problem in found:
@@ -147,13 +158,13 @@ def _details(report: DatasetReport) -> Iterator[str]:
             if tile is not None:
                 caption = ' and '.join(file.name for file in (problem.file, problem.other)
                                        if file in known)
-                tiles.append(f'<figure style="width:{tile.shape[1]}px">'
-                             + picture(tile, problem.kind)
-                             + f'<figcaption>{escape(caption)}</figcaption></figure>')
+                tiles.append(figure(image(encode_jpeg(tile), problem.kind), caption,
+                                    tile.shape[1]))
             if len(tiles) == TILES_PER_KIND:
                 break
-        yield (f'<h2 id="{kind.replace(" ", "_")}">{escape(kind)}: {len(found)}</h2>'
-               + table([], rows, texts=2) + more + f'<div class="tiles">{"".join(tiles)}</div>')
+        yield html('<h2 id="{}">{}: {}</h2>{}{}<div class="tiles">{}</div>',
+                   kind.replace(' ', '_'), kind, len(found), table([], rows, texts=2), more,
+                   join(tiles))
 
 
 def _shown(problem: Problem) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from markupsafe import Markup
+
 from ssd_perception.evaluation.corruptions import CORRUPTIONS, corrupt
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.viz.contact_sheet import contact_sheet
-from ssd_perception.viz.page import format_number, picture, table
+from ssd_perception.viz.page import format_number, heading, image, note, table
 
 TILE_WIDTH = 260  # px
 
@@ -29,19 +32,19 @@ def corruption_table(rows: Sequence[dict], whole: dict, sheet: str) -> list[str]
         cells.append([row['corruption'], f'{row["unit"]} {row["strength"]:g}',
                       format_number(row['voc10_ap50']), format_number(row['coco_ap']),
                       '–' if fall is None else f'{fall:+.3f}'])
-    return ['<h2>Under corruption</h2>',
+    return [heading('Under corruption'),
             table(['corruption', 'strength', 'AP50 (VOC 2010)', 'COCO AP', 'change'], cells, 2),
-            '<p class="note">Lengths and noise are told for a picture 640 px wide. Below, the '
-            'first picture under each.</p>', sheet]
+            note('Lengths and noise are those of an image 640 px wide. Below, the first image '
+                 'under each.'), sheet]
 
 
-def corruption_sheet(path: Path) -> str:
+def corruption_sheet(path: Path) -> Markup:
     """Return one picture under every corruption and strength, a row for each kind."""
-    image = read_picture(path)
+    source = read_picture(path)
     shown = [(name, unit, strength) for name, (_, unit, strengths) in CORRUPTIONS.items()
              for strength in strengths]
-    sheet = contact_sheet([corrupt(image, name, strength, path.name)
+    sheet = contact_sheet([corrupt(source, name, strength, path.name)
                            for name, _, strength in shown],
                           [f'{name}, {unit} {strength:g}' for name, unit, strength in shown],
                           columns=3, tile_width=TILE_WIDTH)
-    return picture(sheet, 'One picture under every corruption')
+    return image(encode_jpeg(sheet), 'One picture under every corruption')

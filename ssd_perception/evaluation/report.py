@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from tqdm import tqdm
 
 from ssd_perception.core.boxes import iou
@@ -17,10 +17,11 @@ from ssd_perception.evaluation.corruption_table import corruption_sheet
 from ssd_perception.evaluation.evaluate import Measurement
 from ssd_perception.evaluation.evaluation_page import evaluation_page
 from ssd_perception.evaluation.failures import BACKGROUND_IOU, FalsePositive, Miss
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.viz.contact_sheet import centred, contact_sheet, fit
 from ssd_perception.viz.drawing import draw_detections, draw_truth
-from ssd_perception.viz.page import picture, wide
+from ssd_perception.viz.page import figure, html, image, wide
 from ssd_perception.viz.tiles import as_drawn, tile
 
 MARK = 'report.json'
@@ -77,23 +78,23 @@ def _miss_tile(miss: Miss, measured: Measurement, shown: Sequence[Detections],
 
 
 def _figure(path: Path, box: np.ndarray, found: Detections, objects: Detections,
-            names: Sequence[str], caption: str) -> str:
+            names: Sequence[str], caption: str) -> Markup:
     small = tile(read_picture(path), box, found, objects, names)
-    return (f'<figure>{picture(small, caption)}<figcaption>{escape(caption)}<br>'
-            f'<span class="note">{escape(path.name)}</span></figcaption></figure>')
+    return figure(image(encode_jpeg(small), caption),
+                  html('{}<br><span class="note">{}</span>', caption, path.name))
 
 
 def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[str]) -> str:
     """Return pairs of truth and detections of pictures drawn by lot, the same ones each time."""
     chosen = np.random.default_rng(0).permutation(len(measured.samples))[:SHEET_PICTURES]
-    images = {i: read_picture(measured.samples[i].path) for i in sorted(chosen.tolist())}
-    aspect = float(np.median([image.shape[0] / image.shape[1] for image in images.values()]))
+    rgb = {i: read_picture(measured.samples[i].path) for i in sorted(chosen.tolist())}
+    aspect = float(np.median([pixels.shape[0] / pixels.shape[1] for pixels in rgb.values()]))
     height = round(SHEET_HALF * min(max(aspect, 0.5), 1.25))
     pairs, captions = [], []
-    for i, image in images.items():
+    for i, pixels in rgb.items():
         # Drawn after shrinking, or nobody could read the labels.
-        small = fit(image, SHEET_HALF, height)
-        factor = small.shape[1] / image.shape[1]
+        small = fit(pixels, SHEET_HALF, height)
+        factor = small.shape[1] / pixels.shape[1]
         objects = as_drawn(measured.truths[i]).scaled(factor)
         found = shown[i].scaled(factor)
         pairs.append(np.concatenate([
@@ -103,5 +104,5 @@ def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[s
         captions.append(f'{measured.samples[i].path.name}   objects: {len(objects)}   '
                         f'detections: {len(found)}')
     sheet = contact_sheet(pairs, captions, columns=2, tile_width=pairs[0].shape[1])
-    return wide(picture(sheet, 'Pictures with truth on the left and detections on the right'),
-                760)
+    return wide(image(encode_jpeg(sheet),
+                      'Images with ground truth on the left and detections on the right'), 760)

@@ -106,8 +106,12 @@ def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.nda
     return rgb, shrink
 
 
-def encode_jpeg(rgb: np.ndarray, quality: int) -> np.ndarray:
-    """Return uint8 (H, W, 3) RGB as the bytes of a JPEG, uint8 (n,)."""
+def encode_jpeg(rgb: np.ndarray, quality: int = 88) -> np.ndarray:
+    """Return uint8 (H, W, 3) RGB as the bytes of a JPEG, uint8 (n,).
+
+    Args:
+        quality: as libjpeg has it, 1 to 100.
+    """
     _, blob = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
                            [cv2.IMWRITE_JPEG_QUALITY, quality])
     return blob.reshape(-1)

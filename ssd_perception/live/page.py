@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import cv2
+from markupsafe import Markup
 
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.page import (
-    MAX_EMBEDDED_BYTES,
     cards,
     document,
-    embedded,
     format_number,
-    picture,
+    heading,
+    image,
+    note,
     swatch,
     table,
+    video,
     wide,
 )
 from ssd_perception.viz.timeline import over_time
@@ -42,16 +44,16 @@ def summary_page(title: str, folder: Path, frames: Sequence, class_names: Sequen
         plots = (('Detections in each frame', counts, 'detections'),
                  ('Age of a detection when it arrives', {'age': [f.age_ms for f in frames]}, 'ms'))
         for what, lines, unit in plots:
-            parts += [f'<h2>{what}</h2>', wide(over_time(seconds, lines, unit, what), 640)]
-    parts += ['<h2>Classes</h2>', _classes(class_names, summary)]
-    parts.append(f'<p class="note">Detections with a score of at least '
-                 f'{summary["display_threshold"]:g} are drawn and counted; average precision is '
-                 'measured over all that were published. Dashed white boxes are ground truth. '
-                 'Age is the time of arrival minus the stamp in the header.</p>')
+            parts += [heading(what), wide(over_time(seconds, lines, unit, what), 640)]
+    parts += [heading('Classes'), _classes(class_names, summary)]
+    parts.append(note(f'Detections with a score of at least {summary["display_threshold"]:g} are '
+                      'drawn and counted; average precision is measured over all that were '
+                      'published. Dashed white boxes are ground truth. Age is the time of arrival '
+                      'minus the stamp in the header.'))
     return document(title, parts)
 
 
-def _cards(summary: dict) -> str:
+def _cards(summary: dict) -> Markup:
     age = summary['age_ms']
     rows = [('frames answered', f'{summary["answered"]} of {summary["frames"]}', ''),
             ('detections', str(summary['detections']),
@@ -67,11 +69,7 @@ def _cards(summary: dict) -> str:
 
 def _video(folder: Path) -> str:
     path = folder / 'video.webm'
-    if not path.is_file():
-        return ''
-    source = (embedded(path.read_bytes(), 'video/webm')
-              if path.stat().st_size <= MAX_EMBEDDED_BYTES else path.name)
-    return f'<video controls loop muted playsinline src="{source}"></video>'
+    return video(path) if path.is_file() else ''
 
 
 def _sheet(folder: Path) -> str:
@@ -82,7 +80,7 @@ def _sheet(folder: Path) -> str:
     bgr = cv2.imread(str(path))
     assert bgr is not None  # written a moment ago
     sheet = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    return '<h2>Frames</h2>' + picture(sheet, 'Annotated frames, spread over the run')
+    return heading('Frames') + image(encode_jpeg(sheet), 'Annotated frames, spread over the run')
 
 
 def _count(frame, label: int, threshold: float) -> int | None:
@@ -92,9 +90,9 @@ def _count(frame, label: int, threshold: float) -> int | None:
     return int(((found.labels == label) & (found.scores >= threshold)).sum())
 
 
-def _classes(class_names: Sequence[str], summary: dict) -> str:
+def _classes(class_names: Sequence[str], summary: dict) -> Markup:
     per_class = summary.get('ap50_per_class', {})
-    rows = [[swatch(class_colour(label)) + escape(name),
+    rows = [[swatch(class_colour(label)) + name,
              str(summary['detections_per_class'].get(name, 0)),
              *([format_number(per_class.get(name))] if per_class else [])]
             for label, name in enumerate(class_names)]

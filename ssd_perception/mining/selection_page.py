@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from ssd_perception.viz.page import cards, document, embedded, format_number, table, wide
+from ssd_perception.viz.page import (
+    cards,
+    document,
+    figure,
+    format_number,
+    heading,
+    html,
+    image,
+    join,
+    note,
+    table,
+    warning,
+    wide,
+)
 from ssd_perception.viz.plot_style import BLUE, ORANGE, STYLE, svg
 
 _WIDTH_IN = 11.5
@@ -27,31 +39,30 @@ def selection_page(title: str, summary: dict, doubts: Mapping[str, tuple[np.ndar
     chosen = summary['chosen']
     shown = [('frames', str(len(chosen)), f'of {summary["frames"]}'),
              ('boxes to correct', str(sum(len(c['boxes']) for c in chosen)), ''),
-             ('chosen by', escape(summary['how']), '')]
+             ('chosen by', summary['how'], '')]
     parts = [cards(shown)]
     if summary['notes']:
-        parts.append('<p class="warning">' + '<br>'.join(map(escape, summary['notes'])) + '</p>')
+        parts.append(warning('', summary['notes']))
     for camera, (seconds, values) in doubts.items():
         marked = [(c['seconds'], c['uncertainty']) for c in chosen if c['camera'] == camera]
-        parts += [f'<h2>Uncertainty over time{_named(camera, doubts)}</h2>',
+        parts += [heading(f'Uncertainty over time{_named(camera, doubts)}'),
                   wide(_timeline(seconds, values, marked), 760)]
-    parts += ['<p class="note">The uncertainty of a frame is the sum over its detections from '
-              'half the threshold on: 1 for a score at the threshold, 0 for a score of 0 or 1. '
-              'Dots are the chosen frames.</p>', '<h2>Chosen frames</h2>',
-              '<p class="note">Boxes with a coloured label are in the annotations, to be '
-              'corrected; dashed ones with a dark label were too weak and are not.</p>',
-              '<div class="gallery">']
-    parts += [f'<figure><img alt="{escape(caption)}" src="{embedded(data, "image/jpeg")}">'
-              f'<figcaption>{escape(caption)}</figcaption></figure>' for data, caption in tiles]
-    parts += ['</div>', '<h2>All chosen</h2>', table(
+    parts += [note('The uncertainty of a frame is the sum over its detections from half the '
+                   'threshold on: 1 for a score at the threshold, 0 for a score of 0 or 1. '
+                   'Dots are the chosen frames.'), heading('Chosen frames'),
+              note('Boxes with a coloured label are in the annotations, to be corrected; dashed '
+                   'ones with a dark label were too weak and are not.'),
+              html('<div class="gallery">{}</div>', join(
+                  figure(image(data, caption), caption) for data, caption in tiles)),
+              heading('All chosen'), table(
         ['picture', 'time', 'uncertainty', 'novelty', 'boxes'],
-        [[escape(c['file']), f'{c["seconds"]:.2f} s', format_number(c['uncertainty'], '', 2),
+        [[c['file'], f'{c["seconds"]:.2f} s', format_number(c['uncertainty'], '', 2),
           format_number(c['novelty'], '', 2), str(len(c['boxes']))] for c in chosen])]
     return document(title, parts)
 
 
 def _named(camera: str, doubts: Mapping) -> str:
-    return f': {escape(camera)}' if len(doubts) > 1 else ''
+    return f': {camera}' if len(doubts) > 1 else ''
 
 
 def _timeline(seconds: np.ndarray, values: np.ndarray, marked: Sequence) -> str:

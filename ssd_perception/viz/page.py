@@ -1,15 +1,19 @@
-"""The pieces that every page is made of: one file, no script, light and dark."""
+"""The parts that every page is made of: one file, no script, light and dark.
+
+Text is escaped on its way into a page: what is not ``Markup`` is text. Only a literal of this
+package becomes ``Markup``, through ``html``.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import quote
 
-import cv2
 import numpy as np
+from markupsafe import Markup
 
-JPEG_QUALITY = 88
 # Beyond this a page becomes slow to open; the video then stays a file beside it.
 MAX_EMBEDDED_BYTES = 12_000_000
 
@@ -45,57 +49,104 @@ svg text { fill: currentColor }
 """
 
 
-def document(title: str, parts: Sequence[str]) -> str:
-    """Return a whole page of HTML ``parts`` under its ``title``, which is plain text."""
-    return ('<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<title>{escape(title)}</title><style>{_STYLE}</style></head><body>'
-            + '\n'.join([f'<h1>{escape(title)}</h1>', *parts]) + '</body></html>\n')
+def html(pattern: str, *values: object, **named: object) -> Markup:
+    """Return ``pattern.format(...)`` as HTML: values are escaped unless they are ``Markup``.
+
+    Args:
+        pattern: HTML written in the source code, never text from outside.
+    """
+    return Markup(pattern).format(*values, **named)
 
 
-def cards(rows: Sequence[tuple[str, str, str]]) -> str:
-    """Return large figures side by side: name, value and a note, all HTML."""
-    return '<div class="cards">' + ''.join(
-        f'<div class="card"><span>{name}</span><b>{value}</b><span>{note}&nbsp;</span></div>'
-        for name, value, note in rows) + '</div>'
+def join(parts: Iterable[str], between: str = '') -> Markup:
+    """Return ``parts`` side by side as HTML, with the HTML ``between`` them."""
+    return Markup(between).join(parts)
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
-    """Return a table of HTML cells; all columns but the first ``texts`` hold numbers.
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page of ``parts`` under its ``title``."""
+    return html('<!doctype html><html lang="en"><head><meta charset="utf-8">'
+                '<meta name="viewport" content="width=device-width, initial-scale=1">'
+                '<title>{0}</title><style>{1}</style></head><body>\n'
+                '<h1>{0}</h1>\n{2}</body></html>\n', title, Markup(_STYLE), join(parts, '\n'))
+
+
+def cards(rows: Iterable[tuple[str, str, str]]) -> Markup:
+    """Return large figures side by side: name, value and a note each."""
+    return html('<div class="cards">{}</div>', join(
+        html('<div class="card"><span>{}</span><b>{}</b><span>{}&nbsp;</span></div>', *row)
+        for row in rows))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> Markup:
+    """Return a table; all columns but the first ``texts`` hold numbers.
 
     Args:
         head: may be empty.
     """
-    def line(tag: str, cells: Sequence[str]) -> str:
-        return '<tr>' + ''.join(
-            f'<{tag}{"" if i < texts else " class=number"}>{cell}</{tag}>'
-            for i, cell in enumerate(cells)) + '</tr>'
-    return ('<div class="wide"><table>' + (line('th', head) if head else '')
-            + ''.join(line('td', row) for row in rows) + '</table></div>')
+    def line(tag: str, cells: Sequence[str]) -> Markup:
+        return html('<tr>{}</tr>', join(
+            html('<{0}{1}>{2}</{0}>', tag, '' if i < texts else ' class=number', cell)
+            for i, cell in enumerate(cells)))
+    return html('<div class="wide"><table>{}{}</table></div>', line('th', head) if head else '',
+                join(line('td', row) for row in rows))
 
 
-def wide(part: str, least_px: int) -> str:
-    """Return ``part`` no narrower than can be read; a narrow screen pushes it sideways."""
-    return f'<div class="wide"><div style="min-width:{least_px}px">{part}</div></div>'
+def heading(text: str) -> Markup:
+    """Return the heading of a part of the page."""
+    return html('<h2>{}</h2>', text)
+
+
+def note(text: str) -> Markup:
+    """Return a paragraph in small print."""
+    return html('<p class="note">{}</p>', text)
+
+
+def warning(title: str, lines: Iterable[str]) -> Markup:
+    """Return a paragraph that stands out: a title, which may be empty, and a line for each."""
+    shown = [html('<b>{}</b>', title)] if title else []
+    return html('<p class="warning">{}</p>', join([*shown, *lines], '<br>'))
+
+
+def wide(part: str, least_px: int) -> Markup:
+    """Return ``part`` at least ``least_px`` wide; a narrow screen scrolls it sideways."""
+    return html('<div class="wide"><div style="min-width:{}px">{}</div></div>', least_px, part)
+
+
+def figure(content: str, caption: str, width_px: int | None = None) -> Markup:
+    """Return an image or video with its caption below, if that is not empty."""
+    return html('<figure{}>{}{}</figure>',
+                '' if width_px is None else html(' style="width:{}px"', width_px), content,
+                html('<figcaption>{}</figcaption>', caption) if caption else '')
+
+
+def swatch(colour: tuple[int, int, int]) -> Markup:
+    """Return a small square of an RGB colour."""
+    return html('<span class="swatch" style="background:rgb({},{},{})"></span>', *colour)
+
+
+def image(jpeg: bytes | np.ndarray, alternative: str) -> Markup:
+    """Return an ``img`` that holds a JPEG.
+
+    Args:
+        jpeg: its bytes, uint8 (n,) where they are an array.
+        alternative: for those who cannot see it.
+    """
+    return html('<img alt="{}" src="data:image/jpeg;base64,{}">', alternative,
+                base64.b64encode(bytes(jpeg)).decode())
+
+
+def video(path: Path) -> Markup:
+    """Return a ``video`` that holds a WebM file, or refers to it where it is too large.
+
+    Args:
+        path: lies in the folder of the page.
+    """
+    source = ('data:video/webm;base64,' + base64.b64encode(path.read_bytes()).decode()
+              if path.stat().st_size <= MAX_EMBEDDED_BYTES else quote(path.name))
+    return html('<video controls loop muted playsinline src="{}"></video>', source)
 
 
 def format_number(value: float | None, unit: str = '', digits: int = 3) -> str:
     """Return a figure as text, a dash for None."""
     return '–' if value is None else f'{value:.{digits}f}{unit}'
-
-
-def swatch(colour: tuple[int, int, int]) -> str:
-    """Return a small square of an RGB colour."""
-    return '<span class="swatch" style="background:rgb({},{},{})"></span>'.format(*colour)
-
-
-def picture(image: np.ndarray, alternative: str) -> str:
-    """Return an ``img`` that holds a uint8 (H, W, 3) RGB image as JPEG."""
-    jpeg = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    return f'<img alt="{escape(alternative)}" src="{embedded(jpeg.tobytes(), "image/jpeg")}">'
-
-
-def embedded(data: bytes, kind: str) -> str:
-    """Return ``data`` of MIME type ``kind`` as a data URI."""
-    return f'data:{kind};base64,{base64.b64encode(data).decode()}'

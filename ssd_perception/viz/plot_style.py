@@ -7,6 +7,7 @@ import io
 import re
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ssd_perception.viz.drawing import class_colour
@@ -40,7 +41,7 @@ def line_colour(label: int) -> tuple[float, float, float]:
     return white + (1 - white) * red, white + (1 - white) * green, white + (1 - white) * blue
 
 
-def svg(figure: Figure, title: str) -> str:
+def svg(figure: Figure, title: str) -> Markup:
     """Return the figure as an SVG element that takes the page's text colour and font."""
     buffer = io.StringIO()
     figure.savefig(buffer, format='svg', transparent=True,
@@ -52,5 +53,5 @@ def svg(figure: Figure, title: str) -> str:
     text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else '', text)
     text = re.sub(r'(<svg[^>]*?) xmlns:xlink="[^"]*"', r'\1', text).replace('xlink:href', 'href')
     text = re.sub(r'(<svg[^>]*?) xmlns="[^"]*"', r'\1', text)
-    return text.replace(INK, 'currentColor').replace(
-        '<svg', f'<svg role="img" aria-label="{title}"', 1)
+    label = Markup('<svg role="img" aria-label="{}"').format(title)
+    return Markup(text.replace(INK, 'currentColor').replace('<svg', label, 1))

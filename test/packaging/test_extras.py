@@ -19,7 +19,8 @@ NEEDED_BY = {
 IMPORTED = {'pillow': 'PIL'}
 BRINGS = {'matplotlib': {'PIL'}, 'rosbags': {'lz4', 'zstandard'}}
 BLOCKED = {'torch', 'torchvision', 'matplotlib', 'pycocotools', 'PIL', 'tqdm', 'rosbags', 'mcap',
-           'zstandard', 'lz4', 'av', 'scipy', 'imagehash', 'onnx', 'onnxruntime', 'openvino'}
+           'zstandard', 'lz4', 'av', 'markupsafe', 'scipy', 'imagehash', 'onnx', 'onnxruntime',
+           'openvino'}
 IMPORT_WITHOUT = """
 import importlib, sys
 sys.modules.update(dict.fromkeys(sys.argv[1].split(',')))

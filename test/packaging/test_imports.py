@@ -34,7 +34,7 @@ LAYERS = (
 LIBRARIES = {
     'core': {'numpy'},
     'imaging': {'numpy', 'cv2'},
-    'viz': {'numpy', 'cv2', 'av', 'matplotlib'},
+    'viz': {'numpy', 'markupsafe', 'cv2', 'av', 'matplotlib'},
     'model': TORCH | {'numpy', 'safetensors'},
     # ament_index_python is the index of installed files; it needs no running ROS
     'inference': {'numpy', 'cv2', 'safetensors', 'ament_index_python'},
@@ -42,15 +42,15 @@ LIBRARIES = {
     'data': TORCH | {'numpy', 'cv2', 'av'},
     # mcap, zstandard and lz4 read what rosbags refuses
     'bags': {'numpy', 'rosbags', 'mcap', 'zstandard', 'lz4', 'yaml'},
-    'evaluation': {'numpy', 'cv2', 'tqdm', 'pycocotools', 'matplotlib'},
+    'evaluation': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'pycocotools', 'matplotlib'},
     'ros': ROS | {'numpy', 'cv2', 'yaml'},
     'training': TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'},
-    'live': ROS | {'numpy', 'cv2'},
-    'replay': {'numpy', 'cv2'},
+    'live': ROS | {'numpy', 'markupsafe', 'cv2'},
+    'replay': {'numpy', 'markupsafe', 'cv2'},
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},
-    'datacheck': {'numpy', 'cv2', 'tqdm', 'PIL', 'imagehash', 'scipy', 'matplotlib'},
-    'mining': {'numpy', 'cv2', 'matplotlib'},
+    'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'imagehash', 'scipy', 'matplotlib'},
+    'mining': {'numpy', 'markupsafe', 'cv2', 'matplotlib'},
     'cli': {'rclpy', 'safetensors', 'tqdm'},
     '__init__.py': set(),
     '__main__.py': set(),

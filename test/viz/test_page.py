@@ -1,0 +1,53 @@
+"""A page shows text from outside as text: no name of a topic, class or file becomes markup."""
+
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from ssd_perception.viz import page
+from ssd_perception.viz.plot_style import svg
+
+HOSTILE = '"><script>alert(1)</script>\' onerror=alert(1) <b>&{0}{}'
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.mark.parametrize('part', [
+    page.cards([(HOSTILE,) * 3]), page.table([HOSTILE], [[HOSTILE, HOSTILE]]),
+    page.heading(HOSTILE), page.note(HOSTILE), page.warning(HOSTILE, [HOSTILE]),
+    page.wide(HOSTILE, 600), page.figure(HOSTILE, HOSTILE), page.image(b'', HOSTILE),
+    page.join([HOSTILE, Markup('<b>')], '<br>'), page.html('<a href="{0}">{0}</a>', HOSTILE),
+    page.document(HOSTILE, [HOSTILE]), svg(Figure(), HOSTILE),
+], ids=['cards', 'table', 'heading', 'note', 'warning', 'wide', 'figure', 'image', 'join', 'html',
+        'document', 'svg'])
+def test_text_from_outside_stays_text(part):
+    found = Elements(part).found
+    assert found and 'script' not in dict(found)
+    assert not any(name.startswith('on') for _, attributes in found for name in attributes)
+    assert 'alert(1)' in part
+
+
+def test_a_video_too_large_for_the_page_is_referred_to_by_a_quoted_name(tmp_path, monkeypatch):
+    path = tmp_path / 'a:"><script>.webm'
+    path.write_bytes(b'video')
+    assert Elements(page.video(path)).found[0][1]['src'] == 'data:video/webm;base64,dmlkZW8='
+    monkeypatch.setattr(page, 'MAX_EMBEDDED_BYTES', 4)
+    (tag, attributes), = Elements(page.video(path)).found
+    assert tag == 'video' and attributes['src'] == 'a%3A%22%3E%3Cscript%3E.webm'
+
+
+def test_an_image_may_come_as_an_array_of_bytes():
+    assert page.image(np.frombuffer(b'jpeg', np.uint8), 'x') == page.image(b'jpeg', 'x')
