@@ -1,4 +1,4 @@
-"""Strong augmentation from torchvision.transforms.v2, and the glue around it."""
+"""Strong augmentation: SSD's geometry and colours, and what a bad camera does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from torch import nn
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from ssd_perception.core.boxes import iou
 from ssd_perception.data.sample import Labelled, keep_visible
+
+MAX_ZOOM_OUT = 2.5
+CROP_OVERLAPS = 0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0  # least IoU with an object; 1 leaves all
+CROP_TRIALS = 40
+MIN_CROP = 0.3  # of each side
 
 
 def recompress(image: torch.Tensor) -> torch.Tensor:
@@ -21,6 +27,64 @@ def recompress(image: torch.Tensor) -> torch.Tensor:
     data = cv2.imencode('.jpg', image.permute(1, 2, 0).numpy(),
                         [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_COLOR)).permute(2, 0, 1)
+
+
+def blur(image: torch.Tensor) -> torch.Tensor:
+    """Blur uint8 (3, H, W) with a random sigma of 0.3 to 2 px."""
+    sigma = float(torch.empty(1).uniform_(0.3, 2.0))
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    return torch.from_numpy(cv2.GaussianBlur(pixels, (5, 5), sigma)).permute(2, 0, 1)
+
+
+def add_noise(image: torch.Tensor) -> torch.Tensor:
+    """Add Gaussian noise of a deviation of 10 to uint8 (3, H, W)."""
+    rng = np.random.default_rng(int(torch.randint(2 ** 62, ())))
+    noise = rng.standard_normal(tuple(image.shape), np.float32)
+    return torch.from_numpy(np.clip(image.numpy() + 10 * noise, 0, 255).astype(np.uint8))
+
+
+def zoom_out(sample: Labelled, fill: int, rng: np.random.Generator) -> Labelled:
+    """Put an image anywhere on a canvas of up to ``MAX_ZOOM_OUT`` times its sides."""
+    height, width = sample.image.shape[:2]
+    factor = rng.uniform(1, MAX_ZOOM_OUT)
+    canvas = np.full((int(height * factor), int(width * factor), 3), fill, np.uint8)
+    top = rng.integers(canvas.shape[0] - height + 1)
+    left = rng.integers(canvas.shape[1] - width + 1)
+    canvas[top:top + height, left:left + width] = sample.image
+    moved = sample.xyxy + np.array([left, top] * 2, np.float32)
+    return sample._replace(image=canvas, xyxy=moved)
+
+
+def overlap_crop(sample: Labelled, rng: np.random.Generator) -> Labelled:
+    """Cut out a part that overlaps an object by at least a random IoU (SSD, section 2.2).
+
+    An image without objects is cut anywhere. Boxes whose centre is outside go, the rest is
+    clipped.
+    """
+    image, xyxy, labels = sample
+    height, width = image.shape[:2]
+    limit = rng.choice(CROP_OVERLAPS)
+    for _ in range(CROP_TRIALS):
+        w, h = (np.array([width, height]) * rng.uniform(MIN_CROP, 1, 2)).astype(int)
+        if limit >= 1 or not h or not 0.5 <= w / h <= 2:
+            continue
+        left, top = rng.integers(width - w + 1), rng.integers(height - h + 1)
+        part = np.array([left, top, left + w, top + h], np.float32)
+        centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
+        kept = ((centres > part[:2]) & (centres < part[2:])).all(1)
+        if len(xyxy) and not (kept.any() and iou(xyxy[kept], part[None]).max() >= limit):
+            continue
+        boxes = np.clip(xyxy[kept], part[[0, 1, 0, 1]], part[[2, 3, 2, 3]]) - part[[0, 1, 0, 1]]
+        return Labelled(image[top:top + h, left:left + w], boxes, labels[kept])
+    return sample
+
+
+def mirror(sample: Labelled) -> Labelled:
+    """Mirror left to right."""
+    width = sample.image.shape[1]
+    return sample._replace(image=sample.image[:, ::-1], xyxy=np.stack(
+        [width - sample.xyxy[:, 2], sample.xyxy[:, 1], width - sample.xyxy[:, 0],
+         sample.xyxy[:, 3]], 1))
 
 
 class ColourJitter(nn.Module):
@@ -77,20 +141,15 @@ class Augmentation:
         self._recolour = [v2.RandomApply([v2.RandomChannelPermutation(),
                                           ColourJitter(saturation=(0.7, 1.8), hue=0.5)], p=p)
                           if p else None for p in (recolour_empty, recolour_objects)]
-        self._geometry = v2.Compose([
-            v2.RandomZoomOut(fill=padding_value, side_range=(1.0, 2.5), p=zoom_out),
-            # Ten trials per overlap, not forty: the trials were two fifths of a sample's cost.
-            v2.RandomApply([v2.RandomIoUCrop(min_scale=0.3, trials=10)], p=crop),
-            v2.RandomHorizontalFlip(flip),
-        ])
+        self._zoom_out, self._crop, self._flip, self._fill = zoom_out, crop, flip, padding_value
         self._colour = v2.Compose([
             v2.RandomApply([ColourJitter(brightness=(0.55, 1.45), contrast=(0.6, 1.4),
                                          saturation=(0.6, 1.4), hue=0.03)], p=photometric),
             # What a moving, cheap or badly lit camera does.
             v2.RandomApply([v2.RandomChoice([
-                v2.GaussianBlur(5, (0.3, 2.0)),
+                blur,
                 recompress,
-                v2.GaussianNoise(sigma=0.04),
+                add_noise,
                 v2.RandomGrayscale(1.0),
             ], p=[0.35, 0.25, 0.3, 0.1])], p=camera),
         ])
@@ -103,18 +162,18 @@ class Augmentation:
         stretched = max(1, round(width * np.exp(factor)))
         image = cv2.resize(image, (stretched, height), interpolation=cv2.INTER_LINEAR)
         xyxy = xyxy * np.array([stretched / width, 1, stretched / width, 1], np.float32)
-        picture = tv_tensors.Image(torch.from_numpy(image).permute(2, 0, 1))
-        # Boxes carry an index along, so that labels and areas follow what the crop keeps.
-        boxes = tv_tensors.BoundingBoxes(torch.from_numpy(xyxy), format='XYXY',
-                                         canvas_size=(height, stretched))
-        out = self._geometry({'image': picture, 'boxes': boxes,
-                              'labels': torch.arange(len(labels))})
-        kept = out['labels'].numpy()
-        new_image = np.ascontiguousarray(out['image'].permute(1, 2, 0).numpy())
-        new_xyxy = out['boxes'].numpy().reshape(-1, 4)
-        # Zoom-out and flip do not scale, so the area an object had is comparable.
-        visible = keep_visible(new_xyxy, xyxy[kept])
-        return Labelled(new_image, new_xyxy[visible], labels[kept][visible])
+        rng = np.random.default_rng(int(torch.randint(2 ** 62, ())))
+        cut = Labelled(image, xyxy, np.arange(len(labels)))  # an index: whole boxes are compared
+        if rng.random() < self._zoom_out:
+            cut = zoom_out(cut, self._fill, rng)
+        whole = cut.xyxy
+        if rng.random() < self._crop:
+            cut = overlap_crop(cut, rng)
+        if rng.random() < self._flip:
+            cut = mirror(cut)
+        visible = keep_visible(cut.xyxy, whole[cut.labels])
+        return Labelled(np.ascontiguousarray(cut.image), cut.xyxy[visible],
+                        labels[cut.labels[visible]])
 
     def colour(self, image: np.ndarray) -> np.ndarray:
         """Change colours and add camera faults; uint8 (H, W, 3) in and out."""

@@ -27,7 +27,7 @@ def synthetic_negative(height: int, width: int, rng: np.random.Generator) -> Lab
         for _ in range(rng.integers(1, MAX_BLOBS + 1)):
             _draw_blob(image, rng)
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 4.0))
-    image += rng.normal(0, rng.uniform(0, 12), image.shape).astype(np.float32)
+    image += np.float32(rng.uniform(0, 12)) * rng.standard_normal(image.shape, np.float32)
     return Labelled(np.clip(image, 0, 255).astype(np.uint8), np.zeros((0, 4), np.float32),
                     np.zeros(0, np.int64))
 
@@ -39,9 +39,10 @@ def _background(height: int, width: int, rng: np.random.Generator) -> np.ndarray
     if rng.random() < 0.5:
         second = first
     angle = rng.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    y, x = np.ogrid[0:1:height * 1j, 0:1:width * 1j]
     along = np.clip(0.5 + (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle), 0, 1)
-    return (first + along[..., None] * (second - first)).astype(np.float32)
+    along = along.astype(np.float32)[..., None]
+    return first.astype(np.float32) + along * (second - first).astype(np.float32)
 
 
 def _draw_blob(image: np.ndarray, rng: np.random.Generator) -> None:
