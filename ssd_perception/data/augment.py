@@ -82,7 +82,7 @@ def overlap_crop(sample: Labelled, rng: np.random.Generator) -> Labelled:
 def mirror(sample: Labelled) -> Labelled:
     """Mirror left to right."""
     width = sample.image.shape[1]
-    return sample._replace(image=sample.image[:, ::-1], xyxy=np.stack(
+    return sample._replace(image=cv2.flip(sample.image, 1), xyxy=np.stack(
         [width - sample.xyxy[:, 2], sample.xyxy[:, 1], width - sample.xyxy[:, 0],
          sample.xyxy[:, 3]], 1))
 
