@@ -1,0 +1,144 @@
+"""How boxes move in the image: a Kalman filter each, and the shift that the camera gives all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ssd_perception.core.boxes import cxcywh_to_xyxy
+
+# In sizes of the object (square root of its area): standard deviation of a box's centre and
+# size, of the velocity that a new object may have, per second, and of the acceleration's
+# integral over a second.
+_MEASURED = np.array([0.05, 0.05, 0.06, 0.06])
+_FIRST_VELOCITY = np.array([4.0, 4.0, 1.2, 1.2])
+_ACCELERATION = np.array([2.0, 2.0, 1.0, 1.0])
+_MIN_SIZE_PX = 2.0
+
+# A shift pulls an object onto a box of nearly its own width and height: at most this factor.
+_LIKE_SIZE = 1.4
+# Within this share of the object's size a pair agrees with a shift.
+_AGREES = 0.8
+# A shift must explain this much more than standing still, in objects.
+_SHIFT_GAIN = 0.2
+_MAX_REFERENCES = 8
+# Standing still that explains this share of what can be explained is not questioned.
+_GOOD_ENOUGH = 0.8
+# More objects than this say nothing more about the shift, and cost.
+_MAX_OBJECTS = 24
+
+
+@dataclass
+class Motion:
+    """Boxes with velocities, each coordinate with a constant-velocity Kalman filter.
+
+    Attributes:
+        boxes: float64 (n, 4), centre x, centre y, width, height, pixels.
+        velocities: float64 (n, 4), pixels per second.
+        covariances: float64 (n, 4, 3): of value, of value with velocity, of velocity.
+    """
+
+    boxes: np.ndarray
+    velocities: np.ndarray
+    covariances: np.ndarray
+
+    @classmethod
+    def begin(cls, boxes: np.ndarray) -> Motion:
+        """Return the motion of objects seen for the first time; ``boxes`` as in ``boxes``."""
+        size = _sizes(boxes)
+        covariances = np.stack([(_MEASURED * size) ** 2, np.zeros_like(boxes),
+                                (_FIRST_VELOCITY * size) ** 2], axis=-1)
+        return cls(boxes.copy(), np.zeros_like(boxes), covariances)
+
+    def __getitem__(self, rows: np.ndarray) -> Motion:
+        return Motion(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def joined(self, other: Motion) -> Motion:
+        """Return the rows of both."""
+        return Motion(*(np.concatenate([getattr(self, field.name), getattr(other, field.name)])
+                        for field in fields(self)))
+
+    def predict(self, seconds: float) -> None:
+        """Move all boxes on by their velocities."""
+        noise = (_ACCELERATION * _sizes(self.boxes)) ** 2 * seconds
+        self.boxes = self.boxes + self.velocities * seconds
+        np.maximum(self.boxes[:, 2:], _MIN_SIZE_PX, out=self.boxes[:, 2:])
+        value, both, velocity = np.moveaxis(self.covariances, -1, 0)
+        self.covariances = np.stack([
+            value + 2 * seconds * both + seconds ** 2 * velocity + noise * seconds ** 2 / 3,
+            both + seconds * velocity + noise * seconds / 2, velocity + noise], axis=-1)
+
+    def move(self, shift: np.ndarray) -> None:
+        """Move all centres by ``shift`` (2,), pixels; the camera turned, the objects did not."""
+        self.boxes[:, :2] += shift
+
+    def correct(self, rows: np.ndarray, measured: np.ndarray) -> None:
+        """Take the boxes ``measured`` (m, 4) for the objects in ``rows``."""
+        value, both, velocity = np.moveaxis(self.covariances[rows], -1, 0)
+        total = value + (_MEASURED * _sizes(measured)) ** 2
+        gain, velocity_gain = value / total, both / total
+        difference = measured - self.boxes[rows]
+        self.boxes[rows] += gain * difference
+        self.velocities[rows] += velocity_gain * difference
+        self.covariances[rows] = np.stack([
+            (1 - gain) * value, (1 - gain) * both, velocity - velocity_gain * both], axis=-1)
+
+
+def widened(boxes: np.ndarray, share: float) -> np.ndarray:
+    """Return the edges (n, 4) of boxes (n, 4) given by centre and size, each side moved out.
+
+    ``share`` is that of the box's width and height by which each side moves.
+    """
+    factor = np.array([1, 1, 1 + 2 * share, 1 + 2 * share])
+    return cxcywh_to_xyxy(boxes * factor)
+
+
+def common_shift(boxes: np.ndarray, labels: np.ndarray, known: np.ndarray, found: np.ndarray,
+                 found_labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the shift (2,), pixels, that brings most predicted boxes onto found ones.
+
+    Candidates are the displacements of the largest known objects to every box of their class
+    and about their size. Zero where none explains clearly more than standing still.
+
+    Args:
+        boxes: (n, 4) predicted, centre and size.
+        labels: (n,).
+        known: bool (n,); only these take part.
+        found: (m, 4) detected, centre and size.
+        found_labels: (m,).
+        scores: (m,), their weight.
+    """
+    still = np.zeros(2)
+    boxes, labels = boxes[known][:_MAX_OBJECTS], labels[known][:_MAX_OBJECTS]
+    found, found_labels, scores = (array[:_MAX_OBJECTS] for array in (found, found_labels, scores))
+    if not len(boxes) or not len(found):
+        return still
+    log_size = np.log(np.maximum(found[:, 2:], _MIN_SIZE_PX))
+    log_ratio = np.abs(log_size[None] - np.log(boxes[:, None, 2:])).max(-1)
+    like = (labels[:, None] == found_labels) & (log_ratio < np.log(_LIKE_SIZE))
+    weight = np.where(like, np.minimum(scores, 0.6), 0.0)  # (n, m)
+    away = found[None, :, :2] - boxes[:, None, :2]  # (n, m, 2)
+    scale = _AGREES * _sizes(boxes)  # (n, 1)
+    now = _agreement(away, scale, weight, still[None])[0]
+    if now >= _GOOD_ENOUGH * weight.max(-1).sum():
+        return still
+    largest = np.argsort(-boxes[:, 3])[:_MAX_REFERENCES]
+    candidates = away[largest][like[largest]]  # (k, 2)
+    agreement = _agreement(away, scale, weight, candidates)
+    best = int(np.argmax(agreement))
+    return candidates[best] if agreement[best] > now + _SHIFT_GAIN else still
+
+
+def _agreement(away: np.ndarray, scale: np.ndarray, weight: np.ndarray,
+               shifts: np.ndarray) -> np.ndarray:
+    """Return how many objects each of the ``shifts`` (k, 2) brings onto a box, weighted: (k,)."""
+    x, y = away[..., 0] / scale, away[..., 1] / scale  # (n, m) each
+    at = shifts[:, :, None, None] / scale  # (k, 2, n, 1)
+    distance = np.abs(x - at[:, 0]) + np.abs(y - at[:, 1])  # (k, n, m)
+    return (np.clip(1 - distance, 0, None) * weight).max(-1).sum(-1)
+
+
+def _sizes(boxes: np.ndarray) -> np.ndarray:
+    """Return the square root of each box's area, (n, 1), pixels."""
+    return np.sqrt(np.maximum(boxes[:, 2:].prod(-1, keepdims=True), _MIN_SIZE_PX ** 2))
