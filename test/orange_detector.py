@@ -10,7 +10,7 @@ import pytest
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.postprocess import PostprocessSettings
-from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.detector import DetectionResult, Detector, Timings
 from ssd_perception.replay import chunks
 
 NAMES = ('cube', 'cone')
@@ -23,6 +23,7 @@ class OrangeDetector:
         edges: what is added to the square's edges, px.
         calls: pictures looked at.
         fail_at: at this one comes a Ctrl-C; None for never.
+        asked: the score threshold of every call.
     """
 
     class_names, device, runtime, precision, threads = NAMES, 'cpu', 'none', 'fp32', None
@@ -31,8 +32,7 @@ class OrangeDetector:
 
     def __init__(self, score_threshold):
         self.settings = PostprocessSettings(0.5 if score_threshold is None else score_threshold)
-        self.timings_ms = {'network': 1.0}
-        self.calls, self.fail_at = 0, None
+        self.calls, self.fail_at, self.asked = 0, None, []
 
     def describe(self):
         return 'orange (cube, cone)'
@@ -45,7 +45,11 @@ class OrangeDetector:
         return 0.55 + 0.4 * (left % 7) / 7
 
     def __call__(self, images):
-        found = []
+        return self.detect(images).detections
+
+    def detect(self, images, settings=None):
+        found, threshold = [], (settings or self.settings).score_threshold
+        self.asked.append(threshold)
         for image in images:
             if self.calls == self.fail_at:
                 raise KeyboardInterrupt
@@ -54,8 +58,8 @@ class OrangeDetector:
             square = np.array([columns.min(), rows.min(), columns.max(), rows.max()])
             weak = Detections([square + self.edges, [5, 5, 60, 60]],
                               [self.score(int(square[0])), 0.3], [1, 0])
-            found.append(weak[weak.scores >= self.settings.score_threshold])
-        return found
+            found.append(weak[weak.scores >= threshold])
+        return DetectionResult(found, Timings(network=1.0))
 
 
 def replace_network(monkeypatch, kind=OrangeDetector, chunk_frames=10):
@@ -79,12 +83,12 @@ def replace_network(monkeypatch, kind=OrangeDetector, chunk_frames=10):
 @contextlib.contextmanager
 def interrupted(kind, at):
     """Let every ``kind`` meet with a Ctrl-C at its picture number ``at``."""
-    answer = kind.__call__
+    answer = kind.detect
 
-    def failing(self, images):
+    def failing(self, images, settings=None):
         self.fail_at = at
-        return answer(self, images)
+        return answer(self, images, settings)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kind, '__call__', failing)
+        patch.setattr(kind, 'detect', failing)
         yield

@@ -95,12 +95,12 @@ class _Stages:
         start = time.perf_counter()
         decode(self._jpeg[1])
         decoded = time.perf_counter()
-        found, = self._detector([picture])
+        result = self._detector.detect([picture])
         detected = time.perf_counter()
-        times = {'decode': (decoded - start) * 1e3, **self._detector.timings_ms,
+        times = {'decode': (decoded - start) * 1e3, **vars(result.timings),
                  'call': (detected - decoded) * 1e3}
         if self._message is not None:
-            self._message(found)
+            self._message(result.detections[0])
             times['message'] = (time.perf_counter() - detected) * 1e3
         return times
 

@@ -81,8 +81,8 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
                                      score_threshold=args.score_threshold)
     print(detector.describe())
     shown = Published(detector.settings, detector.class_names)
-    detector.settings = replace(detector.settings, max_detections=MAX_DETECTIONS,
-                                score_threshold=float(shown.thresholds.min()) / 2)
+    low = replace(detector.settings, max_detections=MAX_DETECTIONS,
+                  score_threshold=float(shown.thresholds.min()) / 2)
     look, notes = None, []
     if args.choose == 'mined':
         try:
@@ -97,19 +97,19 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
             print(notes[-1])
     identity = Identity(recorded_files(args.bag.expanduser()), detector.weights_hash, {
         'bag': str(args.bag.expanduser().absolute()), 'topics': [c.topic for c in cameras],
-        'lowest': detector.settings.score_threshold, 'device': detector.device,
+        'lowest': low.score_threshold, 'device': detector.device,
         'runtime': detector.runtime, 'precision': detector.precision,
         'network': detector.network_hash,
         'features': look is not None, 'version': __version__})
     with WorkFolder(args.out, identity, args.fresh, 'bag_to_voc') as folder:
-        _look(bag, cameras, detector, look, folder)
+        _look(bag, cameras, lambda images: detector.detect(images, low).detections, look, folder)
         summary = _write(args, bag, cameras, detector, shown, folder, notes)
         folder.remove()
     _tell(args, summary)
     return 0
 
 
-def _look(bag, cameras, detector, look, folder) -> None:
+def _look(bag, cameras, detect, look, folder) -> None:
     """Answer the frames that are not done yet."""
     from tqdm import tqdm
 
@@ -123,7 +123,7 @@ def _look(bag, cameras, detector, look, folder) -> None:
     with tqdm(total=total, initial=done, desc='look', unit='frame',
               disable=not sys.stderr.isatty()) as bar:
         try:
-            scan(bag, cameras, detector, look, folder, bar.update)
+            scan(bag, cameras, detect, look, folder, bar.update)
         except KeyboardInterrupt:
             bar.close()
             print('Interrupted; the same command continues behind frame '

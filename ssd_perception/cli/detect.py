@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
     total = len(pictures) + sum(_expected_frames(path) for path in videos)
     with result_folder(args.out) as folder:
-        with DetectionFolder(folder, lambda image: detector([image])[0],
-                             detector.class_names) as results, \
+        with DetectionFolder(folder, detector, detector.class_names) as results, \
                 tqdm(total=total, desc='detect', unit='img') as bar:
             for path in pictures:
                 try:

@@ -135,10 +135,11 @@ def _measure_recording(detector: Detector, path: Path) -> dict:
 
     from ssd_perception.bags.frames import labelled_frames
     from ssd_perception.core.detections import GroundTruth
-    from ssd_perception.evaluation.evaluate import at_low_threshold, report
+    from ssd_perception.evaluation.evaluate import low_threshold, report
 
-    with at_low_threshold(detector):
-        pairs = [(detector([image])[0], GroundTruth(xyxy, labels)) for image, xyxy, labels in
-                 tqdm(labelled_frames(path, detector.class_names), 'recording', unit='frame')]
+    low = low_threshold(detector.settings)
+    pairs = [(detector.detect([image], low).detections[0], GroundTruth(xyxy, labels))
+             for image, xyxy, labels in
+             tqdm(labelled_frames(path, detector.class_names), 'recording', unit='frame')]
     return report([found for found, _ in pairs], [truth for _, truth in pairs],
                   detector.class_names)

@@ -115,9 +115,7 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     # chosen from that, and the same as a detector with the user's threshold finds: a weaker box
     # never removes a stronger one.
     lowest = SCORE_THRESHOLD if truth else float(shown.thresholds.min()) / 2
-    for one in detectors:
-        one.settings = replace(one.settings, score_threshold=lowest,
-                               max_detections=MAX_DETECTIONS)
+    low = replace(detector.settings, score_threshold=lowest, max_detections=MAX_DETECTIONS)
     settings = {
         'weights': detector.path.name, 'score_threshold': shown.settings.score_threshold,
         'nms_threshold': shown.settings.nms_threshold, 'device': detector.device,
@@ -131,7 +129,7 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     with WorkFolder(args.out, identity, args.fresh) as folder:
         results = Results(folder, cameras, detector.class_names, shown, detector.describe(),
                           shown.settings.score_threshold, not args.no_pictures)
-        speed = _detect(args, bag, detectors, results)
+        speed = _detect(args, bag, detectors, results, low)
         summary = {'bag': str(args.bag), 'frames_per_s': speed, 'settings': settings}
         if truth is not None:
             summary['against'] = truth.figures(folder.frames(), detector.class_names)
@@ -141,7 +139,7 @@ def _replay(args: argparse.Namespace, bag, cameras) -> int:
     return 0
 
 
-def _detect(args: argparse.Namespace, bag, detectors, results) -> float | None:
+def _detect(args: argparse.Namespace, bag, detectors, results, low) -> float | None:
     """Answer the frames not done yet; return frames per second, None when all were done."""
     from tqdm import tqdm
 
@@ -156,7 +154,7 @@ def _detect(args: argparse.Namespace, bag, detectors, results) -> float | None:
         print(f'Continuing an interrupted run behind frame {done} of {total}.')
     pipeline = Pipeline(bag, results.cameras, detectors,
                         Output(results.pictures, args.jpeg_quality, results.shown),
-                        results.folder, args.batch)
+                        results.folder, args.batch, low)
     start = time.perf_counter()
     with tqdm(total=total, initial=done, desc='replay', unit='frame',
               disable=not sys.stderr.isatty()) as bar:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.data.sample import Sample, labels
 from ssd_perception.evaluation.coco import coco_figures
 from ssd_perception.evaluation.voc import Curve, mean_ap, precision_recall
@@ -31,7 +31,7 @@ class Measurement:
     Attributes:
         samples: the pictures that could be decoded.
         truths, detections: one entry per sample.
-        timings_ms: stage -> one time per sample, see ``Detector.timings_ms``.
+        timings_ms: stage -> one time per sample, see ``inference.detector.Timings``.
         skipped: file names of the pictures that could not be decoded.
     """
 
@@ -61,24 +61,23 @@ def measure(detector: Detector, samples: Sequence[Sample],
     """
     truths = [ground_truth(sample, detector.class_names) for sample in samples]
     result, first_error = Measurement([], [], [], {}, []), None
-    with at_low_threshold(detector):
-        for sample, truth in zip(tqdm(samples, 'evaluate', unit='img', disable=not progress),
-                                 truths):
-            try:
-                image = read(sample.path)
-            except DataError as error:
-                if not skip_unreadable:
-                    raise
-                tqdm.write(f'Left out: {error}', file=sys.stderr)
-                result.skipped.append(sample.path.name)
-                first_error = first_error or error
-                continue
-            found, = detector([image])
-            result.samples.append(sample)
-            result.truths.append(truth)
-            result.detections.append(found)
-            for stage, milliseconds in detector.timings_ms.items():
-                result.timings_ms.setdefault(stage, []).append(milliseconds)
+    settings = low_threshold(detector.settings)
+    for sample, truth in zip(tqdm(samples, 'evaluate', unit='img', disable=not progress), truths):
+        try:
+            image = read(sample.path)
+        except DataError as error:
+            if not skip_unreadable:
+                raise
+            tqdm.write(f'Left out: {error}', file=sys.stderr)
+            result.skipped.append(sample.path.name)
+            first_error = first_error or error
+            continue
+        found = detector.detect([image], settings)
+        result.samples.append(sample)
+        result.truths.append(truth)
+        result.detections.extend(found.detections)
+        for stage, milliseconds in vars(found.timings).items():
+            result.timings_ms.setdefault(stage, []).append(milliseconds)
     if samples and not result.samples:
         raise DataError(f'None of the {len(samples)} pictures could be decoded; the first one: '
                         f'{first_error}')
@@ -92,16 +91,10 @@ def detect_samples(detector: Detector, samples: Sequence[Sample],
     return measure(detector, samples, read, progress).detections
 
 
-@contextlib.contextmanager
-def at_low_threshold(detector: Detector) -> Iterator[None]:
-    """Lend the detector the thresholds that AP is measured at."""
-    before = detector.settings
-    detector.settings = replace(before, score_threshold=SCORE_THRESHOLD, class_thresholds=(),
-                                classes=(), max_detections=MAX_DETECTIONS)
-    try:
-        yield
-    finally:
-        detector.settings = before
+def low_threshold(settings: PostprocessSettings) -> PostprocessSettings:
+    """Return the settings that AP is measured with: a low threshold, all classes."""
+    return replace(settings, score_threshold=SCORE_THRESHOLD, class_thresholds=(), classes=(),
+                   max_detections=MAX_DETECTIONS)
 
 
 def report(detections: Sequence[Detections], truths: Sequence[GroundTruth],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -22,58 +22,91 @@ from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes import Runtime, open_runtime
 
 
-class Detector:
-    """An SSD detector with its weights, runtime and thresholds.
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds that one call spent in each stage."""
 
-    Args:
-        runtime: the loaded network.
-        settings: None takes the weights' own score threshold.
-        path: of the weights, for people; None when there is no file.
+    preprocess: float = 0.0
+    network: float = 0.0
+    postprocess: float = 0.0
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """What ``Detector.detect`` returns.
 
     Attributes:
-        path: as given.
-        settings: PostprocessSettings in force. Assign a new one at any time, also from
-            another thread: a call in progress keeps the one it began with.
-        timings_ms: stage -> milliseconds of the last call: preprocess, network, postprocess.
+        detections: one Detections per image, in that image's own pixels.
+        timings: of this call, for all its images together.
     """
 
-    def __init__(self, runtime: Runtime, settings: PostprocessSettings | None = None,
-                 path: Path | None = None):
-        self._runtime = runtime
-        self.path = path
-        a = self.metadata.architecture
-        self._anchors = make_anchors(a.anchors, a.input_hw, a.strides)  # (A, 4)
-        self.settings = settings or PostprocessSettings(self.metadata.score_threshold)
-        self.timings_ms: dict[str, float] = {}
+    detections: list[Detections]
+    timings: Timings
+
+
+class Detector:
+    """An SSD detector: weights loaded in a runtime, and default thresholds.
+
+    It never changes, so threads may share one as far as its runtime allows.
+
+    Args:
+        weights: path or name, see ``resolve_weights``; empty means the default, ``rover``.
+        runtime: one of ``runtimes.NAMES``; ``auto`` takes the fastest installed one. All
+            but torch run NAME.onnx beside the weights, or export it once into a cache.
+        device: ``auto`` (CUDA if there is one, else CPU), ``cpu`` or ``cuda``.
+        precision: ``auto`` (fp32 on CPU, fp16 on CUDA), ``fp32``, ``fp16``, ``bf16`` or
+            ``int8`` (NAME.int8.onnx beside the weights).
+        score_threshold: None takes the default that was measured for the weights.
+        threads: CPU threads of the network.
+        settings: further fields of PostprocessSettings.
+
+    Attributes:
+        path: of the weights; None for a network that came from no file.
+        settings: PostprocessSettings of calls that give none.
+
+    Raises:
+        WeightsNotFound, WeightsError (not a weights file of this package),
+        RuntimeUnavailable (for example ``device='cuda'`` without CUDA), SettingError.
+    """
+
+    path: Path | None
+    settings: PostprocessSettings
+
+    def __init__(self, weights: str | os.PathLike = '', runtime: str = 'auto',
+                 device: str = 'auto', precision: str = 'auto',
+                 score_threshold: float | None = None, threads: int | None = None,
+                 **settings: Any):
+        path = resolve_weights(weights)
+        network = open_runtime(path, runtime, device, precision, threads)
+        if score_threshold is None:
+            score_threshold = network.metadata.score_threshold
+        self._set(network, PostprocessSettings(score_threshold, **settings), path)
 
     @classmethod
-    def from_weights(cls, weights: str | os.PathLike = '', runtime: str = 'auto',
-                     device: str = 'auto', precision: str = 'auto',
-                     score_threshold: float | None = None, threads: int | None = None,
-                     **settings: Any) -> Detector:
-        """Load weights by path or name.
+    def from_weights(cls, *arguments: Any, **options: Any) -> Detector:
+        """Load weights by path or name; the same as calling the class."""
+        return cls(*arguments, **options)
+
+    @classmethod
+    def from_runtime(cls, runtime: Runtime, settings: PostprocessSettings | None = None,
+                     path: Path | None = None) -> Detector:
+        """Return a Detector around a network that is loaded already.
 
         Args:
-            weights: see ``resolve_weights``; empty means the default, ``rover``.
-            runtime: one of ``runtimes.NAMES``; ``auto`` takes the fastest installed one. All
-                but torch run NAME.onnx beside the weights, or export it once into a cache.
-            device: ``auto`` (CUDA if there is one, else CPU), ``cpu`` or ``cuda``.
-            precision: ``auto`` (fp32 on CPU, fp16 on CUDA), ``fp32``, ``fp16``, ``bf16`` or
-                ``int8`` (NAME.int8.onnx beside the weights).
-            score_threshold: None takes the weights' own measured default.
-            threads: CPU threads of the network.
-            settings: further fields of PostprocessSettings.
-
-        Raises:
-            WeightsNotFound, WeightsError (not a weights file of this package),
-            RuntimeUnavailable (for example ``device='cuda'`` without CUDA), ValueError.
+            settings: None takes the weights' own score threshold.
+            path: of the weights, for people; None when there is no file.
         """
-        path = resolve_weights(weights)
-        detector = cls(open_runtime(path, runtime, device, precision, threads), path=path)
-        if score_threshold is not None:
-            settings['score_threshold'] = score_threshold
-        detector.settings = replace(detector.settings, **settings)
+        detector = cls.__new__(cls)
+        detector._set(runtime, settings or PostprocessSettings(runtime.metadata.score_threshold),
+                      path)
         return detector
+
+    def _set(self, runtime: Runtime, settings: PostprocessSettings, path: Path | None) -> None:
+        self._runtime, self.path = runtime, path
+        a = self.metadata.architecture
+        self._anchors = make_anchors(a.anchors, a.input_hw, a.strides)  # (A, 4)
+        settings.per_class(self.class_names)  # refuses classes that the weights do not have
+        self.settings = settings
 
     @property
     def metadata(self) -> Metadata:
@@ -84,16 +117,6 @@ class Detector:
     def class_names(self) -> tuple[str, ...]:
         """Names that ``Detections.labels`` index into."""
         return self.metadata.class_names
-
-    @property
-    def settings(self) -> PostprocessSettings:
-        """Thresholds in force."""
-        return self._settings
-
-    @settings.setter
-    def settings(self, settings: PostprocessSettings) -> None:
-        settings.per_class(self.class_names)  # refuses classes that the weights do not have
-        self._settings = settings
 
     @property
     def runtime(self) -> str:
@@ -148,21 +171,45 @@ class Detector:
         height, width = self.metadata.architecture.input_hw
         self([np.full((height, width, 3), 127, np.uint8)] * batch_size)
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]:
-        """Detect in a batch of images.
+    @overload
+    def __call__(self, images: np.ndarray) -> Detections: ...
+
+    @overload
+    def __call__(self, images: Sequence[np.ndarray]) -> list[Detections]: ...
+
+    def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Detections | list[Detections]:
+        """Detect in one image or in a batch.
 
         Args:
-            images: uint8 (H, W, 3) RGB each, of any and of differing sizes; may be empty.
+            images: uint8 (H, W, 3) RGB; or a sequence of such images, of any and of differing
+                sizes, which may be empty.
 
         Returns:
-            One Detections per image, in that image's own pixels.
+            One image's Detections; for a sequence one Detections per image. Boxes are in the
+            image's own pixels.
 
         Raises:
             ValueError: naming the shape and type of what is not such an image.
         """
-        settings = self.settings
+        if isinstance(images, np.ndarray) and images.ndim == 3:
+            return self.detect([images]).detections[0]
+        return self.detect(images).detections
+
+    def detect(self, images: Sequence[np.ndarray],
+               settings: PostprocessSettings | None = None) -> DetectionResult:
+        """Detect in a batch; return also how long it took.
+
+        Args:
+            images: uint8 (H, W, 3) RGB each, of any and of differing sizes; may be empty.
+            settings: thresholds of this call; None takes the Detector's own.
+
+        Raises:
+            ValueError: naming the shape and type of what is not such an image.
+            SettingError: for a class in ``settings`` that the weights do not have.
+        """
+        settings = settings or self.settings
         if len(images) == 0:
-            return []
+            return DetectionResult([], Timings())
         start = time.perf_counter()
         for image in images:
             check_image(image)
@@ -175,6 +222,5 @@ class Detector:
         found = [postprocess(logits[i], deltas[i], self._anchors,
                              self.metadata.architecture.box_coder, settings, self.class_names,
                              placements[i]) for i in range(len(images))]
-        self.timings_ms = {'preprocess': (placed - start) * 1e3, 'network': (ran - placed) * 1e3,
-                           'postprocess': (time.perf_counter() - ran) * 1e3}
-        return found
+        return DetectionResult(found, Timings((placed - start) * 1e3, (ran - placed) * 1e3,
+                                              (time.perf_counter() - ran) * 1e3))

@@ -7,20 +7,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ssd_perception.bags.reader import Bag
-from ssd_perception.inference.detector import Detector
+from ssd_perception.core.detections import Detections
 from ssd_perception.replay.cameras import Camera
 from ssd_perception.replay.chunks import CHUNK_FRAMES, Answer, PieceWriter, WorkFolder, decoded
 
+Detect = Callable[[Sequence[np.ndarray]], list[Detections]]
 # Looks at pictures (n of uint8 (H, W, 3) RGB) and returns float32 (n, d).
 Look = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
-def scan(bag: Bag, cameras: Sequence[Camera], detector: Detector, look: Look | None,
-            folder: WorkFolder, progress: Callable[[int], object] = lambda count: None) -> None:
+def scan(bag: Bag, cameras: Sequence[Camera], detect: Detect, look: Look | None,
+         folder: WorkFolder, progress: Callable[[int], object] = lambda count: None) -> None:
     """Answer the frames that are not done yet; on an exception finished pieces stay.
 
     Args:
-        detector: set to the low threshold already.
+        detect: with the low threshold.
         look: gives the features; None for none.
         progress: called with the number of frames answered since its last call.
     """
@@ -35,7 +36,7 @@ def scan(bag: Bag, cameras: Sequence[Camera], detector: Detector, look: Look | N
             answer, image = decoded(index, record)
             extra = b''
             if image is not None:
-                answer = answer.with_detections(detector([image])[0])
+                answer = answer.with_detections(detect([image])[0])
                 extra = look([image])[0].tobytes() if look else b''
             piece.add(answer, extra, {})
             if (index + 1) % CHUNK_FRAMES == 0:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ssd_perception.bags.reader import Bag
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Camera
@@ -63,15 +64,18 @@ class Pipeline:
     detector gives it.
 
     Args:
-        detectors: equal ones, each used by one thread at a time, set to the low threshold already.
+        detectors: equal ones, each used by one thread at a time.
         batch: frames that a network takes at once.
+        settings: with a low threshold; None takes the detectors' own.
 
     Attributes:
         answered: frames answered so far.
     """
 
     def __init__(self, bag: Bag, cameras: Sequence[Camera], detectors: Sequence[Detector],
-                 output: Output, folder: WorkFolder, batch: int = 1):
+                 output: Output, folder: WorkFolder, batch: int = 1,
+                 settings: PostprocessSettings | None = None):
+        self._settings = settings
         self._bag, self._cameras = bag, cameras
         self._class_names = detectors[0].class_names
         self._workers = len(detectors)
@@ -180,10 +184,11 @@ class Pipeline:
         seen = [frame for frame in frames if frame.image is not None]
         detector = self._idle.get()
         try:
-            for frame, found in zip(seen, detector([frame.image for frame in seen])):
+            result = detector.detect([frame.image for frame in seen], self._settings)
+            for frame, found in zip(seen, result.detections):
                 frame.answer = frame.answer.with_detections(found)
                 frame.times_ms |= {stage: spent / len(seen)
-                                   for stage, spent in detector.timings_ms.items()}
+                                   for stage, spent in vars(result.timings).items()}
         finally:
             self._idle.put(detector)
         return frames

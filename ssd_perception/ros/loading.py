@@ -24,7 +24,7 @@ def load_detector(parameters: NodeParameters) -> Detector:
     detector = Detector.from_weights(
         parameters.weights, runtime=parameters.runtime, device=parameters.device,
         precision=parameters.precision, threads=parameters.threads or spare_threads())
-    detector.settings = parameters.postprocess_settings(detector.metadata.score_threshold)
+    parameters.postprocess_settings(0.5).per_class(detector.class_names)  # refuses unknown classes
     for batch_size in range(1, max(1, len(parameters.cameras)) + 1):
         detector.warm_up(batch_size)
     return detector

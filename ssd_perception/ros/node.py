@@ -148,14 +148,14 @@ class DetectorNode(LifecycleNode):
 
     def _announce(self) -> None:
         """Publish the latched messages anew: weights or thresholds are others now."""
-        detector = self._worker.detector
-        assert detector is not None  # who calls this has just given the worker one
+        detector, settings = self._worker.detector, self._worker.settings
+        assert detector is not None and settings is not None  # the worker has just been given one
         self._version += 1
         header = Header(stamp=self.get_clock().now().to_msg())
         self._vision_info.publish(vision_info_message(
             header, detector.describe(), self._label_info.topic_name, self._version))
         self._label_info.publish(label_info_message(
-            header, detector.class_names, detector.settings.score_threshold))
+            header, detector.class_names, settings.score_threshold))
 
     # Parameters and services
 
@@ -176,8 +176,8 @@ class DetectorNode(LifecycleNode):
             self._swapping.begin()
             return
         settings = now.postprocess_settings(detector.metadata.score_threshold)
-        if settings != detector.settings:
-            detector.settings = settings
+        if settings != self._worker.settings:
+            self._worker.use(detector, settings)
             self._announce()
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

@@ -71,7 +71,7 @@ class Swapping:
                 raise SystemExit(0)
         self._loading = None
         if loading.detector:
-            self._use(loading.detector, loading.parameters.weights)
+            self._use(loading.detector, loading.parameters)
         return loading.error
 
     def release(self) -> None:
@@ -121,9 +121,7 @@ class Swapping:
             return
         try:
             if detector:  # thresholds may have changed meanwhile
-                detector.settings = wanted.postprocess_settings(
-                    detector.metadata.score_threshold)
-                self._use(detector, wanted.weights)
+                self._use(detector, wanted)
                 return
         except ValueError as error:
             loading.error = str(error)
@@ -139,9 +137,11 @@ class Swapping:
         self._worker.note_failure(f'The detector cannot be loaded anew: {error}')
         self._node.get_logger().error(self._worker.failure)
 
-    def _use(self, detector: Detector, weights: str) -> None:
-        self._worker.use(detector)
-        self.weights, self.weights_hash = weights, detector.weights_hash
+    def _use(self, detector: Detector, parameters: NodeParameters) -> None:
+        settings = parameters.postprocess_settings(detector.metadata.score_threshold)
+        settings.per_class(detector.class_names)  # refuses classes that it does not have
+        self._worker.use(detector, settings)
+        self.weights, self.weights_hash = parameters.weights, detector.weights_hash
         self._node.get_logger().info(f'Using {detector.describe()}, sha256 '
                                      f'{self.weights_hash[:12]}.')
         self._in_use()

@@ -11,7 +11,9 @@ from rclpy.clock import Clock
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
+from ssd_perception.core.detections import Detections
 from ssd_perception.core.interface import stamp_to_ns
+from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.imaging.compressed import ImageError, decode_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
@@ -25,7 +27,6 @@ class Worker:
     """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
 
     Attributes:
-        detector: the one in use; None where there is none: frames are refused meanwhile.
         parameters: values in force; replaced whole, so a frame never sees half a change.
         enabled: False lets frames pass unlooked at.
         failures: batches in a row that the detector could not answer.
@@ -40,19 +41,29 @@ class Worker:
         self._clock, self._logger = clock, logger
         self._thread: threading.Thread | None = None
         self._jumps, self._busy_since = 0, 0.0
-        self.detector: Detector | None = None
+        self._serving: tuple[Detector, PostprocessSettings] | None = None
         self.parameters = NodeParameters()
         self.enabled = True
         self.last_error = LastError()
         self.forget_failures()
 
-    def use(self, detector: Detector) -> None:
+    def use(self, detector: Detector, settings: PostprocessSettings | None = None) -> None:
         """Answer with it from the next batch on; frames in work keep theirs."""
-        self.detector, self.failures = detector, 0
+        self._serving, self.failures = (detector, settings or detector.settings), 0
+
+    @property
+    def detector(self) -> Detector | None:
+        """The one in use; None where there is none: frames are refused meanwhile."""
+        return self._serving[0] if self._serving else None
+
+    @property
+    def settings(self) -> PostprocessSettings | None:
+        """Thresholds in force; None without a detector."""
+        return self._serving[1] if self._serving else None
 
     def release(self) -> None:
         """Drop the detector, and with it what it holds of its device."""
-        self.detector = None
+        self._serving = None
 
     def forget_failures(self) -> None:
         """Begin anew, but for ``last_error``."""
@@ -104,11 +115,12 @@ class Worker:
             not_before = started + 1 / rate_hz if rate_hz else 0.0
 
     def _answer(self, batch: dict) -> None:
-        detector, quality, jumps = self.detector, self.parameters.jpeg_quality, self._jumps
-        if detector is None:
+        serving, quality, jumps = self._serving, self.parameters.jpeg_quality, self._jumps
+        if serving is None:
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
             return
+        detector, settings = serving
         taken = []  # (camera, message, rgb, factor, decode_ms)
         for name, message in batch.items():
             start = time.perf_counter()
@@ -121,17 +133,16 @@ class Worker:
                           (time.perf_counter() - start) * 1e3))
         if not taken:
             return
-        found = self._detect(detector, [rgb for _, _, rgb, _, _ in taken])
+        found = self._detect(detector, settings, [rgb for _, _, rgb, _, _ in taken])
         self.failures = 0
-        stages = dict(detector.timings_ms)
-        for (camera, message, rgb, factor, decode_ms), detections in zip(taken, found):
+        for (camera, message, rgb, factor, decode_ms), (detections, timings) in zip(taken, found):
             if isinstance(detections, Exception):
                 self._refuse(camera, detections)
                 continue
             start = time.perf_counter()
             camera.publish(message, rgb if factor == 1 else None, detections.scaled(factor),
                            detector.class_names, quality)
-            times = {'decode': decode_ms, **stages,
+            times = {'decode': decode_ms, **timings,
                      'publish': (time.perf_counter() - start) * 1e3}
             age = self._age(message) if jumps == self._jumps else {}
             camera.statistics.answered({**age, **times}, _picture(message, rgb, factor))
@@ -145,14 +156,16 @@ class Worker:
             return decode_shrunk(message.data, detector.seen)
         return self._convert(message), 1
 
-    def _detect(self, detector: Detector, images: list[np.ndarray]) -> list:
-        """Return Detections per image, or the exception that one image alone met with.
+    def _detect(self, detector: Detector, settings: PostprocessSettings,
+                images: list[np.ndarray]) -> list[tuple[Detections | Exception, dict]]:
+        """Return for each image Detections, or the exception it alone met with, and timings.
 
         Raises:
             Whatever the detector raises, when it answers none of the images.
         """
         try:
-            return detector(images)
+            result = detector.detect(images, settings)
+            return [(found, vars(result.timings)) for found in result.detections]
         except Exception:
             pass
         # Once more, one by one: a batch takes more memory than a picture, and one camera's
@@ -161,9 +174,10 @@ class Worker:
         errors: list[Exception] = []
         for image in images:
             try:
-                found += detector([image])
+                result = detector.detect([image], settings)
+                found.append((result.detections[0], vars(result.timings)))
             except Exception as error:
-                found.append(error)
+                found.append((error, {}))
                 errors.append(error)
         if len(errors) == len(images):
             self.failures += 1

@@ -236,8 +236,8 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Measure the averaged weights with the very Detector that will fly."""
-        detector = Detector(TorchRuntime(self._ema.model, self.metadata, self.device.type,
-                                         'fp32'))
+        detector = Detector.from_runtime(TorchRuntime(self._ema.model, self.metadata,
+                                                      self.device.type, 'fp32'))
         figures = {name: evaluate(detector, samples)
                    for name, samples in self._validation.items()}
         self.folder.log({'iteration': self.iteration, 'validation': figures})

@@ -23,9 +23,8 @@ class Stub(SimpleNamespace):
 
     class_names = ('cone',)
 
-    def __call__(self, images):
-        return [Detections([[0, 0, max(1, float(image.mean()) / 8), 10]], [0.9], [0])
-                for image in images]
+    def __call__(self, image):
+        return Detections([[0, 0, max(1, float(image.mean()) / 8), 10]], [0.9], [0])
 
     def describe(self):
         return 'a stub'

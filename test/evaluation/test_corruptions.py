@@ -7,6 +7,7 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation import corruptions
 from ssd_perception.evaluation.corruptions import CORRUPTIONS, corrupt, under_corruptions
+from ssd_perception.inference.detector import DetectionResult, Timings
 
 EVERY = [(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
          for strength in strengths]
@@ -55,11 +56,12 @@ class Stub:
 
     def __init__(self):
         from ssd_perception.core.postprocess import PostprocessSettings
-        self.settings, self.timings_ms = PostprocessSettings(), {'network': 1.0}
+        self.settings = PostprocessSettings()
 
-    def __call__(self, images):
+    def detect(self, images, settings=None):
         seen = images[0].mean() > 100
-        return [Detections([(0, 0, 50, 50)], [0.9], [0]) if seen else Detections.empty()]
+        return DetectionResult([Detections([(0, 0, 50, 50)], [0.9], [0]) if seen
+                                else Detections.empty()], Timings())
 
 
 def test_there_is_a_row_for_each_and_it_is_of_the_corrupted_picture(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.evaluate import detect_samples, evaluate, measure
+from ssd_perception.inference.detector import DetectionResult, Timings
 
 BOX = (2, 2, 12, 12)
 
@@ -24,12 +25,11 @@ class OneBox:
     def __init__(self):
         self.settings = PostprocessSettings(0.5)
         self.asked = []
-        self.timings_ms = {}
 
-    def __call__(self, images):
-        self.asked.append(self.settings.score_threshold)
-        self.timings_ms = {'network': float(len(self.asked))}
-        return [detections_of([(BOX, 0.9, 0)]) for _ in images]
+    def detect(self, images, settings=None):
+        self.asked.append((settings or self.settings).score_threshold)
+        return DetectionResult([detections_of([(BOX, 0.9, 0)]) for _ in images],
+                               Timings(network=float(len(self.asked))))
 
 
 def sample(name, kind='x'):
@@ -48,7 +48,7 @@ def test_unreadable_pictures_are_named_and_left_out(capsys):
     measured = measure(detector, samples, read, skip_unreadable=True)
     assert [s.path.name for s in measured.samples] == ['a', 'b']
     assert len(measured.detections) == len(measured.truths) == 2
-    assert measured.timings_ms == {'network': [1.0, 2.0]}
+    assert measured.timings_ms['network'] == [1.0, 2.0]
     assert measured.skipped == ['bad1', 'bad2']
     assert 'Left out: bad1 is not a picture' in capsys.readouterr().err
     assert detector.asked == [0.01, 0.01] and detector.settings.score_threshold == 0.5

@@ -1,12 +1,15 @@
 """Detector: any image size, batch equals single, thresholds, and one sentence per refusal."""
 
 import copy
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.metadata import Architecture, Metadata, WeightsError
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.detector import Detector
@@ -65,18 +68,38 @@ def test_the_threshold_comes_from_the_weights_unless_given(weights, detector):
     assert Detector.from_weights(weights, score_threshold=0.9).settings.score_threshold == 0.9
 
 
-def test_settings_change_while_running(detector):
-    before = detector.settings
-    try:
-        image = picture(480, 640)
-        detector.settings = replace(before, classes=('cube',), max_detections=3)
-        found, = detector([image])
-        assert 0 < len(found) <= 3 and set(found.labels.tolist()) == {1}
-        with pytest.raises(ValueError, match='dog'):
-            detector.settings = PostprocessSettings(classes=('dog',))
-        assert detector.settings.classes == ('cube',)
-    finally:
-        detector.settings = before
+def test_settings_are_those_of_the_call(detector):
+    image = picture(480, 640)
+    usual, = detector([image])
+    cubes = replace(detector.settings, classes=('cube',), max_detections=3)
+    found, = detector.detect([image], cubes).detections
+    assert 0 < len(found) <= 3 and set(found.labels.tolist()) == {1}
+    again, = detector([image])
+    assert again.scores.tolist() == usual.scores.tolist() and len(usual) > 3
+    with pytest.raises(SettingError, match='dog'):
+        detector.detect([image], PostprocessSettings(classes=('dog',)))
+
+
+def test_one_image_gives_one_answer(detector):
+    image = picture(480, 640)
+    alone, listed = detector(image), detector([image])
+    assert alone.xyxy.tolist() == listed[0].xyxy.tolist() and len(listed) == 1
+
+
+def test_the_class_loads_and_so_does_the_package(weights, detector):
+    import ssd_perception
+
+    assert ssd_perception.Detector is Detector
+    image = picture(480, 640)
+    again = ssd_perception.Detector(weights, 'torch', 'cpu')(image)
+    assert again.xyxy.tolist() == detector(image).xyxy.tolist()
+    assert not hasattr(ssd_perception, 'Detektor')
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = ('import sys, ssd_perception; from ssd_perception import __version__; '
+            'sys.exit(", ".join({"numpy", "cv2", "torch", "rclpy"} & set(sys.modules)) or 0)')
+    assert subprocess.run([sys.executable, '-c', code], timeout=60).returncode == 0
 
 
 @pytest.mark.parametrize('image', [
@@ -127,8 +150,9 @@ def test_a_foreign_file_is_refused(tmp_path):
 
 
 def test_timings_and_description_say_what_ran(detector):
-    detector([picture(48, 64)])
-    assert set(detector.timings_ms) == {'preprocess', 'network', 'postprocess'}
+    timings = detector.detect([picture(48, 64)]).timings
+    assert set(vars(timings)) == {'preprocess', 'network', 'postprocess'}
+    assert all(milliseconds > 0 for milliseconds in vars(timings).values())
     assert 'torch on cpu, fp32' in detector.describe() and len(detector.weights_hash) == 64
 
 

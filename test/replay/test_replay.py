@@ -145,7 +145,7 @@ def test_against_a_voc_folder(detectors, recording, tmp_path, names):
     assert replay(recording, tmp_path / 'out', '--against', str(folder)) == 0
     figures = json.loads((tmp_path / 'out' / 'summary.json').read_text())['against']
     assert (figures['images'], figures['of']) == (20, 20) and figures['voc10_ap50'] == 1.0
-    assert detectors[-1].settings.score_threshold == 0.01
+    assert set(detectors[-1].asked) == {0.01}
 
 
 def test_results_do_not_mix_with_originals(detectors, recording, tmp_path, capsys):

@@ -17,7 +17,7 @@ from ssd_perception.bags.frames import labelled_frames  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
 from ssd_perception.core.detections import GroundTruth  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
-from ssd_perception.evaluation.evaluate import at_low_threshold, evaluate, report  # noqa: E402
+from ssd_perception.evaluation.evaluate import evaluate, low_threshold, report  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +38,8 @@ def test_ap_and_detections_on_the_recording_are_the_detectors(tmp_path):
     figures = replayed(RECORDING, tmp_path / 'out', '--against', '/ground_truth/detections')
     detector = Detector.from_weights()
     frames = list(labelled_frames(RECORDING, detector.class_names))
-    with at_low_threshold(detector):
-        found = [detector([frame.image])[0] for frame in frames]
+    low = low_threshold(detector.settings)
+    found = [detector.detect([frame.image], low).detections[0] for frame in frames]
     expected = report(found, [GroundTruth(f.xyxy, f.labels) for f in frames],
                       detector.class_names)
     for name in SAME:

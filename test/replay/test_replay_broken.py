@@ -19,6 +19,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.bags.types import typestore  # noqa: E402
 from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
 
 pytest_plugins = ['replaying']
 
@@ -31,8 +32,8 @@ WHEELS = 'float64 left\nfloat64 right\n'
 @pytest.fixture
 def blind(detectors, monkeypatch):
     """Let the detectors find nothing in pictures without an orange square."""
-    monkeypatch.setattr(OrangeDetector, '__call__',
-                        lambda self, images: [Detections.empty() for _ in images])
+    monkeypatch.setattr(OrangeDetector, 'detect', lambda self, images, settings:
+                        DetectionResult([Detections.empty() for _ in images], Timings()))
 
 
 def written_by_rosbags(folder, mode=None, storage=StoragePlugin.MCAP, first=0, foreign=False):

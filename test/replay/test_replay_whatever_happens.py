@@ -47,17 +47,17 @@ def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recordin
 
 def test_detectors_side_by_side_change_nothing(detectors, recording, tmp_path, monkeypatch):
     assert replay(recording, tmp_path / 'one', '--workers', '1') == 0
-    answer, together = OrangeDetector.__call__, threading.Barrier(3)
+    answer, together = OrangeDetector.detect, threading.Barrier(3)
 
-    def slowly(self, images):
+    def slowly(self, images, settings=None):
         # The first three calls wait for each other: they are at work at the same time. The
         # later a frame comes, the sooner it is answered, so that answers arrive disordered.
         if self.calls == 0:
             together.wait(20)
         time.sleep(0.01 * (self is detectors[-3]))
-        return answer(self, images)
+        return answer(self, images, settings)
 
-    monkeypatch.setattr(OrangeDetector, '__call__', slowly)
+    monkeypatch.setattr(OrangeDetector, 'detect', slowly)
     assert replay(recording, tmp_path / 'three', '--workers', '3') == 0
     calls = [detector.calls for detector in detectors[-3:]]
     assert sum(calls) == FRAMES and min(calls) > 0

@@ -47,7 +47,7 @@ class Pointer:
 def pointing(resize: str = 'letterbox', labels: tuple[int, ...] = (1,),
              input_hw: tuple[int, int] = (128, 128)) -> Detector:
     """Return a Detector that points."""
-    return Detector(Pointer(resize, labels, input_hw))
+    return Detector.from_runtime(Pointer(resize, labels, input_hw))
 
 
 def rectangle(width: int, height: int, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -12,7 +12,9 @@ from rclpy.clock import Clock, ClockType  # noqa: E402
 from sensor_msgs.msg import CompressedImage  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
 from ssd_perception.ros.worker import Worker  # noqa: E402
@@ -34,11 +36,12 @@ class FakeCamera:
 class WholePicture:
     """Finds one object: everything it is shown."""
 
-    class_names, timings_ms = ('cone',), {}
+    class_names, settings = ('cone',), PostprocessSettings()
 
-    def __call__(self, images):
+    def detect(self, images, settings):
         self.shown = [rgb.shape[:2] for rgb in images]
-        return [Detections([[0, 0, width, height]], [0.9], [0]) for height, width in self.shown]
+        return DetectionResult([Detections([[0, 0, width, height]], [0.9], [0])
+                                for height, width in self.shown], Timings())
 
     def seen(self, height, width):
         return 180, 320

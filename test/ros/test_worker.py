@@ -12,7 +12,9 @@ from rclpy.clock import Clock, ClockType  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
@@ -28,16 +30,16 @@ class FakeCamera:
 
 
 class FakeDetector:
-    class_names, timings_ms = ('cone',), {'network': 1.0}
+    class_names, settings = ('cone',), PostprocessSettings()
 
     def __init__(self):
         self.batches, self.error = [], None
 
-    def __call__(self, images):
+    def detect(self, images, settings):
         self.batches.append(len(images))
         if self.error:
             raise self.error
-        return [Detections.empty()] * len(images)
+        return DetectionResult([Detections.empty()] * len(images), Timings(network=1.0))
 
 
 class Log(list):
@@ -189,11 +191,13 @@ def test_a_camera_that_floods_does_not_starve_the_other(bench):
 class Batchless(FakeDetector):
     """No memory for more than one picture, and none at all for a picture that is all zero."""
 
-    def __call__(self, images):
-        self.batches.append(len(images))
+    def detect(self, images, settings):
         if len(images) > 1 or not images[0].any():
-            raise MemoryError('out of memory')
-        return [Detections.empty()] * len(images)
+            self.error = MemoryError('out of memory')
+        try:
+            return super().detect(images, settings)
+        finally:
+            self.error = None
 
 
 def test_a_batch_too_large_is_answered_one_by_one(bench):
