@@ -14,10 +14,18 @@ from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsEr
 from ssd_perception.model.ssd import SSD
 
 
-def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata) -> Path:
-    """Write ``model`` and ``metadata`` to ``path`` whole, or leave what was there."""
+def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata,
+                 half: bool = False) -> Path:
+    """Write ``model`` and ``metadata`` to ``path`` whole, or leave what was there.
+
+    Args:
+        half: store fp16, half the size; ``load_model`` widens it again.
+    """
     path = Path(path)
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if half:
+        tensors = {key: value.half() if value.is_floating_point() else value
+                   for key, value in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not save_file: it makes files that only their owner may read.
     return atomic_write(path, save(tensors, metadata={KEY: metadata.to_json()}))
@@ -36,7 +44,7 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
                 raise WeightsError(f'{path} is a safetensors file without "{KEY}" metadata: it '
                                    'was not made by this package.')
             metadata = Metadata.from_json(text)
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            tensors = {key: _widened(file.get_tensor(key)) for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f'{path} is not a readable safetensors file ({error}); it may be '
                            'truncated or of another kind.') from error
@@ -52,6 +60,16 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
                 f'found {_told(found.get(key))}.')
     model.load_state_dict(tensors)
     return model.eval(), metadata
+
+
+def stored_half(path: str | os.PathLike) -> bool:
+    """Return whether a weights file stores its tensors in fp16."""
+    with safe_open(path, framework='pt') as file:
+        return any(file.get_slice(key).get_dtype() == 'F16' for key in file.keys())
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
 def _told(shape_and_type: tuple[tuple[int, ...], torch.dtype] | None) -> str:

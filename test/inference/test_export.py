@@ -17,7 +17,7 @@ from ssd_perception.inference.exported import beside, cache_folder, find_export
 from ssd_perception.inference.onnx_file import EXPORT_KEY, read_export, sha256_of
 from ssd_perception.inference.quantise import predicting_layers
 from ssd_perception.inference.resolve import resolve_weights
-from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.inference.runtimes import RuntimeUnavailable, open_runtime
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 
@@ -245,3 +245,21 @@ def test_b1_with_another_mean_is_exported_exactly(tmp_path):
     for found, expected in zip(session.run(['logits', 'deltas'], {'images': image}), wanted):
         assert (expected[0] - expected[1]).std() > 0.1  # or any pictures would do
         np.testing.assert_allclose(found, expected.numpy(), atol=0.01 * expected.std().item())
+
+
+def test_weights_stored_in_halves_give_a_file_in_halves_that_every_runtime_widens(tmp_path):
+    torch.manual_seed(0)
+    model, metadata = SSD(SMALL, 2), Metadata(('cone', 'cube'), SMALL)
+    whole = save_weights(tmp_path / 'whole.safetensors', model, metadata)
+    half = save_weights(tmp_path / 'half.safetensors', model, metadata, half=True)
+    files = [export_onnx(path, beside(path, 'fp32')) for path in (whole, half)]
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    assert files[1].stat().st_size < 0.65 * files[0].stat().st_size
+    images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    expected = open_runtime(whole, 'torch', 'cpu', 'fp32', 1)(images)
+    for name in ('torch', 'onnxruntime', 'openvino'):
+        found = open_runtime(half, name, 'cpu', 'fp32', 1)(images)
+        for a, b in zip(found, expected):
+            assert a.dtype == np.float32
+            np.testing.assert_allclose(a, b, atol=0.02)
+    assert open_runtime(half, 'onnxruntime', 'cpu', 'fp32', 1).file == files[1]
