@@ -76,6 +76,45 @@ def write_roboflow(root: Path, splits: dict) -> Path:
     return root
 
 
+def yolo_lines(objects, names, width=96, height=72) -> str:
+    """Return a file of YOLO labels for (name, box) rows."""
+    return ''.join(
+        f'{names.index(name)} {(x0 + x1) / 2 / width!r} {(y0 + y1) / 2 / height!r} '
+        f'{(x1 - x0) / width!r} {(y1 - y0) / height!r}\n'
+        for name, (x0, y0, x1, y1), *_ in objects)
+
+
+def write_yolo(root: Path, splits: dict, names=('cone', 'cube'), images='{split}/images',
+               labels='{split}/labels', description='roboflow') -> Path:
+    """Write ``{split: {name: objects}}`` in YOLO's layout; no objects, no file of labels.
+
+    Args:
+        images, labels: patterns of the folders.
+        description: ``roboflow`` or ``ultralytics`` data.yaml, ``classes.txt``, or none ('').
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    for split, pictures in splits.items():
+        write_pictures(root / images.format(split=split), pictures)
+        folder = root / labels.format(split=split)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, objects in pictures.items():
+            if objects:
+                (folder / f'{name}.txt').write_text(yolo_lines(objects, names))
+    if description == 'roboflow':
+        folders = ''.join(f'{"val" if split == "valid" else split}: ../'
+                          f'{images.format(split=split)}\n' for split in splits)
+        text = f'{folders}\nnc: {len(names)}\nnames: {list(names)}\n'
+        (root / 'data.yaml').write_text(text)
+    elif description == 'ultralytics':
+        folders = ''.join(f'{split}: {images.format(split=split)}\n' for split in splits)
+        rows = ''.join(f'  {number}: {name}\n' for number, name in enumerate(names))
+        (root / 'my_set.yaml').write_text(
+            f'path: ../datasets/{root.name}\n{folders}names:\n{rows}')
+    elif description:
+        (root / description).write_text('\n'.join(names) + '\n')
+    return root
+
+
 def write_pictures(folder: Path, names) -> None:
     """Write the pictures of these names."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""Value types and geometry shared by every part; numpy and the standard library only."""
+"""Value types and geometry shared by every part; numpy, PyYAML and the standard library only."""

@@ -12,9 +12,11 @@ import numpy as np
 from ssd_perception.core.boxes import area
 from ssd_perception.core.errors import DataError
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png')
+PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.avif', '.jfif')
+MAX_OBJECTS = 5000  # in one image; crowds and aerial images of public sets have fewer
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.ts')
 
+MAX_NAME = 100  # characters of a class name, as in weights
 MIN_VISIBLE = 0.25  # share of an object's area that must survive a cut for it to stay labelled
 MIN_SIDE_PX = 4.0  # of images being composed; less is not recognisable
 
@@ -49,9 +51,9 @@ class Sample:
 
 
 def make_sample(path: Path, xyxy: np.ndarray, names: Iterable[str], difficult: Iterable[bool],
-                annotation: Path, stated_hw: tuple[int, int] | None,
-                on_bad: OnBad | None) -> Sample:
-    """Return the Sample without its boxes that have no area; each is told to ``on_bad``.
+                annotation: Path, stated_hw: tuple[int, int] | None, on_bad: OnBad | None,
+                labelled: tuple[str, ...] | None = None) -> Sample:
+    """Return the Sample without its boxes that have no area; each goes to ``on_bad``.
 
     Only the object is left out, not the picture: COCO's own sets hold such boxes, nobody can
     see an object there, and its neighbours are as good as before.
@@ -71,7 +73,22 @@ def make_sample(path: Path, xyxy: np.ndarray, names: Iterable[str], difficult: I
             annotation, 'degenerate box'), on_bad)
     return Sample(path, xyxy[good],
                   tuple(name for name, keep in zip(names, good) if keep),
-                  np.array(difficult, bool)[good], annotation, stated_hw)
+                  np.array(difficult, bool)[good], annotation, stated_hw, labelled)
+
+
+def class_name(text: str, file: Path) -> str:
+    """Return a class name from a file as weights can hold it: trimmed, printable, not long.
+
+    Characters that cannot be printed, half a surrogate pair among them, become escapes.
+
+    Raises:
+        DataError: naming ``file``, when nothing or more than ``MAX_NAME`` characters are left.
+    """
+    name = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:2 * MAX_NAME].strip())
+    if not name or len(name) > MAX_NAME:
+        raise DataError(f'{file}: a class name must have 1 to {MAX_NAME} characters, got '
+                        f'"{name[:40]}{"..." if len(name) > 40 else ""}".', file)
+    return name
 
 
 def refuse(error: DataError, on_bad: OnBad | None) -> None:

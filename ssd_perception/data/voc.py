@@ -1,23 +1,49 @@
-"""Read a folder in Pascal VOC layout: JPEGImages, Annotations, ImageSets/Main."""
+"""Read Pascal VOC's layout: one XML file for each image, with lists of the splits or without."""
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.data.sample import PICTURE_SUFFIXES, OnBad, Sample, make_sample, refuse
+from ssd_perception.core.safe_path import inside, regular_file
+from ssd_perception.data.folder import (
+    files_below,
+    image_named,
+    images_below,
+    printable,
+    read_bounded,
+    read_lines,
+    split_of,
+)
+from ssd_perception.data.sample import (
+    MAX_OBJECTS,
+    PICTURE_SUFFIXES,
+    OnBad,
+    Sample,
+    class_name,
+    make_sample,
+    refuse,
+)
 
-MAX_XML_BYTES = 10_000_000  # a picture with ten thousand objects has 3 MB
+MAX_XML_BYTES = 10_000_000  # an image with five thousand objects has 2 MB
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 _ORIGINAL = re.compile(r'The VOC20\d\d Database')
 _WHOLE_SHARE = 0.95  # VOC2012 itself has a few boxes with decimals
+_DECLARATION = re.compile(rb'\s*<\?xml[^>]*?encoding\s*=\s*["\']([A-Za-z0-9._-]+)["\'][^>]*\?>')
+# Windows writes GBK and calls it gb2312; a text that can be matched as bytes is no UTF-16.
+_WRITTEN_AS = {'gb2312': 'gb18030', 'gbk': 'gb18030', 'utf-16': 'utf-8', 'utf-16-le': 'utf-8'}
+_PROBES = 100  # XML files opened to find out whether they are annotations
+_COLUMN = re.compile(r'\s+-?[01]$')  # of the original per-class lists
 
 
 def _text(item: ElementTree.Element, path: str) -> str:
@@ -28,10 +54,10 @@ def _text(item: ElementTree.Element, path: str) -> str:
 
 
 class _Annotation(NamedTuple):
-    """One file as it is written: edges not yet shifted, pictures not yet looked for."""
+    """One file as it is written: edges not yet shifted, images not yet looked for."""
 
     path: Path
-    name: str
+    image: Callable[[], Path]
     edges: np.ndarray  # float64 (n, 4)
     names: list[str]
     difficult: list[bool]
@@ -41,7 +67,7 @@ class _Annotation(NamedTuple):
 
 def read_voc(root: str | os.PathLike, split: str, one_based: bool | None = False,
              on_bad: OnBad | None = None) -> list[Sample]:
-    """Read every annotation of a split; pictures are not opened.
+    """Read every annotation of a split; images are not opened.
 
     Args:
         root: the folder that holds ``JPEGImages``, ``Annotations`` and ``ImageSets``.
@@ -60,70 +86,142 @@ def read_voc(root: str | os.PathLike, split: str, one_based: bool | None = False
     found = []
     for name in listed(root, split):
         try:
-            found.append(_read_annotation(root / 'Annotations' / f'{name}.xml', name))
+            path = inside(root, f'Annotations/{name}.xml')
+            found.append(_read_annotation(path, partial(_listed_image, root, name)))
         except DataError as error:
             refuse(error, on_bad)
+    return _samples(root, found, one_based, on_bad)
+
+
+def read_loose_voc(root: str | os.PathLike, split: str, one_based: bool | None = False,
+                   on_bad: OnBad | None = None) -> list[Sample]:
+    """Read a split of a folder of XML files without lists; see ``read_voc``.
+
+    Args:
+        split: one of ``loose_splits``.
+    """
+    root = Path(root).expanduser()
+    found = []
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for image in images_below(root):
+        by_stem[image.stem].append(image)
+    for path in _loose_files(root):
+        if split_of(root, path) != split:
+            continue
+        try:
+            inside(root, str(path.relative_to(root)))
+            found.append(_read_annotation(
+                path, partial(_loose_image, root, path, by_stem[path.stem])))
+        except DataError as error:
+            refuse(error, on_bad)
+    return _samples(root, found, one_based, on_bad)
+
+
+def _samples(root: Path, found: Sequence[_Annotation], one_based: bool | None,
+             on_bad: OnBad | None) -> list[Sample]:
     if one_based is None:
         one_based = _counts_from_one(found)
     samples = []
     for item in found:
         try:
-            picture = _picture(root, item.name)
+            image = item.image()
+            inside(root, str(image.relative_to(root)))
         except DataError as error:
             refuse(error, on_bad)
             continue
         edges = item.edges - np.array([1, 1, 0, 0]) if one_based else item.edges
-        samples.append(make_sample(picture, edges, item.names, item.difficult, item.path,
+        samples.append(make_sample(image, edges, item.names, item.difficult, item.path,
                                    item.stated_hw, on_bad))
     return samples
 
 
 def splits(root: Path) -> list[str]:
-    """Return the names that ``ImageSets/Main`` lists pictures under, sorted.
+    """Return the names that ``ImageSets/Main`` lists images under, sorted.
 
     The original sets also list them per class (``cat_train.txt``); those are left out.
     """
     there = {path.stem for path in (root / 'ImageSets' / 'Main').glob('*.txt')}
-    return sorted(name for name in there if name.rpartition('_')[2] not in there - {name})
+    return sorted(name for name in there if not _per_class(name, there))
+
+
+def _per_class(split: str, there: set[str]) -> bool:
+    return split.rpartition('_')[2] in there - {split}
+
+
+def loose_splits(root: Path) -> list[str]:
+    """Return the splits that the folders of XML files without lists are named after, sorted."""
+    return sorted({split_of(root, path) for path in _loose_files(root)})
+
+
+def _loose_files(root: Path) -> list[Path]:
+    """Return the XML files below ``root``; none where they are something else."""
+    found = list(files_below(root, ('.xml',))) if root.is_dir() else []
+    return found if any(_is_annotation(path) for path in found[:_PROBES]) else []
+
+
+def _is_annotation(path: Path) -> bool:
+    try:
+        with open(regular_file(path), 'rb') as file:
+            return b'<annotation' in file.read(1000)
+    except (OSError, DataError):
+        return False
 
 
 def listing(root: Path, split: str) -> Path:
-    """Return where the list of the split's pictures lies, whether it is there or not."""
+    """Return where the list of the split's images lies, whether it is there or not."""
     return root / 'ImageSets' / 'Main' / f'{split}.txt'
 
 
 def listed(root: Path, split: str) -> list[str]:
-    """Return the names of the split's pictures, in the file's order.
+    """Return the names of the split's images, in the file's order.
 
     Raises:
         DataError: when there is no such split, or nothing in it.
     """
     path = listing(root, split)
-    try:
-        lines = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise DataError(f'{root} has no split "{split}" ({path} is missing); splits there: '
-                        f'{", ".join(splits(root)) or "none"}.', path) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f'{path} cannot be read as a list of pictures: {error}.',
-                        path) from error
-    # The second column of the original per-class lists is not part of the name.
-    names = [re.sub(r'\s+-?[01]$', '', line) for line in lines if line]
+                        f'{", ".join(splits(root)) or "none"}.', path)
+    names = [line.strip() for line in read_lines(path, 'a list of images') if line.strip()]
     if not names:
         raise DataError(f'{path} lists no pictures.', path)
-    return names
+    names = _without_column(root, split, names)
+    return [name if _has_annotation(root, name) else _stem(name) for name in names]
 
 
-def _read_annotation(path: Path, name: str) -> _Annotation:
-    try:
-        if path.stat().st_size > MAX_XML_BYTES:
-            raise DataError(f'{path} has {path.stat().st_size} bytes, more than a VOC annotation '
-                            f'may have ({MAX_XML_BYTES}).', path)
-        tree = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError, UnicodeError, LookupError) as error:
-        raise DataError(f'{path} cannot be read as a VOC annotation: {error}.', path) from error
+def _stem(name: str) -> str:
+    """Return a listed name without an image's ending and with this system's separators."""
+    name = name.replace('\\', '/')
+    ending = Path(name).suffix
+    return name[:-len(ending)] if ending.lower() in PICTURE_SUFFIXES else name
+
+
+def _without_column(root: Path, split: str, names: list[str]) -> list[str]:
+    """Return names without the second column of the original per-class lists.
+
+    A name may end in a space and a digit itself, so the column is only taken off where every
+    line has one, no line is a whole name, and the list is called as those are.
+    """
+    there = {path.stem for path in (root / 'ImageSets' / 'Main').glob('*.txt')}
+    if not _per_class(split, there) or not all(_COLUMN.search(name) for name in names) \
+            or any(_has_annotation(root, name) for name in names):
+        return names
+    shorter = [_COLUMN.sub('', name) for name in names]
+    return shorter if len(set(shorter)) == len(set(names)) else names
+
+
+def _has_annotation(root: Path, name: str) -> bool:
+    return os.path.isfile(root / 'Annotations' / f'{name}.xml')
+
+
+def _read_annotation(path: Path, image: Callable[[], Path]) -> _Annotation:
+    tree = _parsed(path)
+    objects = tree.findall('object')
+    if len(objects) > MAX_OBJECTS:
+        raise DataError(f'{path} has {len(objects)} objects, more than the {MAX_OBJECTS} that are '
+                        'read of one image.', path)
     boxes, names, difficult = [], [], []
-    for item in tree.findall('object'):
+    for item in objects:
         try:
             boxes.append([float(_text(item, f'bndbox/{side}')) for side in _SIDES])
             names.append(_text(item, 'name').strip())
@@ -132,13 +230,32 @@ def _read_annotation(path: Path, name: str) -> _Annotation:
                             'xmax, ymax as numbers.', path) from error
         if not names[-1]:
             raise DataError(f'{path}: an object lacks its name.', path)
+        names[-1] = class_name(names[-1], path)
         difficult.append((item.findtext('difficult') or '0').strip() == '1')
-    return _Annotation(path, name, np.array(boxes, np.float64).reshape(-1, 4), names, difficult,
+    return _Annotation(path, image, np.array(boxes, np.float64).reshape(-1, 4), names, difficult,
                        _stated_hw(tree), tree.findtext('source/database') or '')
 
 
+def _parsed(path: Path) -> ElementTree.Element:
+    """Return the root of an XML file in the encoding that it declares.
+
+    The parser knows few; others (gb2312, shift_jis, big5) are decoded here.
+    """
+    data = read_bounded(path, MAX_XML_BYTES, 'a VOC annotation')
+    try:
+        declared = _DECLARATION.match(data[:1000])
+        if declared:
+            name = codecs.lookup(declared[1].decode()).name
+            if name != 'utf-8':
+                text = data[declared.end():].decode(_WRITTEN_AS.get(name, name))
+                return ElementTree.fromstring(text)
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
+        raise DataError(f'{path} cannot be read as a VOC annotation: {error}.', path) from error
+
+
 def _stated_hw(tree: ElementTree.Element) -> tuple[int, int] | None:
-    """Return the picture's height and width if the annotation gives both, above 0."""
+    """Return the image's height and width if the annotation gives both, above 0."""
     try:
         height, width = (int(float(tree.findtext(f'size/{side}') or 0))
                          for side in ('height', 'width'))
@@ -148,7 +265,7 @@ def _stated_hw(tree: ElementTree.Element) -> tuple[int, int] | None:
 
 
 def _counts_from_one(annotations: Sequence[_Annotation]) -> bool:
-    """Tell whether boxes count from 1, by what only the original VOC sets have together.
+    """Return whether boxes count from 1, by what only the original VOC sets have together.
 
     Every annotation names "The VOC20xx Database", (nearly) all edges are whole, and none is
     below 1, which would prove the contrary. Everything else counts from 0 here; a set made
@@ -160,11 +277,24 @@ def _counts_from_one(annotations: Sequence[_Annotation]) -> bool:
             and bool((edges >= 1).all()) and float((edges % 1 == 0).mean()) >= _WHOLE_SHARE)
 
 
-def _picture(root: Path, name: str) -> Path:
-    candidates = [root / 'JPEGImages' / (name + suffix) for lower in PICTURE_SUFFIXES
-                  for suffix in (lower, lower.upper())]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise DataError(f'No picture for "{name}": expected {candidates[0]} (or .jpeg, .png).',
-                    candidates[0], 'missing picture')
+def _listed_image(root: Path, name: str) -> Path:
+    path = inside(root, f'JPEGImages/{name}')
+    image = image_named(path)
+    if image is None:
+        expected = path.with_name(path.name + PICTURE_SUFFIXES[0])
+        raise DataError(f'No picture for "{printable(name)}": expected {expected} (or '
+                        f'{", ".join(PICTURE_SUFFIXES[1:])}).', expected, 'missing picture')
+    return image
+
+
+def _loose_image(root: Path, path: Path, candidates: Sequence[Path]) -> Path:
+    """Return the image of an annotation: of its name, beside it or in the nearest folder."""
+    beside = [image for image in candidates if image.parent == path.parent]
+    parallel = [image for image in candidates
+                if split_of(root, image) == split_of(root, path)]
+    for group in (beside, parallel):
+        if len(group) == 1 or group and len({image.parent for image in group}) == 1:
+            return group[0]
+    where = f'; {len(candidates)} images have that name' if candidates else ''
+    raise DataError(f'No picture for {path}: one image called {printable(path.stem)} beside it or '
+                    f'in another folder of {root} is expected{where}.', path, 'missing picture')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import warnings
@@ -9,13 +10,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.safe_path import regular_file
 
 # A decoded picture of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 500_000_000
+# Other formats are left to OpenCV: Pillow has parsers for dozens that no camera writes.
+_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'MPO', 'PPM')
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
@@ -55,19 +59,45 @@ def read_bytes(path: str | os.PathLike) -> bytes:
                         'unreadable picture') from error
 
 
+def image_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Return the height and width, px, that an image file's header states, as stored.
+
+    Raises:
+        DataError: when the file has no such header, or states more than ``MAX_PIXELS``.
+    """
+    found = _stated_size(path, regular_file(path))
+    if found is None:
+        raise DataError(f'{path} is not an image whose size can be read.', path,
+                        'unreadable picture')
+    return found
+
+
 def check_pixels(path: str | os.PathLike, data: bytes) -> None:
-    """Refuse a picture whose header claims more than ``MAX_PIXELS``, before it is decoded."""
+    """Refuse an image whose header states more than ``MAX_PIXELS``, before it is decoded."""
+    _stated_size(path, io.BytesIO(data))
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _stated_size(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[int, int] | None:
+    """Return height and width by the header; None where the decoder has to find out."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            width, height = Image.open(io.BytesIO(data)).size
+            warnings.simplefilter('ignore')
+            with Image.open(source, formats=_formats()) as image:
+                width, height = image.size
     except Image.DecompressionBombError:
         width = height = MAX_PIXELS
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return  # the decoder will say what it makes of it, within its own limit
+    except Exception:  # noqa: BLE001  # Pillow's parsers raise many kinds on broken headers
+        return None
     if width * height > MAX_PIXELS:
         raise DataError(f'{path} claims more than {MAX_PIXELS} pixels, the most that are decoded; '
                         'shrink it.', path, 'unreadable picture')
+    return height, width
 
 
 def has_end(data: bytes) -> bool:

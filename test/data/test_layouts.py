@@ -58,8 +58,8 @@ def test_a_picture_named_with_its_folder_is_found(tmp_path):
 
 @pytest.mark.parametrize('make, says', [
     (lambda root: None, 'There is no folder'),
-    (lambda root: root.mkdir(), 'looked for ImageSets/Main/val.txt, annotations/instances_val.json'
-     ', val/_annotations.coco.json, valid/_annotations.coco.json .*splits there: none'),
+    (lambda root: root.mkdir(), 'looked for ImageSets/Main/val.txt .*'
+     'annotations/instances_val.json or val/_annotations.coco.json .*data.yaml.*there: none'),
     (lambda root: write_voc(root, {'a': TRAIN, 'b': TRAIN}), 'splits there: a, b'),
     (lambda root: write_coco(root, {'c2017': TRAIN}), 'splits there: c2017'),
     (lambda root: write_roboflow(root, {'test': TRAIN}), 'splits there: test')])

@@ -1,0 +1,311 @@
+"""Read YOLO's layout: one text file of shares of the image beside or parallel to each image.
+
+Ultralytics, Roboflow, CVAT and Label Studio write it with a data.yaml, with obj.data and lists of
+images, or with no more than a list of class names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.core.plain_yaml import MAX_BYTES, parse_yaml
+from ssd_perception.core.safe_path import inside
+from ssd_perception.data.folder import (
+    SPLITS,
+    below,
+    canonical,
+    images_below,
+    listed_images,
+    printable,
+    read_bounded,
+    read_lines,
+    split_of,
+)
+from ssd_perception.data.sample import MAX_OBJECTS, OnBad, Sample, class_name, make_sample, refuse
+from ssd_perception.imaging.files import image_size
+
+MAX_LABEL_BYTES = 10_000_000
+_YAMLS = ('data.yaml', 'data.yml', 'dataset.yaml', 'dataset.yml')
+_NAME_LISTS = ('classes.txt', 'obj.names', 'labels/classes.txt', 'data/obj.names')
+_MAX_SHARE = 2.0  # of an image; boxes reach over the edge, but pixels are larger
+_MAX_CLASSES = 10_000
+
+
+@dataclass(frozen=True)
+class _Set:
+    """What a folder in this layout says about itself.
+
+    Attributes:
+        source: the file that says it; the folder where there is none.
+        names: class names by their number; None where no file has them.
+        entries: split -> folders and lists, as they are written; where empty, folders of images
+            have the splits' names.
+        base: what the entries are relative to.
+        keypoints: whether lines go on after the box with keypoints.
+    """
+
+    source: Path
+    names: dict[int, str] | None
+    entries: dict[str, list[str]] = field(default_factory=dict)
+    base: Path | None = None
+    keypoints: bool = False
+
+
+def describe_files(root: Path) -> str:
+    """Return the name of the file that describes the folder, or how it is built."""
+    found = _described(root)
+    return found.source.name if found and found.source != root else 'images and labels'
+
+
+def splits(root: Path) -> list[str]:
+    """Return the names of the splits that have images or a list, sorted."""
+    found = _described(root)
+    if found is None:
+        return []
+    if found.source.suffix in ('.yaml', '.yml', '.data'):
+        return sorted(split for split, entries in found.entries.items()
+                      if any(_place(root, found, entry) for entry in entries))
+    images = images_below(root)
+    if not any(label_file(root, image) for image in images):
+        return []
+    return sorted(found.entries or {split_of(root, image) for image in images})
+
+
+def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sample]:
+    """Read a split; of the images only the headers are read, for their size.
+
+    Lines are ``class x y width height`` in shares of the image, or ``class`` and a polygon, whose
+    surrounding box is taken. An image without a file of labels has no objects.
+
+    Args:
+        root: the folder that holds data.yaml, obj.data, classes.txt or none of them.
+        split: one of ``splits``.
+        on_bad: takes what is wrong with single files, which cost their image. None raises.
+
+    Raises:
+        DataError: naming the file, what is wrong and what was expected; with ``on_bad`` only
+            when the split cannot be read at all.
+    """
+    found = _described(root)
+    if found is None:
+        raise DataError(f'{root} holds no YOLO data set.', root)
+    if found.names is None:
+        raise DataError(f'{root} has YOLO labels but no class names: add classes.txt with one '
+                        'name a line, or a data.yaml with "names".', root)
+    samples = []
+    for image in _images(root, found, split, on_bad):
+        try:
+            inside(root, str(image.relative_to(root)))
+            samples.append(_sample(root, image, found, on_bad))
+        except DataError as error:
+            refuse(error, on_bad)
+    return samples
+
+
+def label_file(root: Path, image: Path) -> Path | None:
+    """Return the file with an image's labels, or None.
+
+    It lies in ``labels`` in place of the last ``images`` of the path, beside the image, or in a
+    ``labels`` folder below or beside the image's folder.
+    """
+    parts = image.relative_to(root).with_suffix('.txt').parts
+    candidates = []
+    if 'images' in parts[:-1]:
+        at = len(parts) - 1 - parts[::-1].index('images')
+        candidates.append(Path(root, *parts[:at], 'labels', *parts[at + 1:]))
+    name = parts[-1]
+    candidates += [image.with_suffix('.txt'), image.parent / 'labels' / name,
+                   image.parent.parent / 'labels' / name,
+                   root / 'labels' / Path(*parts)]
+    return next((path for path in candidates if path.is_relative_to(root) and path.is_file()
+                 and path.name != 'classes.txt'), None)
+
+
+def _described(root: Path) -> _Set | None:
+    """Return what data.yaml, obj.data or a list of names says; None for another layout."""
+    if not root.is_dir():
+        return None
+    others = sorted({path.name for ending in ('*.yaml', '*.yml') for path in root.glob(ending)}
+                    - set(_YAMLS))
+    for name in (*_YAMLS, *others):
+        if (root / name).is_file() and (found := _from_yaml(root, root / name, name in _YAMLS)):
+            return found
+    if (root / 'obj.data').is_file():
+        return _from_obj_data(root)
+    lists = {path.stem: [path.name] for path in sorted(root.glob('*.txt'))
+             if canonical(path.stem) in SPLITS}
+    named = next((path for name in _NAME_LISTS if (path := root / name).is_file()), None) or next(
+        iter(sorted(root.glob('*.names'))), None)
+    if named:
+        return _Set(named, _listed_names(named), lists)
+    if (root / 'notes.json').is_file():
+        return _Set(root / 'notes.json', _label_studio_names(root / 'notes.json'), lists)
+    return _Set(root, None, lists)
+
+
+def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
+    """Return what a YAML file says; None when it is about something else, unless ``certain``."""
+    try:
+        data = parse_yaml(read_bounded(path, MAX_BYTES, 'the description of a data set'), True)
+    except ValueError as error:
+        if not certain:
+            return None
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} cannot be read as YAML: {error}.', path) from error
+    keys = [key for key in data if canonical(str(key)) in SPLITS] if isinstance(data, dict) else []
+    if not isinstance(data, dict) or not (keys or 'names' in data or 'nc' in data):
+        return None
+    if 'names' not in data:
+        if not certain:
+            return None
+        raise DataError(f'{path} lacks "names", the list of class names.', path)
+    entries = {}
+    for key in keys:
+        value = data[key] if isinstance(data[key], list) else [data[key]]
+        if not all(isinstance(entry, str) for entry in value):
+            raise DataError(f'{path}: "{printable(key)}" must be a folder, a list of images, or '
+                            'several of them.', path)
+        if entry_texts := [entry for entry in value if entry.strip()]:
+            entries[key] = entry_texts
+    base = below(root, data['path']) if isinstance(data.get('path'), str) else None
+    return _Set(path, _yaml_names(root, path, data['names']), entries,
+                base if base and base.is_dir() else root, 'kpt_shape' in data)
+
+
+def _yaml_names(root: Path, path: Path, value: object) -> dict[int, str]:
+    if isinstance(value, str) and (listing := below(root, value)) and listing.is_file():
+        return _listed_names(listing)
+    rows: Iterable[tuple[object, object]] = ()
+    if isinstance(value, list):
+        rows = enumerate(value)
+    elif isinstance(value, dict):
+        rows = value.items()
+    names = {}
+    for number, name in rows:
+        if not isinstance(name, str) or not name.strip() or not str(number).isdecimal() \
+                or len(str(number)) > 9:
+            raise DataError(f'{path}: "names" must give every class number a name; it has '
+                            f'{printable(str(number), 40)}: {printable(str(name), 40)}.', path)
+        names[int(str(number))] = name
+    return _checked_names(path, names)
+
+
+def _checked_names(path: Path, names: dict[int, str]) -> dict[int, str]:
+    if not names:
+        raise DataError(f'{path} names no classes.', path)
+    if len(names) > _MAX_CLASSES:
+        raise DataError(f'{path} names more than {_MAX_CLASSES} classes.', path)
+    return {number: class_name(name, path) for number, name in names.items()}
+
+
+def _listed_names(path: Path) -> dict[int, str]:
+    lines = read_lines(path, 'a list of class names', MAX_BYTES)
+    names = {number: line for number, line in enumerate(lines) if line.strip()}
+    if any('\udc80' <= character <= '\udcff' for name in names.values() for character in name):
+        raise DataError(f'{path} is not UTF-8; save the list of class names as UTF-8.', path)
+    return _checked_names(path, names)
+
+
+def _label_studio_names(path: Path) -> dict[int, str]:
+    try:
+        rows = json.loads(read_bounded(path, MAX_BYTES, "Label Studio's notes"))['categories']
+        return _checked_names(path, {int(row['id']): str(row['name']) for row in rows})
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f'{path} lacks the "categories" with "id" and "name" that Label Studio '
+                        'writes.', path) from error
+
+
+def _from_obj_data(root: Path) -> _Set:
+    """Return what darknet's obj.data says, as CVAT writes it."""
+    path = root / 'obj.data'
+    rows = dict(row.split('=', 1) for row in read_lines(path, 'obj.data', MAX_BYTES)
+                if '=' in row)
+    values = {key.strip(): value.strip() for key, value in rows.items()}
+    listing = below(root, values.get('names', 'obj.names'))
+    if listing is None or not listing.is_file():
+        raise DataError(f'{path}: its list of class names, {printable(values.get("names", ""))}, '
+                        'is missing.', path)
+    return _Set(path, _listed_names(listing),
+                {key: [value] for key, value in values.items() if canonical(key) in SPLITS}, root)
+
+
+def _place(root: Path, found: _Set, entry: str) -> Path | None:
+    """Return the folder or list that an entry means, or None."""
+    return below(found.base or root, entry) or below(root, entry)
+
+
+def _images(root: Path, found: _Set, split: str, on_bad: OnBad | None) -> list[Path]:
+    if not found.entries:
+        return [image for image in images_below(root) if split_of(root, image) == split]
+    images: list[Path] = []
+    for entry in found.entries.get(split, ()):
+        place = _place(root, found, entry)
+        if place is None:
+            refuse(DataError(f'{found.source}: "{printable(entry)}" of the split "{split}" is '
+                             f'not below {root}.', found.source), on_bad)
+        elif place.is_dir():
+            images += images_below(place)
+        else:
+            images += listed_images(root, place, read_lines(place, 'a list of images'), on_bad)
+    return images
+
+
+def _sample(root: Path, image: Path, found: _Set, on_bad: OnBad | None) -> Sample:
+    names = found.names or {}
+    labels = label_file(root, image)
+    lines = []
+    if labels:
+        inside(root, str(labels.relative_to(root)))
+        lines = [(number, line.split()) for number, line in enumerate(
+            read_lines(labels, 'YOLO labels', MAX_LABEL_BYTES), 1) if line.strip()]
+    if len(lines) > MAX_OBJECTS:
+        raise DataError(f'{labels} has {len(lines)} objects, more than the {MAX_OBJECTS} that are '
+                        'read of one image.', labels)
+    boxes, classes = [], []
+    for number, words in lines:
+        try:
+            box, label = _object(words, found.keypoints)
+        except ValueError as error:
+            raise DataError(f'{labels}, line {number}: {error}.', labels) from error
+        if label not in names:
+            raise DataError(f'{labels}, line {number}: the class {label} has no name in '
+                            f'{found.source}.', labels)
+        boxes.append(box)
+        classes.append(names[label])
+    height, width = image_size(image) if boxes else (1, 1)
+    edges = np.array(boxes, np.float64).reshape(-1, 4) * [width, height, width, height]
+    return make_sample(image, edges, classes, [False] * len(classes), labels or image, None,
+                       on_bad, tuple(dict.fromkeys(names.values())))
+
+
+def _object(words: list[str], keypoints: bool) -> tuple[list[float], int]:
+    """Return an object's edges in shares of the image, and its class.
+
+    Raises:
+        ValueError: a part of a sentence that says what was expected.
+    """
+    try:
+        number, *values = map(float, words)
+    except ValueError:
+        raise ValueError('a class number and shares of the image are expected') from None
+    if not number.is_integer() or number < 0:
+        raise ValueError(f'the class must be a whole number from 0 on, got {words[0][:40]}')
+    if not all(abs(value) <= _MAX_SHARE for value in values[:4 if keypoints else None]):
+        raise ValueError('x, y, width and height must be shares of the image, from 0 to 1')
+    if len(values) in (4, 5) or keypoints and len(values) > 4:  # a fifth is a score
+        x, y, width, height = values[:4]
+        return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(number)
+    if len(values) < 6 or len(values) % 2:
+        raise ValueError('"class x y width height" or "class" and a polygon of at least three '
+                         f'points is expected, got {len(words)} numbers')
+    points = np.array(values).reshape(-1, 2)
+    return [*points.min(0).tolist(), *points.max(0).tolist()], int(number)
