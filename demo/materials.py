@@ -94,6 +94,57 @@ def cone_plastic(colour, wear, roughness):
                      Specular_IOR_Level=0.55)
 
 
+def road_plastic(colour, dirt, roughness):
+    """Weathered plastic or rubber: bleached patches, scratches, mud that gathers at the foot."""
+    g = Graph('road_plastic')
+    where = g.position()
+    bleached = g.ramp(g.noise(where, 5.0, 3.0), 0.4, 0.75, 0, 0.12 + 0.2 * dirt)
+    base = g.mix(bleached, colour, tuple(0.75 * c + 0.06 for c in colour))
+    scratches = g.ramp(g.noise(g.position((1, 1, 0.2)), 60.0, 3.0, 0.7), 0.58, 0.66, 0, 0.5 * dirt)
+    base = g.mix(scratches, base, tuple(0.4 * c + 0.02 for c in colour))
+    low = g.node('SeparateXYZ', Vector=where).outputs['Z']
+    mud = g.node('Math', {'operation': 'MULTIPLY'}, i_0=g.ramp(low, 0.0, 0.25, 0.9 * dirt, 0.0),
+                 i_1=g.ramp(g.noise(where, 18.0, 4.0, 0.65), 0.35, 0.65)).outputs[0]
+    base = g.mix(mud, base, (0.10, 0.085, 0.065))
+    smears = g.ramp(g.noise(where, 9.0, 4.0, 0.7), 0.52, 0.72, 0, 0.55 * dirt)
+    base = g.mix(smears, base, (0.06, 0.055, 0.05))
+    return g.surface(Base_Color=base, Roughness=roughness, Specular_IOR_Level=0.5,
+                     Normal=g.bump(g.noise(where, 120.0, 1.0), 0.15, 0.0008))
+
+
+def band(colour, dirt, reflective):
+    """A painted or retroreflective band; the latter shows a fine honeycomb and a sheen."""
+    g = Graph('band')
+    where = g.position()
+    cells = g.node('TexVoronoi', {'feature': 'DISTANCE_TO_EDGE'}, Vector=where,
+                   Scale=140.0).outputs['Distance']
+    base = colour
+    if reflective:
+        base = g.mix(g.ramp(cells, 0.02, 0.08, 0.35, 0.0), base, tuple(0.6 * c for c in colour))
+    smears = g.ramp(g.noise(where, 8.0, 4.0, 0.7), 0.45, 0.72, 0, 0.75 * dirt)
+    base = g.mix(smears, base, (0.16, 0.14, 0.12))
+    scuffs = g.ramp(g.noise(g.position((1, 1, 0.3)), 50.0, 3.0, 0.7), 0.58, 0.66, 0, 0.6 * dirt)
+    base = g.mix(scuffs, base, (0.10, 0.09, 0.08))
+    return g.surface(Base_Color=base, Metallic=0.25 if reflective else 0.0,
+                     Roughness=0.3 if reflective else 0.6)
+
+
+def image_skin(image, roughness, grain, dirt):
+    """A surface that shows `image` where the UVs lead; `grain` 'paper' adds fibres."""
+    g = Graph('image_skin')
+    where = g.position()
+    texture = g.node('TexImage', {'image': image, 'extension': 'EXTEND'},
+                     Vector=g.node('TexCoord').outputs['UV'])
+    base = texture.outputs['Color']
+    patches = g.ramp(g.noise(where, 12.0, 4.0, 0.65), 0.45, 0.75, 0, 0.55 * dirt)
+    base = g.mix(patches, base, (0.13, 0.11, 0.09))
+    fine = g.noise(g.position((1, 1, 6)) if grain == 'paper' else where, 150.0, 2.0, 0.7)
+    if grain == 'paper':
+        base = g.mix(g.ramp(fine, 0.3, 0.7, 0.0, 0.18), base, (0.12, 0.07, 0.04))
+    return g.surface(Base_Color=base, Roughness=roughness,
+                     Normal=g.bump(fine, 0.15 if grain else 0.05, 0.001))
+
+
 def _print_image(word, rng):
     """Draw white lettering and three marks, the kind of print inflatables carry."""
     mask = np.zeros((256, 256), np.uint8)

@@ -43,11 +43,14 @@ def _cone_mesh(material, height, base):
     return shape.build('cone', 32)
 
 
-def cone(rng, pose='standing'):
-    """Return a cone at the origin, resting on the floor; pose: standing, lying or on_tip."""
+def cone(rng, pose='standing', tint=None):
+    """Return a cone at the origin, resting on the floor; pose: standing, lying or on_tip.
+
+    `tint` is another colour than orange, linear RGB.
+    """
     hue = rng.uniform(0, 1)
     colour = (0.86 + 0.08 * hue, 0.22 + 0.25 * hue, 0.004 + 0.012 * hue)
-    material = materials.cone_plastic(colour, rng.uniform(0.05, 0.5), rng.uniform(0.22, 0.42))
+    material = materials.cone_plastic(tint or colour, rng.uniform(0.05, 0.5), rng.uniform(0.22, 0.42))
     scale = rng.uniform(0.93, 1.07)
     height, base = CONE_HEIGHT_M * scale, CONE_BASE_M * rng.uniform(0.95, 1.05)
     thing = _cone_mesh(material, height, base)
@@ -58,15 +61,20 @@ def cone(rng, pose='standing'):
         turn = Matrix.Rotation(lean, 4, 'Y')
     elif pose == 'on_tip':
         turn = Matrix.Rotation(math.pi, 4, 'X')
-    _bake(thing, turn, flatten=0.0)
+    bake(thing, turn, flatten=0.0)
     return thing
 
 
-def cube(rng, word=None):
-    """Return an inflated cube at the origin, resting on one of its puffy faces."""
+def cube(rng, word=None, tint=None):
+    """Return an inflated cube at the origin, resting on one of its puffy faces.
+
+    `tint` is another colour than blue, linear RGB.
+    """
     colour = np.array([0.008, 0.022, 0.40]) * rng.uniform(0.7, 1.35)
     colour[0] += rng.uniform(0, 0.03)
     colour[1] += rng.uniform(0, 0.025)
+    if tint is not None:
+        colour = np.array(tint)
     if word is None:
         word = ('ROVER', 'DEMO', 'BLUE', 'SSD', '')[rng.integers(5)]
     material = materials.cube_vinyl(tuple(colour), rng.uniform(0.22, 0.42), word, rng)
@@ -114,7 +122,7 @@ def cube(rng, word=None):
     _print_on_faces(thing, count, rng)
     quarter = Matrix.Rotation(math.pi / 2 * rng.integers(4), 4, 'XYZ'[rng.integers(2)])
     tilt = Matrix.Rotation(rng.normal(0, 0.04), 4, 'X')
-    _bake(thing, tilt @ quarter, flatten=0.45 * bulge * edge)
+    bake(thing, tilt @ quarter, flatten=0.45 * bulge * edge)
     return thing
 
 
@@ -133,7 +141,7 @@ def _print_on_faces(thing, count, rng):
     mesh.uv_layers.new(name='print').data.foreach_set('uv', uv.ravel())
 
 
-def _bake(thing, rotation, flatten):
+def bake(thing, rotation, flatten=0.0):
     """Rotate the mesh itself and set it on the floor, pressed flat by `flatten` metres."""
     thing.data.transform(rotation)
     points = np.empty(len(thing.data.vertices) * 3, np.float32)
