@@ -13,8 +13,9 @@ from mathutils import Vector
 import numpy as np
 import renderer
 from shape import Shape
+import surroundings
 
-LONGER_SIDE_PX = (130, 300)
+LONGER_SIDE_PX = (100, 260)
 LIGHTS = ('sun', 'overcast', 'lamps', 'flash')
 LIGHT_SHARES = (0.36, 0.26, 0.32, 0.06)
 FAINT = 6 / 255  # alpha below this is cut away
@@ -55,29 +56,6 @@ def _ground(rng: np.random.Generator, scene: bpy.types.Scene, size_m: float,
     scene.render.film_transparent = True
 
 
-def _sky(zenith: np.ndarray, horizon: np.ndarray, below: np.ndarray) -> None:
-    """Surround the scene with a gradient, which shows in glossy surfaces."""
-    world = bpy.data.worlds.new('sky')
-    world.use_nodes = True
-    tree = world.node_tree
-    background = tree.nodes['Background']
-    where = tree.nodes.new('ShaderNodeTexCoord')
-    split = tree.nodes.new('ShaderNodeSeparateXYZ')
-    tree.links.new(where.outputs['Generated'], split.inputs[0])
-    ramp = tree.nodes.new('ShaderNodeValToRGB')
-    scale = tree.nodes.new('ShaderNodeMapRange')
-    scale.inputs[1].default_value, scale.inputs[2].default_value = -1.0, 1.0
-    tree.links.new(split.outputs['Z'], scale.inputs[0])
-    tree.links.new(scale.outputs[0], ramp.inputs[0])
-    elements = ramp.color_ramp.elements
-    for place, colour in ((0.0, below), (0.48, below), (0.52, horizon), (1.0, zenith)):
-        element = elements.new(place) if place not in (0.0, 1.0) else elements[int(place)]
-        element.color = (*colour, 1.0)
-    tree.links.new(ramp.outputs[0], background.inputs['Color'])
-    world.cycles.sampling_method = 'NONE'
-    bpy.context.scene.world = world
-
-
 def _lamp(kind: str, energy: float, colour: tuple, position: tuple, size: float) -> None:
     data = bpy.data.lights.new('lamp', kind)
     data.energy, data.color = energy, colour
@@ -103,8 +81,8 @@ def _light(rng: np.random.Generator, size_m: float) -> float:
                         + (1 - warm) * np.array((0.95, 0.98, 1.0)))
     blue = np.array((0.75, 0.88, 1.15)) if kind in ('sun', 'overcast') else np.array(lamp_colour)
     dim = 1.0 if kind in ('sun', 'overcast') else 0.7
-    _sky(fill * dim * blue, fill * np.array((1.0, 1.0, 1.0)) * rng.uniform(0.6, 1.0),
-         fill * rng.uniform(0.08, 0.4) * np.array((1.0, 0.93, 0.85)))
+    surroundings.sky(fill * dim * blue, np.full(3, fill * rng.uniform(0.6, 1.0)),
+                     fill * rng.uniform(0.08, 0.4) * np.array((1.0, 0.93, 0.85)))
     irradiance = 0.8 * math.pi * fill
     if kind == 'sun':
         elevation = math.radians(rng.uniform(15, 72))

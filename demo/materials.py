@@ -254,6 +254,19 @@ def carpet(colour):
                      Normal=g.bump(pile, 0.7, 0.004))
 
 
+def grass(colour):
+    """Grass, leaves, moss or loose earth: blades and clods at two scales, patches of another tone."""
+    g = Graph('grass')
+    where = g.position()
+    blades = g.noise(where, 90.0, 3.0, 0.8)
+    clumps = g.noise(where, 5.0, 4.0, 0.7)
+    base = g.mix(g.ramp(blades, 0.3, 0.7), tuple(0.3 * c for c in colour), colour)
+    base = g.mix(g.ramp(clumps, 0.4, 0.7, 0, 0.6), base,
+                 tuple(c * f for c, f in zip(colour, (1.5, 1.1, 1.2))))
+    return g.surface(Base_Color=base, Roughness=0.95, Specular_IOR_Level=0.1,
+                     Normal=g.bump(blades, 0.9, 0.01))
+
+
 def light_panel(colour, strength):
     """A surface that is seen to shine: window panes, lamp covers."""
     g = Graph('light_panel')

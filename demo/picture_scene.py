@@ -13,12 +13,12 @@ OBJECT_HEIGHT_RANGE_PX = (19.0, 430.0)
 CLUTTER_ONLY = 0.1  # part of the pictures without any cone or cube
 
 
-def _place(thing, x, y, yaw):
+def place(thing, x, y, yaw):
     thing.location = (x, y, thing.location[2])
     thing.rotation_euler = (0, 0, yaw)
 
 
-class _Ground:
+class Ground:
     """Keeps things apart on the floor."""
 
     def __init__(self):
@@ -34,11 +34,29 @@ class _Ground:
 
 def build(rng, scene, floors, clutter_only):
     """Fill the scene; return (camera, targets: object -> label)."""
+    corners = room(rng, floors)
+    eye, yaw, pitch = camera(rng, scene)
+    ground = Ground()
+    ground.take(0, 0, 0.22)
+    targets = {}
+    if not clutter_only:
+        _targets(rng, eye, yaw, pitch, ground, targets, corners)
+    _clutter(rng, ground, yaw, corners, extra=3 if clutter_only else 0)
+    for number, thing in enumerate(targets, 1):
+        thing.pass_index = number
+    return eye, targets
+
+
+def room(rng, floors, fittings=None):
+    """Build a lit room with furnished walls around the origin; return its four corners (x, y).
+
+    `fittings` names what may stand along the walls (see surroundings.FITTINGS).
+    """
     width, depth = rng.uniform(4, 11), rng.uniform(4, 12)
     back = rng.uniform(0.8, 2.5)  # room behind the camera
-    room = [(-width / 2, -back), (width / 2, -back), (width / 2, depth), (-width / 2, depth)]
+    corners = [(-width / 2, -back), (width / 2, -back), (width / 2, depth), (-width / 2, depth)]
     kind = floors[rng.integers(len(floors))]
-    surroundings.floor(surroundings.FLOORS[kind](rng), room)
+    surroundings.floor(surroundings.FLOORS[kind](rng), corners)
     if rng.uniform() < 0.35:
         # A second floor begins somewhere, a hair higher, as in halls and doorways.
         other = surroundings.FLOORS[floors[rng.integers(len(floors))]](rng)
@@ -47,20 +65,10 @@ def build(rng, scene, floors, clutter_only):
                                    (width / 2, depth), (-width / 2, depth)], 0.002)
     light_kind = rng.choice(('lamps', 'daylight', 'mixed', 'dim'), p=(0.35, 0.25, 0.25, 0.15))
     daylight = 0.0 if light_kind in ('lamps', 'dim') else rng.uniform(2.0, 7.0)
-    for start, end in zip(room, room[1:] + room[:1]):
-        surroundings.wall(rng, start, end, daylight, rng.uniform(2.5, 3.2))
+    for start, end in zip(corners, corners[1:] + corners[:1]):
+        surroundings.wall(rng, start, end, daylight, rng.uniform(2.5, 3.2), fittings)
     _light(rng, light_kind, width, depth)
-
-    camera, yaw, pitch = _camera(rng, scene)
-    ground = _Ground()
-    ground.take(0, 0, 0.22)
-    targets = {}
-    if not clutter_only:
-        _targets(rng, camera, yaw, pitch, ground, targets, room)
-    _clutter(rng, ground, yaw, room, extra=3 if clutter_only else 0)
-    for number, thing in enumerate(targets, 1):
-        thing.pass_index = number
-    return camera, targets
+    return corners
 
 
 def _light(rng, kind, width, depth):
@@ -84,10 +92,13 @@ def _light(rng, kind, width, depth):
                 math.radians(rng.uniform(25, 60)), rng.uniform(0, 2 * math.pi))
 
 
-def _camera(rng, scene):
-    """Mount the camera low as on a rover, or higher and looking down as in a hand."""
+def camera(rng, scene):
+    """Mount the camera low as on a rover, or higher and looking down as in a hand.
+
+    Return (camera, yaw, pitch); the camera keeps its focal length in `focal_px`.
+    """
     focal_px = rng.uniform(*FOCAL_RANGE_PX)
-    camera = renderer.add_camera(scene, focal_px)
+    eye = renderer.add_camera(scene, focal_px)
     if rng.uniform() < 0.6:
         height, pitch = rng.uniform(0.2, 0.5), math.radians(rng.uniform(2, 24))
     else:
@@ -102,20 +113,20 @@ def _camera(rng, scene):
         swing = rng.normal(0, 1, 3) * rng.choice((0.006, 0.015, 0.04))
         shift = rng.normal(0, 1, 3) * rng.choice((0.004, 0.015))
         for frame, sign in ((0, -1), (2, 1)):
-            renderer.set_pose(camera, position + sign * shift, yaw + sign * swing[0],
+            renderer.set_pose(eye, position + sign * shift, yaw + sign * swing[0],
                             pitch + sign * swing[1], roll + sign * swing[2], frame)
-        renderer.set_linear_motion(camera)
+        renderer.set_linear_motion(eye)
         scene.render.use_motion_blur = True
         scene.render.motion_blur_shutter = 1.0
         scene.frame_set(1)
     else:
-        renderer.set_pose(camera, position, yaw, pitch, roll)
+        renderer.set_pose(eye, position, yaw, pitch, roll)
     if rng.uniform() < 0.25:
-        camera.data.dof.use_dof = True
-        camera.data.dof.focus_distance = rng.uniform(0.6, 3)
-        camera.data.dof.aperture_fstop = rng.uniform(1.4, 4)
-    camera['focal_px'] = focal_px
-    return camera, yaw, pitch
+        eye.data.dof.use_dof = True
+        eye.data.dof.focus_distance = rng.uniform(0.6, 3)
+        eye.data.dof.aperture_fstop = rng.uniform(1.4, 4)
+    eye['focal_px'] = focal_px
+    return eye, yaw, pitch
 
 
 def _targets(rng, camera, yaw, pitch, ground, targets, room):
@@ -151,7 +162,7 @@ def _targets(rng, camera, yaw, pitch, ground, targets, room):
             thing, label = objects.cone(rng, pose), 'cone'
         else:
             thing, label = objects.cube(rng), 'cube'
-        _place(thing, x, y, rng.uniform(0, 2 * math.pi))
+        place(thing, x, y, rng.uniform(0, 2 * math.pi))
         ground.take(x, y, 0.17)
         targets[thing] = label
 
@@ -172,5 +183,5 @@ def _clutter(rng, ground, yaw, room, extra):
         else:
             # No place: behind the camera it at least throws a shadow.
             x, y = 0.3, room[0][1] + 0.3
-        _place(thing, x, y, rng.uniform(0, 2 * math.pi))
+        place(thing, x, y, rng.uniform(0, 2 * math.pi))
         ground.take(x, y, radius)

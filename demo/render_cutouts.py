@@ -48,7 +48,7 @@ def main() -> None:
     for label, count in (('cone', 450), ('cube', 250), ('none', 350)):
         parser.add_argument(f'--{label}', type=int, default=count,
                             help=f'cut-outs of {label} (default {count})')
-    parser.add_argument('--samples', type=int, default=12, help='light paths per pixel')
+    parser.add_argument('--samples', type=int, default=6, help='light paths per pixel')
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     args = parser.parse_args()
 

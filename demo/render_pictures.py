@@ -6,6 +6,7 @@ from pathlib import Path
 import camera_effects
 import numpy as np
 import picture_scene
+import place_scene
 import renderer
 import surroundings
 import visible_boxes
@@ -15,14 +16,15 @@ from tqdm import tqdm
 WIDTH, HEIGHT = 640, 480
 # Each split has its own seeds and its own list of floors.
 SPLITS = {'train': (10_000, surroundings.TRAIN_FLOORS), 'val': (900_000, surroundings.VAL_FLOORS)}
+PLACES_SEED = 40_000_000  # added to the split's: places share no seed with the older rooms
 
 
-def render_picture(seed, floors, clutter_only, samples, threads):
+def render_picture(seed, floors, clutter_only, samples, threads, build=picture_scene.build):
     """Return (RGB picture, JPEG quality, boxes) of one random scene."""
     rng = np.random.default_rng(seed)
     for _ in range(20):
         scene = renderer.start_scene(WIDTH, HEIGHT, samples, threads, 0.75)
-        camera, targets = picture_scene.build(rng, scene, floors, clutter_only)
+        camera, targets = build(rng, scene, floors, clutter_only)
         boxes = visible_boxes.visible_boxes(scene, camera, targets,
                                             renderer.render_instances(scene))
         # A target hidden by furniture is thrown again rather than left unlabelled.
@@ -45,7 +47,10 @@ def main():
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     parser.add_argument('--max-quality', type=int, default=93, help='cap of the JPEG quality')
     parser.add_argument('--first', type=int, default=0, help='skip the pictures before this one')
+    parser.add_argument('--places', action='store_true', help='rooms and streets with cones, '
+                        'cubes and look-alikes of all designs, not the one cone and cube')
     args = parser.parse_args()
+    build = place_scene.build if args.places else picture_scene.build
 
     jobs = [(split, number) for split, count in (('train', args.train), ('val', args.val))
             for number in range(args.first, count)]
@@ -56,8 +61,9 @@ def main():
         if xml_path.exists():  # written last, so its picture is there too
             continue
         clutter_only = number % 10 == 7
-        picture, quality, boxes = render_picture(seed + number, floors, clutter_only,
-                                                 args.samples, args.threads)
+        seed += number + PLACES_SEED * args.places
+        picture, quality, boxes = render_picture(seed, floors, clutter_only, args.samples,
+                                                 args.threads, build)
         jpeg = camera_effects.encode_jpeg(picture, min(quality, args.max_quality))
         voc_folder.write_atomically(args.output / 'JPEGImages' / f'{name}.jpg', jpeg)
         xml = voc_folder.annotation_xml(args.output.name, f'{name}.jpg', WIDTH, HEIGHT, boxes)

@@ -192,6 +192,29 @@ def world(colour, strength):
     bpy.context.scene.world = scene_world
 
 
+def sky(zenith, horizon, below):
+    """Surround the scene with a gradient of three linear colours, which glossy things mirror."""
+    gradient = bpy.data.worlds.new('sky')
+    gradient.use_nodes = True
+    tree = gradient.node_tree
+    background = tree.nodes['Background']
+    where = tree.nodes.new('ShaderNodeTexCoord')
+    split = tree.nodes.new('ShaderNodeSeparateXYZ')
+    tree.links.new(where.outputs['Generated'], split.inputs[0])
+    ramp = tree.nodes.new('ShaderNodeValToRGB')
+    scale = tree.nodes.new('ShaderNodeMapRange')
+    scale.inputs[1].default_value, scale.inputs[2].default_value = -1.0, 1.0
+    tree.links.new(split.outputs['Z'], scale.inputs[0])
+    tree.links.new(scale.outputs[0], ramp.inputs[0])
+    elements = ramp.color_ramp.elements
+    for place, colour in ((0.0, below), (0.48, below), (0.52, horizon), (1.0, zenith)):
+        element = elements.new(place) if place not in (0.0, 1.0) else elements[int(place)]
+        element.color = (*colour, 1.0)
+    tree.links.new(ramp.outputs[0], background.inputs['Color'])
+    gradient.cycles.sampling_method = 'NONE'
+    bpy.context.scene.world = gradient
+
+
 def lamp(position, size_m, watts, colour, aim=(0, 0, -1)):
     """Hang a rectangular lamp; its own face shows in reflections but not to the camera."""
     data = bpy.data.lights.new('lamp', 'AREA')
