@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 import math
+from dataclasses import dataclass, field
 
 import bpy
 import materials
-from mathutils import Matrix
 import numpy as np
 import objects
+from mathutils import Matrix
 from palette import cone_colour, faded, hsv
 from shape import Shape
 

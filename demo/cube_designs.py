@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
+from collections.abc import Callable
 
 import bpy
 import cv2
 import materials
-from mathutils import Matrix
 import numpy as np
 import objects
+from mathutils import Matrix
 from palette import CUBE_SHARES, Colour, drawn, hsv
 from shape import Shape
 

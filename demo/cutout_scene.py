@@ -1,4 +1,4 @@
-"""One object alone in its light: a picture with an alpha channel, cropped, and the object's box."""
+"""One object alone in its light: a cropped picture with an alpha channel, and its box."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import bpy
 import materials
-from mathutils import Vector
 import numpy as np
 import renderer
-from shape import Shape
 import surroundings
+from mathutils import Vector
+from shape import Shape
 
 LONGER_SIDE_PX = (100, 260)
 LIGHTS = ('sun', 'overcast', 'lamps', 'flash')

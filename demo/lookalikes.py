@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
+from collections.abc import Callable
 
 import bpy
 import clutter
 import cv2
 import materials
-from mathutils import Matrix
 import numpy as np
 import objects
+import street_things
+from mathutils import Matrix
 from palette import OTHER_SHARES, Colour, drawn
 from shape import Shape
-import street_things
 
 Maker = Callable[[np.random.Generator], bpy.types.Object]
 

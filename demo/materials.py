@@ -255,7 +255,7 @@ def carpet(colour):
 
 
 def grass(colour):
-    """Grass, leaves, moss or loose earth: blades and clods at two scales, patches of another tone."""
+    """Grass, leaves, moss or loose earth: blades and clods, and patches of another tone."""
     g = Graph('grass')
     where = g.position()
     blades = g.noise(where, 90.0, 3.0, 0.8)

@@ -50,7 +50,8 @@ def cone(rng, pose='standing', tint=None):
     """
     hue = rng.uniform(0, 1)
     colour = (0.86 + 0.08 * hue, 0.22 + 0.25 * hue, 0.004 + 0.012 * hue)
-    material = materials.cone_plastic(tint or colour, rng.uniform(0.05, 0.5), rng.uniform(0.22, 0.42))
+    material = materials.cone_plastic(tint or colour, rng.uniform(0.05, 0.5),
+                                      rng.uniform(0.22, 0.42))
     scale = rng.uniform(0.93, 1.07)
     height, base = CONE_HEIGHT_M * scale, CONE_BASE_M * rng.uniform(0.95, 1.05)
     thing = _cone_mesh(material, height, base)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
+from collections.abc import Callable
 
 import bpy
 import clutter
@@ -12,10 +12,10 @@ import cube_designs
 import lookalikes
 import numpy as np
 import picture_scene
-from picture_scene import Ground, place
 import renderer
 import street
 import street_things
+from picture_scene import Ground, place
 
 STREET_SHARE = 0.5
 HEIGHT_RANGE_PX = (15.0, 260.0)  # of a target, at 480 rows; far more small ones than large ones

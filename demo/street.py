@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import math
+from collections.abc import Callable
 
 import bpy
 import materials
 import numpy as np
+import surroundings
 from palette import OTHER_SHARES, drawn, hsv
 from shape import Shape
-import surroundings
 
 
 def _asphalt(rng: np.random.Generator) -> bpy.types.Material:

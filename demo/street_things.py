@@ -1,4 +1,4 @@
-"""What stands along streets in the colours of road cones: posts, drums, barriers, signs, workers."""
+"""What stands along streets in the colours of road cones: posts, drums, barriers, workers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 
 import bpy
 import materials
-from mathutils import Matrix
 import numpy as np
 import objects
+from mathutils import Matrix
 from palette import OTHER_SHARES, drawn
 from shape import Shape
 
