@@ -16,6 +16,7 @@ import numpy as np
 
 from ssd_perception.core.boxes import iou, xyxy_to_cxcywh
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.frame import Frame
 from ssd_perception.scene.motion import Motion, common_shift, widened
 
@@ -42,7 +43,7 @@ class TrackSettings:
         low_score: boxes from this score on keep a track alive, in [0, 1].
 
     Raises:
-        ValueError: for a value out of range.
+        SettingError: for a value out of range.
     """
 
     confirm: int = 1
@@ -51,11 +52,11 @@ class TrackSettings:
 
     def __post_init__(self) -> None:
         if self.confirm < 1:
-            raise ValueError(f'track confirmations must be at least 1, got {self.confirm}.')
+            raise SettingError(f'track confirmations must be at least 1, got {self.confirm}.')
         if self.misses < 0:
-            raise ValueError(f'track misses must be at least 0, got {self.misses}.')
+            raise SettingError(f'track misses must be at least 0, got {self.misses}.')
         if not 0.0 <= self.low_score <= 1.0:
-            raise ValueError(f'the low score of tracks must be within 0 and 1, got '
+            raise SettingError(f'the low score of tracks must be within 0 and 1, got '
                              f'{self.low_score}.')
 
 

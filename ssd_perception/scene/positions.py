@@ -1,0 +1,326 @@
+"""Where detected objects are, in metres: from a depth image, the ground plane or a known height.
+
+A position is that of the object's middle. What a camera sees of it is its near side; an object
+is taken to be as deep as it is wide. Errors of the box, of the mounting and of that assumption
+go into the covariance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import SettingError
+from ssd_perception.scene.camera_model import CameraModel
+from ssd_perception.scene.depth import depth_in_box
+
+METHODS = ('depth', 'ground', 'height')
+CUT = 'The box is cut by the edge of the image.'
+HORIZON = 'The lower edge of the box lies above the horizon.'
+FAR = 'The lower edge of the box lies too close to the horizon for a range.'
+LENS = 'The lens model does not hold where the box lies.'
+SIZE = 'The size of the box does not fit the heights of its class at that range.'
+NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
+
+# Standard deviations of a box's edges, measured of the shipped weights on rendered drives: a
+# share of the box's height, and pixels in an image 640 wide.
+_LOWER, _LOWER_PX = 0.016, 1.0
+_SIDE, _SIDE_PX = 0.015, 1.2
+_HEIGHT, _HEIGHT_PX = 0.045, 1.5
+# Of the mounting, after calibration and on its suspension, radians.
+_TILT = 0.0035
+# Of an object's middle from the middle of what is seen of it, ahead and sideways, as a share of
+# half its width: not all are as deep as wide, nor alike on both sides.
+_DEEP, _ASIDE = 0.3, 0.15
+# How far behind the surface that depth images show the middle lies, as a share of half the width.
+_BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
+# Of a depth camera: a share of the range, and metres.
+_DEPTH, _DEPTH_M = 0.01, 0.01
+# A ground position whose range is less certain than this share of it is none.
+_MAX_DEVIATION = 0.3
+_EDGE_PX = 1.5
+
+
+@dataclass(frozen=True)
+class PositionSettings:
+    """How positions are found.
+
+    Attributes:
+        methods: of METHODS, the preferred one first.
+        class_heights: class name -> least and greatest height of such an object, metres.
+        size_tolerance: factor by which a box on the ground may be taller or shorter than its
+            class before it is taken for something else; 0 switches that check off.
+        ground_z: height of the floor in the frame of the positions, metres.
+
+    Raises:
+        SettingError: for a value out of range.
+    """
+
+    methods: tuple[str, ...] = METHODS
+    class_heights: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    size_tolerance: float = 1.3
+    ground_z: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.methods or not set(self.methods) <= set(METHODS):
+            raise SettingError(f'Position methods must be some of {", ".join(METHODS)}, got '
+                               f'{", ".join(self.methods) or "none"}.')
+        for name, (low, high) in self.class_heights.items():
+            if not 0 < low <= high < 100:
+                raise SettingError(f'The heights of class "{name}" must be metres, the smaller '
+                                   f'first, got {low:g} to {high:g}.')
+        if self.size_tolerance != 0 and self.size_tolerance < 1:
+            raise SettingError('The size tolerance must be 0 or at least 1, got '
+                               f'{self.size_tolerance:g}.')
+
+    def fits(self, height: float, heights: tuple[float, float] | None) -> bool:
+        """Return whether an object of that height, metres, may be of a class with ``heights``."""
+        return heights is None or not self.size_tolerance or (
+            heights[0] / self.size_tolerance < height < heights[1] * self.size_tolerance)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one image needs for positions.
+
+    Attributes:
+        camera: its model, for images of just that size.
+        mounting: float64 (4, 4), from optical axes to the frame of the positions, at the
+            image's stamp.
+        depth: float32 (H, W), metres, registered to the image and of its size, NaN where
+            nothing is measured; None where there is no depth camera.
+        upright: whether z of that frame points up and the floor is level in it; ground plane
+            and known heights need that.
+    """
+
+    camera: CameraModel
+    mounting: np.ndarray
+    depth: np.ndarray | None = None
+    upright: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Position:
+    """Where one object is, or why that is not known.
+
+    Attributes:
+        xyz: float64 (3,), its middle, metres; None where not known.
+        covariance: float64 (3, 3), square metres.
+        size: width across the line of sight and height, metres.
+        method: of METHODS; empty where not known.
+        reason: one sentence where not known, else empty.
+    """
+
+    xyz: np.ndarray | None
+    covariance: np.ndarray
+    size: tuple[float, float]
+    method: str
+    reason: str = ''
+
+    @classmethod
+    def unknown(cls, reason: str) -> Position:
+        """Return the value for "not known", with the reason."""
+        return cls(None, np.zeros((3, 3)), (0.0, 0.0), '', reason)
+
+
+@dataclass(frozen=True, eq=False)
+class _Boxes:
+    """Boxes of one image as rays in the frame of the positions; arrays have n rows.
+
+    Attributes:
+        xyxy: (n, 4) pixels.
+        deviations: (n, 3), of lower edge, of the middle sideways, of the height, pixels.
+        low, middle, top: (n, 3), through the middle of the lower edge, the centre and the
+            middle of the upper edge.
+        low_down, low_aside: (n, 3), ``low`` with its pixel off by one deviation.
+        half_width: (n,), half the width over the range along the optical axis.
+    """
+
+    xyxy: np.ndarray
+    deviations: np.ndarray
+    low: np.ndarray
+    low_down: np.ndarray
+    low_aside: np.ndarray
+    middle: np.ndarray
+    top: np.ndarray
+    half_width: np.ndarray
+
+    @classmethod
+    def seen(cls, xyxy: np.ndarray, view: View) -> _Boxes:
+        x1, y1, x2, y2 = xyxy.T
+        tall, unit = y2 - y1, view.camera.width / 640
+        lower, side = _LOWER * tall + _LOWER_PX * unit, _SIDE * tall + _SIDE_PX * unit
+        u, v = (x1 + x2) / 2, (y1 + y2) / 2
+        points = [(u, y2), (u, y2 - lower), (u + side, y2), (u, v), (u, y1), (x1, v), (x2, v)]
+        rays = view.camera.rays(np.concatenate([np.stack(p, axis=1) for p in points]))
+        left, right = rays.reshape(7, -1, 3)[5:]
+        turned = (rays @ view.mounting[:3, :3].T).reshape(7, -1, 3)
+        deviations = np.stack([lower, side, _HEIGHT * tall + _HEIGHT_PX * unit], axis=1)
+        low, low_down, low_aside, middle, top = turned[:5]
+        return cls(xyxy, deviations, low, low_down, low_aside, middle, top,
+                   np.abs(right[:, 0] - left[:, 0]) / 2)
+
+
+def locate(detections: Detections, view: View, settings: PositionSettings,
+           class_names: Sequence[str]) -> list[Position]:
+    """Return a Position for each detection.
+
+    Args:
+        detections: in pixels of the image that ``view.camera`` is for.
+        view: of that image.
+        settings: which methods, and the heights of classes.
+        class_names: names that labels index into.
+    """
+    if not len(detections):
+        return []
+    boxes = _Boxes.seen(detections.xyxy.astype(np.float64), view)
+    cut = _cut(boxes.xyxy, view.camera)
+    lens = ~np.isfinite(boxes.low_aside + boxes.low_down + boxes.top + boxes.middle).all(1)
+    found = []
+    for i, label in enumerate(detections.labels):
+        if cut[i] or lens[i]:
+            found.append(Position.unknown(CUT if cut[i] else LENS))
+        else:
+            found.append(_locate_one(boxes, i, view, settings,
+                                     settings.class_heights.get(class_names[label])))
+    return found
+
+
+def _locate_one(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
+                heights: tuple[float, float] | None) -> Position:
+    for method in settings.methods:
+        if method == 'depth' and view.depth is not None:
+            position = _by_depth(boxes, i, view, settings, heights)
+        elif method == 'ground' and view.upright:
+            position = _by_ground(boxes, i, view, settings, heights)
+        elif method == 'height' and view.upright and heights:
+            position = _by_height(boxes, i, view, heights)
+        else:
+            continue
+        if position is not None:  # found, or unknown for a reason that no other method mends
+            return position
+    return Position.unknown(NOTHING)
+
+
+def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
+              heights: tuple[float, float] | None) -> Position | None:
+    assert view.depth is not None
+    measured = depth_in_box(view.depth, boxes.xyxy[i])
+    if measured is None:
+        return None
+    depth, spread = measured
+    half = boxes.half_width[i] * depth
+    ray = boxes.middle[i]
+    unit = ray / np.linalg.norm(ray)
+    xyz = view.mounting[:3, 3] + ray * depth + unit * half * _BEHIND
+    along = np.hypot(_DEPTH * depth + _DEPTH_M, np.hypot(half * _BEHIND_DEVIATION, spread))
+    pixel = depth / view.camera.focal_px
+    across = _across(boxes, i, depth, half, view)
+    upward = boxes.deviations[i, 2] / 2 * pixel
+    aside = _level_normal(unit)
+    covariance = (np.outer(unit, unit) * along ** 2 + np.outer(aside, aside) * across ** 2
+                  + np.diag([0, 0, upward ** 2 + 1e-6]))
+    height = (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]) * pixel
+    if not settings.fits(height, heights):
+        return Position.unknown(SIZE)
+    return Position(xyz, covariance, (2 * half, height), 'depth')
+
+
+def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
+               heights: tuple[float, float] | None) -> Position | None:
+    origin = view.mounting[:3, 3]
+    above = origin[2] - settings.ground_z
+    low = boxes.low[i]
+    tilted = low + _TILT * np.linalg.norm(low) * np.array([0, 0, 1])
+    if above <= 0 or low[2] >= 0:
+        return Position.unknown(HORIZON)
+    if max(boxes.low_down[i, 2], tilted[2]) >= 0:
+        return Position.unknown(FAR)
+    points = [ray * (above / -ray[2]) for ray in (low, boxes.low_down[i], boxes.low_aside[i],
+                                                  tilted)]
+    level = np.hypot(points[0][0], points[0][1])
+    half = boxes.half_width[i] * np.linalg.norm(points[0]) / np.linalg.norm(low)
+    away = np.array([*points[0][:2] / level, 0.0])
+    across = _level_normal(away) * np.hypot(half * _ASIDE, level * _TILT)
+    errors = [*(point - points[0] for point in points[1:]), away * half * _DEEP, across]
+    if np.hypot(np.linalg.norm(errors[0]), np.linalg.norm(errors[2])) > _MAX_DEVIATION * level:
+        return Position.unknown(FAR)
+    top = boxes.top[i]
+    height = above + (level + half) * top[2] / np.hypot(top[0], top[1])
+    if not settings.fits(height, heights):
+        return Position.unknown(SIZE)
+    xyz = origin + points[0] + away * half
+    xyz[2] = settings.ground_z + height / 2
+    covariance = np.array(errors).T @ np.array(errors)
+    upward = boxes.deviations[i, 2] / 2 * level / view.camera.focal_px
+    covariance[2, 2] += upward ** 2 + 1e-6
+    return Position(xyz, covariance, (2 * half, height), 'ground')
+
+
+def _by_height(boxes: _Boxes, i: int, view: View,
+               heights: tuple[float, float]) -> Position | None:
+    rise = []
+    for ray in (boxes.top[i], boxes.low[i]):
+        across = np.hypot(ray[0], ray[1])
+        if across < 1e-3:
+            return None
+        rise.append(ray[2] / across)
+    if rise[0] - rise[1] < 1e-3:
+        return None
+    height = sum(heights) / 2
+    low = boxes.low[i]
+    per_range = boxes.half_width[i] / np.hypot(low[0], low[1])  # half width over level range
+    # the upper edge is at the object's middle, the lower edge at its near side
+    level = height / (rise[0] - rise[1] * (1 - per_range))
+    if level <= 0:
+        return None
+    share = np.hypot(boxes.deviations[i, 2] / (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]),
+                     (heights[1] - heights[0]) / 12 ** 0.5 / height)
+    away = np.array([*low[:2] / np.hypot(low[0], low[1]), 0.0])
+    origin = view.mounting[:3, 3]
+    xyz = origin + away * level
+    xyz[2] = origin[2] + level * rise[0] - height / 2
+    aside, pixel = _level_normal(away), level / view.camera.focal_px
+    across = _across(boxes, i, level, per_range * level, view)
+    covariance = (np.outer(away, away) * (level * share) ** 2
+                  + np.outer(aside, aside) * across ** 2
+                  + np.diag([0, 0, (boxes.deviations[i, 2] * pixel) ** 2 + 1e-6]))
+    return Position(xyz, covariance, (2 * per_range * level, height), 'height')
+
+
+def _across(boxes: _Boxes, i: int, away: float, half: float, view: View) -> float:
+    """Return the standard deviation across the line of sight at a range, metres."""
+    pixel = away / view.camera.focal_px
+    return float(np.sqrt((boxes.deviations[i, 1] * pixel) ** 2 + (away * _TILT) ** 2
+                         + (half * _ASIDE) ** 2))
+
+
+def _level_normal(direction: np.ndarray) -> np.ndarray:
+    """Return the level unit vector at right angles to a direction, (3,)."""
+    aside = np.array([-direction[1], direction[0], 0.0])
+    length = np.linalg.norm(aside)
+    return aside / length if length > 1e-9 else np.array([0.0, 1.0, 0.0])
+
+
+def _cut(xyxy: np.ndarray, camera: CameraModel) -> np.ndarray:
+    """Return which boxes touch an edge of the image: bool (n,)."""
+    beyond = np.array([camera.width, camera.height]) - _EDGE_PX
+    return np.any((xyxy[:, :2] <= _EDGE_PX) | (xyxy[:, 2:] >= beyond), axis=1)
+
+
+def plausible(detections: Detections, view: View, settings: PositionSettings,
+              class_names: Sequence[str]) -> np.ndarray:
+    """Return which boxes may be what they are taken for, by their size on the floor: bool (n,).
+
+    False for those whose Position would be unknown for their size or for the horizon; a box
+    that is cut by the image's edge may be anything. Only classes with known heights are
+    checked.
+    """
+    positions = locate(detections, replace(view, depth=None),
+                       settings, class_names)
+    known = [class_names[label] in settings.class_heights for label in detections.labels]
+    return np.array([position.reason not in (SIZE, HORIZON) or not check
+                     for position, check in zip(positions, known)], bool)

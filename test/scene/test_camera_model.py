@@ -1,0 +1,84 @@
+"""Camera models: pixels to rays and back, and which CameraInfo is refused."""
+
+import numpy as np
+import pytest
+from cameras import DISTORTIONS, MATRIX, PROJECTION, camera
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssd_perception.scene.camera_model import CameraModel, CameraModelError, mounting
+
+
+def test_no_points_give_no_rays():
+    assert camera().rays(np.zeros((0, 2))).shape == (0, 3)
+    assert camera().pixels(np.zeros((0, 3))).shape == (0, 2)
+
+
+def test_a_pixels_centre_lies_half_a_pixel_from_its_edge():
+    rays = camera().rays(np.array([[320.0, 240.0], [320.0 + 480, 240.0]]))
+    np.testing.assert_allclose(rays, [[0, 0, 1], [1, 0, 1]], atol=1e-9)
+
+
+@pytest.mark.parametrize('model', DISTORTIONS)
+@given(x=st.floats(40, 600), y=st.floats(40, 440))
+@settings(max_examples=30, deadline=None)
+def test_rays_come_back_to_their_pixels(model, x, y):
+    lens = camera(model, DISTORTIONS[model])
+    rays = lens.rays(np.array([[x, y]]))
+    np.testing.assert_allclose(lens.pixels(rays), [[x, y]], atol=0.5)
+
+
+@pytest.mark.parametrize('model', DISTORTIONS)
+def test_distortion_moves_pixels_near_the_edge(model):
+    ray = np.array([[0.55, 0.4, 1.0]])
+    moved = camera(model, DISTORTIONS[model]).pixels(ray) - camera().pixels(ray)
+    assert np.abs(moved).max() > 5
+
+
+def test_where_the_lens_model_folds_back_there_is_no_ray():
+    lens = camera('plumb_bob', (-1.2, 0.0, 0.0, 0.0, 0.0))
+    rays = lens.rays(np.array([[320.0, 240.0], [639.0, 479.0]]))
+    assert np.isfinite(rays[0]).all() and np.isnan(rays[1]).all()
+
+
+def test_rectified_images_use_the_projection_alone():
+    other = tuple(2 * value for value in PROJECTION[:11]) + (0.0,)
+    lens = CameraModel.from_camera_info(640, 480, 'plumb_bob', DISTORTIONS['plumb_bob'], MATRIX,
+                                        other, rectified=True)
+    assert lens.focal_px == 960 and len(lens.distortion) == 0
+
+
+def test_binning_and_a_region_of_interest_give_the_images_own_pixels():
+    whole = camera()
+    part = camera(binning=(2, 2), roi=(100, 40, 400, 400))
+    assert (part.width, part.height) == (200, 200)
+    ray = np.array([[0.1, -0.05, 1.0]])
+    np.testing.assert_allclose(part.pixels(ray), (whole.pixels(ray) - [100, 40]) / 2, atol=1e-9)
+
+
+@pytest.mark.parametrize(('model', 'd', 'k', 'word'), [
+    ('plumb_bob', (0.0,) * 5, (0.0,) * 9, 'focal length'),
+    ('plumb_bob', (0.1,) * 3, MATRIX, '3 distortion coefficients'),
+    ('plumb_bob', (0.1, np.nan, 0, 0, 0), MATRIX, 'finite'),
+    ('thin_prism', (0.1,) * 4, MATRIX, '"thin_prism"'),
+    ('plumb_bob', (0.0,) * 5, (np.nan,) * 9, 'focal length')])
+def test_a_camera_info_without_use_is_refused_in_one_sentence(model, d, k, word):
+    with pytest.raises(CameraModelError, match=word):
+        CameraModel.from_camera_info(640, 480, model, d, k, PROJECTION)
+
+
+def test_without_distortion_the_model_needs_no_name():
+    assert len(camera('', ()).distortion) == 0
+
+
+@pytest.mark.parametrize(('angles', 'direction', 'expected'), [
+    ((0, 0, 0), (0, 0, 1), (1, 0, 0)),      # ahead
+    ((0, 0, 0), (1, 0, 0), (0, -1, 0)),     # right of the image is right of the robot
+    ((0, 0, 0), (0, 1, 0), (0, 0, -1)),     # down
+    ((0, np.pi / 2, 0), (0, 0, 1), (0, 0, -1)),  # pitch looks down
+    ((0, 0, np.pi / 2), (0, 0, 1), (0, 1, 0)),   # yaw looks left
+    ((np.pi / 2, 0, 0), (1, 0, 0), (0, 0, -1))])  # roll lowers the right
+def test_a_mounting_turns_as_rep_103_has_it(angles, direction, expected):
+    transform = mounting(0.1, 0.2, 0.3, *angles)
+    np.testing.assert_allclose(transform[:3, :3] @ direction, expected, atol=1e-12)
+    np.testing.assert_allclose(transform[:3, 3], (0.1, 0.2, 0.3))

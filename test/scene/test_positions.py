@@ -1,0 +1,168 @@
+"""Positions: three methods against simulated truth, and every case that gives none."""
+
+import numpy as np
+import pytest
+from cameras import DISTORTIONS, boxes, camera, cylinder_box, depth_image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import SettingError
+from ssd_perception.scene import positions
+from ssd_perception.scene.camera_model import mounting
+from ssd_perception.scene.positions import PositionSettings, View, locate, plausible
+
+LEVEL = mounting(0.0, 0.0, 0.35, 0.0, 0.19, 0.0)
+HEIGHTS = {'cone': (0.3, 0.3)}
+
+
+def found(box, view, methods, class_heights=HEIGHTS, **more):
+    """Return the Position of one box."""
+    return locate(boxes(box), view, PositionSettings(methods, class_heights, **more),
+                  ('cone',))[0]
+
+
+def test_nothing_detected_has_no_positions():
+    assert locate(Detections.empty(), View(camera(), LEVEL), PositionSettings(), ('cone',)) == []
+
+
+@pytest.mark.parametrize('method', positions.METHODS)
+@given(ahead=st.floats(1.0, 4.0), left=st.floats(-0.4, 0.4), roll=st.floats(-0.15, 0.15),
+       pitch=st.floats(0.1, 0.3), yaw=st.floats(-0.2, 0.2), offset=st.floats(-0.3, 0.3))
+@settings(max_examples=25, deadline=None)
+def test_a_clean_box_gives_the_objects_place_however_the_camera_is_mounted(
+        method, ahead, left, roll, pitch, yaw, offset):
+    lens, mount = camera(), mounting(offset, -offset, 0.35, roll, pitch, yaw)
+    x, y = ahead, ahead * left
+    box = cylinder_box(lens, mount, x, y)
+    if positions._cut(box[None], lens)[0]:
+        return
+    direction = mount[:3, :3].T @ (np.array([x, y, 0.15]) - mount[:3, 3])
+    depth = depth_image(lens, box, direction[2] - 0.06)
+    position = found(box, View(lens, mount, depth), (method,))
+    assert position.method == method
+    away = np.hypot(x - offset, y + offset)
+    # a tilted cylinder's box is a little larger than what it is thought to be
+    assert np.hypot(*(position.xyz[:2] - [x, y])) < (0.06 if method == 'height' else 0.04) * away
+    assert position.xyz[2] == pytest.approx(0.15, abs=0.08)
+
+
+@pytest.mark.parametrize('model', DISTORTIONS)
+def test_a_lens_with_distortion_is_undone(model):
+    lens, x, y = camera(model, DISTORTIONS[model]), 4.0, 1.2
+    box = cylinder_box(lens, LEVEL, x, y)
+    right, ignored = (np.hypot(*(found(box, View(used, LEVEL), ('ground',)).xyz[:2] - [x, y]))
+                      for used in (lens, camera()))
+    assert right < 0.01 * np.hypot(x, y) and ignored > 0.03 * np.hypot(x, y)
+
+
+def test_the_mounting_at_the_images_stamp_counts_not_a_later_one():
+    # a robot that turns by 1 rad/s, and a transform that is 100 ms late
+    lens, at_stamp = camera(), mounting(0, 0, 0.35, 0, 0.19, 0.3)
+    late = mounting(0, 0, 0.35, 0, 0.19, 0.4)
+    box = cylinder_box(lens, at_stamp, 2.0, 0.6)
+    right, wrong = (found(box, View(lens, mount), ('ground',)) for mount in (at_stamp, late))
+    assert np.hypot(*(right.xyz[:2] - [2.0, 0.6])) < 0.05
+    assert np.hypot(*(wrong.xyz[:2] - [2.0, 0.6])) > 0.15
+
+
+def test_a_floor_below_the_frames_origin():
+    lens, mount = camera(), mounting(0, 0, 0.25, 0, 0.19, 0)
+    box = cylinder_box(lens, mount, 2.0, 0.1, z=-0.1)
+    position = found(box, View(lens, mount), ('ground',), ground_z=-0.1)
+    np.testing.assert_allclose(position.xyz, [2.0, 0.1, 0.05], atol=0.04)
+
+
+def test_the_preferred_method_that_is_available_is_used():
+    lens = camera()
+    box = cylinder_box(lens, LEVEL, 2.0, 0.0)
+    full = View(lens, LEVEL, depth_image(lens, box, 1.85))
+    empty = View(lens, LEVEL, np.full((480, 640), np.nan, np.float32))
+    tilted = View(lens, LEVEL, full.depth, upright=False)
+    assert found(box, full, positions.METHODS).method == 'depth'
+    assert found(box, empty, positions.METHODS).method == 'ground'
+    assert found(box, empty, ('depth', 'height')).method == 'height'
+    assert found(box, tilted, positions.METHODS).method == 'depth'
+    nothing = found(box, empty, ('depth', 'height'), {})
+    assert nothing.xyz is None and nothing.reason == positions.NOTHING
+
+
+@pytest.mark.parametrize(('box', 'reason'), [
+    ((0.0, 200.0, 60.0, 300.0), positions.CUT),
+    ((600.0, 200.0, 640.0, 300.0), positions.CUT),
+    ((300.0, 400.0, 360.0, 480.0), positions.CUT),
+    ((300.0, 0.0, 360.0, 300.0), positions.CUT),
+    ((300.0, 60.0, 330.0, 120.0), positions.HORIZON),
+    ((300.0, 130.0, 310.0, 151.0), positions.FAR),
+    ((200.0, 100.0, 400.0, 300.0), positions.SIZE)])
+def test_a_box_that_cannot_be_located_has_a_reason_and_no_place(box, reason):
+    position = found(box, View(camera(), LEVEL), ('ground', 'height'))
+    assert position.xyz is None and position.reason == reason
+
+
+def test_outside_of_the_lens_model_there_is_no_place():
+    lens = camera('plumb_bob', (-1.2, 0.0, 0.0, 0.0, 0.0))
+    position = found((560.0, 400.0, 630.0, 470.0), View(lens, LEVEL), ('ground',), {})
+    assert position.xyz is None and position.reason == positions.LENS
+
+
+def test_depth_of_the_wall_behind_is_not_taken_for_the_objects():
+    lens = camera()
+    box = cylinder_box(lens, LEVEL, 2.0, 0.0)
+    through = View(lens, LEVEL, np.full((480, 640), 6.0, np.float32))
+    assert found(box, through, ('depth',)).reason == positions.SIZE
+
+
+def _sample(method, rng, count=400):
+    """Return range errors over their standard deviations, with the detector's box noise."""
+    lens, ratios = camera(), []
+    while len(ratios) < count:
+        x, y = rng.uniform(0.9, 4.5), rng.uniform(-0.8, 0.8)
+        true = mounting(0, 0, 0.35, 0.003 * rng.standard_normal(),
+                        0.19 + 0.003 * rng.standard_normal(), 0)
+        radius, height = rng.uniform(0.10, 0.14), rng.uniform(0.28, 0.32)
+        clean = cylinder_box(lens, true, x, y, radius, height)
+        tall = clean[3] - clean[1]
+        noise = rng.standard_normal(4) * (0.016 * tall + 1.0)
+        box = clean + noise * [1, 1.5, 1, 1]
+        if positions._cut(box[None], lens)[0]:
+            continue
+        ahead = (true[:3, :3].T @ (np.array([x, y, 0.15]) - true[:3, 3]))[2]
+        depth = depth_image(lens, clean, ahead - rng.uniform(0.3, 0.9) * radius)
+        depth *= 1 + 0.01 * rng.standard_normal()
+        position = found(box, View(lens, LEVEL, depth), (method,),
+                         {'cone': (0.28, 0.32)}, size_tolerance=2.0)
+        if position.xyz is None:
+            continue
+        away = np.array([x, y]) / np.hypot(x, y)
+        ratios.append((position.xyz[:2] - [x, y]) @ away
+                      / np.sqrt(away @ position.covariance[:2, :2] @ away))
+    return np.array(ratios)
+
+
+@pytest.mark.parametrize('method', positions.METHODS)
+def test_the_covariance_holds_the_truth(method):
+    ratios = _sample(method, np.random.default_rng(5))
+    assert 0.90 <= np.mean(np.abs(ratios) < 2) <= 0.99
+
+
+def test_what_does_not_fit_its_class_is_not_plausible():
+    lens = camera()
+    cone = cylinder_box(lens, LEVEL, 2.0, 0.0)
+    chair, lamp, cut = (200.0, 100.0, 400.0, 300.0), (300.0, 20.0, 340.0, 60.0), (
+        0.0, 100.0, 200.0, 300.0)
+    rows = Detections(np.array([cone, chair, lamp, cut]), [0.9] * 4, [0] * 4)
+    view, wanted = View(lens, LEVEL), PositionSettings(class_heights=HEIGHTS)
+    assert plausible(rows, view, wanted, ('cone',)).tolist() == [True, False, False, True]
+    unknown = PositionSettings()
+    assert plausible(rows, view, unknown, ('cone',)).all()
+    assert plausible(Detections.empty(), view, wanted, ('cone',)).tolist() == []
+
+
+@pytest.mark.parametrize(('values', 'word'), [
+    ({'methods': ()}, 'none'), ({'methods': ('stereo',)}, 'stereo'),
+    ({'class_heights': {'cone': (0.4, 0.3)}}, 'smaller first'),
+    ({'class_heights': {'cone': (0.0, 0.3)}}, 'cone'), ({'size_tolerance': 0.5}, 'tolerance')])
+def test_impossible_settings_are_refused(values, word):
+    with pytest.raises(SettingError, match=word):
+        PositionSettings(**values)
