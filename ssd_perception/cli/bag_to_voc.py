@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ssd_perception.cli.detector_arguments import add_detector_arguments
+from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
 from ssd_perception.core.errors import SettingError
 
 _HOW = {'mined': 'uncertainty, novelty and spacing', 'random': 'chance', 'even': 'even spacing'}
@@ -33,11 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='images to look at (default: all cameras)')
-    parser.add_argument('--score-threshold', type=float, default=None, metavar='S',
-                        help='lowest score that becomes a box, and the score that counts as most '
-                        "uncertain (default: the weights' own measured one)")
-    parser.add_argument('--threads', type=int, default=None, metavar='N',
-                        help='CPU threads of the network')
     parser.add_argument('--fresh', action='store_true',
                         help='discard an interrupted run instead of continuing it')
 
@@ -71,14 +66,11 @@ def _mine(args: argparse.Namespace, bag, cameras) -> int:
 
     from ssd_perception import __version__
     from ssd_perception.evaluation.evaluate import MAX_DETECTIONS
-    from ssd_perception.inference.detector import Detector
     from ssd_perception.mining.features import Features, FeaturesUnavailable
     from ssd_perception.replay.chunks import Identity, WorkFolder, recorded_files
     from ssd_perception.replay.published import Published
 
-    detector = Detector.from_weights(args.weights, runtime=args.runtime, device=args.device,
-                                     precision=args.precision, threads=args.threads,
-                                     score_threshold=args.score_threshold)
+    detector = detector_options(args).load()
     print(detector.describe())
     shown = Published(detector.settings, detector.class_names)
     low = replace(detector.settings, max_detections=MAX_DETECTIONS,

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ssd_perception.cli.detector_arguments import add_detector_arguments
+from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +15,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='pictures (.jpg, .jpeg, .png), videos (.mp4, .mov, .avi, .mkv, '
                         '.webm and others), or folders of them')
     add_detector_arguments(parser)
-    parser.add_argument('--score-threshold', type=float, default=None,
-                        help="default: the weights' own measured one")
     parser.add_argument('--out', type=Path, default=Path('detections'), metavar='DIR',
                         help='folder for annotated pictures and videos, detections.jsonl and '
                         'summary.json; an earlier result is replaced when all is done '
@@ -30,15 +28,13 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.core.errors import DataError
     from ssd_perception.core.result_folder import check_replaceable, result_folder
     from ssd_perception.imaging.files import read_picture
-    from ssd_perception.inference.detector import Detector
     from ssd_perception.replay.detection_folder import DetectionFolder
 
     check_replaceable(args.out.expanduser().absolute())
     pictures, videos = _find(args.sources)
     if videos:
         from ssd_perception.data.video import Video  # pictures alone need no video library
-    detector = Detector.from_weights(
-        args.weights, args.runtime, args.device, args.precision, args.score_threshold)
+    detector = detector_options(args).load()
     print(detector.describe())
     unreadable: list[str] = []
 

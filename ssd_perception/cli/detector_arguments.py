@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from ssd_perception.core.settings import add_arguments, from_arguments
+from ssd_perception.inference.options import DetectorOptions
+
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare --weights, --device, --runtime and --precision, as ``Detector`` takes them."""
-    parser.add_argument('--weights', default='', help='path or name (default: rover)')
-    parser.add_argument('--device', default='auto', help='auto, cpu or cuda')
-    parser.add_argument('--runtime', default='auto',
-                        help='what runs the network: auto (the fastest installed), torch, '
-                        'onnxruntime or another of docs/deploying.md')
-    parser.add_argument('--precision', default='auto',
-                        help='auto, fp32, fp16, bf16 or int8')
+    """Declare --weights, --device, --runtime, --precision, --threads and --score-threshold."""
+    add_arguments(parser.add_argument_group('detector'), DetectorOptions)
+
+
+def detector_options(args: argparse.Namespace) -> DetectorOptions:
+    """Return the options that those arguments hold.
+
+    Raises:
+        SettingError: for a value out of its range.
+    """
+    return from_arguments(DetectorOptions, args)

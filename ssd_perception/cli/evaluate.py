@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ssd_perception.cli.detector_arguments import add_detector_arguments
+from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import SettingError
 
@@ -20,9 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')
-    parser.add_argument('--score-threshold', type=float, default=None, metavar='SCORE',
-                        help='threshold at which single detections count as right or wrong '
-                        "(default: the weights' own); average precision does not depend on it")
     parser.add_argument('--negatives', action='store_true',
                         help='the pictures hold none of the classes, whatever their annotations '
                         'name: count false boxes')
@@ -42,15 +39,13 @@ def run(args: argparse.Namespace) -> int:
     """
     from ssd_perception.data.layout import read_split
     from ssd_perception.data.sample import as_negatives
-    from ssd_perception.inference.detector import Detector
 
     if args.negatives and args.corruptions:
         raise SettingError('--corruptions measures how well objects are found, and with '
                            '--negatives there are none; give one of the two.')
     _check_outputs(args)  # now rather than after the measurement
     samples = read_split(args.data, args.split, args.one_based)
-    detector = Detector.from_weights(
-        args.weights, args.runtime, args.device, args.precision, args.score_threshold)
+    detector = detector_options(args).load()
     if args.negatives:
         samples = as_negatives(samples)
     _check_classes(args.data, samples, detector)

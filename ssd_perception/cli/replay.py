@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ssd_perception.cli.detector_arguments import add_detector_arguments
+from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
 from ssd_perception.core.errors import SettingError
 
 
@@ -24,12 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='images to look at (default: all cameras)')
     parser.add_argument('--against', metavar='TRUTH', help='measure AP: a folder in VOC layout, '
                         'also as DIR:SPLIT, or a topic of ground truth in the recording')
-    parser.add_argument('--score-threshold', type=float, default=None, metavar='S',
-                        help="lowest score published (default: the weights' own measured one)")
     parser.add_argument('--workers', type=int, default=0, metavar='N',
                         help='networks side by side (default: on a CPU one per core)')
-    parser.add_argument('--threads', type=int, default=None, metavar='N',
-                        help='CPU threads of each network (default: the cores it has alone)')
     parser.add_argument('--batch', type=int, default=1, metavar='N',
                         help='frames that the network takes at once (default: 1)')
     parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap',
@@ -74,22 +70,17 @@ def run(args: argparse.Namespace) -> int:
 def _detectors(args: argparse.Namespace) -> list:
     """Load the network as often as it is to run side by side."""
     import os
-
-    from ssd_perception.inference.detector import Detector
+    from dataclasses import replace
 
     cores = len(os.sched_getaffinity(0))
     count = args.workers or max(1, min(8, cores // (args.threads or 1)))
     threads = args.threads or max(1, cores // count)
 
-    def load() -> Detector:
-        return Detector.from_weights(args.weights, runtime=args.runtime, device=args.device,
-                                     precision=args.precision, threads=threads,
-                                     score_threshold=args.score_threshold)
-
-    first = load()
+    options = replace(detector_options(args), threads=threads)
+    first = options.load()
     if not first.device.startswith('cpu') and not args.workers:
         count = 1
-    return [first, *(load() for _ in range(count - 1))]
+    return [first, *(options.load() for _ in range(count - 1))]
 
 
 def _replay(args: argparse.Namespace, bag, cameras) -> int:

@@ -193,7 +193,7 @@ class Detector:
         """
         if isinstance(images, np.ndarray) and images.ndim == 3:
             return self.detect([images]).detections[0]
-        return self.detect(images).detections
+        return self.detect(list(images)).detections
 
     def detect(self, images: Sequence[np.ndarray],
                settings: PostprocessSettings | None = None) -> DetectionResult:

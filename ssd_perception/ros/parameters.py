@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,6 +15,8 @@ from rclpy.parameter import Parameter
 
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.core.settings import check, expected, of, setting
+from ssd_perception.core.text import shown
 from ssd_perception.inference.resolve import DEFAULT_NAME
 from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
 
@@ -23,12 +25,6 @@ TRANSPORTS = ('auto', 'raw', 'compressed')
 
 class ParameterError(SettingError):
     """A parameter has an impossible value; the message is one sentence naming it."""
-
-
-def _parameter(default: Any, description: str, *, limits: tuple | None = None,
-               choices: tuple[str, ...] = (), read_only: bool = False) -> Any:
-    return field(default=default, metadata={'description': description, 'limits': limits,
-                                            'choices': choices, 'read_only': read_only})
 
 
 @dataclass(frozen=True)
@@ -42,66 +38,67 @@ class NodeParameters:
         ParameterError: for a value out of its range or not among its choices.
     """
 
-    weights: str = _parameter(
+    weights: str = setting(
         DEFAULT_NAME, 'Weights: a path, or the name of shipped ones. While the node runs, only '
         'shipped ones and files inside weights_dirs are accepted.')
-    weights_dirs: tuple[str, ...] = _parameter(
-        (), 'Folders from which weights may be changed while the node runs.', read_only=True)
-    runtime: str = _parameter(
+    weights_dirs: tuple[str, ...] = setting(
+        (), 'Folders from which weights may be changed while the node runs.', fixed=True)
+    runtime: str = setting(
         'auto', 'What runs the network; auto takes the fastest that is installed. All but torch '
-        'run an exported file.', choices=NAMES, read_only=True)
-    device: str = _parameter(
+        'run an exported file.', choices=NAMES, fixed=True)
+    device: str = setting(
         'auto', 'Where the network runs; auto takes CUDA if there is any, else the CPU. An '
-        'explicit device that is absent is an error.', choices=DEVICES, read_only=True)
-    cpu_fallback: bool = _parameter(
-        False, 'Where the device fails and cannot be had again: true goes on on the CPU, slower; '
-        'false goes on trying, with ERROR in the diagnostics.')
-    precision: str = _parameter(
+        'explicit device that is absent is an error.', choices=DEVICES, fixed=True)
+    cpu_fallback: bool = setting(
+        False, 'What to do when the device fails and cannot be opened again: true continues on '
+        'the CPU, slower; false keeps trying, with ERROR in the diagnostics.')
+    precision: str = setting(
         'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA. int8 needs a '
         'quantised file, as the shipped weights have one.',
-        choices=PRECISIONS, read_only=True)
-    threads: int = _parameter(0, 'CPU threads of the network; 0 means all cores but one, which is '
-                              'left to camera and DDS.', limits=(0, 256), read_only=True)
-    cameras: tuple[str, ...] = _parameter(
+        choices=PRECISIONS, fixed=True)
+    threads: int = setting(0, 'CPU threads of the network; 0 means all cores but one, which is '
+                              'left to camera and DDS.', limits=(0, 256), fixed=True)
+    cameras: tuple[str, ...] = setting(
         (), 'Names of several cameras served by one model: NAME/image gives NAME/detections. '
-        'Empty: one camera, on image.', read_only=True)
-    image_transport: str = _parameter(
+        'Empty: one camera, on image.', fixed=True)
+    image_transport: str = setting(
         'auto', 'Input: Image, or CompressedImage on <image>/compressed; auto takes raw if it '
-        'is published, else compressed.', choices=TRANSPORTS, read_only=True)
-    score_threshold: float = _parameter(
+        'is published, else compressed.', choices=TRANSPORTS, fixed=True)
+    score_threshold: float = setting(
         -1.0, "Lowest score published. Negative: the weights' own measured default.",
         limits=(-1.0, 1.0))
-    class_thresholds: tuple[str, ...] = _parameter(
+    class_thresholds: tuple[str, ...] = setting(
         (), 'Thresholds of single classes instead of score_threshold, each as NAME=SCORE.')
-    nms_threshold: float = _parameter(
+    nms_threshold: float = setting(
         PostprocessSettings.nms_threshold, 'Boxes of one class that overlap a better one by '
         'more than this IoU are dropped.',
         limits=(0.0, 1.0))
-    max_detections: int = _parameter(PostprocessSettings.max_detections,
+    max_detections: int = setting(PostprocessSettings.max_detections,
                                      'Most detections per frame.', limits=(1, 1000))
-    classes: tuple[str, ...] = _parameter((), 'Names of the classes to publish. Empty: all.')
-    max_rate_hz: float = _parameter(
+    classes: tuple[str, ...] = setting((), 'Names of the classes to publish. Empty: all.')
+    max_rate_hz: float = setting(
         0.0, 'Most frames per second that are looked at; 0 means as many as possible.',
-        limits=(0.0, 1000.0))
-    no_image_timeout_s: float = _parameter(
+        limits=(0.1, 1000.0), also=(0.0,))
+    no_image_timeout_s: float = setting(
         5.0, 'Seconds without an image after which the log says why; 0 means never.',
         limits=(0.0, 3600.0))
-    jpeg_quality: int = _parameter(80, 'Quality of detections/image/compressed.',
+    jpeg_quality: int = setting(80, 'Quality of detections/image/compressed.',
                                    limits=(1, 100))
-    autostart: bool = _parameter(
+    autostart: bool = setting(
         True, 'Configure and activate at once. Set false under a lifecycle manager.',
-        read_only=True)
+        fixed=True)
 
     def __post_init__(self):
         for spec in fields(self):
             value = getattr(self, spec.name)
             if isinstance(spec.default, tuple):
                 object.__setattr__(self, spec.name, tuple(text for text in value or () if text))
-                continue
-            limits, choices = spec.metadata['limits'], spec.metadata['choices']
-            if (limits and not limits[0] <= value <= limits[1]) \
-                    or (choices and value not in choices):
+            elif type(value) is not type(spec.default):
                 raise ParameterError(refusal(spec, value))
+        try:
+            check(self, sentence=refusal)
+        except SettingError as error:
+            raise ParameterError(str(error)) from error
         names = [name for name, _ in self._class_thresholds()]
         for group, values in (('cameras', self.cameras), ('class_thresholds', names)):
             if len(set(values)) != len(values):
@@ -136,20 +133,14 @@ class NodeParameters:
                                    self.max_detections, self.classes)
 
 
-def expected(spec: Field) -> str:
+def takes(spec: Field) -> str:
     """Say in words what values a parameter takes."""
-    if spec.metadata['choices']:
-        return f'one of {", ".join(spec.metadata["choices"])}'
-    if spec.metadata['limits']:
-        low, high = spec.metadata['limits']
-        kind = 'a whole number' if isinstance(low, int) else 'a number with a decimal point'
-        return f'{kind} from {low} to {high}'
-    return {bool: 'true or false', tuple: 'a list of strings', str: 'a string'}[type(spec.default)]
+    return expected(NodeParameters, spec, 'a number with a decimal point')
 
 
 def refusal(spec: Field, value: object) -> str:
     """Return the one sentence for an impossible value."""
-    return f'Parameter "{spec.name}" must be {expected(spec)}, got {value!r}.'
+    return f'Parameter "{spec.name}" must be {takes(spec)}, got {shown(value)}.'
 
 
 def ros_value(value: Any) -> Any:
@@ -185,16 +176,19 @@ def declare(node: Node) -> NodeParameters:
 
 def descriptor(spec: Field) -> ParameterDescriptor:
     """Return what ``ros2 param describe`` shows."""
-    ranges = {}
-    if spec.metadata['limits']:
-        low, high = spec.metadata['limits']
+    ranges, known = {}, of(spec)
+    if known.limits:
+        every = *known.also, *known.limits
+        low, high = min(every), max(every)
         if isinstance(low, int):
             ranges['integer_range'] = [IntegerRange(from_value=low, to_value=high)]
         else:
             ranges['floating_point_range'] = [FloatingPointRange(from_value=low, to_value=high)]
+    # dynamic_typing: so that a value of another type is refused here, by a sentence that says what
+    # is expected, instead of by rclpy with the numbers of its types.
     return ParameterDescriptor(
-        description=spec.metadata['description'], read_only=spec.metadata['read_only'],
-        additional_constraints=expected(spec) if spec.metadata['choices'] else '', **ranges)
+        dynamic_typing=True, description=of(spec).meaning, read_only=of(spec).fixed,
+        additional_constraints=takes(spec) if of(spec).choices else '', **ranges)
 
 
 def changed(parameters: NodeParameters, changes: list[Parameter]) -> NodeParameters:
@@ -209,9 +203,9 @@ def to_yaml() -> str:
              '# `python -m ssd_perception.ros.parameters yaml`; copy what you change.', '/**:',
              '  ros__parameters:']
     for spec in fields(NodeParameters):
-        mark = ' Fixed while the node runs.' if spec.metadata['read_only'] else ''
-        lines += ['', f'    # {spec.metadata["description"]}',
-                  f'    # Takes {expected(spec)}.{mark}',
+        mark = ' Fixed while the node runs.' if of(spec).fixed else ''
+        lines += ['', f'    # {of(spec).meaning}',
+                  f'    # Takes {takes(spec)}.{mark}',
                   f'    {spec.name}: {_yaml(ros_value(spec.default))}']
     return '\n'.join(lines) + '\n'
 
@@ -222,9 +216,9 @@ def to_markdown() -> str:
              '| --- | --- | --- | --- | --- |']
     for spec in fields(NodeParameters):
         lines.append(' | '.join((
-            f'| `{spec.name}`', f'`{_yaml(ros_value(spec.default))}`', expected(spec),
-            'fixed' if spec.metadata['read_only'] else 'yes',
-            spec.metadata['description'] + ' |')))
+            f'| `{spec.name}`', f'`{_yaml(ros_value(spec.default))}`', takes(spec),
+            'fixed' if of(spec).fixed else 'yes',
+            of(spec).meaning + ' |')))
     return '\n'.join(lines) + '\n'
 
 

@@ -80,7 +80,7 @@ def test_a_picture_that_cannot_be_decoded_is_left_out(data, tmp_path, capsys):
     (['--split', 'test'], 'has no split "test"'),
     (['--json', '{tmp}'], '--json takes a file'),
     (['--report', '{tmp}'], 'is no earlier result'),
-    (['--score-threshold', '7'], 'score_threshold must be within 0 and 1'),
+    (['--score-threshold', '7'], '"score_threshold" must be a number from 0.0 to 1.0'),
 ])
 def test_bad_input_is_one_sentence_before_measuring(data, tmp_path, capsys, words, says):
     assert evaluate(data, *(word.format(tmp=tmp_path) for word in words)) == 1

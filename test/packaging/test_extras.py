@@ -4,8 +4,11 @@ import importlib.util
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from ssd_perception.inference.runtimes import RUNTIMES, to_markdown
 
 # Modules that are imported when the verbs of an extra run.
 NEEDED_BY = {
@@ -39,3 +42,10 @@ def test_an_extra_is_enough_for_what_it_is_for(setup_arguments, extra):
     done = subprocess.run([sys.executable, '-c', IMPORT_WITHOUT, ','.join(BLOCKED - there),
                            ','.join(NEEDED_BY[extra])], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_extras_and_docs_follow_from_the_table(setup_arguments):
+    assert set(RUNTIMES) <= set(setup_arguments['extras_require'])
+    page = (Path(__file__).parents[2] / 'docs' / 'deploying.md').read_text()
+    table = page.partition('<!-- runtimes -->\n')[2].partition('<!-- /runtimes -->')[0]
+    assert table == to_markdown()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ssd_perception
+from ssd_perception.inference.runtimes import RUNTIMES as runtimes
 
 PACKAGE = Path(ssd_perception.__file__).parent
 NAME = 'ssd_perception'
@@ -65,6 +66,7 @@ FORBIDDEN = {
 # Files that may do more than their part: the parts and libraries that they alone import.
 RUNTIMES = 'inference/runtimes'
 EXCEPTIONS = {
+    **{f'{RUNTIMES}/{name}.py': (set(), set(row.modules)) for name, row in runtimes.items()},
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
     'mining/features.py': ({'model'}, TORCH),
     'core/plain_yaml.py': (set(), {'yaml'}),
@@ -73,9 +75,7 @@ EXCEPTIONS = {
     'data/duplicates.py': (set(), {'scipy'}),
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
     'inference/quantise.py': (set(), {'onnx', 'onnxruntime'}),
-    f'{RUNTIMES}/onnxruntime.py': (set(), {'onnxruntime'}),
     f'{RUNTIMES}/quiet_openvino.py': (set(), {'openvino'}),
-    f'{RUNTIMES}/tensorrt.py': (set(), {'tensorrt', 'cuda'}),
 }
 
 

@@ -13,6 +13,7 @@ from catkin_pkg.package import parse_package
 from catkin_pkg.package_version import get_forthcoming_label, rename_section
 
 import ssd_perception
+from ssd_perception.inference.runtimes import RUNTIMES
 
 ROOT = Path(ssd_perception.__file__).parents[1]
 SOURCES = [*ROOT.glob('ssd_perception/**/*.py'), *ROOT.glob('launch/*.py')]
@@ -23,7 +24,8 @@ ROSDEP = {'numpy': 'python3-numpy', 'cv2': 'python3-opencv', 'yaml': 'python3-ya
 PYPI = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'PyYAML', 'PIL': 'pillow'}
 # Runtimes a user adds by choice: one of them, for the machine at hand. And a peer that the
 # benchmark takes in where somebody installed it; its licence keeps it out of our extras.
-OPTIONAL = {'onnx', 'onnxruntime', 'openvino', 'tensorrt', 'ultralytics'}
+OPTIONAL = {'onnx', 'ultralytics', *(name for runtime in RUNTIMES.values()
+                                     for name in runtime.modules if name != 'torch')}
 
 
 # REP 149's schema, package_format3.xsd: the elements in their order, and how many of each; no

@@ -122,6 +122,8 @@ def test_latched_information(peer, detections):
 @pytest.mark.parametrize('name, value, words', [
     ('score_threshold', 1.5, ['score_threshold', '1.5']),
     ('max_detections', 0, ['max_detections']),
+    ('max_rate_hz', 1e-300, ['max_rate_hz', '0.0 or', 'from 0.1 to 1000.0', '1e-300']),
+    ('nms_threshold', 1, ['nms_threshold', 'a number with a decimal point', 'got 1.']),
     ('classes', ['dog'], ['"dog"', 'cone, cube']),
     ('class_thresholds', ['cone=x'], ['NAME=SCORE', '"cone=x"']),
     ('class_thresholds', ['dog=0.5'], ['"dog"']),

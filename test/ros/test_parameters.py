@@ -12,6 +12,7 @@ rclpy = pytest.importorskip('rclpy')
 from rclpy.parameter import Parameter  # noqa: E402
 
 from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
+from ssd_perception.core.settings import of  # noqa: E402
 from ssd_perception.ros.loading import check_swap  # noqa: E402
 from ssd_perception.ros.parameters import (  # noqa: E402
     NodeParameters,
@@ -92,7 +93,7 @@ def test_a_running_node_describes_and_protects_its_parameters():
         assert (values.max_detections, values.classes) == (7, ('cone',))
         for spec in fields(NodeParameters):
             descriptor = node.describe_parameter(spec.name)
-            assert descriptor.description and descriptor.read_only == spec.metadata['read_only']
+            assert descriptor.description and descriptor.read_only == of(spec).fixed
         limits = node.describe_parameter('nms_threshold').floating_point_range[0]
         assert (limits.from_value, limits.to_value) == (0.0, 1.0)
         refused = node.set_parameters([Parameter('device', value='cpu')])[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,21 +14,67 @@ import numpy as np
 from ssd_perception.core.errors import SettingError, UserError
 from ssd_perception.core.metadata import Metadata
 
-NAMES = ('auto', 'torch', 'onnxruntime', 'openvino', 'tensorrt')
+
+@dataclass(frozen=True)
+class Row:
+    """One runtime; its module and its extra of setup.py have the name it has in ``RUNTIMES``.
+
+    Attributes:
+        kind: name of the class in its module, which keeps the protocol ``Runtime``.
+        runs: file it runs: ``weights`` or ``exported``.
+        install: what comes behind `pip install`.
+        modules: the Python modules that it alone imports.
+        auto: device -> place among those that ``auto`` tries, the fastest first; a device that
+            is not named is never chosen by ``auto``.
+        about: one sentence for docs/deploying.md.
+    """
+
+    kind: str
+    runs: str
+    install: str
+    modules: tuple[str, ...]
+    auto: Mapping[str, int]
+    about: str
+
+
+# docs/deploying.md has the measurement behind the places. To add a runtime: its module, a row
+# here, and an extra in setup.py.
+RUNTIMES = {
+    'torch': Row('TorchRuntime', 'weights',
+                 'torch torchvision (together, so that their builds match)', ('torch',),
+                 {'cpu': 3, 'cuda': 1}, 'The network as it was trained.'),
+    'onnxruntime': Row('OnnxRuntime', 'exported', 'onnxruntime', ('onnxruntime',),
+                       {'cpu': 2, 'cuda': 2},
+                       'CPU, and CUDA with the build `onnxruntime-gpu`.'),
+    'openvino': Row('OpenVino', 'exported', 'openvino', ('openvino',), {'cpu': 1},
+                    'The fastest on a CPU; tested on x86 only.'),
+    'tensorrt': Row('TensorRT', 'exported', '"tensorrt<11" cuda-python', ('tensorrt', 'cuda'), {},
+                    'Only by name, since building an engine takes minutes; not tested.'),
+}
+NAMES = ('auto', *RUNTIMES)
 DEVICES = ('auto', 'cpu', 'cuda')
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16', 'int8')
 
-# Fastest first: docs/deploying.md has the measurement. TensorRT is used only by name: building
-# an engine takes minutes, which nobody who did not ask for it should wait.
-_ORDER = {'cpu': ('openvino', 'onnxruntime', 'torch'), 'cuda': ('torch', 'onnxruntime')}
-_CLASSES = {'torch': 'TorchRuntime', 'onnxruntime': 'OnnxRuntime', 'openvino': 'OpenVino',
-            'tensorrt': 'TensorRT'}
-_INSTALL = {'torch': 'torch torchvision (together, so that their builds match)',
-            'tensorrt': '"tensorrt<11" cuda-python'}
-
 
 class RuntimeUnavailable(UserError, RuntimeError):
-    """The runtime, device or precision asked for cannot be had here; the message says why."""
+    """The runtime, device or precision is not available here; the message says why."""
+
+
+def auto_order(device: str) -> list[str]:
+    """Return the runtimes that ``auto`` tries on ``cpu`` or ``cuda``, the fastest first."""
+    places = {name: row.auto[device] for name, row in RUNTIMES.items() if device in row.auto}
+    return sorted(places, key=places.__getitem__)
+
+
+def to_markdown() -> str:
+    """Return the table of runtimes in docs/deploying.md."""
+    lines = ['| runtime | runs | install | `auto` on the CPU | `auto` on CUDA | |',
+             '| --- | --- | --- | --- | --- | --- |']
+    for name, row in RUNTIMES.items():
+        lines.append(f"| `{name}` | {row.runs} | `pip install '.[{name}]'` "
+                     f'| {row.auto.get("cpu", "no")} | {row.auto.get("cuda", "no")} '
+                     f'| {row.about} |')
+    return '\n'.join(lines) + '\n'
 
 
 class Runtime(Protocol):
@@ -64,7 +112,7 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
 
     Args:
         path: .safetensors, or an exported .onnx file, which torch does not run.
-        name: ``auto`` takes the fastest one that can be had for the device.
+        name: ``auto`` takes the fastest one that is available for the device.
         threads: CPU threads of the network; None leaves the runtime's default.
 
     Raises:
@@ -80,7 +128,7 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
         return _open(name, path, device, precision, threads)
     reasons = []
     for where in _places(device):
-        for candidate in _ORDER[where]:
+        for candidate in auto_order(where):
             try:
                 return _open(candidate, path, where, precision, threads)
             except RuntimeUnavailable as error:
@@ -114,5 +162,5 @@ def _open(name: str, path: Path, device: str, precision: str, threads: int | Non
         missing = getattr(error, 'name', None) or str(error)
         raise RuntimeUnavailable(
             f'The {name} runtime needs the Python module "{missing}"; install it with '
-            f'pip install {_INSTALL.get(name, name)}.') from error
-    return getattr(module, _CLASSES[name]).load(path, device, precision, threads)
+            f'pip install {RUNTIMES[name].install}.') from error
+    return getattr(module, RUNTIMES[name].kind).load(path, device, precision, threads)

@@ -1,0 +1,33 @@
+"""Text from outside made fit for a log, a terminal, diagnostics, answers, pages and OpenCV.
+
+Names of topics, files and classes, encodings and frame ids come from whoever may publish or hand
+over a file: they can forge lines of a log, send escape sequences to a terminal, or be megabytes
+long.
+"""
+
+from __future__ import annotations
+
+MAX_LENGTH = 200
+
+
+def printable(text: object, length: int = MAX_LENGTH) -> str:
+    """Return ``str(text)`` on one line: at most ``length`` characters, all of them printable.
+
+    Control characters, surrogates (bytes of a file name that are not UTF-8) and characters that
+    reorder others become escapes such as ``\\x1b``; what is too long ends in three dots.
+    """
+    plain = str(text)
+    cut = plain[:length + 1]  # the rest is never looked at: it may be 100 MB
+    if not cut.isprintable():
+        cut = ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in cut)
+    return cut if len(cut) <= length and len(plain) <= length else cut[:length - 3] + '...'
+
+
+def shown(value: object, length: int = MAX_LENGTH) -> str:
+    """Return ``repr(value)`` for a message, bounded as by ``printable``."""
+    if isinstance(value, (str, bytes)):
+        value = value[:length + 1]
+    elif isinstance(value, (list, tuple)):
+        value = [item[:length + 1] if isinstance(item, (str, bytes)) else item
+                 for item in value[:length]]
+    return printable(repr(value), length)

@@ -1,0 +1,27 @@
+"""Text from outside, before it goes into a log, a terminal, diagnostics or an answer."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssd_perception.core.text import printable, shown
+
+
+@pytest.mark.parametrize('text, washed', [
+    ('', ''), ('rgb8', 'rgb8'), ('Kegel über ß 锥', 'Kegel über ß 锥'),
+    ('a\nERROR: b', 'a\\nERROR: b'), ('\x1b[31mred', '\\x1b[31mred'),
+    ('\udcff.jpg', '\\udcff.jpg'), ('\u202egpj.exe', '\\u202egpj.exe'), (7, '7')])
+def test_what_is_not_printable_becomes_an_escape(text, washed):
+    assert printable(text) == washed
+
+
+@given(st.text(st.characters(), max_size=400), st.integers(10, 300))
+def test_it_is_printable_bounded_and_utf8(text, length):
+    washed = printable(text, length)
+    assert washed.isprintable() and len(washed) <= length
+    washed.encode()
+
+
+def test_ten_megabytes_are_not_looked_at():
+    assert printable('\n' * 10_000_000, 20) == '\\n' * 8 + '\\...'
+    assert len(shown('x' * 10_000_000)) <= 200 and len(shown(['y' * 10_000_000] * 1000)) <= 200
