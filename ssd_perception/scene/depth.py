@@ -10,6 +10,8 @@ from ssd_perception.core.errors import UserError
 ENCODINGS = {'16UC1': (np.dtype(np.uint16), 0.001), '32FC1': (np.dtype(np.float32), 1.0)}
 _INNER_WIDTH, _TOP, _BOTTOM = 0.4, 0.2, 0.8
 _MIN_VALUES, _MIN_SHARE = 6, 0.2
+# Of a large box so many rows and columns are enough.
+_MAX_LINES = 32
 
 
 class DepthError(UserError):
@@ -55,7 +57,8 @@ def depth_in_box(depth: np.ndarray, box: np.ndarray) -> tuple[float, float] | No
     middle, half = (x1 + x2) / 2, (x2 - x1) * _INNER_WIDTH / 2
     left, right = int(max(middle - half, 0)), int(np.ceil(middle + half))
     top, bottom = int(y1 + (y2 - y1) * _TOP), int(np.ceil(y1 + (y2 - y1) * _BOTTOM))
-    inside = depth[top:bottom, left:right]
+    rows, columns = (max(1, (b - a) // _MAX_LINES) for a, b in ((top, bottom), (left, right)))
+    inside = depth[top:bottom:rows, left:right:columns]
     values = inside[np.isfinite(inside)]
     if len(values) < max(_MIN_VALUES, _MIN_SHARE * inside.size):
         return None

@@ -1,0 +1,60 @@
+"""The target: nearest of those wanted, kept while it is waited for."""
+
+import numpy as np
+import pytest
+
+from ssd_perception.core.detections import Detections
+from ssd_perception.scene.positions import Position
+from ssd_perception.scene.target import TargetSelector, TargetSettings
+
+NAMES, SECOND_NS, ORIGIN = ('cone', 'cube'), 10 ** 9, np.zeros(3)
+
+
+def choose(selector, stamp_s, *objects):
+    """Choose among (x, label, id) objects; x None: position not known. Return x of the target."""
+    n = len(objects)
+    ids = None if any(o[2] is None for o in objects) else [o[2] for o in objects]
+    rows = Detections(np.zeros((n, 4)), np.full(n, 0.9), [o[1] for o in objects], ids)
+    places = [Position.unknown('?') if o[0] is None else
+              Position(np.array([o[0], 0.0, 0.0]), np.eye(3), (0.2, 0.3), 'ground')
+              for o in objects]
+    index = selector.choose(int((5 + stamp_s) * SECOND_NS), rows, places, NAMES, ORIGIN)
+    return None if index is None else objects[index][0]
+
+
+def test_of_nothing_there_is_no_target():
+    assert choose(TargetSelector(TargetSettings()), 0) is None
+
+
+@pytest.mark.parametrize(('settings', 'expected'), [
+    ({}, 1.0), ({'class_name': 'cone'}, 2.0), ({'track_id': 3}, 3.0), ({'track_id': 9}, None),
+    ({'class_name': 'cube', 'track_id': 2}, None), ({'class_name': 'tree'}, None)])
+def test_class_and_id_and_then_the_nearest(settings, expected):
+    selector = TargetSelector(TargetSettings(**settings))
+    assert choose(selector, 0, (3.0, 1, 3), (2.0, 0, 2), (1.0, 1, 1), (None, 0, 4)) == expected
+
+
+def test_the_target_stays_though_another_comes_nearer():
+    selector = TargetSelector(TargetSettings())
+    assert choose(selector, 0, (2.0, 0, 1)) == 2.0
+    assert choose(selector, 0.1, (1.5, 0, 2), (1.9, 0, 1)) == 1.9
+
+
+def test_a_target_out_of_sight_is_waited_for_and_then_replaced():
+    selector = TargetSelector(TargetSettings(timeout_s=1.0))
+    choose(selector, 0, (2.0, 0, 1))
+    assert choose(selector, 0.9, (3.0, 0, 2)) is None
+    assert choose(selector, 1.1, (3.0, 0, 2)) == 3.0
+    assert choose(selector, 1.2, (3.0, 0, 2), (1.0, 0, 1)) == 3.0
+
+
+def test_without_tracks_the_nearest_is_the_target_at_once():
+    selector = TargetSelector(TargetSettings())
+    assert choose(selector, 0, (2.0, 0, None)) == 2.0
+    assert choose(selector, 0.1, (1.5, 0, None), (1.9, 0, None)) == 1.5
+
+
+def test_a_clock_that_goes_back_waits_for_nobody():
+    selector = TargetSelector(TargetSettings())
+    choose(selector, 0, (2.0, 0, 1))
+    assert choose(selector, -3, (3.0, 0, 2)) == 3.0
