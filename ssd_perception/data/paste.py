@@ -15,7 +15,7 @@ from ssd_perception.data.sample import MIN_VISIBLE, Labelled
 
 MAX_OBJECTS = 6
 SIZES = 0.03, 0.6  # least and greatest height of an object, in longer sides of the image
-ASPECTS = 0.72, 1.18  # widths are changed by a factor between these: inputs are stretched images
+ASPECTS = 0.7, 1.8  # widths are changed by a factor between these: of 16:9 to 2:3 at 4:3
 MIN_OBJECT_PX = 5.0  # of the longer side of a box; less is not recognisable
 SOLID = 0.5  # alpha from which a pixel belongs to the object
 ANYWHERE = 0.3  # share of objects that do not stand on the ground
@@ -122,11 +122,11 @@ class Paster:
         source = self._read(cutout)
         height, width = source.shape[:2]
         factor = rows / height if height > width else rows / width
-        size = (max(3, round(width * factor * rng.uniform(*ASPECTS))),
+        size = (max(3, round(width * factor * np.exp(rng.uniform(*np.log(ASPECTS))))),
                 max(3, round(height * factor)))
         source = resized(source, size)
         if rng.random() < 0.5:
-            source = source[:, ::-1]
+            source = source[:, ::-1].copy()
         angle = rng.uniform(-180, 180) if rng.random() < FALLEN else rng.normal(0, 4)
         source = _turned(source, angle)
         alpha = source[..., 3].astype(np.float32) / 255
