@@ -42,8 +42,9 @@ def test_a_clean_box_gives_the_objects_place_however_the_camera_is_mounted(
     position = found(box, View(lens, mount, depth), (method,))
     assert position.method == method
     away = np.hypot(x - offset, y + offset)
-    # a tilted cylinder's box is a little larger than what it is thought to be
-    assert np.hypot(*(position.xyz[:2] - [x, y])) < (0.06 if method == 'height' else 0.04) * away
+    # rolled, a box is taller than its object: by its width times the roll
+    limit = 0.06 + abs(roll) * (0.9 if method == 'height' else 0.2)
+    assert np.hypot(*(position.xyz[:2] - [x, y])) < limit * away
     assert position.xyz[2] == pytest.approx(0.15, abs=0.08)
 
 
