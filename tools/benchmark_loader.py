@@ -5,16 +5,21 @@
 Both kinds of steps take turns in one process, so that a busy machine slows both alike.
 """
 
+from __future__ import annotations
+
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssd_perception.data.layout import read_split
+from ssd_perception.data.sample import Sample
 from ssd_perception.inference.runtimes.torch import choose_device
-from ssd_perception.training.dataset import TrainingPictures, batches
-from ssd_perception.training.recipe import load_recipe
+from ssd_perception.training.dataset import Batch, TrainingImages, batches
+from ssd_perception.training.recipe import Recipe, load_recipe
 from ssd_perception.training.trainer import Trainer
 
 # The workers go on while the preloaded batch is trained on, until their queues are full; what
@@ -22,19 +27,45 @@ from ssd_perception.training.trainer import Trainer
 STOCK = 6
 
 
-def seconds(trainer: Trainer, steps) -> float:
+def seconds(trainer: Trainer, steps: Iterable[list[Batch]]) -> float:
     """Return the mean seconds of the steps after the first ones."""
     times = []
     begin = time.perf_counter()
     for parts in steps:
-        trainer._step(parts)
+        trainer.step(parts)
         times.append(time.perf_counter() - begin)
         begin = time.perf_counter()
     return sum(times[STOCK:]) / len(times[STOCK:])
 
 
+def measure(recipe: Recipe, samples: Sequence[Sample], out: Path, device: str, steps: int,
+            rounds: int, first: int) -> dict[str, float]:
+    """Train, and return images per second of real and of preloaded steps, and their ratio.
+
+    Args:
+        out: folder of the run.
+        steps: of each kind in a round, more than ``STOCK``.
+        first: steps before the measurement, which fill the cache of decoded images.
+    """
+    trainer = Trainer(recipe, samples, {}, out, device)
+    trainer.folder.open(recipe, 0)
+    real = batches(TrainingImages(samples, recipe.class_names, recipe), recipe, 0,
+                   trainer.device, trainer.world)
+    preloaded = next(real)
+    for _ in range(first):
+        trainer.step(next(real))
+    rows = []
+    for _ in range(rounds):
+        still = seconds(trainer, (preloaded for _ in range(steps)))
+        moving = seconds(trainer, itertools.islice(real, steps))
+        rows.append((recipe.batch_size / still, recipe.batch_size / moving, still / moving))
+    preloaded_rate, real_rate, ratio = (statistics.median(row) for row in zip(*rows))
+    return {'preloaded_images_per_s': preloaded_rate, 'real_images_per_s': real_rate,
+            'ratio': ratio}
+
+
 def main() -> None:
-    """Print one line per round and the median ratio."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
     parser.add_argument('--data', type=Path, required=True, help='folder in VOC or COCO layout')
@@ -44,23 +75,10 @@ def main() -> None:
     args = parser.parse_args()
     recipe = load_recipe(args.recipe, tuple(args.set))
     samples = read_split(args.data, 'train')
-    trainer = Trainer(recipe, samples, {}, Path(tempfile.mkdtemp()), choose_device('auto')[:4])
-    trainer.folder.open(recipe, 0)
-    trainer._bar = argparse.Namespace(set_postfix=lambda **_: None, update=lambda: None)
-    real = batches(TrainingPictures(samples, recipe.class_names, recipe), recipe, 0,
-                   trainer.device, trainer.world)
-    preloaded = next(real)
-    # A first pass fills the cache of decoded pictures, as the first epoch does.
-    for _ in range(min(40, len(samples) // recipe.batch_size)):
-        trainer._step(next(real))
-    ratios = []
-    for _ in range(args.rounds):
-        still = seconds(trainer, (preloaded for _ in range(args.steps)))
-        moving = seconds(trainer, (next(real) for _ in range(args.steps)))
-        ratios.append(still / moving)
-        print(f'preloaded {recipe.batch_size / still:6.2f} images/s, real '
-              f'{recipe.batch_size / moving:6.2f} images/s, ratio {ratios[-1]:.3f}', flush=True)
-    print(f'median ratio {statistics.median(ratios):.3f}')
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(recipe, samples, Path(folder), choose_device('auto')[:4], args.steps,
+                          args.rounds, min(40, len(samples) // recipe.batch_size))
+    print(', '.join(f'{name} {value:.3f}' for name, value in figures.items()))
 
 
 if __name__ == '__main__':

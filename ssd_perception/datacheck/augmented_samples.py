@@ -11,7 +11,7 @@ import numpy as np
 
 from ssd_perception.data.sample import Sample
 from ssd_perception.datacheck.tiles import draw_boxes, labelled_picture
-from ssd_perception.training.dataset import TrainingPictures
+from ssd_perception.training.dataset import TrainingImages
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.viz.contact_sheet import PAPER, spread
 
@@ -36,7 +36,7 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
         return None
     # An epoch of these pictures shows each once; the last epochs of a run have no mosaic.
     share = dataclasses.replace(recipe.augmentation, mosaic_off=1 / VERSIONS)
-    pictures = TrainingPictures(chosen, class_names, dataclasses.replace(
+    pictures = TrainingImages(chosen, class_names, dataclasses.replace(
         recipe, iterations=VERSIONS * len(chosen), batch_size=1, accumulate=1,
         augmentation=share))
     versions: dict[str, list[np.ndarray]] = defaultdict(list)

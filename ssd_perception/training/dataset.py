@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     skipped: list[str]
 
 
-class TrainingPictures(Dataset):
+class TrainingImages(Dataset):
     """Maps a place in the run to an augmented picture at the network's input size.
 
     The index counts all pictures of the whole run, so picture ``i`` is the same whoever
@@ -173,7 +173,7 @@ class _Places:
             yield from range(first, first + share)
 
 
-def batches(pictures: TrainingPictures, recipe: Recipe, start: int, device: torch.device,
+def batches(pictures: TrainingImages, recipe: Recipe, start: int, device: torch.device,
             world: World) -> Iterator[list[Batch]]:
     """Yield, for iterations ``start`` to the end, this process's ``accumulate`` batches.
 

@@ -26,7 +26,7 @@ from ssd_perception.inference.runtimes.torch import TorchRuntime
 from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.training.checkpoints import read_checkpoint
-from ssd_perception.training.dataset import Batch, TrainingPictures, batches, random_stream
+from ssd_perception.training.dataset import Batch, TrainingImages, batches, random_stream
 from ssd_perception.training.distributed import World, local_device
 from ssd_perception.training.inputs import NetworkInputs
 from ssd_perception.training.losses import count_positives
@@ -88,7 +88,7 @@ class Trainer:
         self._schedule = ThreePhase(recipe.iterations, recipe.warmup, recipe.plateau,
                                     recipe.floor)
         self._inputs = NetworkInputs(recipe, self.device)
-        self._pictures = TrainingPictures(samples, recipe.class_names, recipe)
+        self._pictures = TrainingImages(samples, recipe.class_names, recipe)
         self.iteration, self.best, self._since_best = 0, -1.0, 0
         self.skipped: set[str] = set()
         self._bar: tqdm | None = None
@@ -133,7 +133,7 @@ class Trainer:
                          unit='it', disable=not (progress and main))
         try:
             for parts in batches(self._pictures, recipe, self.iteration, self.device, self.world):
-                self._step(parts)
+                self.step(parts)
                 last = self.iteration == recipe.iterations
                 if main and (last or self.iteration % recipe.evaluate_every == 0):
                     self._evaluate()
@@ -160,7 +160,7 @@ class Trainer:
                 signal.signal(number, handler)
         return self.metadata
 
-    def _step(self, parts: Sequence[Batch]) -> None:
+    def step(self, parts: Sequence[Batch]) -> None:
         """One iteration: the gradient of all parts of all processes, then one SGD step."""
         recipe = self.recipe
         # Drop-path depends on nothing else, so a resumed run needs no generator's state.
@@ -225,10 +225,10 @@ class Trainer:
             f'{evidence}. Lower the learning rate or check them.')
 
     def _tell(self, losses: dict[str, float], rate: float, parts: Sequence[Batch]) -> None:
-        assert self._bar is not None
-        self._bar.set_postfix(cls=f'{losses["classes"]:.3f}', box=f'{losses["boxes"]:.3f}',
-                              lr=f'{rate:.2e}', refresh=False)
-        self._bar.update()
+        if self._bar is not None:
+            self._bar.set_postfix(cls=f'{losses["classes"]:.3f}', lr=f'{rate:.2e}',
+                                  box=f'{losses["boxes"]:.3f}', refresh=False)
+            self._bar.update()
         self.folder.log({'iteration': self.iteration, **losses, 'learning_rate': rate}, 'train/')
         for reason in {r for part in parts for r in part.skipped} - self.skipped:
             self.skipped.add(reason)

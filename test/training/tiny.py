@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.metadata import Architecture
-from ssd_perception.training.dataset import TrainingPictures, batches
+from ssd_perception.training.dataset import TrainingImages, batches
 from ssd_perception.training.recipe import Recipe
 
 TINY = Recipe(iterations=6, class_names=('cone',), init='random', batch_size=2, workers=0,
@@ -47,7 +47,7 @@ def write_pictures(root: Path, count: int = 6) -> Path:
 
 def first_step(trainer, samples):
     """Return the parts of a trainer's first step."""
-    pictures = TrainingPictures(samples, trainer.recipe.class_names, trainer.recipe)
+    pictures = TrainingImages(samples, trainer.recipe.class_names, trainer.recipe)
     return next(batches(pictures, trainer.recipe, 0, trainer.device, trainer.world))
 
 

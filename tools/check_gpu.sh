@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Check and measure this package on a machine with a CUDA GPU; writes one JSON file.
+#
+#   tools/check_gpu.sh [--quick] [OUT.json]     (about 6 minutes; about 90 s with --quick)
+#
+# It needs a python3 with torch, torchvision, OpenCV, NumPy, safetensors, PyYAML, tqdm,
+# matplotlib, tensorboard, pycocotools and pytest; onnx and onnxruntime-gpu are used where they
+# are installed. PYTHON chooses another interpreter. `DEVICE=cpu` rehearses it without a GPU.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+exec "${PYTHON:-python3}" tools/check_gpu.py "$@"
