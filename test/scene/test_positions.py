@@ -44,7 +44,7 @@ def test_a_clean_box_gives_the_objects_place_however_the_camera_is_mounted(
     away = np.hypot(x - offset, y + offset)
     # rolled, a box is taller than its object: by its width times the roll
     limit = 0.06 + abs(roll) * (0.9 if method == 'height' else 0.2)
-    assert np.hypot(*(position.xyz[:2] - [x, y])) < limit * away
+    assert np.hypot(*(position.xyz[:2] - [x, y])) < limit * away + 0.02
     assert position.xyz[2] == pytest.approx(0.15, abs=0.08)
 
 
