@@ -11,7 +11,6 @@ import pytest
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.detector import DetectionResult, Detector, Timings
-from ssd_perception.replay import chunks
 
 NAMES = ('cube', 'cone')
 
@@ -62,7 +61,7 @@ class OrangeDetector:
         return DetectionResult(found, Timings(network=1.0))
 
 
-def replace_network(monkeypatch, kind=OrangeDetector, chunk_frames=10):
+def replace_network(monkeypatch, kind=OrangeDetector):
     """Let every Detector be a ``kind``; return the list of those made, in their order."""
     made = []
 
@@ -76,7 +75,6 @@ def replace_network(monkeypatch, kind=OrangeDetector, chunk_frames=10):
         return detector
 
     monkeypatch.setattr(Detector, 'from_weights', make)
-    monkeypatch.setattr(chunks, 'CHUNK_FRAMES', chunk_frames)
     return made
 
 

@@ -3,8 +3,8 @@
     .venv/bin/python tools/benchmark_replay.py demo/recording
 
 Bare is one Detector with all cores on pictures that are decoded already; replay reads, decodes,
-draws, encodes and writes its pieces besides. Both take turns in one process, each round in the
-other order, so that a busy machine slows both alike; processor time tells them apart even there.
+draws, encodes and writes its chunks besides. Both run by turns in one process, each round in the
+other order, so that a busy machine slows both alike; CPU time shows the difference even there.
 """
 
 import argparse
@@ -17,10 +17,11 @@ from pathlib import Path
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.cli.detector_arguments import add_detector_arguments
 from ssd_perception.inference.detector import Detector
-from ssd_perception.replay.cameras import find_cameras
-from ssd_perception.replay.chunks import Identity, WorkFolder, decoded
-from ssd_perception.replay.pipeline import Output, Pipeline
-from ssd_perception.replay.published import Published
+from ssd_perception.replay.annotated_images import AnnotatedImages
+from ssd_perception.replay.cameras import find_images
+from ssd_perception.replay.scan import Stages, decode_record, scan
+from ssd_perception.replay.thresholds import ScoreThresholds
+from ssd_perception.replay.work_folder import RunIdentity, WorkFolder
 
 
 def spent(work) -> tuple[float, float]:
@@ -48,21 +49,22 @@ def main() -> None:
 
     bare = load(cores)
     several = [load(1) for _ in range(cores)] if bare.device == 'cpu' else [bare]
-    output = Output(not args.no_pictures, 80, Published(bare.settings, bare.class_names))
+    thresholds = ScoreThresholds(bare.settings, bare.class_names)
     print(bare.describe() + f'; replay has {len(several)} side by side')
     with RecoveringBag(args.bag) as bag, tempfile.TemporaryDirectory() as folder:
-        cameras = find_cameras(bag)
-        topics = [camera.topic for camera in cameras]
-        images = [image for index, record in enumerate(bag.records(topics))
-                  if (image := decoded(index, record)[1]) is not None]
+        recording = find_images(bag)
+        images = [image for index, record in enumerate(recording.records())
+                  if (image := decode_record(index, record)[1]) is not None]
 
         def detect() -> None:
             for image in images:
                 bare([image])
 
         def replay() -> None:
-            with WorkFolder(Path(folder, 'out'), Identity((), '', {}), fresh=True) as work:
-                Pipeline(bag, cameras, several, output, work).run()
+            with WorkFolder(Path(folder, 'out'), RunIdentity((), '', {}), fresh=True) as work:
+                drawn = [AnnotatedImages(recording.cameras, thresholds, work, 80)]
+                scan(recording, several, bare.settings, Stages(),
+                     [] if args.no_pictures else drawn, work)
 
         replay()  # the first one loads the video's encoder
         ratios, extra = [], []

@@ -1,6 +1,6 @@
 """Make the README's pictures from a replay of the demo recording.
 
-    ssd_perception replay demo/recording --against /ground_truth/detections --out replayed
+    ssd_perception replay demo/recording --ground-truth /ground_truth/detections --out replayed
     python tools/readme_pictures.py replayed
 """
 

@@ -12,12 +12,11 @@ import argparse
 from pathlib import Path
 
 from ssd_perception.bags.frames import TRUTH_TOPIC, labelled_frames
-from ssd_perception.mining import voc
-from ssd_perception.mining.picture import Picture
+from ssd_perception.mining.labels import LabelledImage, voc_annotation
 
 
 def main() -> None:
-    """Rewrite the annotations; pictures without ground truth are an error."""
+    """Rewrite the annotations; images without ground truth are an error."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('bag', type=Path)
@@ -31,11 +30,11 @@ def main() -> None:
         if path is None:
             continue
         height, width = frame.image.shape[:2]
-        picture = Picture(path.stem, path.suffix, width, height, frame.xyxy,
-                          tuple(args.classes[label] for label in frame.labels),
-                          (1.0,) * len(frame.labels))
+        image = LabelledImage(path.stem, path.suffix, width, height, frame.xyxy,
+                              tuple(args.classes[label] for label in frame.labels),
+                              (1.0,) * len(frame.labels))
         target = args.folder / 'Annotations' / f'{path.stem}.xml'
-        target.write_bytes(voc.annotation(picture, args.folder.name))
+        target.write_bytes(voc_annotation(image, args.folder.name))
     if left:
         raise SystemExit(f'{args.bag} has no ground truth for {", ".join(sorted(left))}.')
 

@@ -14,9 +14,9 @@ class Connection:
 
     Attributes:
         topic: absolute name.
-        type: ROS type, for example ``sensor_msgs/msg/Image``; empty when it is not told.
-        definition: the type's .msg or .idl text with all it depends on; empty when not told.
-        digest: its RIHS01 hash; empty when not told.
+        type: ROS type, for example ``sensor_msgs/msg/Image``; empty when it is not recorded.
+        definition: the type's .msg or .idl text with all it depends on; empty when not recorded.
+        digest: its RIHS01 hash; empty when not recorded.
         qos: the offered QoS profiles, as the YAML that rosbag2 stores.
     """
 

@@ -35,7 +35,7 @@ def detections_message(header, detections: Detections, class_names: Sequence[str
                       position=_new('vision_msgs/Point2D', row.x, row.y))
         hypothesis = _new('vision_msgs/ObjectHypothesis', row.name, row.score)
         found.append(_new(
-            'vision_msgs/Detection2D', header=header, id='',
+            'vision_msgs/Detection2D', header=header, id=row.id,
             results=[_new('vision_msgs/ObjectHypothesisWithPose', hypothesis, pose)],
             bbox=_new('vision_msgs/BoundingBox2D', centre, row.width, row.height)))
     return _new('vision_msgs/Detection2DArray', header=header, detections=found)

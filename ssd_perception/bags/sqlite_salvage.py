@@ -108,7 +108,7 @@ def has_left(path: Path, end: str) -> bool:
 
 
 def _announced_bytes(path: Path) -> int:
-    """Return how long the file should be by its own header; 0 where that is not told.
+    """Return how long the file should be by its own header; 0 where it does not hold that.
 
     https://www.sqlite.org/fileformat2.html, 1.3: an old SQLite leaves a number of pages there
     that is valid only while two counters are equal.

@@ -37,9 +37,9 @@ class WholeFile:
         self.damage = Damage(path.name)
         for found in self._reader.connections:
             self.counts[found.topic] += found.msgcount
-            told = found.msgdef.format != MessageDefinitionFormat.NONE
+            recorded = found.msgdef.format != MessageDefinitionFormat.NONE
             self.connections.setdefault(found.topic, Connection(
-                found.topic, found.msgtype, found.msgdef.data if told else '', found.digest,
+                found.topic, found.msgtype, found.msgdef.data if recorded else '', found.digest,
                 qos_text(getattr(found.ext, 'offered_qos_profiles', ()))))
         some = self._reader.message_count > 0
         self.start_ns = self._reader.start_time if some else 0

@@ -72,7 +72,7 @@ def typestore() -> Typestore:
 
 
 def digest(definition: str, name: str) -> str:
-    """Return the RIHS01 hash of a type told by its .msg text with all it depends on.
+    """Return the RIHS01 hash of a type, given its .msg text with all it depends on.
 
     Raises:
         Exception: whatever rosbags hits in a text that is no such definition.

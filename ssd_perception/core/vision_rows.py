@@ -12,7 +12,10 @@ from ssd_perception.core.detections import Detections
 
 
 class Row(NamedTuple):
-    """One object: centre and size in pixels of the source image, score, and class name."""
+    """One object: centre and size in pixels of the source image, score, class name and id.
+
+    The id is the same for the same object from frame to frame; empty where no tracker ran.
+    """
 
     x: float
     y: float
@@ -20,15 +23,28 @@ class Row(NamedTuple):
     height: float
     score: float
     name: str
+    id: str = ''
 
 
 def to_rows(detections: Detections, class_names: Sequence[str]) -> list[Row]:
     """Return one row per detection, best first; ``class_names`` maps labels to names."""
     # float64 before the division: a float32 centre would be off by up to 1e-4 px at 4K.
     boxes = xyxy_to_cxcywh(detections.xyxy.astype(np.float64)).tolist()  # (n, 4)
-    return [Row(x, y, width, height, score, class_names[label])
-            for (x, y, width, height), score, label
-            in zip(boxes, detections.scores.tolist(), detections.labels.tolist())]
+    ids = [''] * len(boxes) if detections.ids is None else map(str, detections.ids.tolist())
+    return [Row(x, y, width, height, score, class_names[label], number)
+            for (x, y, width, height), score, label, number
+            in zip(boxes, detections.scores.tolist(), detections.labels.tolist(), ids)]
+
+
+def json_rows(detections: Detections, class_names: Sequence[str]) -> list[dict]:
+    """Return one object per detection for JSON: class, score, xyxy and, where tracked, id."""
+    rows = [{'class': class_names[label], 'score': round(float(score), 4),
+             'xyxy': [round(float(v), 2) for v in box]}
+            for box, score, label in zip(detections.xyxy, detections.scores, detections.labels)]
+    if detections.ids is not None:
+        for row, number in zip(rows, detections.ids.tolist()):
+            row['id'] = number
+    return rows
 
 
 def rows_of(message) -> list[Row]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_perception.replay.chunks import Answer
-from ssd_perception.replay.uncertain import uncertainty
+from ssd_perception.replay.thresholds import ScoreThresholds
+from ssd_perception.replay.times import FrameTimes
+from ssd_perception.replay.work_folder import FrameResult
 
 # What a frame counts where the detector is sure of everything: a surprise among the features may
 # be an object that it missed altogether.
@@ -21,7 +22,7 @@ class Choice:
 
     Attributes:
         place: its index into the frames given.
-        uncertainty: see ``frame_uncertainty``.
+        uncertainty: see ``ScoreThresholds.frame_uncertainty``.
         novelty: distance of its features to those of the nearest frame chosen before, 1 for the
             farthest in the recording; None for the first, and without features.
     """
@@ -31,26 +32,8 @@ class Choice:
     novelty: float | None
 
 
-def frame_uncertainty(answers: Sequence[Answer], thresholds: np.ndarray) -> np.ndarray:
-    """Return float64 (n,): the sum over a frame's detections, from half the threshold on.
-
-    The sum rather than the worst detection (Brust et al., "Active Learning for Deep Object
-    Detection", 2019, compare both): a frame with three doubtful boxes teaches more than one with
-    a single one, and costs a person little more.
-
-    Args:
-        thresholds: (C,), one per class; above 1 for a class that is not wanted.
-    """
-    sums = np.zeros(len(answers))
-    for i, answer in enumerate(answers):
-        found = answer.detections
-        near = found.scores >= thresholds[found.labels] / 2
-        sums[i] = uncertainty(found, thresholds)[near].sum()
-    return sums
-
-
-def choose_mined(answers: Sequence[Answer], thresholds: np.ndarray, features: np.ndarray | None,
-                 count: int, apart_ns: int) -> list[Choice]:
+def choose_mined(results: Sequence[FrameResult], thresholds: ScoreThresholds, times: FrameTimes,
+                 features: np.ndarray | None, count: int, apart_ns: int) -> list[Choice]:
     """Return up to ``count`` frames, the most useful first.
 
     The first is the most uncertain; then, again and again, the one whose uncertainty times its
@@ -60,21 +43,22 @@ def choose_mined(answers: Sequence[Answer], thresholds: np.ndarray, features: np
     Args:
         features: (n, d) of the backbone; None leaves novelty out.
     """
-    doubts = frame_uncertainty(answers, thresholds)
-    weights = _SURE + (1 - _SURE) * doubts / max(doubts.max(initial=0.0), 1e-12)
-    free = np.array([not answer.error for answer in answers], bool)
-    stamps = np.array([answer.stamp_ns for answer in answers], np.int64)
-    topics = np.array([answer.topic for answer in answers])
-    distances = np.full(len(answers), np.inf)
+    uncertainty = frame_uncertainty(results, thresholds)
+    weights = _SURE + (1 - _SURE) * uncertainty / max(uncertainty.max(initial=0.0), 1e-12)
+    free = np.array([not result.error for result in results], bool)
+    elapsed_ns = np.array([0 if result.error else times.elapsed_ns(result) for result in results],
+                          np.int64)
+    topics = np.array([result.topic for result in results])
+    distances = np.full(len(results), np.inf)
     farthest = 1.0
     chosen: list[Choice] = []
     while len(chosen) < count and free.any():
         novelty = np.minimum(distances / farthest, 1.0) if features is not None \
-            else np.ones(len(answers))
+            else np.ones(len(results))
         place = int(np.where(free, weights * novelty, -1.0).argmax())
-        chosen.append(Choice(place, float(doubts[place]),
+        chosen.append(Choice(place, float(uncertainty[place]),
                              float(novelty[place]) if chosen and features is not None else None))
-        free &= ~((topics == topics[place]) & (np.abs(stamps - stamps[place]) < apart_ns))
+        free &= ~((topics == topics[place]) & (np.abs(elapsed_ns - elapsed_ns[place]) < apart_ns))
         free[place] = False
         if features is not None:
             distances = np.minimum(distances,
@@ -84,22 +68,28 @@ def choose_mined(answers: Sequence[Answer], thresholds: np.ndarray, features: np
     return chosen
 
 
-def choose_random(answers: Sequence[Answer], thresholds: np.ndarray, count: int,
+def choose_random(results: Sequence[FrameResult], thresholds: ScoreThresholds, count: int,
                   seed: int) -> list[Choice]:
     """Return ``count`` frames at random, to compare the others with."""
-    there = [i for i, answer in enumerate(answers) if not answer.error]
-    places = np.random.default_rng(seed).permutation(there)[:count]
-    return _plain(sorted(places.tolist()), answers, thresholds)
+    readable = [i for i, result in enumerate(results) if not result.error]
+    places = np.random.default_rng(seed).permutation(readable)[:count]
+    return _without_novelty(sorted(places.tolist()), results, thresholds)
 
 
-def choose_even(answers: Sequence[Answer], thresholds: np.ndarray, count: int) -> list[Choice]:
+def choose_even(results: Sequence[FrameResult], thresholds: ScoreThresholds,
+                count: int) -> list[Choice]:
     """Return ``count`` frames evenly spread over the recording, to compare the others with."""
-    there = [i for i, answer in enumerate(answers) if not answer.error]
-    places = np.linspace(0, len(there) - 1, min(count, len(there))).round().astype(int)
-    return _plain([there[i] for i in places], answers, thresholds)
+    readable = [i for i, result in enumerate(results) if not result.error]
+    places = np.linspace(0, len(readable) - 1, min(count, len(readable))).round().astype(int)
+    return _without_novelty([readable[i] for i in places], results, thresholds)
 
 
-def _plain(places: Sequence[int], answers: Sequence[Answer],
-           thresholds: np.ndarray) -> list[Choice]:
-    doubts = frame_uncertainty(answers, thresholds)
-    return [Choice(place, float(doubts[place]), None) for place in places]
+def frame_uncertainty(results: Sequence[FrameResult], thresholds: ScoreThresholds) -> np.ndarray:
+    """Return float64 (n,): ``ScoreThresholds.frame_uncertainty`` of every frame."""
+    return np.array([thresholds.frame_uncertainty(result.detections) for result in results])
+
+
+def _without_novelty(places: Sequence[int], results: Sequence[FrameResult],
+                     thresholds: ScoreThresholds) -> list[Choice]:
+    return [Choice(place, thresholds.frame_uncertainty(results[place].detections), None)
+            for place in places]

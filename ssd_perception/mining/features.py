@@ -1,27 +1,28 @@
-"""What a picture looks like to the detector's backbone: one vector, to tell pictures apart."""
+"""What an image looks like to the detector's backbone: one vector, to measure novelty by."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ssd_perception.core.errors import UserError
 from ssd_perception.imaging.placing import place
+from ssd_perception.replay.work_folder import FrameResult, WorkFolder
 
 
 class FeaturesUnavailable(UserError, RuntimeError):
-    """The backbone cannot be had here; one sentence says why."""
+    """The backbone is not available here; the message names the reason."""
 
 
 class Features:
-    """The deepest level of a weights file's backbone, averaged over the picture.
+    """The deepest level of a weights file's backbone, averaged over the image.
 
     Args:
         path: the weights.
         device: as ``Detector.device``. Where another runtime has a GPU and torch has none, the
-            processor looks.
+            CPU computes them.
 
     Raises:
         FeaturesUnavailable: without torch, or when the weights are no .safetensors file.
@@ -29,7 +30,7 @@ class Features:
 
     def __init__(self, path: Path, device: str):
         if path.suffix != '.safetensors':
-            raise FeaturesUnavailable(f'{path.name} has no backbone that can be asked; give '
+            raise FeaturesUnavailable(f'{path.name} holds no backbone that torch can run; give '
                                       'weights that end in .safetensors')
         try:
             import torch
@@ -61,3 +62,39 @@ class Features:
             pixels = torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2)
             deepest = self._backbone((pixels.float() - self._mean) / self._std)[-1]
             return deepest.mean((2, 3)).float().cpu().numpy()
+
+
+class FeatureVectors:
+    """Keeps the features of every frame; a ``replay.scan.Consumer``.
+
+    Args:
+        features: uint8 (H, W, 3) RGB images -> float32 (n, d).
+    """
+
+    name = 'features'
+
+    def __init__(self, features: Callable[[Sequence[np.ndarray]], np.ndarray]):
+        self._features = features
+
+    def begin(self, chunk: Path) -> None:
+        """Nothing is written beside what is kept."""
+
+    def add(self, result: FrameResult, image: np.ndarray) -> bytes:
+        """Return the frame's features."""
+        return self._features([image])[0].tobytes()
+
+    def end(self) -> None:
+        """Nothing is open."""
+
+
+def kept_features(folder: WorkFolder) -> np.ndarray | None:
+    """Return every frame's features: (n, d) float32, 0 where an image could not be decoded.
+
+    None where no frame has any.
+    """
+    vectors = [np.frombuffer(kept, np.float32) for kept in folder.kept(FeatureVectors.name)]
+    length = max((len(vector) for vector in vectors), default=0)
+    if not length:
+        return None
+    return np.stack([vector if len(vector) else np.zeros(length, np.float32)
+                     for vector in vectors])

@@ -1,9 +1,9 @@
-"""What is told about a selection: figures for a file, tiles and curves for its page."""
+"""The chosen frames of a recording in figures: for a file, and tiles and curves for its page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -11,76 +11,125 @@ import numpy as np
 
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.mining.choose import Choice, frame_uncertainty
-from ssd_perception.mining.picture import Picture
-from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.chunks import Answer
+from ssd_perception.replay.cameras import RecordedCamera
+from ssd_perception.replay.thresholds import ScoreThresholds
+from ssd_perception.replay.times import FrameTimes
+from ssd_perception.replay.work_folder import FrameResult
 from ssd_perception.viz.drawing import draw_detections
 
 _TILE_WIDTH, _MOST_TILES = 480, 60
 
 
 @dataclass(frozen=True)
+class ChosenFrame:
+    """One frame worth labelling.
+
+    Attributes:
+        file: name of its image.
+        index: its place among the images of the recording.
+        camera: name.
+        stamp_ns: its header's.
+        seconds: since the recording's first frame.
+        uncertainty, novelty: see ``mining.choose.Choice``.
+        boxes: those to correct, as ``core.vision_rows.json_rows``.
+    """
+
+    file: str
+    index: int
+    camera: str
+    stamp_ns: int
+    seconds: float
+    uncertainty: float
+    novelty: float | None
+    boxes: list[dict]
+
+
+@dataclass(frozen=True)
+class SelectionSummary:
+    """A selection in figures: the content of ``selection.json``.
+
+    Attributes:
+        frames, unreadable: images recorded, and those of them that could not be decoded.
+        chosen: the most useful first.
+        bag: the recording, as it was given.
+        weights: file name.
+        how: what they were chosen by, in words.
+        notes: one sentence for each thing that the user should know.
+        split: name of the split written.
+    """
+
+    frames: int
+    unreadable: int
+    chosen: tuple[ChosenFrame, ...]
+    bag: str
+    weights: str
+    how: str
+    notes: tuple[str, ...]
+    split: str
+
+    def to_json(self) -> dict:
+        """Return plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Selection:
     """The frames of a recording, and those chosen, the most useful first."""
 
-    answers: Sequence[Answer]
+    results: Sequence[FrameResult]
     choices: Sequence[Choice]
-    cameras: Sequence[Camera]
-    class_names: Sequence[str]
-    thresholds: np.ndarray
+    cameras: Sequence[RecordedCamera]
+    thresholds: ScoreThresholds
+    times: FrameTimes
 
-    def summary(self, pictures: Mapping[str, Picture], stems: Mapping[int, str]) -> dict:
-        """Return counts and every chosen frame, ready for JSON; ``stems`` is index -> stem."""
+    def chosen(self, files: Mapping[int, str],
+               boxes: Mapping[int, list[dict]]) -> tuple[ChosenFrame, ...]:
+        """Return every chosen frame.
+
+        Args:
+            files: index -> file name.
+            boxes: index -> boxes to correct.
+        """
         names = {camera.topic: camera.name for camera in self.cameras}
-        chosen = []
+        found = []
         for choice in self.choices:
-            answer = self.answers[choice.place]
-            picture = pictures[stems[answer.index]]
-            chosen.append({
-                'file': picture.file, 'index': answer.index, 'camera': names[answer.topic],
-                'stamp_ns': answer.stamp_ns, 'seconds': round(self._seconds(answer), 3),
-                'uncertainty': round(choice.uncertainty, 4),
-                'novelty': None if choice.novelty is None else round(choice.novelty, 4),
-                'boxes': [{'class': name, 'score': round(score, 4),
-                           'xyxy': [round(value, 2) for value in box]}
-                          for name, score, box in zip(picture.names, picture.scores,
-                                                      picture.xyxy.tolist())]})
-        return {'frames': len(self.answers),
-                'unreadable': sum(1 for answer in self.answers if answer.error),
-                'chosen': chosen}
+            result = self.results[choice.place]
+            found.append(ChosenFrame(
+                files[result.index], result.index, names[result.topic], result.stamp_ns,
+                round(self._seconds(result), 3), round(choice.uncertainty, 4),
+                None if choice.novelty is None else round(choice.novelty, 4),
+                boxes[result.index]))
+        return tuple(found)
 
-    def doubts(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def uncertainty(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return camera -> (seconds, uncertainty) of all its frames."""
-        values = frame_uncertainty(self.answers, self.thresholds)
+        values = frame_uncertainty(self.results, self.thresholds)
         found = {}
         for camera in self.cameras:
-            mine = [i for i, a in enumerate(self.answers)
-                    if a.topic == camera.topic and not a.error]
-            found[camera.name] = (np.array([self._seconds(self.answers[i]) for i in mine]),
+            mine = [i for i, result in enumerate(self.results)
+                    if result.topic == camera.topic and not result.error]
+            found[camera.name] = (np.array([self._seconds(self.results[i]) for i in mine]),
                                   values[mine])
         return found
 
-    def tiles(self, folder: Path, summary: dict) -> list[tuple[bytes, str]]:
+    def tiles(self, folder: Path, chosen: Sequence[ChosenFrame]) -> list[tuple[bytes, str]]:
         """Return JPEGs with captions: boxes to correct, and what was too weak to become one."""
         made = []
-        for choice, told in list(zip(self.choices, summary['chosen']))[:_MOST_TILES]:
-            image = read_picture(folder / told['file'])
+        for choice, frame in list(zip(self.choices, chosen))[:_MOST_TILES]:
+            image = read_picture(folder / frame.file)
             scale = _TILE_WIDTH / image.shape[1]
             size = _TILE_WIDTH, max(1, round(image.shape[0] * scale))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            found = self.answers[choice.place].detections
-            limits = self.thresholds[found.labels]
-            found = found.scaled(scale)
-            weak = (found.scores < limits) & (found.scores >= limits / 2) & (limits <= 1)
-            drawn = draw_detections(small, found[found.scores >= limits], self.class_names,
-                                    weak=found[weak])
+            found = self.results[choice.place].detections
+            drawn = draw_detections(small, self.thresholds.passed(found).scaled(scale),
+                                    self.thresholds.class_names,
+                                    weak=self.thresholds.narrowly_missed(found).scaled(scale))
             data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-            camera = f'{told["camera"]}, ' if len(self.cameras) > 1 else ''
-            novelty = '' if told['novelty'] is None else f', novelty {told["novelty"]:.2f}'
-            made.append((data.tobytes(), f'{camera}{told["seconds"]:.1f} s: uncertainty '
-                         f'{told["uncertainty"]:.2f}{novelty}'))
+            camera = f'{frame.camera}, ' if len(self.cameras) > 1 else ''
+            novelty = '' if frame.novelty is None else f', novelty {frame.novelty:.2f}'
+            made.append((data.tobytes(), f'{camera}{frame.seconds:.1f} s: uncertainty '
+                         f'{frame.uncertainty:.2f}{novelty}'))
         return made
 
-    def _seconds(self, answer: Answer) -> float:
-        start = next(a.stamp_ns for a in self.answers if not a.error)
-        return (answer.stamp_ns - start) / 1e9
+    def _seconds(self, result: FrameResult) -> float:
+        return self.times.elapsed_ns(result) / 1e9

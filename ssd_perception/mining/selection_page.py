@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ssd_perception.mining.selection import SelectionSummary
 from ssd_perception.viz.page import (
     cards,
     document,
@@ -27,25 +28,26 @@ from ssd_perception.viz.plot_style import BLUE, ORANGE, STYLE, svg
 _WIDTH_IN = 11.5
 
 
-def selection_page(title: str, summary: dict, doubts: Mapping[str, tuple[np.ndarray, np.ndarray]],
+def selection_page(title: str, summary: SelectionSummary,
+                   uncertainty: Mapping[str, tuple[np.ndarray, np.ndarray]],
                    tiles: Sequence[tuple[bytes, str]]) -> str:
     """Return the page; it needs no other file.
 
     Args:
-        summary: what ``selection.json`` holds.
-        doubts: camera -> (seconds, uncertainty) of all its frames.
+        summary: what the figures are.
+        uncertainty: camera -> (seconds, uncertainty) of all its frames.
         tiles: JPEGs of the chosen frames with captions, the most useful first.
     """
-    chosen = summary['chosen']
-    shown = [('frames', str(len(chosen)), f'of {summary["frames"]}'),
-             ('boxes to correct', str(sum(len(c['boxes']) for c in chosen)), ''),
-             ('chosen by', summary['how'], '')]
+    chosen = summary.chosen
+    shown = [('frames', str(len(chosen)), f'of {summary.frames}'),
+             ('boxes to correct', str(sum(len(c.boxes) for c in chosen)), ''),
+             ('chosen by', summary.how, '')]
     parts = [cards(shown)]
-    if summary['notes']:
-        parts.append(warning('', summary['notes']))
-    for camera, (seconds, values) in doubts.items():
-        marked = [(c['seconds'], c['uncertainty']) for c in chosen if c['camera'] == camera]
-        parts += [heading(f'Uncertainty over time{_named(camera, doubts)}'),
+    if summary.notes:
+        parts.append(warning('', summary.notes))
+    for camera, (seconds, values) in uncertainty.items():
+        marked = [(c.seconds, c.uncertainty) for c in chosen if c.camera == camera]
+        parts += [heading(f'Uncertainty over time{_named(camera, uncertainty)}'),
                   wide(_timeline(seconds, values, marked), 760)]
     parts += [note('The uncertainty of a frame is the sum over its detections from half the '
                    'threshold on: 1 for a score at the threshold, 0 for a score of 0 or 1. '
@@ -56,13 +58,13 @@ def selection_page(title: str, summary: dict, doubts: Mapping[str, tuple[np.ndar
                   figure(image(data, caption), caption) for data, caption in tiles)),
               heading('All chosen'), table(
         ['picture', 'time', 'uncertainty', 'novelty', 'boxes'],
-        [[c['file'], f'{c["seconds"]:.2f} s', format_number(c['uncertainty'], '', 2),
-          format_number(c['novelty'], '', 2), str(len(c['boxes']))] for c in chosen])]
+        [[c.file, f'{c.seconds:.2f} s', format_number(c.uncertainty, '', 2),
+          format_number(c.novelty, '', 2), str(len(c.boxes))] for c in chosen])]
     return document(title, parts)
 
 
-def _named(camera: str, doubts: Mapping) -> str:
-    return f': {camera}' if len(doubts) > 1 else ''
+def _named(camera: str, cameras: Mapping) -> str:
+    return f': {camera}' if len(cameras) > 1 else ''
 
 
 def _timeline(seconds: np.ndarray, values: np.ndarray, marked: Sequence) -> str:

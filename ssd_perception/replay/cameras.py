@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ssd_perception.bags.reader import Bag, BagError
+from ssd_perception.bags.reader import Bag, BagError, Record
+from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.core.interface import (
     ANNOTATED_IMAGE,
     COMPRESSED_SUFFIX,
@@ -13,19 +15,21 @@ from ssd_perception.core.interface import (
     compressed,
 )
 
-# Results of an earlier run, and pictures that show distances, not what is there.
+# Results of an earlier run, and images that show distances, not what is there.
 _NO_CAMERA = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE), '/compressedDepth', '/theora')
+_MAX_NAME = 100  # characters; file systems allow 255
 
 
 @dataclass(frozen=True)
-class Camera:
+class RecordedCamera:
     """One topic of images.
 
     Attributes:
         topic: as recorded.
         prefix: what its results' topics begin with, for example ``/front``; empty for the only
             camera.
-        name: for files and pages.
+        name: for files and pages: letters, digits, ``_``, ``-`` and ``.``, unlike every other
+            camera's.
     """
 
     topic: str
@@ -33,7 +37,51 @@ class Camera:
     name: str
 
 
-def find_cameras(bag: Bag, topics: Sequence[str] = (), namespace: str = '') -> list[Camera]:
+@dataclass(frozen=True)
+class Recording:
+    """A recording that is open, and the cameras of it that are looked at.
+
+    Attributes:
+        bag: open.
+        cameras: at least one.
+    """
+
+    bag: RecoveringBag
+    cameras: tuple[RecordedCamera, ...]
+
+    @property
+    def topics(self) -> list[str]:
+        """The cameras' topics."""
+        return [camera.topic for camera in self.cameras]
+
+    @property
+    def frames(self) -> int:
+        """The number of images."""
+        return sum(self.bag.counts[topic] for topic in self.topics)
+
+    def records(self) -> Iterator[Record]:
+        """Yield the images in recorded order; a frame's index is its place here."""
+        return self.bag.records(self.topics)
+
+    def other_topics(self) -> list[str]:
+        """Return the topics of images that are left out."""
+        return [topic for topic in self.bag.of_type(*IMAGE_TYPES) if topic not in self.topics]
+
+
+def find_images(bag: RecoveringBag, topics: Sequence[str] = (), namespace: str = '') -> Recording:
+    """Return a recording with its cameras; arguments as of ``find_cameras``.
+
+    Raises:
+        BagError: as ``find_cameras``, and when the cameras have no images.
+    """
+    recording = Recording(bag, tuple(find_cameras(bag, topics, namespace)))
+    if not recording.frames:
+        raise BagError(f'{bag.path} has no images on {", ".join(recording.topics)}.')
+    return recording
+
+
+def find_cameras(bag: Bag, topics: Sequence[str] = (),
+                 namespace: str = '') -> list[RecordedCamera]:
     """Return the cameras of a recording.
 
     Args:
@@ -50,27 +98,36 @@ def find_cameras(bag: Bag, topics: Sequence[str] = (), namespace: str = '') -> l
         if topic not in images:
             raise BagError(f'{topic} carries {bag.topics[topic] or "something unknown"}, no '
                            f'images; topics of images: {", ".join(images) or "none"}.')
-    chosen = list(topics) or [topic for topic in images if _is_camera(topic, images)]
+    chosen = list(dict.fromkeys(topics)) or [t for t in images if _is_camera(t, images)]
     if not chosen:
         found = f'only {", ".join(images)}' if images else 'no images'
         raise BagError(f'{bag.path} has no topic of camera images: {found}.')
     root = '/' + namespace.strip('/') if namespace.strip('/') else ''
     if len(chosen) == 1:
-        return [Camera(chosen[0], root, 'camera')]
+        return [RecordedCamera(chosen[0], root, 'camera')]
     bases = [topic.removesuffix(COMPRESSED_SUFFIX) for topic in chosen]
     # /front/image_raw and /rear/image_raw are front and rear, as the node calls them.
     short = [base.rpartition('/')[0] for base in bases]
     names = short if all(short) and len(set(short)) == len(short) else bases
     if len(set(names)) < len(names):  # both the raw and the compressed topic were asked for
         names = chosen
-    return [Camera(topic, root + '/' + name.strip('/'), name.strip('/').replace('/', '_'))
-            for topic, name in zip(chosen, names)]
+    return [RecordedCamera(topic, root + '/' + name.strip('/'), file_name)
+            for topic, name, file_name in zip(chosen, names, _file_names(names))]
 
 
-def others(bag: Bag, cameras: Sequence[Camera]) -> list[str]:
-    """Return the topics of images that are left out."""
-    chosen = {camera.topic for camera in cameras}
-    return [topic for topic in bag.of_type(*IMAGE_TYPES) if topic not in chosen]
+def _file_names(names: Sequence[str]) -> list[str]:
+    """Return a file name for each; /a_b and /a/b get different ones, also where case is one."""
+    found: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        plain = re.sub(r'[^A-Za-z0-9_.-]', '_', name.strip('/'))[:_MAX_NAME].lstrip('.-')
+        free, number = plain or 'camera', 1
+        while free.lower() in taken:
+            number += 1
+            free = f'{plain}_{number}'
+        taken.add(free.lower())
+        found.append(free)
+    return found
 
 
 def _is_camera(topic: str, images: Sequence[str]) -> bool:

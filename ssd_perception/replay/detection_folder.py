@@ -14,6 +14,7 @@ import numpy as np
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.vision_rows import json_rows
 from ssd_perception.viz.drawing import draw_detections
 
 if TYPE_CHECKING:  # pictures alone need no video library
@@ -101,9 +102,7 @@ class DetectionFolder:
             'unreadable': list(unreadable)}, indent=2) + '\n', encoding='utf-8')
 
     def _write_line(self, source: dict, found: Detections) -> None:
-        rows = [{'class': self._class_names[label], 'score': round(float(score), 4),
-                 'xyxy': [round(float(v), 2) for v in box]}
-                for box, score, label in zip(found.xyxy, found.scores, found.labels)]
+        rows = json_rows(found, self._class_names)
         self._counts.update(row['class'] for row in rows)
         self._lines.write(json.dumps({**source, 'detections': rows}) + '\n')
 

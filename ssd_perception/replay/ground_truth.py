@@ -1,4 +1,4 @@
-"""Average precision of replayed frames: against a VOC folder, or ground truth in the recording."""
+"""Average precision of replayed frames, by a VOC folder or by ground truth in the recording."""
 
 from __future__ import annotations
 
@@ -18,42 +18,59 @@ from ssd_perception.core.vision_rows import rows_of
 from ssd_perception.data.layout import read_split
 from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, ground_truth, report
 from ssd_perception.imaging.files import read_picture
-from ssd_perception.replay.chunks import Answer
+from ssd_perception.replay.work_folder import FrameResult
 
 
 @dataclass(frozen=True)
-class Truth:
+class ReplayAccuracy:
+    """How accurate the detections are in the frames with ground truth.
+
+    Attributes:
+        source: what the ground truth was read from, in words.
+        of: images or messages in that source.
+        accuracy: ``evaluation.evaluate.report`` of the frames that have some.
+    """
+
+    source: str
+    of: int
+    accuracy: dict
+
+
+@dataclass(frozen=True)
+class FrameTruths:
     """Ground truth for frames of a recording.
 
     Attributes:
         frames: index of a frame -> its ground truth.
         source: what it was read from, in words.
-        total: pictures or messages in that source.
+        total: images or messages in that source.
     """
 
     frames: dict[int, GroundTruth]
     source: str
     total: int
 
-    def figures(self, answers: Iterable[Answer], class_names: tuple[str, ...]) -> dict:
-        """Return ``evaluation.evaluate.report`` of the frames with ground truth, and counts.
+    def measure(self, results: Iterable[FrameResult],
+                class_names: tuple[str, ...]) -> ReplayAccuracy:
+        """Return the accuracy in the frames with ground truth.
 
         Raises:
             BagError: when no frame has any.
         """
         found, truths = [], []
-        for answer in answers:
-            if answer.index in self.frames and not answer.error:
-                found.append(answer.detections[:MAX_DETECTIONS])
-                truths.append(self.frames[answer.index])
+        for result in results:
+            if result.index in self.frames and not result.error:
+                found.append(result.detections[:MAX_DETECTIONS])
+                truths.append(self.frames[result.index])
         if not truths:
             raise BagError(f'No frame of the recording belongs to one of the {self.total} of '
                            f'{self.source}.')
-        return {'source': self.source, 'of': self.total, **report(found, truths, class_names)}
+        return ReplayAccuracy(self.source, self.total, report(found, truths, class_names))
 
 
-def read_truth(text: str, bag: Bag, topics: Sequence[str], class_names: tuple[str, ...]) -> Truth:
-    """Return the ground truth that ``--against`` names.
+def read_ground_truth(text: str, bag: Bag, topics: Sequence[str],
+                      class_names: tuple[str, ...]) -> FrameTruths:
+    """Return the ground truth that ``--ground-truth`` names.
 
     Args:
         text: a topic of Detection2DArray in the recording, or a folder in VOC layout, with
@@ -76,7 +93,7 @@ def read_truth(text: str, bag: Bag, topics: Sequence[str], class_names: tuple[st
 
 
 def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
-                class_names: tuple[str, ...]) -> Truth:
+                class_names: tuple[str, ...]) -> FrameTruths:
     if bag.topics[topic] != DETECTIONS_TYPE:
         raise BagError(f'{topic} carries {bag.topics[topic]}; ground truth is a '
                        f'{DETECTIONS_TYPE}.')
@@ -96,7 +113,7 @@ def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
         key = stamp_to_ns(header.stamp), header.frame_id if several else ''
         if key in truths:
             frames[index] = truths[key]
-    return Truth(frames, f'the messages on {topic}', len(truths))
+    return FrameTruths(frames, f'the messages on {topic}', len(truths))
 
 
 def _truth(rows, class_names: tuple[str, ...], topic: str) -> GroundTruth:
@@ -110,8 +127,8 @@ def _truth(rows, class_names: tuple[str, ...], topic: str) -> GroundTruth:
 
 
 def _from_voc(folder: str, split: str, bag: Bag, topics: Sequence[str],
-              class_names: tuple[str, ...]) -> Truth:
-    """Pair pictures with frames: a picture named by the stamp, else one with equal pixels."""
+              class_names: tuple[str, ...]) -> FrameTruths:
+    """Pair images with frames: an image named by the stamp, else one with equal pixels."""
     samples = read_split(folder, split, None)
     truths = [ground_truth(sample, class_names) for sample in samples]
     by_name = {sample.path.stem: i for i, sample in enumerate(samples)}
@@ -130,7 +147,7 @@ def _from_voc(folder: str, split: str, bag: Bag, topics: Sequence[str],
             continue
         if place is not None:
             frames[index] = truths[place]
-    return Truth(frames, f'the pictures in {folder}, split {split}', len(samples))
+    return FrameTruths(frames, f'the images in {folder}, split {split}', len(samples))
 
 
 def _pixels(image: np.ndarray) -> bytes:

@@ -4,19 +4,109 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.replay.assemble import Results
-from ssd_perception.replay.uncertain import Uncertain, most_uncertain
+from ssd_perception.replay.ground_truth import ReplayAccuracy
+from ssd_perception.replay.results import ReplayResults
+from ssd_perception.replay.thresholds import Uncertain, most_uncertain
 from ssd_perception.viz.drawing import draw_detections
 
-STAGES = ('decode', 'preprocess', 'network', 'postprocess', 'draw')
+STEPS = ('decode', 'preprocess', 'network', 'postprocess', 'draw')
 TILES = 12
 _TILE_WIDTH = 480
+
+
+@dataclass(frozen=True)
+class CameraCounts:
+    """What came of one camera.
+
+    Attributes:
+        frames: images recorded.
+        unreadable: of these, those that could not be decoded.
+        detections: published.
+    """
+
+    frames: int
+    unreadable: int
+    detections: int
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Milliseconds that a frame spends in one step: the median and the 95th percentile."""
+
+    median: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the results depend on, beside recording and weights."""
+
+    weights: str
+    score_threshold: float
+    nms_threshold: float
+    device: str
+    runtime: str
+    precision: str
+    threads: int | None
+    workers: int
+    batch: int
+    pictures: bool
+    jpeg_quality: int
+    version: str
+
+
+@dataclass(frozen=True)
+class ReplaySummary:
+    """A replay in figures: the content of ``summary.json``.
+
+    Attributes:
+        frames, unreadable: images recorded, and those of them that could not be decoded.
+        frames_with_detections, detections: of what is published.
+        detections_per_class: class -> published.
+        cameras: topic -> its counts.
+        score_threshold: of publishing, in [0, 1].
+        seconds: from the first frame to the last, without jumps of the clock.
+        stages_ms: step -> time of a frame, of the steps that were measured.
+        bag: the recording, as it was given.
+        frames_per_s: None where an interrupted run had done all frames.
+        settings: of the run.
+        ground_truth: accuracy, where it was measured.
+        losses: one sentence for each thing that is wrong with the recording.
+        not_copied: topics left out of ``--originals``.
+        notes: one sentence for each camera whose stamps or clock are wrong.
+    """
+
+    frames: int
+    unreadable: int
+    frames_with_detections: int
+    detections: int
+    detections_per_class: dict[str, int]
+    cameras: dict[str, CameraCounts]
+    score_threshold: float
+    seconds: float
+    stages_ms: dict[str, StepTime]
+    bag: str
+    frames_per_s: float | None
+    settings: RunSettings
+    ground_truth: ReplayAccuracy | None = None
+    losses: tuple[str, ...] = ()
+    not_copied: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict:
+        """Return plain values; without ``ground_truth`` where it was not measured."""
+        values = asdict(self)
+        accuracy = values.pop('ground_truth')
+        if accuracy is not None:
+            values['ground_truth'] = {**{k: v for k, v in accuracy.items() if k != 'accuracy'},
+                                      **accuracy['accuracy']}
+        return values
 
 
 @dataclass
@@ -24,7 +114,7 @@ class Track:
     """What one camera's timeline shows.
 
     Attributes:
-        seconds: (frames,) header stamps since the recording's first.
+        seconds: (frames,) times since the recording's first frame.
         counts: class -> (frames,) published detections.
         points: class -> (time in s, score) of every published detection.
         faint: class -> the same of those between half the threshold and the threshold.
@@ -36,18 +126,16 @@ class Track:
     faint: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
 
-def tracks(results: Results, thresholds: np.ndarray) -> dict[str, Track]:
-    """Return camera -> its timeline; ``thresholds`` is (C,)."""
+def tracks(results: ReplayResults) -> dict[str, Track]:
+    """Return camera -> its timeline."""
     names = {camera.topic: camera.name for camera in results.cameras}
     found = {name: Track() for name in names.values()}
-    start_ns = None
-    for answer, shown in results.published():
-        if answer.error:
+    for result, shown in results.published():
+        if result.error:
             continue
-        start_ns = answer.stamp_ns if start_ns is None else start_ns
-        track, second = found[names[answer.topic]], (answer.stamp_ns - start_ns) / 1e9
+        track, second = found[names[result.topic]], results.times.elapsed_ns(result) / 1e9
         track.seconds.append(second)
-        weak = below(answer.detections, thresholds)
+        weak = results.thresholds.narrowly_missed(result.detections)
         for label, name in enumerate(results.class_names):
             mine = shown.scores[shown.labels == label]
             track.counts[name].append(len(mine))
@@ -57,81 +145,69 @@ def tracks(results: Results, thresholds: np.ndarray) -> dict[str, Track]:
     return found
 
 
-def below(detections: Detections, thresholds: np.ndarray) -> Detections:
-    """Return the detections that narrowly miss their class's threshold: from its half on."""
-    limits = thresholds[detections.labels]
-    return detections[(detections.scores < limits) & (detections.scores >= limits / 2)
-                      & (limits <= 1)]
-
-
-def stage_times(results: Results) -> dict[str, dict[str, float]]:
-    """Return stage -> ``median`` and ``p95`` in milliseconds, of the stages that were timed."""
+def step_times(results: ReplayResults) -> dict[str, StepTime]:
+    """Return step -> its times, of the steps that were measured."""
     spent: dict[str, list[float]] = defaultdict(list)
     for times in results.folder.times():
-        for stage, ms in times.items():
-            spent[stage].append(ms)
-    return {stage: {'median': round(float(np.median(spent[stage])), 2),
-                    'p95': round(float(np.percentile(spent[stage], 95)), 2)}
-            for stage in STAGES if spent[stage]}
+        for step, ms in times.items():
+            spent[step].append(ms)
+    return {step: StepTime(round(float(np.median(spent[step])), 2),
+                           round(float(np.percentile(spent[step], 95)), 2))
+            for step in STEPS if spent[step]}
 
 
-def figures(results: Results) -> dict:
-    """Return counts per run, class and camera, ready for JSON."""
+def summarise(results: ReplayResults, bag: str, frames_per_s: float | None,
+              settings: RunSettings, accuracy: ReplayAccuracy | None) -> ReplaySummary:
+    """Count what was found; the rest of the summary is as given."""
     per_class = dict.fromkeys(results.class_names, 0)
-    per_camera = {camera.topic: {'frames': 0, 'unreadable': 0, 'detections': 0}
-                  for camera in results.cameras}
+    counts = {camera.topic: [0, 0, 0] for camera in results.cameras}
     with_detections = 0
-    first_ns = last_ns = None
-    for answer, found in results.published():
-        camera = per_camera[answer.topic]
-        camera['frames'] += 1
-        if answer.error:
-            camera['unreadable'] += 1
-            continue
-        camera['detections'] += len(found)
-        with_detections += len(found) > 0
-        for label in found.labels:
-            per_class[results.class_names[label]] += 1
-        first_ns = answer.stamp_ns if first_ns is None else min(first_ns, answer.stamp_ns)
-        last_ns = answer.stamp_ns if last_ns is None else max(last_ns, answer.stamp_ns)
-    return {'frames': sum(camera['frames'] for camera in per_camera.values()),
-            'unreadable': sum(camera['unreadable'] for camera in per_camera.values()),
-            'frames_with_detections': with_detections,
-            'detections': sum(per_class.values()), 'detections_per_class': per_class,
-            'cameras': per_camera, 'score_threshold': results.threshold,
-            'seconds': round(((last_ns or 0) - (first_ns or 0)) / 1e9, 3),
-            'stages_ms': stage_times(results)}
+    for result, found in results.published():
+        counts[result.topic][0] += 1
+        counts[result.topic][1] += bool(result.error)
+        if not result.error:
+            counts[result.topic][2] += len(found)
+            with_detections += len(found) > 0
+            for label in found.labels:
+                per_class[results.class_names[label]] += 1
+    cameras = {topic: CameraCounts(*values) for topic, values in counts.items()}
+    return ReplaySummary(
+        frames=sum(camera.frames for camera in cameras.values()),
+        unreadable=sum(camera.unreadable for camera in cameras.values()),
+        frames_with_detections=with_detections, detections=sum(per_class.values()),
+        detections_per_class=per_class, cameras=cameras,
+        score_threshold=results.thresholds.settings.score_threshold,
+        seconds=round(results.times.duration_ns / 1e9, 3), stages_ms=step_times(results),
+        bag=bag, frames_per_s=frames_per_s, settings=settings, ground_truth=accuracy,
+        notes=tuple(results.times.notes))
 
 
-def tiles(results: Results, thresholds: np.ndarray) -> list[tuple[bytes, str]]:
-    """Return JPEGs of the most uncertain frames with captions; none without pictures."""
-    chosen = most_uncertain(results.folder.frames(), thresholds, TILES)
-    wanted = {item.answer.index: item for item in chosen}
+def tiles(results: ReplayResults) -> list[tuple[bytes, str]]:
+    """Return JPEGs of the most uncertain frames with captions; none without images."""
+    chosen = most_uncertain(results.folder.frames(), results.thresholds, results.times, TILES)
+    wanted = {item.result.index: item for item in chosen}
     made: dict[int, tuple[bytes, str]] = {}
-    start_ns = None
-    for answer, jpeg in zip(results.folder.frames(), results.folder.extras()):
-        start_ns = answer.stamp_ns if start_ns is None and not answer.error else start_ns
-        item = wanted.get(answer.index)
-        if item is not None and jpeg and start_ns is not None:
-            made[answer.index] = _tile(item, jpeg, results, thresholds, start_ns)
-    return [made[item.answer.index] for item in chosen if item.answer.index in made]
+    for result, jpeg in zip(results.folder.frames(), results.jpegs()):
+        item = wanted.get(result.index)
+        if item is not None and jpeg:
+            made[result.index] = _tile(item, jpeg, results)
+    return [made[item.result.index] for item in chosen if item.result.index in made]
 
 
-def _tile(item: Uncertain, jpeg: bytes, results: Results, thresholds: np.ndarray,
-          start_ns: int) -> tuple[bytes, str]:
-    answer = item.answer
+def _tile(item: Uncertain, jpeg: bytes, results: ReplayResults) -> tuple[bytes, str]:
+    result = item.result
     bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert bgr is not None  # encoded by the pipeline
+    assert bgr is not None  # encoded by the pass
     scale = _TILE_WIDTH / bgr.shape[1]
-    weak = below(answer.detections, thresholds).scaled(scale)
+    weak = results.thresholds.narrowly_missed(result.detections).scaled(scale)
     size = _TILE_WIDTH, max(1, round(bgr.shape[0] * scale))
     rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
     drawn = draw_detections(rgb, Detections.empty(), results.class_names, weak=weak)
     data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-    where = _camera(results.cameras, answer.topic)
-    name = results.class_names[answer.detections.labels[item.detection]]
-    score = answer.detections.scores[item.detection]
-    return data, f'{where}{(answer.stamp_ns - start_ns) / 1e9:.1f} s: {name} {score:.2f}'
+    where = _camera(results.cameras, result.topic)
+    name = results.class_names[result.detections.labels[item.detection]]
+    score = result.detections.scores[item.detection]
+    return data, f'{where}{results.times.elapsed_ns(result) / 1e9:.1f} s: {name} {score:.2f}'
 
 
 def _camera(cameras: Sequence, topic: str) -> str:

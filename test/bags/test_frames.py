@@ -45,7 +45,7 @@ def test_raw_encodings(encoding, padding):
     assert np.array_equal(to_rgb(raw(stored, encoding, padding=padding)), expected)
 
 
-@pytest.mark.parametrize('make, says', [
+@pytest.mark.parametrize('make, reason', [
     (lambda: raw(picture(0), '32FC1'), '32FC1'),
     (lambda: types('sensor_msgs/msg/Image')(header=header(0), height=9, width=9, step=27,
                                             encoding='rgb8', is_bigendian=0,
@@ -55,8 +55,8 @@ def test_raw_encodings(encoding, padding):
     (lambda: types('sensor_msgs/msg/CompressedImage')(
         header=header(0), format='jpeg', data=np.zeros(0, np.uint8)), 'JPEG or PNG'),
 ])
-def test_unreadable_pictures_are_named(make, says):
-    with pytest.raises(BagError, match=says):
+def test_unreadable_pictures_are_named(make, reason):
+    with pytest.raises(BagError, match=reason):
         to_rgb(make())
 
 

@@ -1,4 +1,4 @@
-"""Recordings are read in order, and what is wrong with one is said in a sentence."""
+"""Recordings are read in order, and what is wrong with one is named in a sentence."""
 
 import pytest
 from recordings import IMAGE, PERIOD_NS, START_NS, TRUTH, write_recording
@@ -13,7 +13,7 @@ def recording(request, tmp_path):
     return write_recording(tmp_path / 'drive', frames=4, storage=request.param)
 
 
-def test_tells_what_it_holds(recording):
+def test_topics_counts_and_times(recording):
     with Bag(recording) as bag:
         assert bag.topics == {IMAGE: 'sensor_msgs/msg/CompressedImage',
                               TRUTH: 'vision_msgs/msg/Detection2DArray'}
@@ -111,7 +111,7 @@ def truncated_database(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize('make, says', [
+@pytest.mark.parametrize('make, reason', [
     (missing, 'no recording at'),
     (plain_folder, 'no metadata.yaml'),
     (other_file, 'ends in .mcap or .db3'),
@@ -121,8 +121,8 @@ def truncated_database(tmp_path):
     (bad_metadata, 'metadata'),
     (truncated_database, 'damaged'),
 ], ids=lambda value: getattr(value, '__name__', value))
-def test_what_cannot_be_read_is_one_sentence(tmp_path, make, says):
-    with pytest.raises(BagError, match=says) as caught:
+def test_what_cannot_be_read_is_one_sentence(tmp_path, make, reason):
+    with pytest.raises(BagError, match=reason) as caught:
         with Bag(make(tmp_path)) as bag:
             list(bag.records())
     assert '\n' not in str(caught.value)

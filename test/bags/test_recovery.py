@@ -1,4 +1,4 @@
-"""A broken recording is read as far as it goes, and says what is lost; never a traceback."""
+"""A broken recording is read as far as it goes, and names what is lost; never a traceback."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ from orange_detector import NAMES, OrangeDetector, interrupted, replace_network 
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
-from ssd_perception.mining import features, scan  # noqa: E402
+from ssd_perception.inference.options import DetectorOptions  # noqa: E402
+from ssd_perception.mining import features  # noqa: E402
+from ssd_perception.mining.mine import MineOptions, run  # noqa: E402
+from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
 FRAMES, COUNT = 25, 4
 
@@ -40,7 +43,6 @@ def detectors(monkeypatch):
     """Replace network and backbone; the list holds every detector that was made."""
     monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
         [[image.mean(), image.std()] for image in images], np.float32))
-    monkeypatch.setattr(scan, 'CHUNK_FRAMES', 10)
     return replace_network(monkeypatch, BesideIt)
 
 
@@ -52,6 +54,10 @@ def recording(tmp_path_factory):
 
 def mine(bag, out, *words):
     return main(['bag_to_voc', str(bag), '--out', str(out), '--count', str(COUNT), *words])
+
+
+def mine_in_chunks(bag, out, **options):
+    return run(MineOptions(bag, out, COUNT, chunk_frames=10, **options))
 
 
 def content(folder):
@@ -137,42 +143,32 @@ def test_label_studio_takes_the_predictions(detectors, recording, tmp_path):
     assert all(sdk.validate_prediction(task['predictions'][0]) for task in tasks)
 
 
-def test_an_interrupted_run_goes_on_and_gives_the_same(detectors, recording, tmp_path, capsys,
-                                                       monkeypatch):
-    assert mine(recording, tmp_path / 'one' / 'mined') == 0
-    from ssd_perception.inference.detector import Detector
-    make = Detector.from_weights
-
-    def failing(*args, **words):
-        detector = make(*args, **words)
-        detector.fail_at = 17
-        return detector
-
-    monkeypatch.setattr(Detector, 'from_weights', failing)
+def test_an_interrupted_run_goes_on_and_gives_the_same(detectors, recording, tmp_path, capsys):
+    mine_in_chunks(recording, tmp_path / 'one' / 'mined')
     out = tmp_path / 'two' / 'mined'
-    assert mine(recording, out) == 130
+    with interrupted(BesideIt, at=17), pytest.raises(KeyboardInterrupt):
+        mine_in_chunks(recording, out)
     assert not out.exists() and 'continues behind frame 10' in capsys.readouterr().err
-    monkeypatch.setattr(Detector, 'from_weights', make)
-    assert mine(recording, out) == 0
-    assert detectors[-1].calls == FRAMES - 10
+    summary = mine_in_chunks(recording, out)
+    assert detectors[-1].calls == FRAMES - 10 and len(summary.chosen) == COUNT
     assert content(out) == content(tmp_path / 'one' / 'mined')
     assert [p.name for p in out.parent.iterdir()] == ['mined']
 
 
-@pytest.mark.parametrize('words, network', [
-    (['--runtime', 'openvino', '--precision', 'fp32'], '1'),
-    (['--runtime', 'onnxruntime', '--precision', 'int8'], '1'),
-    (['--runtime', 'onnxruntime', '--precision', 'fp32'], '2')])
+@pytest.mark.parametrize('runtime, precision, network', [
+    ('openvino', 'fp32', '1'), ('onnxruntime', 'int8', '1'), ('onnxruntime', 'fp32', '2')])
 def test_an_interrupted_run_goes_on_with_the_same_network_only(
-        detectors, recording, tmp_path, capsys, monkeypatch, words, network):
-    fp32 = ['--runtime', 'onnxruntime', '--precision', 'fp32']
-    with interrupted(BesideIt, at=17):
-        assert mine(recording, tmp_path / 'mined', *fp32) == 130
+        detectors, recording, tmp_path, capsys, monkeypatch, runtime, precision, network):
+    out = tmp_path / 'mined'
+    with interrupted(BesideIt, at=17), pytest.raises(KeyboardInterrupt):
+        mine_in_chunks(recording, out, detector=DetectorOptions(
+            runtime='onnxruntime', precision='fp32'))
     assert (detectors[-1].runtime, detectors[-1].precision) == ('onnxruntime', 'fp32')
     assert 'Novelty is measured by torch in fp32' in capsys.readouterr().out
     monkeypatch.setattr(BesideIt, 'network_hash', network * 64)
-    assert mine(recording, tmp_path / 'mined', *words) == 1
-    assert 'other weights or other settings' in capsys.readouterr().err
+    with pytest.raises(WorkFolderError, match='other weights or other settings'):
+        mine_in_chunks(recording, out, detector=DetectorOptions(
+            runtime=runtime, precision=precision))
 
 
 def test_two_runs_give_the_same_bytes(detectors, recording, tmp_path):
@@ -190,7 +186,8 @@ def test_what_exists_is_never_touched(detectors, recording, tmp_path, capsys):
     assert content(tmp_path / 'mined') == before
 
 
-def test_without_torch_it_says_so_and_goes_on(detectors, recording, tmp_path, capsys, monkeypatch):
+def test_without_torch_novelty_is_left_out_by_name(detectors, recording, tmp_path, capsys,
+                                                   monkeypatch):
     monkeypatch.undo()
     import sys
     monkeypatch.setitem(sys.modules, 'torch', None)
@@ -224,12 +221,12 @@ def test_cut_anywhere_it_is_mined_or_refused(detectors, tmp_path, capsys, seed):
     with file.open('r+b') as stream:
         stream.truncate(random.Random(seed).randrange(file.stat().st_size))
     code = mine(folder, tmp_path / 'mined', '--apart', '0')
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     if code == 0:
-        assert read_split(tmp_path / 'mined', 'train', None) and 'lost' in told.out
+        assert read_split(tmp_path / 'mined', 'train', None) and 'lost' in printed.out
         assert sorted(p.name for p in tmp_path.iterdir()) == ['drive', 'mined']
     else:
-        assert code == 1 and told.err.count('\n') == 1
+        assert code == 1 and printed.err.count('\n') == 1
         assert [p.name for p in tmp_path.iterdir()] == ['drive']
 
 
@@ -254,11 +251,11 @@ def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, ca
     assert 'Only 2 of 4 frames: no more are 9 s apart' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('words, says', [
+@pytest.mark.parametrize('words, reason', [
     (['--count', '0'], '--count must be'), (['--apart', '-1'], '--apart must be'),
     (['--split', '../x'], '--split must be'), (['--topics', '/rear'], 'no topic /rear')])
-def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, says):
+def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, reason):
     assert mine(recording, tmp_path / 'mined', *words) == 1
     error = capsys.readouterr().err
-    assert says in error and error.count('\n') == 1
+    assert reason in error and error.count('\n') == 1
     assert list(tmp_path.iterdir()) == []

@@ -47,7 +47,7 @@ LIBRARIES = {
     'ros': ROS | {'numpy', 'cv2', 'yaml'},
     'training': TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'},
     'live': ROS | {'numpy', 'markupsafe', 'cv2'},
-    'replay': {'numpy', 'markupsafe', 'cv2'},
+    'replay': {'numpy', 'markupsafe', 'cv2', 'tqdm'},
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},
     'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'imagehash', 'scipy', 'matplotlib'},

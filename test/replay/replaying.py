@@ -1,11 +1,16 @@
 """The verb `replay` as tests call it, and what it leaves; a pytest plugin with their fixtures."""
 
+import argparse
+from dataclasses import replace
+
 import pytest
 import recordings
 from orange_detector import replace_network
 
 from ssd_perception.__main__ import main
 from ssd_perception.bags.reader import Bag
+from ssd_perception.cli import replay as verb
+from ssd_perception.replay.replay import run
 
 FRAMES = 25
 
@@ -13,7 +18,6 @@ FRAMES = 25
 @pytest.fixture
 def detectors(monkeypatch):
     """Replace the network; the list holds every detector that was made."""
-    monkeypatch.setattr('ssd_perception.replay.pipeline.CHUNK_FRAMES', 10)
     return replace_network(monkeypatch)
 
 
@@ -25,6 +29,14 @@ def recording(tmp_path_factory):
 
 def replay(bag, out, *words):
     return main(['replay', str(bag), '--out', str(out), *words])
+
+
+def replay_in_chunks(bag, out, *words, **options):
+    """Replay with chunks of ten frames; return the summary."""
+    parser = argparse.ArgumentParser()
+    verb.add_arguments(parser)
+    args = parser.parse_args([str(bag), '--out', str(out), *words])
+    return run(replace(verb.options(args), chunk_frames=10, **options))
 
 
 def files(out):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip('rosbags')
-from ssd_perception.replay.assemble import result_topics  # noqa: E402
-from ssd_perception.replay.cameras import Camera  # noqa: E402
+from ssd_perception.replay.cameras import RecordedCamera  # noqa: E402
+from ssd_perception.replay.results import result_topics  # noqa: E402
 
 LAYOUT = json.loads((Path(__file__).parents[2] / 'config' / 'foxglove.json').read_text())
 
@@ -22,7 +22,8 @@ def test_every_panel_is_placed_once():
 
 
 def test_topics_are_those_of_a_replay_with_its_originals():
-    results = set(result_topics(Camera('/camera/image_raw/compressed', '', 'camera')).values())
+    camera = RecordedCamera('/camera/image_raw/compressed', '', 'camera')
+    results = set(result_topics(camera).values())
     shown = set()
     for panel in LAYOUT['configById'].values():
         image = panel.get('imageMode', {})

@@ -25,7 +25,7 @@ pytest_plugins = ['replaying']
 
 def test_everything_about_every_frame(detectors, recording, tmp_path, capsys):
     out = tmp_path / 'out'
-    assert replay(recording, out, '--against', recordings.TRUTH) == 0
+    assert replay(recording, out, '--ground-truth', recordings.TRUTH) == 0
     assert 'AP50 1.0000' in capsys.readouterr().out
     found = messages(out, '/detections')
     stamps = [m.header.stamp.sec * 10 ** 9 + m.header.stamp.nanosec for m in found]
@@ -140,10 +140,10 @@ def voc_of(folder, names):
     [f'picture{i}' for i in range(20)],  # found by their pixels
     [str(recordings.START_NS + i * recordings.PERIOD_NS) for i in range(20)],  # by the stamp
 ])
-def test_against_a_voc_folder(detectors, recording, tmp_path, names):
+def test_accuracy_by_a_voc_folder(detectors, recording, tmp_path, names):
     folder = voc_of(tmp_path / 'voc', names)
-    assert replay(recording, tmp_path / 'out', '--against', str(folder)) == 0
-    figures = json.loads((tmp_path / 'out' / 'summary.json').read_text())['against']
+    assert replay(recording, tmp_path / 'out', '--ground-truth', str(folder)) == 0
+    figures = json.loads((tmp_path / 'out' / 'summary.json').read_text())['ground_truth']
     assert (figures['images'], figures['of']) == (20, 20) and figures['voc10_ap50'] == 1.0
     assert set(detectors[-1].asked) == {0.01}
 

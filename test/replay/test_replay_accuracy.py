@@ -1,4 +1,4 @@
-"""A replay is as accurate as evaluate says, and most of its time is the network's."""
+"""A replay is as accurate as evaluate measures, and most of its time is the network's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def replayed(bag, out, *words) -> dict:
 
 @pytest.mark.skipif(not RECORDING.is_dir(), reason='no data')
 def test_ap_and_detections_on_the_recording_are_the_detectors(tmp_path):
-    figures = replayed(RECORDING, tmp_path / 'out', '--against', '/ground_truth/detections')
+    figures = replayed(RECORDING, tmp_path / 'out', '--ground-truth', '/ground_truth/detections')
     detector = Detector.from_weights()
     frames = list(labelled_frames(RECORDING, detector.class_names))
     low = low_threshold(detector.settings)
@@ -43,7 +43,7 @@ def test_ap_and_detections_on_the_recording_are_the_detectors(tmp_path):
     expected = report(found, [GroundTruth(f.xyxy, f.labels) for f in frames],
                       detector.class_names)
     for name in SAME:
-        assert figures['against'][name] == pytest.approx(expected[name], abs=0.001)
+        assert figures['ground_truth'][name] == pytest.approx(expected[name], abs=0.001)
     lines = (tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()
     for line, frame in zip(lines, frames, strict=True):
         published, = detector([frame.image])
@@ -60,11 +60,11 @@ def test_ap_on_photographs_is_evaluates(tmp_path):
             bag.write('/camera/image/compressed', stamp_ns, messages.jpeg_message(
                 messages.header(stamp_ns, 'camera'), sample.path.read_bytes()))
     figures = replayed(tmp_path / 'photographs', tmp_path / 'out',
-                       '--against', f'{PHOTOGRAPHS}:val')
+                       '--ground-truth', f'{PHOTOGRAPHS}:val')
     expected = evaluate(Detector.from_weights(), samples)
-    assert figures['against']['images'] == len(samples)
+    assert figures['ground_truth']['images'] == len(samples)
     for name in SAME:
-        assert figures['against'][name] == pytest.approx(expected[name], abs=0.001)
+        assert figures['ground_truth'][name] == pytest.approx(expected[name], abs=0.001)
 
 
 @pytest.mark.skipif(not RECORDING.is_dir(), reason='no data')

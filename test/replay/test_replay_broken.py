@@ -95,16 +95,16 @@ def whole(request, tmp_path_factory):
 
 
 def outcome(folder, out, capsys):
-    """Replay; return the frames read, 0 where it was refused, and what was said."""
+    """Replay; return the frames read, 0 where it was refused, and what was printed."""
     code = replay(folder, out, '--no-pictures', '--workers', '1')
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     if code == 0:
         summary = json.loads((out / 'summary.json').read_text())
         assert len(messages(out, '/detections')) == summary['frames'] > 0
-        return summary['frames'], told.out
-    assert code == 1 and told.err.count('\n') == 1 and 'Traceback' not in told.err
-    assert folder.name in told.err and not out.exists()
-    return 0, told.err
+        return summary['frames'], printed.out
+    assert code == 1 and printed.err.count('\n') == 1 and 'Traceback' not in printed.err
+    assert folder.name in printed.err and not out.exists()
+    return 0, printed.err
 
 
 def test_whole_it_is_read_whole(blind, whole, tmp_path, capsys):

@@ -9,7 +9,9 @@ import pytest
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
 from orange_detector import OrangeDetector, interrupted  # noqa: E402
-from replaying import replay  # noqa: E402
+from replaying import replay, replay_in_chunks  # noqa: E402
+
+from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
 pytest_plugins = ['replaying']
 
@@ -30,12 +32,12 @@ def test_runtime_and_precision_are_those_asked_for(detectors, recording, tmp_pat
     (['--runtime', 'onnxruntime', '--precision', 'fp32'], '2'),  # quantised or exported again
 ])
 def test_an_interrupted_run_goes_on_with_the_same_network_only(
-        detectors, recording, tmp_path, capsys, monkeypatch, words, network):
-    with interrupted(OrangeDetector, at=17):
-        assert replay(recording, tmp_path / 'out', *FP32) == 130
+        detectors, recording, tmp_path, monkeypatch, words, network):
+    with interrupted(OrangeDetector, at=17), pytest.raises(KeyboardInterrupt):
+        replay_in_chunks(recording, tmp_path / 'out', *FP32)
     monkeypatch.setattr(OrangeDetector, 'network_hash', network * 64)
-    assert replay(recording, tmp_path / 'out', *words, '--workers', '1') == 1
-    assert 'other weights or other settings' in capsys.readouterr().err
+    with pytest.raises(WorkFolderError, match='other weights or other settings'):
+        replay_in_chunks(recording, tmp_path / 'out', *words, '--workers', '1')
     monkeypatch.setattr(OrangeDetector, 'network_hash', '1' * 64)
-    assert replay(recording, tmp_path / 'out', *FP32) == 0  # its work was kept
+    replay_in_chunks(recording, tmp_path / 'out', *FP32)  # its work was kept
     assert detectors[-1].calls == 15

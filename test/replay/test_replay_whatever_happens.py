@@ -12,34 +12,31 @@ import pytest
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
 import recordings  # noqa: E402
-from orange_detector import OrangeDetector  # noqa: E402
-from replaying import FRAMES, files, replay  # noqa: E402
+from orange_detector import OrangeDetector, interrupted  # noqa: E402
+from replaying import FRAMES, files, replay, replay_in_chunks  # noqa: E402
+
+from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
 pytest_plugins = ['replaying']
 
 
 def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recording, tmp_path,
-                                                             monkeypatch, capsys):
+                                                             capsys):
     for name in ('one', 'two'):
-        assert replay(recording, tmp_path / name) == 0
+        replay_in_chunks(recording, tmp_path / name)
     assert files(tmp_path / 'one') == files(tmp_path / 'two')
-    from ssd_perception.inference.detector import Detector
-    make = Detector.from_weights
-    for at in (17, 4):  # in the second piece; then in what is left, the third
-        def failing(*args, at=at, **words):
-            detector = make(*args, **words)
-            detector.fail_at = at
-            return detector
-        monkeypatch.setattr(Detector, 'from_weights', failing)
-        assert replay(recording, tmp_path / 'three', '--workers', '1') == 130
+    for at in (17, 4):  # in the second chunk; then in what is left, the third
+        with interrupted(OrangeDetector, at), pytest.raises(KeyboardInterrupt):
+            replay_in_chunks(recording, tmp_path / 'three', '--workers', '1')
         assert not (tmp_path / 'three').exists()
         assert 'continues behind frame' in capsys.readouterr().err
-    monkeypatch.setattr(Detector, 'from_weights', make)
     # Another setting must not continue it, and must not discard it by itself.
-    assert replay(recording, tmp_path / 'three', '--workers', '1', '--score-threshold', '0.6') == 1
-    assert '--fresh' in capsys.readouterr().err
-    assert replay(recording, tmp_path / 'three', '--workers', '1') == 0
-    assert detectors[-1].calls == FRAMES - 10
+    with pytest.raises(WorkFolderError, match='--fresh'):
+        replay_in_chunks(recording, tmp_path / 'three', '--workers', '1', '--score-threshold',
+                         '0.6')
+    assert replay(recording, tmp_path / 'three', '--workers', '1') == 1  # chunks of 100
+    summary = replay_in_chunks(recording, tmp_path / 'three', '--workers', '1')
+    assert detectors[-1].calls == FRAMES - 10 and summary.frames == FRAMES
     assert files(tmp_path / 'three') == files(tmp_path / 'one')
     assert sorted(p.name for p in tmp_path.iterdir()) == ['one', 'three', 'two']
     assert threading.active_count() < 4
@@ -71,29 +68,29 @@ def test_batches_change_nothing(detectors, recording, tmp_path):
     assert not (tmp_path / 'one' / 'video.webm').exists()
 
 
-def test_a_broken_recording_says_what_is_lost(detectors, recording, tmp_path, capsys):
+def test_a_broken_recording_names_what_is_lost(detectors, recording, tmp_path, capsys):
     folder = shutil.copytree(recording, tmp_path / 'drive')
     (folder / 'metadata.yaml').unlink()
     file = folder / 'drive.mcap'
     with file.open('r+b') as stream:
         stream.truncate(file.stat().st_size * 2 // 3)
     assert replay(folder, tmp_path / 'out') == 0
-    told = capsys.readouterr().out
-    assert 'metadata.yaml is missing' in told and 'drive.mcap' in told
+    printed = capsys.readouterr().out
+    assert 'metadata.yaml is missing' in printed and 'drive.mcap' in printed
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
-    assert 0 < summary['frames'] < FRAMES and f'Read {summary["frames"]} frames' in told
+    assert 0 < summary['frames'] < FRAMES and f'Read {summary["frames"]} frames' in printed
     assert 'The recording is damaged' in (tmp_path / 'out' / 'report.html').read_text()
 
 
-@pytest.mark.parametrize('words, says', [
+@pytest.mark.parametrize('words, reason', [
     (['--against', '/nowhere'], 'neither a folder in VOC layout nor a topic'),
-    (['--against', recordings.IMAGE], 'ground truth is a'),
+    (['--ground-truth', recordings.IMAGE], 'ground truth is a'),
     (['--topics', '/rear'], 'no topic /rear'),
     (['--topics', recordings.TRUTH], 'no images'),
     (['--batch', '0'], '--batch must be'), (['--workers', '-1'], '--workers must be'),
 ])
-def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, says):
+def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, reason):
     assert replay(recording, tmp_path / 'out', *words) == 1
     error = capsys.readouterr().err
-    assert says in error and error.count('\n') == 1
+    assert reason in error and error.count('\n') == 1
     assert list(tmp_path.iterdir()) == []

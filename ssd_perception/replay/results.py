@@ -1,7 +1,8 @@
-"""The finished pieces of a replay become a recording, JSON lines and videos."""
+"""The finished chunks of a replay become a recording, JSON lines and videos."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,50 +24,64 @@ from ssd_perception.core.interface import (
     VISION_INFO_TYPE,
     compressed,
 )
-from ssd_perception.replay.cameras import Camera
-from ssd_perception.replay.chunks import Answer, WorkFolder
+from ssd_perception.core.vision_rows import json_rows
+from ssd_perception.replay.annotated_images import AnnotatedImages
+from ssd_perception.replay.cameras import RecordedCamera
+from ssd_perception.replay.thresholds import ScoreThresholds
+from ssd_perception.replay.times import FrameTimes
+from ssd_perception.replay.work_folder import FrameResult, WorkFolder
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.video import join_videos
 
 OVERLAY = 'foxglove_msgs/msg/ImageAnnotations'
 _LONGEST_GAP_MS = 1000  # a recording's pause of an hour is a second in its video
+_LINE = ('index', 'topic', 'stamp_ns', 'recorded_ns', 'frame_id', 'width', 'height')
 
 
 @dataclass(frozen=True)
-class Results:
-    """What is known of a finished run.
+class ReplayResults:
+    """What is known of a finished scan.
 
     Attributes:
-        folder: its pieces.
-        shown: of all detections, those that are published.
+        folder: its chunks.
+        times: of its frames.
         method: the detector in one line.
-        threshold: the score threshold in force.
-        pictures: whether frames were drawn.
+        images: whether frames were drawn.
     """
 
     folder: WorkFolder
-    cameras: Sequence[Camera]
-    class_names: tuple[str, ...]
-    shown: Callable[[Detections], Detections]
+    cameras: Sequence[RecordedCamera]
+    thresholds: ScoreThresholds
+    times: FrameTimes
     method: str
-    threshold: float
-    pictures: bool
+    images: bool
 
-    def published(self) -> Iterator[tuple[Answer, Detections]]:
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names that labels index into."""
+        return self.thresholds.class_names
+
+    def published(self) -> Iterator[tuple[FrameResult, Detections]]:
         """Yield every frame with the detections that are published."""
-        for answer in self.folder.frames():
-            yield answer, self.shown(answer.detections)
+        for result in self.folder.frames():
+            yield result, self.thresholds.published(result)
+
+    def jpegs(self) -> Iterator[bytes]:
+        """Yield every frame's annotated JPEG; empty where it could not be decoded."""
+        if not self.images:
+            return itertools.repeat(b'')
+        return self.folder.kept(AnnotatedImages.name)
 
 
-def result_topics(camera: Camera) -> dict[str, str]:
+def result_topics(camera: RecordedCamera) -> dict[str, str]:
     """Return the topics of a camera's results: type -> name."""
     base = f'{camera.prefix}/{DETECTIONS}'
     annotated = compressed(f'{camera.prefix}/{ANNOTATED_IMAGE}')
     return {DETECTIONS_TYPE: base, COMPRESSED_TYPE: annotated, OVERLAY: f'{base}/annotations'}
 
 
-def check_topics(bag: RecoveringBag, cameras: Sequence[Camera]) -> None:
-    """Raise ValueError when a result's topic is in the recording, which is to be copied."""
+def check_topics(bag: RecoveringBag, cameras: Sequence[RecordedCamera]) -> None:
+    """Raise SettingError when a result's topic is in the recording, which is to be copied."""
     ours = [name for camera in cameras for name in result_topics(camera).values()]
     for name in (*ours, *_infos(cameras)):
         if name in bag.topics:
@@ -74,11 +89,11 @@ def check_topics(bag: RecoveringBag, cameras: Sequence[Camera]) -> None:
                                'the results, or leave out --originals.')
 
 
-def write_bag(path: Path, results: Results, storage: str, originals: RecoveringBag | None,
+def write_bag(path: Path, results: ReplayResults, storage: str, originals: RecoveringBag | None,
               progress: Callable[[], object] = lambda: None) -> list[str]:
     """Write the recording of the results; return topics that could not be copied.
 
-    Detections, annotated JPEGs, VisionInfo and LabelInfo are recorded when their picture was, and
+    Detections, annotated JPEGs, VisionInfo and LabelInfo are recorded when their image was, and
     have its header. An mcap file has Foxglove's overlays too.
 
     Args:
@@ -86,11 +101,11 @@ def write_bag(path: Path, results: Results, storage: str, originals: RecoveringB
         progress: called after each frame.
     """
     topics = {camera.topic: result_topics(camera) for camera in results.cameras}
-    lacking: list[str] = []
+    not_copied: list[str] = []
     with BagWriter(path, storage) as bag:
         copied: list[str] = []
         for topic, connection in originals.connections.items() if originals else ():
-            (copied if bag.copy_topic(connection) else lacking).append(topic)
+            (copied if bag.copy_topic(connection) else not_copied).append(topic)
         for names in topics.values():
             for kind, name in names.items():
                 if _is_wanted(kind, results, storage):
@@ -105,21 +120,22 @@ def write_bag(path: Path, results: Results, storage: str, originals: RecoveringB
         while pending is not None:
             pending = next(ours, None)
             progress()
-    return lacking
+    return not_copied
 
 
-def _frames(bag: BagWriter, results: Results, storage: str, topics: dict) -> Iterator[int]:
+def _frames(bag: BagWriter, results: ReplayResults, storage: str,
+            topics: dict[str, dict[str, str]]) -> Iterator[int]:
     """Write frame after frame; each time yield when the next one was recorded, before it."""
     colours = [class_colour(label) for label in range(len(results.class_names))]
-    told = False
-    for (answer, found), jpeg in zip(results.published(), results.folder.extras()):
-        yield answer.recorded_ns
-        names, stamp_ns = topics[answer.topic], answer.recorded_ns
-        header = messages.header(answer.stamp_ns, answer.frame_id)
-        if not told:
-            told = True
-            _write_infos(bag, results, answer)
-        if answer.error:
+    described = False
+    for (result, found), jpeg in zip(results.published(), results.jpegs()):
+        yield result.recorded_ns
+        names, stamp_ns = topics[result.topic], result.recorded_ns
+        header = messages.header(result.stamp_ns, result.frame_id)
+        if not described:
+            described = True
+            _write_infos(bag, results, result)
+        if result.error:
             continue
         bag.write(names[DETECTIONS_TYPE], stamp_ns,
                   messages.detections_message(header, found, results.class_names))
@@ -127,19 +143,19 @@ def _frames(bag: BagWriter, results: Results, storage: str, topics: dict) -> Ite
             bag.write(names[COMPRESSED_TYPE], stamp_ns, messages.jpeg_message(header, jpeg))
         if _is_wanted(OVERLAY, results, storage):
             bag.write(names[OVERLAY], stamp_ns, messages.annotations_message(
-                header, found, results.class_names, colours, answer.width))
+                header, found, results.class_names, colours, result.width))
 
 
-def _is_wanted(kind: str, results: Results, storage: str) -> bool:
-    return {COMPRESSED_TYPE: results.pictures, OVERLAY: storage == 'mcap'}.get(kind, True)
+def _is_wanted(kind: str, results: ReplayResults, storage: str) -> bool:
+    return {COMPRESSED_TYPE: results.images, OVERLAY: storage == 'mcap'}.get(kind, True)
 
 
-def _infos(cameras: Sequence[Camera]) -> tuple[str, str]:
+def _infos(cameras: Sequence[RecordedCamera]) -> tuple[str, str]:
     root = cameras[0].prefix if len(cameras) == 1 else cameras[0].prefix.rpartition('/')[0]
     return f'{root}/{VISION_INFO}', f'{root}/{LABEL_INFO}'
 
 
-def _write_infos(bag: BagWriter, results: Results, first: Answer) -> None:
+def _write_infos(bag: BagWriter, results: ReplayResults, first: FrameResult) -> None:
     info, label = _infos(results.cameras)
     header = messages.header(first.stamp_ns, '')
     for topic, kind in ((info, VISION_INFO_TYPE), (label, LABEL_INFO_TYPE)):
@@ -147,42 +163,37 @@ def _write_infos(bag: BagWriter, results: Results, first: Answer) -> None:
     bag.write(info, first.recorded_ns,
               messages.vision_info_message(header, results.method, label, 1))
     bag.write(label, first.recorded_ns, messages.label_info_message(
-        header, results.class_names, results.threshold))
+        header, results.class_names, results.thresholds.settings.score_threshold))
 
 
-def write_lines(path: Path, results: Results) -> None:
+def write_lines(path: Path, results: ReplayResults) -> None:
     """Write one JSON line per frame: where it comes from, and what is in it."""
     with open(path, 'w', encoding='utf-8') as lines:
-        for answer, found in results.published():
-            values = {'index': answer.index, 'topic': answer.topic, 'stamp_ns': answer.stamp_ns,
-                      'recorded_ns': answer.recorded_ns, 'frame_id': answer.frame_id,
-                      'width': answer.width, 'height': answer.height}
-            if answer.error:
-                values['error'] = answer.error
-            values['detections'] = [
-                {'class': results.class_names[label], 'score': round(float(score), 4),
-                 'xyxy': [round(float(v), 2) for v in box]}
-                for box, score, label in zip(found.xyxy, found.scores, found.labels)]
+        for result, found in results.published():
+            values: dict = {name: getattr(result, name) for name in _LINE}
+            if result.error:
+                values['error'] = result.error
+            values['detections'] = json_rows(found, results.class_names)
             lines.write(json.dumps(values) + '\n')
 
 
-def write_videos(folder: Path, results: Results) -> dict[str, str]:
+def write_videos(folder: Path, results: ReplayResults) -> dict[str, str]:
     """Write one video per camera that shows at the recorded pace; return camera -> file name."""
     written = {}
     for camera in results.cameras:
-        parts = [part for piece in results.folder.done
-                 if (part := piece / f'{camera.name}.webm').is_file()]
+        parts = [part for chunk in results.folder.done
+                 if (part := chunk / f'{camera.name}.webm').is_file()]
         if not parts:
             continue
-        times, now, before = [], 0, None
-        for answer in results.folder.frames():
-            if answer.topic == camera.topic and not answer.error:
+        shown_ms, now, before = [], 0, None
+        for result in results.folder.frames():
+            if result.topic == camera.topic and not result.error:
+                time_ns = results.times.time_ns(result)
                 if before is not None:
-                    gap_ms = round((answer.stamp_ns - before) / 1e6)
-                    now += min(max(gap_ms, 1), _LONGEST_GAP_MS)
-                times.append(now)
-                before = answer.stamp_ns
+                    now += min(max(round((time_ns - before) / 1e6), 1), _LONGEST_GAP_MS)
+                shown_ms.append(now)
+                before = time_ns
         name = 'video.webm' if len(results.cameras) == 1 else f'video_{camera.name}.webm'
-        join_videos(folder / name, parts, times)
+        join_videos(folder / name, parts, shown_ms)
         written[camera.name] = name
     return written

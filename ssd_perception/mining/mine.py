@@ -1,0 +1,196 @@
+"""Mine a recording: choose the frames worth labelling and write them with boxes to correct."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception import __version__
+from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.core.errors import SettingError
+from ssd_perception.core.result_folder import result_folder
+from ssd_perception.core.vision_rows import json_rows
+from ssd_perception.evaluation.evaluate import MAX_DETECTIONS
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.options import DetectorOptions
+from ssd_perception.mining import features
+from ssd_perception.mining.choose import Choice, choose_even, choose_mined, choose_random
+from ssd_perception.mining.features import FeaturesUnavailable, FeatureVectors, kept_features
+from ssd_perception.mining.labelled_folder import recorded_images, stems, write_folder
+from ssd_perception.mining.selection import Selection, SelectionSummary
+from ssd_perception.mining.selection_page import selection_page
+from ssd_perception.replay.cameras import Recording, find_images
+from ssd_perception.replay.replay import require_readable
+from ssd_perception.replay.scan import Stages, scan, sigterm_as_ctrl_c
+from ssd_perception.replay.thresholds import ScoreThresholds
+from ssd_perception.replay.times import FrameTimes
+from ssd_perception.replay.work_folder import (
+    CHUNK_FRAMES,
+    FrameResult,
+    RunIdentity,
+    WorkFolder,
+    recorded_files,
+)
+
+WAYS = {'mined': 'uncertainty, novelty and spacing', 'random': 'chance', 'even': 'even spacing'}
+
+
+@dataclass(frozen=True)
+class MineOptions:
+    """What to mine, and how.
+
+    Attributes:
+        bag: rosbag2 folder, or one of its files; a broken one is read as far as it goes.
+        out: folder to create; one that exists is never touched.
+        count: frames wanted, 1 to 1 000 000.
+        apart_s: seconds that frames of one camera are at least apart, 0 to 3600.
+        choose: one of ``WAYS``.
+        seed: of choosing at random.
+        split: name of the split: letters, digits, ``-`` and ``_``.
+        detector: weights, runtime and thresholds; its score threshold is the lowest that becomes
+            a box, and the score that counts as most uncertain.
+        topics: images to look at; empty means all cameras.
+        fresh: discard an interrupted run instead of continuing it.
+        chunk_frames: frames that an interrupted run may lose.
+
+    Raises:
+        SettingError: for a value out of range.
+    """
+
+    bag: Path
+    out: Path
+    count: int = 50
+    apart_s: float = 0.5
+    choose: str = 'mined'
+    seed: int = 0
+    split: str = 'train'
+    detector: DetectorOptions = DetectorOptions()
+    topics: tuple[str, ...] = ()
+    fresh: bool = False
+    chunk_frames: int = CHUNK_FRAMES
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= 1_000_000:
+            raise SettingError(f'--count must be from 1 to 1000000, got {self.count}.')
+        if not 0 <= self.apart_s <= 3600:
+            raise SettingError(f'--apart must be from 0 to 3600 seconds, got {self.apart_s}.')
+        if self.choose not in WAYS:
+            raise SettingError(f'--choose must be one of {", ".join(WAYS)}, got {self.choose}.')
+        if not self.split.replace('_', '').replace('-', '').isalnum():
+            raise SettingError('--split must be letters, digits, - and _, '
+                               f'got "{self.split}".')
+
+
+def run(options: MineOptions, log: Callable[[str], object] = print) -> SelectionSummary:
+    """Choose frames and write them into ``options.out``; an interrupted run is continued.
+
+    Args:
+        log: called with each sentence for the user; a progress bar is drawn in a terminal.
+
+    Raises:
+        BagError, DataError, SettingError, WorkFolderError, OSError: in one sentence.
+        KeyboardInterrupt: for Ctrl-C and SIGTERM; the work that was done is kept.
+    """
+    out = options.out.expanduser().absolute()
+    if out.exists():
+        raise FileExistsError(f'{out} exists already, and what was corrected there would be lost; '
+                              'choose another --out.')
+    with sigterm_as_ctrl_c(), RecoveringBag(options.bag) as bag:
+        return _Mining(options, out, find_images(bag, options.topics), log).run()
+
+
+class _Mining:
+    def __init__(self, options: MineOptions, out: Path, recording: Recording,
+                 log: Callable[[str], object]):
+        self._options, self._out, self._recording, self._log = options, out, recording, log
+        self._notes: list[str] = []
+
+    def run(self) -> SelectionSummary:
+        options = self._options
+        detector = options.detector.load()
+        self._log(detector.describe())
+        thresholds = ScoreThresholds(detector.settings, detector.class_names)
+        low = replace(detector.settings, max_detections=MAX_DETECTIONS, class_thresholds=(),
+                      score_threshold=thresholds.lowest)
+        vectors = self._features(detector)
+        with WorkFolder(self._out, self._identity(detector, low.score_threshold, bool(vectors)),
+                        options.fresh, 'bag_to_voc', options.chunk_frames) as folder:
+            scan(self._recording, [detector], low, Stages(), vectors, folder, log=self._log)
+            require_readable(folder, self._recording)
+            assert detector.path is not None  # loaded from weights
+            summary = self._write(folder, thresholds, kept_features(folder) if vectors else None,
+                                  detector.path.name)
+            folder.remove()
+        return summary
+
+    def _features(self, detector: Detector) -> list[FeatureVectors]:
+        """Return what measures novelty; nothing where it is not wanted or not available."""
+        if self._options.choose != 'mined':
+            return []
+        assert detector.path is not None  # loaded from weights
+        try:
+            vectors = FeatureVectors(features.Features(detector.path, detector.device))
+        except FeaturesUnavailable as error:
+            self._notes.append(f'Novelty is left out: {error}. Frames are chosen by uncertainty '
+                               'and spacing alone.')
+            self._log(self._notes[-1])
+            return []
+        if detector.runtime != 'torch':
+            self._log('Novelty is measured by torch in fp32, with the backbone of '
+                      f'{detector.path.name}.')
+        return [vectors]
+
+    def _identity(self, detector: Detector, lowest: float, has_features: bool) -> RunIdentity:
+        bag = self._options.bag.expanduser()
+        return RunIdentity(recorded_files(bag), detector.weights_hash, {
+            'bag': str(bag.absolute()), 'topics': self._recording.topics, 'lowest': lowest,
+            'device': detector.device, 'runtime': detector.runtime,
+            'precision': detector.precision, 'network': detector.network_hash,
+            'features': has_features, 'version': __version__})
+
+    def _write(self, folder: WorkFolder, thresholds: ScoreThresholds,
+               vectors: np.ndarray | None, weights: str) -> SelectionSummary:
+        """Choose, and write the folder."""
+        options = self._options
+        results = list(folder.frames())
+        times = FrameTimes(results)
+        choices = self._choose(results, thresholds, times, vectors)
+        picked = [results[choice.place] for choice in choices]
+        selection = Selection(results, choices, self._recording.cameras, thresholds, times)
+        with result_folder(self._out) as out:
+            files = write_folder(out, self._out.name, options.split,
+                                 recorded_images(self._recording, picked),
+                                 stems(picked, self._recording.cameras, times), thresholds,
+                                 weights)
+            boxes = {result.index: json_rows(thresholds.passed(result.detections),
+                                             thresholds.class_names) for result in picked}
+            summary = SelectionSummary(
+                len(results), sum(bool(result.error) for result in results),
+                selection.chosen(files, boxes), str(options.bag), weights, WAYS[options.choose],
+                (*self._notes, *self._recording.bag.losses(), *times.notes), options.split)
+            (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
+            (out / 'selection.html').write_text(selection_page(
+                f'{len(files)} frames of {options.bag.name}', summary, selection.uncertainty(),
+                selection.tiles(out / 'JPEGImages', summary.chosen)), encoding='utf-8')
+        return summary
+
+    def _choose(self, results: list[FrameResult], thresholds: ScoreThresholds, times: FrameTimes,
+                vectors: np.ndarray | None) -> list[Choice]:
+        options = self._options
+        if options.choose == 'mined':
+            choices = choose_mined(results, thresholds, times, vectors, options.count,
+                                   round(options.apart_s * 1e9))
+        elif options.choose == 'random':
+            choices = choose_random(results, thresholds, options.count, options.seed)
+        else:
+            choices = choose_even(results, thresholds, options.count)
+        if len(choices) < options.count:
+            self._notes.append(
+                f'Only {len(choices)} of {options.count} frames: '
+                + (f'no more are {options.apart_s:g} s apart; --apart takes less.'
+                   if options.choose == 'mined' else 'there are no more.'))
+        return choices
