@@ -1,5 +1,7 @@
 """What a small camera does to light: lens, exposure, white balance, noise, tone curve, JPEG."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import cv2
@@ -24,7 +26,7 @@ class CameraLook:
     jpeg_quality: int = 85
 
 
-def random_look(rng):
+def random_look(rng: np.random.Generator) -> CameraLook:
     """Draw a camera, its settings and how well they fit the room."""
     warm, tint = rng.normal(0, 0.10), rng.normal(0, 0.035)
     dim = rng.uniform() < 0.3
@@ -39,7 +41,7 @@ def random_look(rng):
         black=float(max(0.0, rng.normal(0, 0.015))), jpeg_quality=int(rng.integers(72, 93)))
 
 
-def exposure_gain(linear, grey):
+def exposure_gain(linear: np.ndarray, grey: float) -> float:
     """Return the gain that brings the picture to `grey`, weighing the middle and lower part."""
     light = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     rows, columns = light.shape
@@ -49,7 +51,8 @@ def exposure_gain(linear, grey):
     return float(grey / max((light * weight).sum() / weight.sum(), 1e-5))
 
 
-def develop(linear, look, gain, rng):
+def develop(linear: np.ndarray, look: CameraLook, gain: float,
+            rng: np.random.Generator) -> np.ndarray:
     """Turn scene-linear RGB (H, W, 3) into the camera's uint8 RGB picture."""
     height, width = linear.shape[:2]
     light = np.clip(linear, 0, 60 / max(gain, 1e-6)) * gain
@@ -76,7 +79,7 @@ def develop(linear, look, gain, rng):
     return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def _add_noise(light, look, rng):
+def _add_noise(light: np.ndarray, look: CameraLook, rng: np.random.Generator) -> np.ndarray:
     """Add shot and read noise as demosaicing leaves them: fine in luma, blotchy in chroma."""
     height, width = light.shape[:2]
     sigma = np.sqrt(look.shot_noise**2 * np.maximum(light, 0) + look.read_noise**2)
@@ -88,7 +91,7 @@ def _add_noise(light, look, rng):
     return np.clip(light + sigma * (0.8 * fine + 0.5 * blotches + 0.5 * colour), 0, 1)
 
 
-def encode_jpeg(picture, quality):
+def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:
     """Return the picture (RGB) as JPEG bytes."""
     ok, data = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:

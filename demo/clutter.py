@@ -1,11 +1,16 @@
 """Clutter: what else lies and stands on a workshop floor, some of it orange or blue on purpose."""
 
+from __future__ import annotations
+
 import math
 
-import materials
+import bpy
 import numpy as np
 from mathutils import Matrix
-from shape import Shape
+
+from demo import materials
+from demo.palette import Colour
+from demo.shape import Shape
 
 GREYS = ((0.02, 0.02, 0.022), (0.08, 0.08, 0.085), (0.25, 0.25, 0.25), (0.6, 0.6, 0.58))
 BRIGHTS = ((0.75, 0.22, 0.01), (0.01, 0.05, 0.35), (0.5, 0.02, 0.015), (0.02, 0.2, 0.06),
@@ -13,17 +18,17 @@ BRIGHTS = ((0.75, 0.22, 0.01), (0.01, 0.05, 0.35), (0.5, 0.02, 0.015), (0.02, 0.
 CARDBOARD = (0.36, 0.22, 0.11)
 
 
-def random_colour(rng, bright=0.5):
+def random_colour(rng: np.random.Generator, bright: float = 0.5) -> Colour:
     """Draw a grey, or with probability `bright` a strong colour."""
     pool = BRIGHTS if rng.uniform() < bright else GREYS
     return tuple(np.array(pool[rng.integers(len(pool))]) * rng.uniform(0.7, 1.25))
 
 
-def _paint(rng, bright=0.5):
+def _paint(rng: np.random.Generator, bright: float = 0.5) -> bpy.types.Material:
     return materials.plain(random_colour(rng, bright), rng.uniform(0.25, 0.8))
 
 
-def box(rng):
+def box(rng: np.random.Generator) -> bpy.types.Object:
     """A cardboard or plastic box, sometimes with tape and a label."""
     size = rng.uniform((0.15, 0.12, 0.08), (0.5, 0.4, 0.4))
     cardboard = rng.uniform() < 0.5
@@ -38,7 +43,7 @@ def box(rng):
     return shape.build('box', bevel_m=0.004)
 
 
-def bag(rng):
+def bag(rng: np.random.Generator) -> bpy.types.Object:
     """A slumped backpack or bag with straps and a front pocket."""
     shape = Shape()
     cloth = materials.plain(random_colour(rng, 0.4), 0.9, dirt=0.2)
@@ -65,7 +70,7 @@ def bag(rng):
     return thing
 
 
-def chair(rng):
+def chair(rng: np.random.Generator) -> bpy.types.Object:
     """A chair: seat, back and four thin legs."""
     shape = Shape()
     metal = materials.plain(GREYS[rng.integers(3)], 0.3, 0.8)
@@ -80,7 +85,7 @@ def chair(rng):
     return shape.build('chair', bevel_m=0.003)
 
 
-def table(rng):
+def table(rng: np.random.Generator) -> bpy.types.Object:
     """A table on four legs, with a few things on it."""
     shape = Shape()
     w, d = rng.uniform((0.9, 0.5), (1.8, 0.8))
@@ -99,7 +104,7 @@ def table(rng):
     return shape.build('table', bevel_m=0.003)
 
 
-def ball(rng):
+def ball(rng: np.random.Generator) -> bpy.types.Object:
     """A ball of a colour that may well be orange or blue."""
     radius = rng.uniform(0.05, 0.13)
     shape = Shape()
@@ -108,7 +113,7 @@ def ball(rng):
     return shape.build('ball', 80)
 
 
-def bucket(rng):
+def bucket(rng: np.random.Generator) -> bpy.types.Object:
     """An open bucket or bin."""
     r, h = rng.uniform(0.10, 0.17), rng.uniform(0.2, 0.42)
     shape = Shape()
@@ -120,7 +125,7 @@ def bucket(rng):
     return shape.build('bucket', 40)
 
 
-def pipes(rng):
+def pipes(rng: np.random.Generator) -> bpy.types.Object:
     """A few tubes lying about, at all angles."""
     shape = Shape()
     for _ in range(rng.integers(1, 4)):
@@ -131,7 +136,7 @@ def pipes(rng):
     return shape.build('pipes', 50)
 
 
-def cable(rng):
+def cable(rng: np.random.Generator) -> bpy.types.Object:
     """A cable thrown on the floor in loops, often bright blue or orange."""
     t = np.linspace(0, rng.uniform(4, 12), 70)
     radius = 0.12 + 0.03 * t * rng.uniform(0.3, 1)
@@ -143,7 +148,7 @@ def cable(rng):
     return shape.build('cable', 80)
 
 
-def person(rng):
+def person(rng: np.random.Generator) -> bpy.types.Object:
     """Two legs in trousers and shoes: what a rover sees of people."""
     shape = Shape()
     cloth = materials.plain(((0.015, 0.02, 0.05), (0.02, 0.02, 0.02), (0.09, 0.08, 0.06),
@@ -159,7 +164,7 @@ def person(rng):
     return shape.build('person', 60)
 
 
-def frame(rng):
+def frame(rng: np.random.Generator) -> bpy.types.Object:
     """A wooden or metal frame leaning together: robot parts, trestles, stools."""
     shape = Shape()
     stuff = (materials.wood((0.5, 0.33, 0.17), 0.6, (2.0, 0.2)) if rng.uniform() < 0.5
@@ -173,7 +178,7 @@ def frame(rng):
     return shape.build('frame', bevel_m=0.002)
 
 
-def plant(rng):
+def plant(rng: np.random.Generator) -> bpy.types.Object:
     """A pot with long drooping leaves."""
     shape = Shape()
     shape.loft([(0.10, 2, 0), (0.14, 2, 0.24), (0.15, 2, 0.25), (0.13, 2, 0.25)], _paint(rng, 0.4),

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, field
 
 import bpy
-import materials
 import numpy as np
-import objects
 from mathutils import Matrix
-from palette import cone_colour, faded, hsv
-from shape import Shape
+
+from demo import materials, objects
+from demo.palette import cone_colour, faded, hsv
+from demo.shape import Shape
 
 KINDS = ('road', 'slender', 'sports', 'disc', 'workshop')
 KIND_SHARES = (0.56, 0.12, 0.17, 0.05, 0.10)

@@ -1,15 +1,16 @@
 """The drive: three rooms in a row, what stands in them, and the rover's way through."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import clutter
-import materials
+import bpy
 import numpy as np
-import objects
-import renderer
-import surroundings
-from shape import Shape
+
+from demo import clutter, materials, objects, renderer, surroundings
+from demo.shape import Shape
 
 FRAMES = 100
 RATE_HZ = 10
@@ -82,7 +83,8 @@ class Plan:
     lamps: tuple = (1.0, 1.0, 1.0)
 
 
-def build(scene, plan=Plan()):
+def build(scene: bpy.types.Scene,
+          plan: Plan = Plan()) -> tuple[bpy.types.Object, dict[bpy.types.Object, str]]:
     """Build the three rooms; return (camera, targets: object -> label)."""
     rng = np.random.default_rng(plan.seed)
     _floors(rng, plan.floors)
@@ -106,7 +108,7 @@ def build(scene, plan=Plan()):
     return camera, targets
 
 
-def _floors(rng, names):
+def _floors(rng: np.random.Generator, names: Sequence[str]) -> None:
     floors = tuple(surroundings.FLOORS[name](rng) for name in names) or (
               materials.tiles((0.44, 0.42, 0.38), (0.13, 0.10, 0.08), 0.33, 0.2, 0.6, 0.25),
               materials.concrete((0.25, 0.243, 0.23), 0.42, 0.9, 0.1),
@@ -121,7 +123,7 @@ def _floors(rng, names):
         shape.build('sill', bevel_m=0.002)
 
 
-def _walls(rng):
+def _walls(rng: np.random.Generator) -> None:
     room_1 = ('cabinet', 'shelf', 'poster', 'crates', 'door')
     room_2 = ('radiator', 'crates', 'poster')
     room_3 = ('shelf', 'cabinet', 'poster', 'door')
@@ -145,7 +147,7 @@ def _walls(rng):
         shape.build('doorway', bevel_m=0.004)
 
 
-def _lights(rng, power):
+def _lights(rng: np.random.Generator, power: Sequence[float]) -> None:
     surroundings.world((0.95, 0.97, 1.0), 0.28)
     cold, warm = (0.93, 0.97, 1.0), (1.0, 0.78, 0.55)
     for y in (-0.5, 2.6):
@@ -158,7 +160,7 @@ def _lights(rng, power):
         surroundings.lamp((x, y, 2.5), (0.5, 0.5), 95 * power[2], warm)
 
 
-def way_points(way):
+def way_points(way: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     """Sample the Catmull-Rom curve through ``way``; return (points (n, 2), length to it (n,))."""
     way = np.array(way)
     way = np.vstack([2 * way[0] - way[1], way, 2 * way[-1] - way[-2]])
@@ -172,7 +174,7 @@ def way_points(way):
                                                                 axis=1))])
 
 
-def pose_at(time_s, plan=Plan()):
+def pose_at(time_s: float, plan: Plan = Plan()) -> tuple[np.ndarray, float, float, float]:
     """Return (position, yaw, pitch, roll) of the camera, shake included."""
     points, length = way_points(plan.way)
     duration = FRAMES / RATE_HZ
@@ -180,7 +182,7 @@ def pose_at(time_s, plan=Plan()):
     travelled = (time_s - 0.35 * math.tanh(time_s / 0.7)) / (duration - 0.35)
     travelled = travelled * (length[-1] - 0.5) + 0.1
 
-    def on_way(s):
+    def on_way(s: float) -> np.ndarray:
         return np.array([np.interp(s, length, points[:, i]) for i in (0, 1)])
 
     x, y = on_way(travelled)
@@ -198,7 +200,7 @@ def pose_at(time_s, plan=Plan()):
     return np.array([x, y, height]), yaw + 0.003 * waves[4], pitch, roll
 
 
-def _animate(scene, camera, plan):
+def _animate(scene: bpy.types.Scene, camera: bpy.types.Object, plan: Plan) -> None:
     """Key the camera four times a frame; frame k + 1 is the middle of exposure k."""
     for quarter in range(-4, 4 * FRAMES + 5):
         renderer.set_pose(camera, *pose_at(quarter / 4 / RATE_HZ, plan), frame=1 + quarter / 4)

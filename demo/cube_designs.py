@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import bpy
 import cv2
-import materials
 import numpy as np
-import objects
 from mathutils import Matrix
-from palette import CUBE_SHARES, Colour, drawn, hsv
-from shape import Shape
+
+from demo import materials, objects
+from demo.palette import CUBE_SHARES, Colour, drawn, hsv
+from demo.shape import Shape
 
 FACE_PX = 160
 # Edges in metres; a cube of any size may be seen from as near as its size allows.

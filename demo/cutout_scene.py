@@ -8,12 +8,11 @@ import tempfile
 from typing import NamedTuple
 
 import bpy
-import materials
 import numpy as np
-import renderer
-import surroundings
 from mathutils import Vector
-from shape import Shape
+
+from demo import materials, renderer, surroundings
+from demo.shape import Shape
 
 LONGER_SIDE_PX = (100, 260)
 LIGHTS = ('sun', 'overcast', 'lamps', 'flash')

@@ -6,15 +6,13 @@ import math
 from collections.abc import Callable
 
 import bpy
-import clutter
 import cv2
-import materials
 import numpy as np
-import objects
-import street_things
 from mathutils import Matrix
-from palette import OTHER_SHARES, Colour, drawn
-from shape import Shape
+
+from demo import clutter, materials, objects, street_things
+from demo.palette import OTHER_SHARES, Colour, drawn
+from demo.shape import Shape
 
 Maker = Callable[[np.random.Generator], bpy.types.Object]
 

@@ -1,20 +1,27 @@
 """Surface materials made of procedural shader nodes; colours are linear RGB."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import bpy
 import cv2
 import numpy as np
+
+from demo.palette import Colour
 
 
 class Graph:
     """A short way to write a node graph: each call adds a node and links its inputs."""
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.material = bpy.data.materials.new(name)
         self.material.use_nodes = True
         self.tree = self.material.node_tree
         self.principled = self.tree.nodes['Principled BSDF']
 
-    def node(self, kind, settings=None, **inputs):
+    def node(self, kind: str, settings: dict[str, Any] | None = None,
+             **inputs: Any) -> bpy.types.Node:
         """Add a node `ShaderNode<kind>`; inputs are values, colours or output sockets."""
         node = self.tree.nodes.new('ShaderNode' + kind)
         for key, value in (settings or {}).items():
@@ -22,7 +29,7 @@ class Graph:
         self.connect(node, **inputs)
         return node
 
-    def connect(self, node, **inputs):
+    def connect(self, node: bpy.types.Node, **inputs: Any) -> None:
         """Set inputs by name; an underscore stands for a space, and A_1 means input number 1."""
         for key, value in inputs.items():
             if key.startswith('i_'):
@@ -37,23 +44,26 @@ class Graph:
             else:
                 socket.default_value = value
 
-    def position(self, stretch=(1, 1, 1), turn=0.0):
+    def position(self, stretch: tuple[float, float, float] = (1, 1, 1),
+                 turn: float = 0.0) -> bpy.types.NodeSocket:
         """Return the object's own coordinates in metres, stretched and turned."""
         where = self.node('TexCoord').outputs['Object']
         return self.node('Mapping', Vector=where, Scale=stretch,
                          Rotation=(0, 0, turn)).outputs['Vector']
 
-    def noise(self, vector, scale, detail=2.0, roughness=0.5):
+    def noise(self, vector: Any, scale: float, detail: float = 2.0,
+              roughness: float = 0.5) -> bpy.types.NodeSocket:
         """Return a fractal noise value around 0.5."""
         return self.node('TexNoise', Vector=vector, Scale=scale, Detail=detail,
                          Roughness=roughness).outputs['Fac']
 
-    def ramp(self, value, low, high, to_low=0.0, to_high=1.0):
+    def ramp(self, value: Any, low: float, high: float, to_low: float = 0.0,
+             to_high: float = 1.0) -> bpy.types.NodeSocket:
         """Map low..high to to_low..to_high, clamped."""
         return self.node('MapRange', i_0=value, i_1=low, i_2=high, i_3=to_low,
                          i_4=to_high).outputs[0]
 
-    def mix(self, factor, a, b, blend='MIX'):
+    def mix(self, factor: Any, a: Any, b: Any, blend: str = 'MIX') -> bpy.types.NodeSocket:
         """Blend two colours."""
         node = self.node('Mix', {'data_type': 'RGBA', 'blend_type': blend})
         self.connect(node, i_0=factor)
@@ -61,18 +71,19 @@ class Graph:
             self.connect(node, **{f'i_{index}': value})
         return node.outputs[2]
 
-    def bump(self, height, strength, distance=0.002):
+    def bump(self, height: Any, strength: float, distance: float = 0.002) -> bpy.types.NodeSocket:
         """Return a normal that follows `height`."""
         return self.node('Bump', Height=height, Strength=strength,
                          Distance=distance).outputs['Normal']
 
-    def surface(self, **inputs):
+    def surface(self, **inputs: Any) -> bpy.types.Material:
         """Set the principled surface and return the material."""
         self.connect(self.principled, **inputs)
         return self.material
 
 
-def plain(colour, roughness=0.5, metallic=0.0, dirt=0.15, name='plain'):
+def plain(colour: Colour, roughness: float = 0.5, metallic: float = 0.0, dirt: float = 0.15,
+          name: str = 'plain') -> bpy.types.Material:
     """Paint, plastic or metal with a little uneven dirt."""
     g = Graph(name)
     patches = g.ramp(g.noise(g.position(), 9.0, 3.0), 0.35, 0.7)
@@ -81,7 +92,7 @@ def plain(colour, roughness=0.5, metallic=0.0, dirt=0.15, name='plain'):
                      Roughness=g.ramp(patches, 0, 1, roughness, min(1, roughness + 0.15)))
 
 
-def cone_plastic(colour, wear, roughness):
+def cone_plastic(colour: Colour, wear: float, roughness: float) -> bpy.types.Material:
     """Glossy injection-moulded plastic with scuffs and grey rubbed-in dirt."""
     g = Graph('cone_plastic')
     where = g.position()
@@ -94,7 +105,7 @@ def cone_plastic(colour, wear, roughness):
                      Specular_IOR_Level=0.55)
 
 
-def road_plastic(colour, dirt, roughness):
+def road_plastic(colour: Colour, dirt: float, roughness: float) -> bpy.types.Material:
     """Weathered plastic or rubber: bleached patches, scratches, mud that gathers at the foot."""
     g = Graph('road_plastic')
     where = g.position()
@@ -112,7 +123,7 @@ def road_plastic(colour, dirt, roughness):
                      Normal=g.bump(g.noise(where, 120.0, 1.0), 0.15, 0.0008))
 
 
-def band(colour, dirt, reflective):
+def band(colour: Colour, dirt: float, reflective: bool) -> bpy.types.Material:
     """A painted or retroreflective band; the latter shows a fine honeycomb and a sheen."""
     g = Graph('band')
     where = g.position()
@@ -129,7 +140,8 @@ def band(colour, dirt, reflective):
                      Roughness=0.3 if reflective else 0.6)
 
 
-def image_skin(image, roughness, grain, dirt):
+def image_skin(image: bpy.types.Image, roughness: float, grain: str,
+               dirt: float) -> bpy.types.Material:
     """A surface that shows `image` where the UVs lead; `grain` 'paper' adds fibres."""
     g = Graph('image_skin')
     where = g.position()
@@ -145,7 +157,7 @@ def image_skin(image, roughness, grain, dirt):
                      Normal=g.bump(fine, 0.15 if grain else 0.05, 0.001))
 
 
-def _print_image(word, rng):
+def _print_image(word: str, rng: np.random.Generator) -> bpy.types.Image:
     """Draw white lettering and three marks, the kind of print inflatables carry."""
     mask = np.zeros((256, 256), np.uint8)
     (width, _), _ = cv2.getTextSize(word, cv2.FONT_HERSHEY_DUPLEX, 1.0, 2)
@@ -166,7 +178,8 @@ def _print_image(word, rng):
     return image
 
 
-def cube_vinyl(colour, roughness, word, rng):
+def cube_vinyl(colour: Colour, roughness: float, word: str,
+               rng: np.random.Generator) -> bpy.types.Material:
     """Soft glossy vinyl, wrinkled towards its seams, with white print where UVs lead to it."""
     g = Graph('cube_vinyl')
     where = g.position()
@@ -185,7 +198,8 @@ def cube_vinyl(colour, roughness, word, rng):
                      Coat_Roughness=0.12)
 
 
-def tiles(colour, grout, size_m, roughness, speckle, turn=0.0, checker=None):
+def tiles(colour: Colour, grout: Colour, size_m: float, roughness: float, speckle: float,
+          turn: float = 0.0, checker: Colour | None = None) -> bpy.types.Material:
     """Square floor tiles with grout, speckles, tile-to-tile variation and dirt."""
     g = Graph('tiles')
     where = g.position(turn=turn)
@@ -203,7 +217,8 @@ def tiles(colour, grout, size_m, roughness, speckle, turn=0.0, checker=None):
                      Normal=g.bump(brick.outputs['Fac'], -0.6, 0.002))
 
 
-def concrete(colour, roughness, joint_m=0.0, turn=0.0):
+def concrete(colour: Colour, roughness: float, joint_m: float = 0.0,
+             turn: float = 0.0) -> bpy.types.Material:
     """Trowelled concrete or grey vinyl: clouds at several sizes, fine grain, faint joints."""
     g = Graph('concrete')
     where = g.position(turn=turn)
@@ -225,7 +240,8 @@ def concrete(colour, roughness, joint_m=0.0, turn=0.0):
                      Normal=g.bump(grain, 0.25, 0.002))
 
 
-def wood(colour, roughness, plank_m=(1.2, 0.14), turn=0.0):
+def wood(colour: Colour, roughness: float, plank_m: tuple[float, float] = (1.2, 0.14),
+         turn: float = 0.0) -> bpy.types.Material:
     """Planks with grain along their length and a tone of their own."""
     g = Graph('wood')
     where = g.position(turn=turn)
@@ -242,7 +258,7 @@ def wood(colour, roughness, plank_m=(1.2, 0.14), turn=0.0):
                      Normal=g.bump(brick.outputs['Fac'], -0.5, 0.001))
 
 
-def carpet(colour):
+def carpet(colour: Colour) -> bpy.types.Material:
     """Short-pile carpet: rough, mottled, no reflection."""
     g = Graph('carpet')
     where = g.position()
@@ -254,7 +270,7 @@ def carpet(colour):
                      Normal=g.bump(pile, 0.7, 0.004))
 
 
-def grass(colour):
+def grass(colour: Colour) -> bpy.types.Material:
     """Grass, leaves, moss or loose earth: blades and clods, and patches of another tone."""
     g = Graph('grass')
     where = g.position()
@@ -267,7 +283,7 @@ def grass(colour):
                      Normal=g.bump(blades, 0.9, 0.01))
 
 
-def light_panel(colour, strength):
+def light_panel(colour: Colour, strength: float) -> bpy.types.Material:
     """A surface that is seen to shine: window panes, lamp covers."""
     g = Graph('light_panel')
     where = g.position()

@@ -1,11 +1,16 @@
 """The two objects to be detected: an orange plastic cone and an inflatable blue cube."""
 
+from __future__ import annotations
+
 import math
 
-import materials
+import bpy
 import numpy as np
 from mathutils import Matrix
-from shape import Shape
+
+from demo import materials
+from demo.palette import Colour
+from demo.shape import Shape
 
 CONE_HEIGHT_M = 0.33
 CONE_BASE_M = 0.21
@@ -13,7 +18,7 @@ CONE_TIP_RADIUS_M = 0.024
 CUBE_EDGE_M = 0.24
 
 
-def _cone_mesh(material, height, base):
+def _cone_mesh(material: bpy.types.Material, height: float, base: float) -> bpy.types.Object:
     """Loft one skin: down the hollow inside, under the plate, over its rim, up to the tip."""
     half = base / 2
     foot, tip, wall = 0.84 * half, CONE_TIP_RADIUS_M, 0.004
@@ -43,7 +48,8 @@ def _cone_mesh(material, height, base):
     return shape.build('cone', 32)
 
 
-def cone(rng, pose='standing', tint=None):
+def cone(rng: np.random.Generator, pose: str = 'standing',
+         tint: Colour | None = None) -> bpy.types.Object:
     """Return a cone at the origin, resting on the floor; pose: standing, lying or on_tip.
 
     `tint` is another colour than orange, linear RGB.
@@ -66,7 +72,8 @@ def cone(rng, pose='standing', tint=None):
     return thing
 
 
-def cube(rng, word=None, tint=None):
+def cube(rng: np.random.Generator, word: str | None = None,
+         tint: Colour | None = None) -> bpy.types.Object:
     """Return an inflated cube at the origin, resting on one of its puffy faces.
 
     `tint` is another colour than blue, linear RGB.
@@ -84,7 +91,7 @@ def cube(rng, word=None, tint=None):
     edge = CUBE_EDGE_M / 2 * rng.uniform(0.93, 1.05)
     stretch = np.array([1.0, rng.uniform(0.92, 1.05), rng.uniform(0.98, 1.16)]) * edge
 
-    def inflate(p):
+    def inflate(p: np.ndarray) -> np.ndarray:
         """Blow up points (..., 3) of the cube [-1, 1]^3: faces out, edges in, corners stay."""
         out = np.empty_like(p)
         for a in range(3):
@@ -127,7 +134,7 @@ def cube(rng, word=None, tint=None):
     return thing
 
 
-def _print_on_faces(thing, count, rng):
+def _print_on_faces(thing: bpy.types.Object, count: int, rng: np.random.Generator) -> None:
     """Give two opposite faces UVs into the print; all other faces point outside of it."""
     mesh = thing.data
     uv = np.full((len(mesh.loops), 2), -5.0, np.float32)
@@ -142,7 +149,7 @@ def _print_on_faces(thing, count, rng):
     mesh.uv_layers.new(name='print').data.foreach_set('uv', uv.ravel())
 
 
-def bake(thing, rotation, flatten=0.0):
+def bake(thing: bpy.types.Object, rotation: Matrix, flatten: float = 0.0) -> None:
     """Rotate the mesh itself and set it on the floor, pressed flat by `flatten` metres."""
     thing.data.transform(rotation)
     points = np.empty(len(thing.data.vertices) * 3, np.float32)

@@ -1,18 +1,19 @@
 """Another drive through the same three rooms: other things, floors and light, another way."""
 
+from __future__ import annotations
+
 import math
 
-import clutter
-import course
 import numpy as np
-import surroundings
+
+from demo import clutter, course, surroundings
 
 _TARGETS, _SMALL = 15, 8
 _KINDS, _SHARES = ('standing', 'lying', 'cube'), (0.4, 0.2, 0.4)
 _FROM_DOOR_M, _FROM_WAY_M, _APART_M = 0.45, 0.27, 0.36
 
 
-def random_plan(seed):
+def random_plan(seed: int) -> course.Plan:
     """Return the course.Plan that a seed stands for."""
     rng = np.random.default_rng(seed)
     way = tuple((x + rng.uniform(-0.3, 0.3) * _far_from_doors(y), y) for x, y in course.WAY)
@@ -38,12 +39,13 @@ def random_plan(seed):
         lamps=tuple(rng.uniform(0.25, 1.4, 3)))
 
 
-def _far_from_doors(y):
+def _far_from_doors(y: float) -> float:
     """Return 0 within reach of a doorway, which the rover must pass through, else 1."""
     return float(all(abs(y - door[0]) > 0.9 for door in course.DOORS))
 
 
-def _place(rng, points, taken, y, reach_m):
+def _place(rng: np.random.Generator, points: np.ndarray, taken: list[tuple[float, float]],
+           y: float, reach_m: float) -> tuple[float, float]:
     """Return a free place on the floor near ``y``, up to ``reach_m`` beside the way."""
     for _ in range(200):
         at_y = y + rng.normal(0, 0.3)

@@ -1,19 +1,23 @@
 """One random room with cones, cubes and clutter, seen by a camera at a random place in it."""
 
-import math
+from __future__ import annotations
 
-import clutter
+import math
+from collections.abc import Sequence
+
+import bpy
 import numpy as np
-import objects
-import renderer
-import surroundings
+
+from demo import clutter, objects, renderer, surroundings
 
 FOCAL_RANGE_PX = (430.0, 620.0)  # at 640 pixels width: a horizontal view of 73 to 55 degrees
 OBJECT_HEIGHT_RANGE_PX = (19.0, 430.0)
+Targets = dict[bpy.types.Object, str]  # object -> class
+Corners = list[tuple[float, float]]  # of the floor, metres
 CLUTTER_ONLY = 0.1  # part of the pictures without any cone or cube
 
 
-def place(thing, x, y, yaw):
+def place(thing: bpy.types.Object, x: float, y: float, yaw: float) -> None:
     thing.location = (x, y, thing.location[2])
     thing.rotation_euler = (0, 0, yaw)
 
@@ -21,18 +25,19 @@ def place(thing, x, y, yaw):
 class Ground:
     """Keeps things apart on the floor."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.taken = []
 
-    def free(self, x, y, radius, slack=0.0):
+    def free(self, x: float, y: float, radius: float, slack: float = 0.0) -> bool:
         """Tell whether a disc fits; `slack` lets some things touch."""
         return all(math.hypot(x - a, y - b) > radius + r - slack for a, b, r in self.taken)
 
-    def take(self, x, y, radius):
+    def take(self, x: float, y: float, radius: float) -> None:
         self.taken.append((x, y, radius))
 
 
-def build(rng, scene, floors, clutter_only):
+def build(rng: np.random.Generator, scene: bpy.types.Scene, floors: Sequence[str],
+          clutter_only: bool) -> tuple[bpy.types.Object, dict[bpy.types.Object, str]]:
     """Fill the scene; return (camera, targets: object -> label)."""
     corners = room(rng, floors)
     eye, yaw, pitch = camera(rng, scene)
@@ -47,7 +52,8 @@ def build(rng, scene, floors, clutter_only):
     return eye, targets
 
 
-def room(rng, floors, fittings=None):
+def room(rng: np.random.Generator, floors: Sequence[str],
+         fittings: Sequence[str] | None = None) -> Corners:
     """Build a lit room with furnished walls around the origin; return its four corners (x, y).
 
     `fittings` names what may stand along the walls (see surroundings.FITTINGS).
@@ -71,7 +77,7 @@ def room(rng, floors, fittings=None):
     return corners
 
 
-def _light(rng, kind, width, depth):
+def _light(rng: np.random.Generator, kind: str, width: float, depth: float) -> None:
     warm = rng.uniform(0, 1)
     colour = np.array((1.0, 0.76, 0.52)) * warm + np.array((0.93, 0.97, 1.0)) * (1 - warm)
     fill = {'lamps': 0.35, 'daylight': 0.5, 'mixed': 0.4, 'dim': 0.07}[kind]
@@ -92,7 +98,8 @@ def _light(rng, kind, width, depth):
                 math.radians(rng.uniform(25, 60)), rng.uniform(0, 2 * math.pi))
 
 
-def camera(rng, scene):
+def camera(rng: np.random.Generator,
+           scene: bpy.types.Scene) -> tuple[bpy.types.Object, float, float]:
     """Mount the camera low as on a rover, or higher and looking down as in a hand.
 
     Return (camera, yaw, pitch); the camera keeps its focal length in `focal_px`.
@@ -129,7 +136,8 @@ def camera(rng, scene):
     return eye, yaw, pitch
 
 
-def _targets(rng, camera, yaw, pitch, ground, targets, room):
+def _targets(rng: np.random.Generator, camera: bpy.types.Object, yaw: float, pitch: float,
+             ground: Ground, targets: Targets, room: Corners) -> None:
     """Scatter cones and cubes so that their heights in the image spread evenly on a log scale."""
     wanted = rng.choice((1, 2, 3, 4, 5), p=(0.18, 0.27, 0.28, 0.17, 0.10))
     focal_px, height = camera['focal_px'], camera.location[2]
@@ -167,7 +175,8 @@ def _targets(rng, camera, yaw, pitch, ground, targets, room):
         targets[thing] = label
 
 
-def _clutter(rng, ground, yaw, room, extra):
+def _clutter(rng: np.random.Generator, ground: Ground, yaw: float, room: Corners,
+             extra: int) -> None:
     for large in [True] * int(rng.integers(0, 5)) + [False] * int(rng.integers(1, 6) + extra):
         kinds = clutter.LARGE if large else clutter.SMALL
         thing = kinds[rng.integers(len(kinds))](rng)

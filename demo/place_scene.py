@@ -6,16 +6,19 @@ import math
 from collections.abc import Callable
 
 import bpy
-import clutter
-import cone_designs
-import cube_designs
-import lookalikes
 import numpy as np
-import picture_scene
-import renderer
-import street
-import street_things
-from picture_scene import Ground, place
+
+from demo import (
+    clutter,
+    cone_designs,
+    cube_designs,
+    lookalikes,
+    picture_scene,
+    renderer,
+    street,
+    street_things,
+)
+from demo.picture_scene import Ground, place
 
 STREET_SHARE = 0.5
 HEIGHT_RANGE_PX = (15.0, 260.0)  # of a target, at 480 rows; far more small ones than large ones

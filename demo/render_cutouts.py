@@ -7,15 +7,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import cone_designs
-import cube_designs
-import cutout_scene
 import cv2
-import lookalikes
 import numpy as np
-import renderer
 from tqdm import tqdm
-from voc_folder import write_atomically
+
+from demo import cone_designs, cube_designs, cutout_scene, lookalikes, renderer
+from ssd_perception.core.atomic_write import atomic_write
 
 # Each class has its own seeds; `none` is what is neither a cone nor a cube.
 MAKERS: dict[str, tuple[int, Callable]] = {
@@ -52,6 +49,8 @@ def main() -> None:
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     args = parser.parse_args()
 
+    for label in MAKERS:
+        (args.output / label).mkdir(parents=True, exist_ok=True)
     boxes_path = args.output / 'boxes.json'
     boxes = json.loads(boxes_path.read_text()) if boxes_path.is_file() else {}
     jobs = interleaved({label: getattr(args, label) for label in MAKERS if getattr(args, label)})
@@ -63,9 +62,9 @@ def main() -> None:
         ok, png = cv2.imencode('.png', cv2.cvtColor(cut.rgba, cv2.COLOR_RGBA2BGRA))
         if not ok:
             raise RuntimeError(f'OpenCV could not encode {name}')
-        write_atomically(args.output / name, png.tobytes())
+        atomic_write(args.output / name, png.tobytes())
         boxes[name] = [round(v, 1) for v in cut.xyxy]
-        write_atomically(boxes_path, json.dumps(boxes, indent=0).encode())
+        atomic_write(boxes_path, json.dumps(boxes, indent=0).encode())
 
 
 if __name__ == '__main__':

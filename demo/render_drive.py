@@ -3,20 +3,20 @@
 Finished frames stay in the work folder, so an interrupted run goes on where it stopped.
 """
 
+from __future__ import annotations
+
 import argparse
 import io
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import camera_effects
-import course
+import bpy
 import numpy as np
-import other_course
-import recording
-import renderer
-import visible_boxes
 from tqdm import tqdm
-from voc_folder import write_atomically
+
+from demo import camera_effects, course, other_course, recording, renderer, visible_boxes
+from ssd_perception.core.atomic_write import atomic_write
 
 HERE = Path(__file__).parent
 # A small rover camera: slightly cool, a little veil, its gain up in the dim room.
@@ -28,7 +28,8 @@ SCALE = 0.75  # rendered pixels per picture pixel: the lens below blurs more tha
 ADAPTATION = 0.25  # part of the way that the automatic exposure goes with each frame
 
 
-def render_truth(scene, camera, targets, work, frames):
+def render_truth(scene: bpy.types.Scene, camera: bpy.types.Object,
+                 targets: dict[bpy.types.Object, str], work: Path, frames: Sequence[int]) -> None:
     """Store the boxes of every frame as JSON."""
     for number in tqdm(frames, desc='boxes', unit='frame'):
         path = work / f'{number:03d}.json'
@@ -37,10 +38,10 @@ def render_truth(scene, camera, targets, work, frames):
         scene.frame_set(number + 1)
         boxes = visible_boxes.visible_boxes(scene, camera, targets,
                                             renderer.render_instances(scene))
-        write_atomically(path, json.dumps([[b.label, b.xyxy] for b in boxes]).encode())
+        atomic_write(path, json.dumps([[b.label, b.xyxy] for b in boxes]).encode())
 
 
-def render_frames(scene, work, frames):
+def render_frames(scene: bpy.types.Scene, work: Path, frames: Sequence[int]) -> None:
     """Store every frame in linear light: exposure needs them in order, rendering does not."""
     for number in tqdm(frames, desc='frames', unit='frame'):
         path = work / f'{number:03d}.npy'
@@ -51,10 +52,11 @@ def render_frames(scene, work, frames):
         scene.cycles.seed = number
         buffer = io.BytesIO()
         np.save(buffer, np.clip(renderer.render_linear(scene), 0, 60000).astype(np.float16))
-        write_atomically(path, buffer.getvalue())
+        atomic_write(path, buffer.getvalue())
 
 
-def developed(work, frames, look, seed):
+def developed(work: Path, frames: Sequence[int], look: camera_effects.CameraLook,
+              seed: int) -> Iterator[tuple[bytes, list]]:
     """Yield (JPEG bytes, boxes) with the exposure following the light, as a camera's does."""
     log_gain = None
     for number in frames:
@@ -67,7 +69,7 @@ def developed(work, frames, look, seed):
         yield camera_effects.encode_jpeg(picture, look.jpeg_quality), boxes
 
 
-def main():
+def main() -> None:
     """Parse the command line, render what is missing and write the recording."""
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)

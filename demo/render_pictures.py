@@ -1,26 +1,37 @@
 """Render random single pictures with their boxes into a Pascal VOC folder."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import camera_effects
+import bpy
 import numpy as np
-import picture_scene
-import place_scene
-import renderer
-import surroundings
-import visible_boxes
-import voc_folder
 from tqdm import tqdm
+
+from demo import (
+    camera_effects,
+    picture_scene,
+    place_scene,
+    renderer,
+    surroundings,
+    visible_boxes,
+    voc_folder,
+)
+from ssd_perception.core.atomic_write import atomic_write
 
 WIDTH, HEIGHT = 640, 480
 # Each split has its own seeds and its own list of floors.
 SPLITS = {'train': (10_000, surroundings.TRAIN_FLOORS), 'val': (900_000, surroundings.VAL_FLOORS)}
 PLACES_SEED = 40_000_000  # added to the split's: places share no seed with the older rooms
+Build = Callable[..., tuple[bpy.types.Object, dict[bpy.types.Object, str]]]
 
 
-def render_picture(seed, floors, clutter_only, samples, threads, build=picture_scene.build):
-    """Return (RGB picture, JPEG quality, boxes) of one random scene."""
+def render_picture(
+        seed: int, floors: Sequence[str], clutter_only: bool, samples: int, threads: int,
+        build: Build = picture_scene.build) -> tuple[np.ndarray, int, list[visible_boxes.Box]]:
+    """Return (RGB picture, JPEG quality, boxes) of one random scene, which `build` makes."""
     rng = np.random.default_rng(seed)
     for _ in range(20):
         scene = renderer.start_scene(WIDTH, HEIGHT, samples, threads, 0.75)
@@ -37,7 +48,7 @@ def render_picture(seed, floors, clutter_only, samples, threads, build=picture_s
     return camera_effects.develop(linear, look, gain, rng), look.jpeg_quality, boxes
 
 
-def main():
+def main() -> None:
     """Parse the command line and render what is still missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('output', type=Path, help='VOC folder to fill; finished pictures stay')
@@ -50,26 +61,32 @@ def main():
     parser.add_argument('--places', action='store_true', help='rooms and streets with cones, '
                         'cubes and look-alikes of all designs, not the one cone and cube')
     args = parser.parse_args()
-    build = place_scene.build if args.places else picture_scene.build
+    render_missing(args.output, {'train': args.train, 'val': args.val}, args)
 
-    jobs = [(split, number) for split, count in (('train', args.train), ('val', args.val))
+
+def render_missing(root: Path, counts: dict[str, int], args: argparse.Namespace) -> None:
+    """Render the pictures of each split that `root` does not hold yet, and list them."""
+    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    build = place_scene.build if args.places else picture_scene.build
+    jobs = [(split, number) for split, count in counts.items()
             for number in range(args.first, count)]
     for split, number in tqdm(jobs, unit='picture'):
-        seed, floors = SPLITS[split]
+        first, floors = SPLITS[split]
         name = f'{split}_{number:04d}'
-        xml_path = args.output / 'Annotations' / f'{name}.xml'
+        xml_path = root / 'Annotations' / f'{name}.xml'
         if xml_path.exists():  # written last, so its picture is there too
             continue
-        clutter_only = number % 10 == 7
-        seed += number + PLACES_SEED * args.places
-        picture, quality, boxes = render_picture(seed, floors, clutter_only, args.samples,
+        seed = first + number + PLACES_SEED * args.places
+        picture, quality, boxes = render_picture(seed, floors, number % 10 == 7, args.samples,
                                                  args.threads, build)
         jpeg = camera_effects.encode_jpeg(picture, min(quality, args.max_quality))
-        voc_folder.write_atomically(args.output / 'JPEGImages' / f'{name}.jpg', jpeg)
-        xml = voc_folder.annotation_xml(args.output.name, f'{name}.jpg', WIDTH, HEIGHT, boxes)
-        voc_folder.write_atomically(xml_path, xml.encode())
-    for split, count in (('train', args.train), ('val', args.val)):
-        voc_folder.write_split(args.output, split, [f'{split}_{n:04d}' for n in range(count)])
+        atomic_write(root / 'JPEGImages' / f'{name}.jpg', jpeg)
+        xml = voc_folder.annotation_xml(root.name, f'{name}.jpg', WIDTH, HEIGHT, boxes)
+        atomic_write(xml_path, xml.encode())
+    for split, count in counts.items():
+        names = ''.join(f'{split}_{number:04d}\n' for number in range(count))
+        atomic_write(root / 'ImageSets' / 'Main' / f'{split}.txt', names.encode())
 
 
 if __name__ == '__main__':

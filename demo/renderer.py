@@ -1,5 +1,7 @@
 """Cycles: settings, a render into a linear numpy image, and the render of instance numbers."""
 
+from __future__ import annotations
+
 import math
 import os
 import tempfile
@@ -7,12 +9,13 @@ import tempfile
 import bpy
 import cv2
 import numpy as np
-from mathutils import Matrix
+from mathutils import Euler, Matrix
 
 SENSOR_MM = 36.0
 
 
-def start_scene(width, height, samples, threads=0, scale=1.0):
+def start_scene(width: int, height: int, samples: int, threads: int = 0,
+                scale: float = 1.0) -> bpy.types.Scene:
     """Empty Blender and set up Cycles for small noisy pictures that the denoiser cleans.
 
     `scale` below 1 traces fewer pixels and enlarges: a small camera's lens is no sharper.
@@ -48,7 +51,7 @@ def start_scene(width, height, samples, threads=0, scale=1.0):
     return scene
 
 
-def add_camera(scene, focal_px):
+def add_camera(scene: bpy.types.Scene, focal_px: float) -> bpy.types.Object:
     """Add a pinhole camera whose principal point is the middle of the picture."""
     camera = bpy.data.objects.new('camera', bpy.data.cameras.new('camera'))
     scene.collection.objects.link(camera)
@@ -60,7 +63,8 @@ def add_camera(scene, focal_px):
     return camera
 
 
-def set_pose(camera, position, yaw, pitch, roll, frame=None):
+def set_pose(camera: bpy.types.Object, position: np.ndarray, yaw: float, pitch: float, roll: float,
+             frame: float | None = None) -> None:
     """Point the camera: yaw from +y towards -x, pitch below the horizon, both in radians."""
     camera.location = position
     # Blender's camera looks along its -z axis; roll turns around that axis, hence comes first.
@@ -70,13 +74,13 @@ def set_pose(camera, position, yaw, pitch, roll, frame=None):
         camera.keyframe_insert('rotation_euler', frame=frame)
 
 
-def _euler(yaw, pitch, roll):
+def _euler(yaw: float, pitch: float, roll: float) -> Euler:
     turn = (Matrix.Rotation(yaw, 3, 'Z') @ Matrix.Rotation(math.pi / 2 - pitch, 3, 'X')
             @ Matrix.Rotation(roll, 3, 'Z'))
     return turn.to_euler('XYZ')
 
 
-def set_linear_motion(camera):
+def set_linear_motion(camera: bpy.types.Object) -> None:
     """Make the keyframed motion even, so that the shutter sees a constant speed."""
     action = camera.animation_data.action
     for curve in action.fcurves:
@@ -84,7 +88,7 @@ def set_linear_motion(camera):
             key.interpolation = 'LINEAR'
 
 
-def render_linear(scene):
+def render_linear(scene: bpy.types.Scene) -> np.ndarray:
     """Render and return scene-linear RGB float32 (H, W, 3), at least at the full resolution."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'render.exr')
@@ -101,7 +105,7 @@ def render_linear(scene):
     return cv2.resize(linear, full, interpolation=cv2.INTER_LINEAR) if width < full[0] else linear
 
 
-def _instance_material():
+def _instance_material() -> bpy.types.Material:
     """Shine with the object's own number, whatever its real material."""
     material = bpy.data.materials.get('instance_number')
     if material:
@@ -119,7 +123,7 @@ def _instance_material():
     return material
 
 
-def render_instances(scene, oversampling=2):
+def render_instances(scene: bpy.types.Scene, oversampling: int = 2) -> np.ndarray:
     """Return the pass_index seen through each (sub)pixel: int (H * oversampling, W * ...)."""
     cycles, layer = scene.cycles, scene.view_layers[0]
     saved = (cycles.samples, cycles.use_denoising, cycles.use_adaptive_sampling,

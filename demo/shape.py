@@ -1,6 +1,10 @@
 """Shapes: vertices and faces put together from boxes, lofts and tubes, then handed to Blender."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import bpy
 import numpy as np
@@ -9,13 +13,13 @@ import numpy as np
 class Shape:
     """A mesh under construction; every face remembers the material it wants."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.vertices = []
         self.faces = []
         self.face_materials = []
         self.materials = []
 
-    def _add(self, vertices, faces, material):
+    def _add(self, vertices: Any, faces: list, material: bpy.types.Material) -> None:
         first = len(self.vertices)
         self.vertices += [tuple(map(float, v)) for v in vertices]
         self.faces += [tuple(first + i for i in face) for face in faces]
@@ -23,7 +27,7 @@ class Shape:
             self.materials.append(material)
         self.face_materials += [self.materials.index(material)] * len(faces)
 
-    def box(self, centre, size, material, yaw=0.0):
+    def box(self, centre: Any, size: Any, material: bpy.types.Material, yaw: float = 0.0) -> None:
         """Add a box of `size` (x, y, z) around `centre`, turned by `yaw` around the vertical."""
         signs = np.array([(x, y, z) for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)])
         corners = signs * np.asarray(size) / 2
@@ -33,7 +37,8 @@ class Shape:
                  (0, 4, 6, 2), (1, 3, 7, 5)]
         self._add(corners, faces, material)
 
-    def loft(self, rings, material, segments=48, close_start=False, close_end=False):
+    def loft(self, rings: Sequence[tuple[float, float, float]], material: bpy.types.Material,
+             segments: int = 48, close_start: bool = False, close_end: bool = False) -> None:
         """Join rings (radius, squareness exponent, z): 2 is a circle, 12 a rounded square."""
         angle = np.arange(segments) * 2 * math.pi / segments
         cos, sin = np.cos(angle), np.sin(angle)
@@ -52,7 +57,8 @@ class Shape:
             faces.append(tuple(range((len(rings) - 1) * segments, len(rings) * segments)))
         self._add(vertices, faces, material)
 
-    def tube(self, points, radius, material, segments=10):
+    def tube(self, points: np.ndarray, radius: float, material: bpy.types.Material,
+             segments: int = 10) -> None:
         """Add a tube that follows `points` (n, 3): legs, pipes, cables, arms."""
         points = np.asarray(points, float)
         tangents = np.gradient(points, axis=0)
@@ -77,11 +83,12 @@ class Shape:
         faces.append(tuple(range(last, last + segments)))
         self._add(vertices, faces, material)
 
-    def sheet(self, corners, material):
+    def sheet(self, corners: Any, material: bpy.types.Material) -> None:
         """Add one flat polygon."""
         self._add(corners, [tuple(range(len(corners)))], material)
 
-    def ball(self, centre, radii, material, segments=24):
+    def ball(self, centre: Any, radii: Any, material: bpy.types.Material,
+             segments: int = 24) -> None:
         """Add an ellipsoid; radii are (x, y, z)."""
         rings = segments // 2
         vertices, faces = [], []
@@ -99,14 +106,14 @@ class Shape:
                               (i + 1) * segments + n, i * segments + n))
         self._add(vertices, faces, material)
 
-    def grid(self, points, material):
+    def grid(self, points: np.ndarray, material: bpy.types.Material) -> None:
         """Add a curved sheet through `points` (rows, columns, 3)."""
         rows, columns, _ = points.shape
         faces = [(r * columns + c, r * columns + c + 1, (r + 1) * columns + c + 1,
                   (r + 1) * columns + c) for r in range(rows - 1) for c in range(columns - 1)]
         self._add(points.reshape(-1, 3), faces, material)
 
-    def build(self, name, smooth_deg=35.0, bevel_m=0.0):
+    def build(self, name: str, smooth_deg: float = 35.0, bevel_m: float = 0.0) -> bpy.types.Object:
         """Make the Blender object; edges sharper than `smooth_deg` stay sharp."""
         mesh = bpy.data.meshes.new(name)
         mesh.from_pydata(self.vertices, [], self.faces)

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 
 import bpy
-import materials
 import numpy as np
-import surroundings
-from palette import OTHER_SHARES, drawn, hsv
-from shape import Shape
+
+from demo import materials, surroundings
+from demo.palette import OTHER_SHARES, drawn, hsv
+from demo.shape import Shape
 
 
 def _asphalt(rng: np.random.Generator) -> bpy.types.Material:

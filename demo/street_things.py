@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import bpy
-import materials
 import numpy as np
-import objects
 from mathutils import Matrix
-from palette import OTHER_SHARES, drawn
-from shape import Shape
+
+from demo import materials, objects
+from demo.palette import OTHER_SHARES, drawn
+from demo.shape import Shape
 
 SIGNAL = {'orange': 0.45, 'red': 0.25, 'yellow': 0.15, 'green': 0.05, 'blue': 0.1}
 

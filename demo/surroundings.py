@@ -1,14 +1,20 @@
 """Rooms: floors, walls with their furniture, windows, lamps, and the light outside."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import bpy
-import clutter
-import materials
 import numpy as np
 from mathutils import Vector
-from shape import Shape
 
+from demo import clutter, materials
+from demo.palette import Colour
+from demo.shape import Shape
+
+At = Callable[[float, float, float], tuple[float, float, float]]
 FLOORS = {
     'speckled_tiles': lambda rng: materials.tiles(
         _tone(rng, (0.42, 0.40, 0.36)), _tone(rng, (0.14, 0.11, 0.09)),
@@ -43,21 +49,21 @@ WALL_COLOURS = ((0.72, 0.70, 0.65), (0.55, 0.56, 0.56), (0.62, 0.55, 0.43), (0.3
                 (0.70, 0.72, 0.74), (0.45, 0.20, 0.14), (0.25, 0.35, 0.28))
 
 
-def _tone(rng, colour):
+def _tone(rng: np.random.Generator, colour: Any) -> Colour:
     """Shift a colour a little in brightness and warmth."""
     warm = rng.normal(0, 0.06)
     colour = np.array(colour) * rng.uniform(0.75, 1.25) * (1 + warm, 1, 1 - warm)
     return tuple(np.clip(colour, 0.005, 0.85))
 
 
-def floor(material, corners, z=0.0):
+def floor(material: bpy.types.Material, corners: Any, z: float = 0.0) -> bpy.types.Object:
     """Lay a floor polygon; corners are (x, y)."""
     shape = Shape()
     shape.sheet([(x, y, z) for x, y in corners], material)
     return shape.build('floor')
 
 
-def wall_material(rng):
+def wall_material(rng: np.random.Generator) -> bpy.types.Material:
     """Paint, wood panelling, brick-like tiles or concrete."""
     kind = rng.choice(('paint', 'paint', 'paint', 'wood', 'tiles', 'concrete'))
     if kind == 'wood':
@@ -68,7 +74,8 @@ def wall_material(rng):
     return materials.plain(colour, 0.35 if kind == 'tiles' else 0.8, dirt=0.05)
 
 
-def wall(rng, start, end, daylight, height=2.8, fittings=None):
+def wall(rng: np.random.Generator, start: Any, end: Any, daylight: float, height: float = 2.8,
+         fittings: Sequence[str] | None = None) -> bpy.types.Object:
     """Raise a wall from start to end (x, y), furnished on its left-hand side.
 
     `fittings` names what may stand there (see FITTINGS); windows shine with `daylight`.
@@ -80,7 +87,7 @@ def wall(rng, start, end, daylight, height=2.8, fittings=None):
     yaw = math.atan2(along[1], along[0])
     shape = Shape()
 
-    def at(distance, out, z):
+    def at(distance: float, out: float, z: float) -> tuple[float, float, float]:
         return (*(start + along * distance + inward * out), z)
 
     # The sides turned away from the room are never seen; the thickness stops light leaks.
@@ -98,7 +105,8 @@ def wall(rng, start, end, daylight, height=2.8, fittings=None):
     return shape.build('wall', bevel_m=0.003)
 
 
-def _door(rng, shape, at, yaw, place, width, _):
+def _door(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float, width: float,
+          _: float) -> None:
     leaf = materials.plain(_tone(rng, ((0.04, 0.2, 0.22), (0.3, 0.16, 0.07), (0.5, 0.5, 0.48),
                                        (0.06, 0.07, 0.09))[rng.integers(4)]), 0.4)
     trim = materials.plain(_tone(rng, (0.5, 0.45, 0.4)), 0.5)
@@ -109,7 +117,8 @@ def _door(rng, shape, at, yaw, place, width, _):
         shape.box(at(place + width / 2, 0.06, z), (width - 0.35, 0.02, 0.25), trim, yaw)
 
 
-def _cabinet(rng, shape, at, yaw, place, width, _):
+def _cabinet(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float,
+             width: float, _: float) -> None:
     front = materials.plain(_tone(rng, ((0.05, 0.055, 0.06), (0.5, 0.48, 0.44), (0.2, 0.12, 0.06),
                                         (0.08, 0.13, 0.2))[rng.integers(4)]), 0.5)
     edge = materials.wood(_tone(rng, (0.45, 0.27, 0.13)), 0.5, (2.0, 0.4))
@@ -119,7 +128,8 @@ def _cabinet(rng, shape, at, yaw, place, width, _):
               front, yaw)
 
 
-def _window(rng, shape, at, yaw, place, width, daylight):
+def _window(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float, width: float,
+            daylight: float) -> None:
     if daylight <= 0:
         _poster(rng, shape, at, yaw, place, width, daylight)
         return
@@ -136,7 +146,8 @@ def _window(rng, shape, at, yaw, place, width, daylight):
         shape.box(at(place + width / 2, 0.024, z), (width, 0.05, 0.05), bars, yaw)
 
 
-def _shelf(rng, shape, at, yaw, place, width, _):
+def _shelf(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float, width: float,
+           _: float) -> None:
     board = materials.plain(_tone(rng, (0.35, 0.33, 0.3)), 0.5)
     for z in (0.08, 0.5, 0.92, 1.34, 1.76):
         shape.box(at(place + width / 2, 0.2, z), (width, 0.4, 0.025), board, yaw)
@@ -151,14 +162,16 @@ def _shelf(rng, shape, at, yaw, place, width, _):
         shape.box(at(x, 0.2, 0.9), (0.03, 0.4, 1.8), board, yaw)
 
 
-def _radiator(rng, shape, at, yaw, place, width, _):
+def _radiator(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float,
+              width: float, _: float) -> None:
     paint = materials.plain(_tone(rng, (0.7, 0.7, 0.68)), 0.4)
     for x in np.arange(place, place + width, 0.06):
         shape.box(at(x, 0.07, 0.42), (0.045, 0.09, 0.6), paint, yaw)
     shape.tube([at(place, 0.07, 0.15), at(place + width, 0.07, 0.15)], 0.015, paint)
 
 
-def _poster(rng, shape, at, yaw, place, width, _):
+def _poster(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float, width: float,
+            _: float) -> None:
     z = rng.uniform(0.9, 1.6)
     shape.box(at(place + width / 2, 0.012, z), (width * 0.7, 0.02, 0.7),
               materials.plain(clutter.random_colour(rng, 0.8), 0.5), yaw)
@@ -166,7 +179,8 @@ def _poster(rng, shape, at, yaw, place, width, _):
               materials.plain((0.7, 0.7, 0.68), 0.6), yaw)
 
 
-def _crates(rng, shape, at, yaw, place, width, _):
+def _crates(rng: np.random.Generator, shape: Shape, at: At, yaw: float, place: float, width: float,
+            _: float) -> None:
     z = 0.0
     for _ in range(rng.integers(1, 4)):
         size = rng.uniform((0.3, 0.25, 0.18), (0.6, 0.4, 0.4))
@@ -181,7 +195,7 @@ ANY_FITTING = ('door', 'cabinet', 'cabinet', 'window', 'window', 'shelf', 'radia
                'crates')
 
 
-def world(colour, strength):
+def world(colour: Colour, strength: float) -> None:
     """Set the even light from all around, the sum of what the modelled lamps leave out."""
     scene_world = bpy.data.worlds.new('world')
     scene_world.use_nodes = True
@@ -192,7 +206,7 @@ def world(colour, strength):
     bpy.context.scene.world = scene_world
 
 
-def sky(zenith, horizon, below):
+def sky(zenith: Colour, horizon: Colour, below: Colour) -> None:
     """Surround the scene with a gradient of three linear colours, which glossy things mirror."""
     gradient = bpy.data.worlds.new('sky')
     gradient.use_nodes = True
@@ -215,7 +229,8 @@ def sky(zenith, horizon, below):
     bpy.context.scene.world = gradient
 
 
-def lamp(position, size_m, watts, colour, aim=(0, 0, -1)):
+def lamp(position: tuple[float, float, float], size_m: tuple[float, float], watts: float,
+         colour: Colour, aim: tuple[float, float, float] = (0, 0, -1)) -> bpy.types.Object:
     """Hang a rectangular lamp; its own face shows in reflections but not to the camera."""
     data = bpy.data.lights.new('lamp', 'AREA')
     data.shape, data.size, data.size_y = 'RECTANGLE', *size_m
@@ -228,7 +243,8 @@ def lamp(position, size_m, watts, colour, aim=(0, 0, -1)):
     return light
 
 
-def sun_through_windows(rng, middle, strength, elevation, azimuth):
+def sun_through_windows(rng: np.random.Generator, middle: tuple[float, float], strength: float,
+                        elevation: float, azimuth: float) -> bpy.types.Object:
     """Let the sun in through a row of holes: bright patches with bars across the floor."""
     data = bpy.data.lights.new('sun', 'SUN')
     data.energy, data.angle, data.color = strength, math.radians(0.8), (1.0, 0.87, 0.7)

@@ -1,7 +1,10 @@
 """Ground-truth boxes: the tight box around the visible pixels of every cone and cube."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
+import bpy
 import cv2
 import numpy as np
 from bpy_extras.object_utils import world_to_camera_view
@@ -21,7 +24,8 @@ class Box(NamedTuple):
     truncated: bool
 
 
-def _silhouette_area_px(scene, camera, thing, width, height):
+def _silhouette_area_px(scene: bpy.types.Scene, camera: bpy.types.Object, thing: bpy.types.Object,
+                        width: int, height: int) -> float:
     """Return the area of the whole object's outline, also of what lies outside the image.
 
     Cones and cubes are nearly convex, so the hull of the projected vertices is their outline.
@@ -38,7 +42,9 @@ def _silhouette_area_px(scene, camera, thing, width, height):
     return cv2.contourArea(cv2.convexHull(np.array(points, np.float32)))
 
 
-def visible_boxes(scene, camera, targets, instances, oversampling=2):
+def visible_boxes(scene: bpy.types.Scene, camera: bpy.types.Object,
+                  targets: dict[bpy.types.Object, str], instances: np.ndarray,
+                  oversampling: int = 2) -> list[Box]:
     """List a Box for each target (object -> label) that is visible enough in `instances`."""
     height, width = (n // oversampling for n in instances.shape)
     scene.view_layers[0].update()  # or the matrices are those of before the placing
