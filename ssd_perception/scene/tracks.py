@@ -10,7 +10,7 @@ several times the cost.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ssd_perception.core.boxes import iou, xyxy_to_cxcywh
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.frame import Frame
+from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.scene.motion import Motion, common_shift, widened
 
 # Boxes are widened by this share of their size on each side before they are compared, so that
@@ -30,6 +31,8 @@ _UNCONFIRMED_MISSES = 1
 # Assumed interval where a camera sets no stamps, seconds.
 _UNKNOWN_INTERVAL_S = 0.1
 _INTERVALS = 9
+# So many boxes from the low score on reach the trackers.
+MAX_BOXES = 100
 
 
 @dataclass(frozen=True)
@@ -66,31 +69,40 @@ class TrackStage:
     It needs the detections from ``settings.low_score`` on and publishes those of confirmed
     tracks: the boxes between the two thresholds only where they continue a track.
 
-    Attributes:
-        thresholds: float (C,), the published score threshold of each class; replace it when
-            the user changes it.
-
     Args:
         settings: of all trackers.
-        thresholds: see there.
-        max_detections: most detections published for an image.
     """
 
-    def __init__(self, settings: TrackSettings, thresholds: np.ndarray,
-                 max_detections: int = 100):
-        self._settings, self._max_detections = settings, max_detections
-        self.thresholds = thresholds
+    def __init__(self, settings: TrackSettings):
+        self._settings = settings
+        self._class_names: tuple[str, ...] = ()
+        self._thresholds = np.zeros(0)
+        self._most = 0
         self._trackers: dict[str, Tracker] = {}
+
+    def wanted(self, settings: PostprocessSettings) -> PostprocessSettings:
+        """Return the detector's settings for published ``settings``: with lower thresholds."""
+        low = self._settings.low_score
+        return replace(
+            settings, score_threshold=min(low, settings.score_threshold),
+            class_thresholds=tuple((name, min(low, t)) for name, t in settings.class_thresholds),
+            max_detections=max(MAX_BOXES, settings.max_detections))
+
+    def prepare(self, class_names: tuple[str, ...], settings: PostprocessSettings) -> None:
+        """Take the thresholds that are published; other classes begin anew."""
+        if class_names != self._class_names:
+            self.reset()
+        self._class_names, self._thresholds = class_names, settings.per_class(class_names)
+        self._most = settings.max_detections
 
     def __call__(self, frame: Frame, detections: Detections) -> Detections:
         """Return the detections of confirmed tracks, with ids."""
         tracker = self._trackers.get(frame.camera)
         if tracker is None:
             tracker = self._trackers[frame.camera] = Tracker(self._settings)
-        found = tracker.update(frame.stamp_ns, detections, self.thresholds)
-        return found[:self._max_detections]
+        return tracker.update(frame.stamp_ns, detections, self._thresholds)[:self._most]
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """End all tracks, as after a jump of the clock; ids go on from where they were."""
         for tracker in self._trackers.values():
             tracker.forget()

@@ -1,6 +1,7 @@
 """Tracks: who keeps an id, who gets one, and when all begins anew."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.frame import Frame
+from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.scene.tracks import Tracker, TrackSettings, TrackStage
 
 START_NS, STEP_NS = 10 ** 18, 10 ** 8
+PUBLISHED = PostprocessSettings(0.5)
 BOX = (300.0, 200.0, 340.0, 260.0)
 
 
@@ -74,12 +77,38 @@ def test_a_jump_of_the_clock_begins_anew_with_ids_never_used(then_ns):
     assert ids_of(tracker, [[(BOX, 0.9, 0)]] * 3, start_ns=then_ns) == [[], [2], [2]]
 
 
-def test_forgetting_keeps_ids_unused():
-    stage = TrackStage(TrackSettings(confirm=1), THRESHOLDS)
+def stage_of(**values):
+    """Return a TrackStage that publishes two classes from 0.5 on."""
+    stage = TrackStage(TrackSettings(**values))
+    stage.prepare(('cone', 'cube'), PUBLISHED)
+    return stage
+
+
+def test_a_reset_keeps_ids_unused():
+    stage = stage_of()
     frame = Frame('left', START_NS, 'optical', None)
-    first = stage(frame, detections((BOX, 0.9, 0))).ids.tolist()
-    stage.forget()
-    assert stage(frame, detections((BOX, 0.9, 0))).ids.tolist() == [first[0] + 1]
+    assert stage(frame, detections((BOX, 0.9, 0))).ids.tolist() == [1]
+    stage.reset()
+    assert stage(frame, detections((BOX, 0.9, 0))).ids.tolist() == [2]
+
+
+def test_other_thresholds_keep_tracks_and_other_classes_end_them():
+    stage = stage_of()
+    for number, (names, threshold, expected) in enumerate((
+            (('cone', 'cube'), 0.5, [1]), (('cone', 'cube'), 0.95, [1]), (('cat',), 0.5, [2]))):
+        stage.prepare(names, replace(PUBLISHED, score_threshold=threshold))
+        frame = Frame('', START_NS + number * STEP_NS, 'optical', None)
+        assert stage(frame, detections((BOX, 0.9, 0))).ids.tolist() == expected
+
+
+def test_the_detector_is_asked_for_weaker_boxes_than_are_published():
+    published = PostprocessSettings(0.6, (('cone', 0.7), ('cube', 0.1)), max_detections=3,
+                                    classes=('cone',))
+    wanted = stage_of(low_score=0.25).wanted(published)
+    assert wanted.score_threshold == 0.25
+    assert wanted.class_thresholds == (('cone', 0.25), ('cube', 0.1))
+    assert wanted.max_detections > 3 and wanted.classes == ('cone',)
+    assert stage_of(low_score=0.9).wanted(published).score_threshold == 0.6
 
 
 def test_a_camera_that_sets_no_stamps_is_tracked():
@@ -100,7 +129,7 @@ def test_a_class_that_is_not_wanted_gets_no_track():
 
 
 def test_each_camera_has_its_own_tracks():
-    stage = TrackStage(TrackSettings(confirm=2), THRESHOLDS)
+    stage = stage_of(confirm=2)
     found = {}
     for k in range(2):
         for camera in ('left', 'right'):
@@ -111,7 +140,8 @@ def test_each_camera_has_its_own_tracks():
 
 def test_no_more_than_max_detections_are_published():
     boxes = [((100.0 * k, 10.0, 100.0 * k + 50, 60.0), 0.6 + 0.05 * k, 0) for k in range(4)]
-    stage = TrackStage(TrackSettings(confirm=1), THRESHOLDS, max_detections=2)
+    stage = stage_of()
+    stage.prepare(('cone', 'cube'), replace(PUBLISHED, max_detections=2))
     found = stage(Frame('', START_NS, 'optical', None), detections(*boxes))
     assert found.scores.tolist() == pytest.approx([0.75, 0.7])
 
