@@ -30,12 +30,12 @@ def weights_of(trainer):
 
 def interrupt(trainer, iteration, monkeypatch):
     """Run until a signal arrives during the step that reaches ``iteration``."""
-    step = trainer._step
+    step = trainer.step
 
     def signalled_step(parts):
         step(parts)
         trainer._signalled = trainer.iteration == iteration
-    monkeypatch.setattr(trainer, '_step', signalled_step)
+    monkeypatch.setattr(trainer, 'step', signalled_step)
     with pytest.raises(KeyboardInterrupt):
         trainer.run(progress=False)
 
