@@ -33,7 +33,7 @@ LAYERS = (
 )
 # part: libraries it may import beside the standard library
 LIBRARIES = {
-    'core': {'numpy'},
+    'core': {'numpy', 'yaml'},
     'imaging': {'numpy', 'cv2'},
     'viz': {'numpy', 'markupsafe', 'cv2', 'av', 'matplotlib'},
     'model': TORCH | {'numpy', 'safetensors'},
