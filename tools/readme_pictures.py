@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.bags.frames import labelled_frames
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.viz.contact_sheet import contact_sheet, spread
 from ssd_perception.viz.drawing import draw_detections
 
@@ -51,7 +51,7 @@ def frames(replayed: Path, recording: Path) -> np.ndarray:
         found = line['detections']
         detections = Detections([d['xyxy'] for d in found], [d['score'] for d in found],
                                 [names.index(d['class']) for d in found])
-        truth = Detections(frame.xyxy, np.ones(len(frame.labels)), frame.labels)
+        truth = GroundTruth(frame.xyxy, frame.labels)
         tiles.append(draw_detections(frame.image, detections, names, truth))
         seconds = (line['stamp_ns'] - lines[0]['stamp_ns']) / 1e9
         captions.append(f'{seconds:.1f} s   {len(found)} detections')

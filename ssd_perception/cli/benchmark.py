@@ -130,11 +130,11 @@ def _layers(path: Path, threads: int) -> list[dict]:
 
 def _accuracy(detector, data: Path) -> dict:
     from ssd_perception.data.layout import read_split
-    from ssd_perception.evaluation.evaluate import evaluate
+    from ssd_perception.evaluation.accuracy import evaluate
 
-    report = evaluate(detector, read_split(data, 'val'))
+    found = evaluate(detector, read_split(data, 'val'))
     return {'data': f'{data.resolve().name} val',
-            **{key: report[key] for key in ('voc10_ap50', 'coco_ap')}}
+            'voc10_ap50': found.voc10_ap50, 'coco_ap': found.coco_ap}
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -97,10 +97,10 @@ def _int8(args: argparse.Namespace, fp32: Path, out: Path, chosen: list,
 
 
 def _measured(path: Path, samples: list) -> dict[str, float]:
-    from ssd_perception.evaluation.evaluate import evaluate
+    from ssd_perception.evaluation.accuracy import evaluate
     from ssd_perception.inference.detector import Detector
 
     detector = Detector.from_weights(path, device='cpu')
     print(detector.describe())
-    figures = evaluate(detector, samples, progress=True)
-    return {key: figures[key] for key in ('voc10_ap50', 'coco_ap')}
+    found = evaluate(detector, samples, progress=True)
+    return {'voc10_ap50': found.voc10_ap50, 'coco_ap': found.coco_ap}

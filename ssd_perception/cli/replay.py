@@ -74,6 +74,6 @@ def _print_summary(summary: ReplaySummary, out: Path) -> None:
           f'{summary.frames} frames' + (f', {speed:.1f} frames/s.' if speed else '.'))
     if summary.ground_truth is not None:
         figures = summary.ground_truth.accuracy
-        print(f'AP50 {figures["voc10_ap50"]:.4f} (VOC 2010), {figures["voc07_ap50"]:.4f} (2007) '
-              f'on {figures["images"]} frames; ground truth: {summary.ground_truth.source}.')
+        print(f'AP50 {figures.voc10_ap50:.4f} (VOC 2010), {figures.voc07_ap50:.4f} (2007) '
+              f'on {figures.images} frames; ground truth: {summary.ground_truth.source}.')
     print(f'Results are in {out}; look at {out / "report.html"}.')

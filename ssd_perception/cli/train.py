@@ -121,12 +121,14 @@ def _log_skipped(bad: list) -> None:
 
 def _report(out: Path, device: str, data: Path, split: str, validation: dict) -> None:
     """Show how good the best weights are and where they fail, on what chose them."""
-    from ssd_perception.cli.evaluate import analyse_weights, shown
+    from ssd_perception.core.format import format_number
+    from ssd_perception.evaluation.run import evaluate_detector
     from ssd_perception.inference.detector import Detector
 
     if data.name not in validation:  # the first folder has no validation split
         return
     detector = Detector.from_weights(out / 'best.safetensors', 'torch', device)
-    figures = analyse_weights(detector, validation[data.name], data, split, out / 'report')
-    print(f'{out / "best.safetensors"}: AP50 {shown(figures["voc10_ap50"])} (VOC10), COCO '
-          f'AP {shown(figures["coco_ap"])}; see {out / "report/report.html"}.')
+    found = evaluate_detector(detector, validation[data.name], data, split,
+                              out / 'report').analysis.accuracy
+    print(f'{out / "best.safetensors"}: AP50 {format_number(found.voc10_ap50, digits=4)} (VOC10), '
+          f'COCO AP {format_number(found.coco_ap, digits=4)}; see {out / "report/report.html"}.')

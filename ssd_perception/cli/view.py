@@ -114,7 +114,6 @@ def _rows(live) -> list[tuple[str, str]]:
 
 def _precision(frames, class_names) -> dict:
     """Return AP50 over the answered frames that have ground truth; nothing without any."""
-    from ssd_perception.core.detections import GroundTruth
     from ssd_perception.evaluation.voc import average_precision, mean_ap
 
     pairs = [f for f in frames if f.detections is not None and f.truth is not None]
@@ -122,7 +121,7 @@ def _precision(frames, class_names) -> dict:
         return {}
     per_class = average_precision(
         [f.detections for f in pairs],
-        [GroundTruth(f.truth.xyxy, f.truth.labels) for f in pairs], class_names)
+        [f.truth for f in pairs], class_names)
     plain = {name: None if ap != ap else round(ap, 5) for name, ap in per_class.items()}
     mean = mean_ap(per_class)
     return {'ap50': None if mean != mean else round(mean, 5), 'ap50_per_class': plain,

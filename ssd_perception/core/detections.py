@@ -88,10 +88,19 @@ class GroundTruth:
     labels: np.ndarray
     difficult: np.ndarray | None = None
 
+    def __getitem__(self, index: Sequence[int]) -> GroundTruth:
+        """Select objects by their indices."""
+        return GroundTruth(self.boxes()[index], np.asarray(self.labels)[index],
+                           self.flags()[index])
+
     def of_class(self, label: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the (m, 4) boxes of one class and their bool (m,) difficult flags."""
         mine = np.asarray(self.labels) == label
         return self.boxes()[mine], self.flags()[mine]
+
+    def scaled(self, factor: float) -> GroundTruth:
+        """Return them in the pixels of an image ``factor`` times as wide and as high."""
+        return GroundTruth(self.boxes() * factor, self.labels, self.difficult)
 
     def boxes(self) -> np.ndarray:
         """Return the float64 (n, 4) boxes of all classes."""

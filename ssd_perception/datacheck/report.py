@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
+from ssd_perception.core.format import format_number
 from ssd_perception.data.anchor_fit import MATCH_IOU
 from ssd_perception.datacheck.check import DatasetReport
 from ssd_perception.datacheck.plots import balance_plot, coverage_plot, size_plot
@@ -23,7 +24,6 @@ from ssd_perception.viz.page import (
     cards,
     document,
     figure,
-    format_number,
     heading,
     html,
     image,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.boxes import clip
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.sample import Sample
 from ssd_perception.datacheck.problems import Problem
@@ -39,7 +39,7 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
         image = read_picture(sample.path)
         boxes = clip(sample.xyxy, image.shape[1], image.shape[0])
         return tile(image, np.array(problem.box), Detections.empty(),
-                    _as_detections(boxes, np.zeros(len(boxes))), class_names)
+                    GroundTruth(boxes, np.zeros(len(boxes), int)), class_names)
     tiles = [labelled_picture(samples[file], class_names, TILE, TILE) for file in files]
     return np.hstack([centred(image, TILE, TILE) for image in tiles])
 
@@ -73,8 +73,4 @@ def draw_boxes(image: np.ndarray, xyxy: np.ndarray, labels: np.ndarray,
         xyxy: (n, 4) edges in its pixels.
         labels: (n,) indices into ``class_names``.
     """
-    return draw_truth(image, _as_detections(xyxy, labels), class_names)
-
-
-def _as_detections(xyxy: np.ndarray, labels: np.ndarray) -> Detections:
-    return Detections(xyxy, np.ones(len(labels)), labels)
+    return draw_truth(image, GroundTruth(xyxy, labels), class_names)

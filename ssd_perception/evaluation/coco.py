@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -13,24 +14,37 @@ from pycocotools.cocoeval import COCOeval
 from ssd_perception.core.boxes import area
 from ssd_perception.core.detections import Detections, GroundTruth
 
-KEYS = ('coco_ap', 'coco_ap50', 'coco_ap75', 'coco_ap_small', 'coco_ap_medium', 'coco_ap_large')
-# Bounds of COCO's size buckets, in square pixels of the source picture.
+# Bounds of COCO's size buckets, in square pixels of the source image.
 SIZES = {'small': (0, 32 ** 2), 'medium': (32 ** 2, 96 ** 2), 'large': (96 ** 2, np.inf)}
 
 
+@dataclass(frozen=True)
+class CocoFigures:
+    """COCO's average precisions, in [0, 1]; NaN where there is no object to find.
+
+    Attributes:
+        ap: mean over IoU 0.50 to 0.95 and over the classes; ``ap50``, ``ap75`` at one IoU.
+        ap_small, ap_medium, ap_large: of objects of each of ``SIZES``.
+        per_class: class name -> AP.
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ap_small: float
+    ap_medium: float
+    ap_large: float
+    per_class: Mapping[str, float]
+
+
 def coco_figures(detections: Sequence[Detections], truths: Sequence[GroundTruth],
-                 class_names: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Return COCO's figures; one entry of ``detections`` and ``truths`` per image.
+                 class_names: Sequence[str]) -> CocoFigures:
+    """Measure as COCO does; one entry of ``detections`` and ``truths`` per image.
 
-    Difficult objects are given to the library as crowd: neither missed nor false, however
-    often they are found. It measures overlap with a crowd by the detection's own area, so that
-    a small box inside a difficult object is ignored where VOC counts it as false. Of one image
-    the 100 best detections of each class are looked at.
-
-    Returns:
-        ``coco_ap`` (mean over IoU 0.50 to 0.95), ``coco_ap50``, ``coco_ap75``,
-        ``coco_ap_small``, ``_medium``, ``_large``; and ``coco_ap`` per class name.
-        NaN where there is no object to find.
+    pycocotools gets difficult objects as crowds: they are neither missed nor false, however
+    often they are found. pycocotools divides the overlap with a crowd by the detection's own
+    area. So a small box inside a difficult object is ignored here, and VOC counts it as false.
+    The 100 best detections of each class in an image count.
     """
     annotations = [
         {'image_id': image, 'category_id': int(label), 'bbox': _xywh(box),
@@ -50,9 +64,9 @@ def coco_figures(detections: Sequence[Detections], truths: Sequence[GroundTruth]
         evaluation.summarize()
     # (IoU, recall, class, size, most detections): all IoUs, any size, 100 detections.
     precision = evaluation.eval['precision'][:, :, :, 0, -1]
-    return ({key: _measured(value) for key, value in zip(KEYS, evaluation.stats)},
-            {name: _measured(precision[:, :, label].mean())
-             for label, name in enumerate(class_names)})
+    ap, ap50, ap75, small, medium, large = map(_measured, evaluation.stats[:6])
+    return CocoFigures(ap, ap50, ap75, small, medium, large, {
+        name: _measured(precision[:, :, label].mean()) for label, name in enumerate(class_names)})
 
 
 def size_of(areas: np.ndarray) -> np.ndarray:
@@ -64,7 +78,7 @@ def size_of(areas: np.ndarray) -> np.ndarray:
 
 
 def _exact(xyxy: np.ndarray) -> np.ndarray:
-    # A function, for its plain type: of float64 arrays numpy 2.2 tells mypy that rows are numbers.
+    # A function for the sake of mypy: numpy 2.2 types the rows of a float64 array as numbers.
     return xyxy.astype(np.float64)
 
 
@@ -74,10 +88,10 @@ def _xywh(box: np.ndarray) -> list[float]:
 
 
 def _dataset(annotations: list[dict], images: int, class_names: Sequence[str]) -> COCO:
-    """Return what the library would have read from a file, for truth or results alike.
+    """Return what pycocotools would have read from a file, for ground truth or results alike.
 
     Its own ``loadRes`` refuses an empty list of results, and no detection at all is a normal
-    outcome. Its ids begin with 1: it takes 0 for "not matched".
+    outcome. Ids begin with 1, because 0 means "not matched" there.
     """
     data = COCO()
     data.dataset = {
@@ -89,5 +103,5 @@ def _dataset(annotations: list[dict], images: int, class_names: Sequence[str]) -
 
 
 def _measured(value: float) -> float:
-    """Replace the library's -1, "nothing to measure", by NaN."""
+    """Replace pycocotools' -1, "nothing to measure", by NaN."""
     return float(value) if value >= 0 else float('nan')

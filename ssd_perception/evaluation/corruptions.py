@@ -1,13 +1,14 @@
 """How accuracy falls when the camera moves, the light is bad, or the link compresses.
 
-The idea is ImageNet-C's (Hendrycks and Dietterich 2019), with those faults that a rover's camera
-really has, each in three strengths. Lengths and noise are told for a picture 640 px wide.
+The idea is ImageNet-C's (Hendrycks and Dietterich 2019), with the faults of a rover's camera, each
+in three strengths. Lengths are those in an image 640 px wide.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ssd_perception.data.sample import Sample
-from ssd_perception.evaluation.evaluate import measure, report
+from ssd_perception.evaluation.accuracy import accuracy, measure
+from ssd_perception.imaging.compressed import decode, encode_jpeg
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.inference.detector import Detector
 
@@ -44,12 +46,8 @@ def gamma(image: np.ndarray, exponent: float, rng: np.random.Generator) -> np.nd
 
 
 def jpeg(image: np.ndarray, quality: float, rng: np.random.Generator) -> np.ndarray:
-    """Compress as a thin link does; ``quality`` as in libjpeg, 1 to 100."""
-    data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                        [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    assert bgr is not None
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    """Compress as a slow radio link needs it; ``quality`` as in libjpeg, 1 to 100."""
+    return decode(encode_jpeg(image, int(quality)))
 
 
 def noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -76,30 +74,37 @@ def corrupt(image: np.ndarray, name: str, strength: float, key: str) -> np.ndarr
         image: uint8 (H, W, 3) RGB.
         name: of ``CORRUPTIONS``.
         strength: in its unit.
-        key: of the picture, such as its file's name.
+        key: of the image, such as its file's name.
     """
     rng = np.random.default_rng(zlib.crc32(f'{name} {strength} {key}'.encode()))
     return CORRUPTIONS[name][0](image, strength, rng)
 
 
+@dataclass(frozen=True)
+class CorruptedAccuracy:
+    """Average precision under one corruption of one strength, in its unit."""
+
+    corruption: str
+    strength: float
+    unit: str
+    voc10_ap50: float
+    coco_ap: float
+
+
 def under_corruptions(detector: Detector, samples: Sequence[Sample],
-                      progress: bool = False) -> list[dict]:
-    """Measure the detector on corrupted pictures.
+                      progress: bool = False) -> list[CorruptedAccuracy]:
+    """Measure the detector under each corruption and strength.
 
     Args:
-        samples: pictures that can be decoded.
-
-    Returns:
-        One row for each corruption and strength: ``corruption``, ``strength``, ``unit``,
-        ``voc10_ap50``, ``coco_ap``.
+        samples: images that can be decoded.
     """
     rows = []
     for name, strength in tqdm([(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
                                 for strength in strengths], 'corruptions', disable=not progress):
-        def read(path: Path, name=name, strength=strength) -> np.ndarray:
+        def read(path: Path, name: str = name, strength: float = strength) -> np.ndarray:
             return corrupt(read_picture(path), name, strength, path.name)
         measured = measure(detector, samples, read)
-        figures = report(measured.detections, measured.truths, detector.class_names)
-        rows.append({'corruption': name, 'strength': strength, 'unit': CORRUPTIONS[name][1],
-                     **{key: figures[key] for key in ('voc10_ap50', 'coco_ap')}})
+        found = accuracy(measured.detections, measured.truths, detector.class_names)
+        rows.append(CorruptedAccuracy(name, strength, CORRUPTIONS[name][1], found.voc10_ap50,
+                                      found.coco_ap))
     return rows

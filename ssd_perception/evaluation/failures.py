@@ -1,7 +1,8 @@
-"""Which detections are wrong, and how; which objects are missed, and how nearly."""
+"""What a detector gets wrong: false positives by kind, misses, confused classes, false boxes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ssd_perception.core.boxes import area, iou
 from ssd_perception.core.detections import Detections, GroundTruth
-from ssd_perception.evaluation.matching import FALSE, TRUE, Matches
+from ssd_perception.evaluation.voc import FALSE, TRUE, Matches
 
 # How a false positive is wrong, after TIDE (Bolya et al. 2020, which also has 0.1 as the
 # overlap below which a box lies on background); the first kind that fits is taken.
@@ -103,3 +104,85 @@ def misses(matches: Sequence[Matches], truths: Sequence[GroundTruth],
                     result.append(Miss(image, int(index), m.label, float(areas[index]),
                                        None if score is None else float(score)))
     return sorted(result, key=lambda miss: (-miss.area, miss.image, miss.index))
+
+
+def confusion_matrix(detections: Sequence[Detections], truths: Sequence[GroundTruth],
+                     class_count: int, score_threshold: float,
+                     iou_threshold: float = 0.5) -> np.ndarray:
+    """Count detections by the class of the object they lie on, whatever class they say.
+
+    The convention, since there are several: detections of at least ``score_threshold``, highest
+    score first over all classes of an image, each take the free object that they overlap most,
+    if by at least ``iou_threshold``; of objects overlapped alike one of the detection's own
+    class is preferred. A detection without an object counts as made up, an object that none
+    took as missed. A second box on an object already taken is made up too, also when its class
+    is the right one. Difficult objects count nowhere, nor do detections that have only them.
+
+    Returns:
+        int64 (C + 1, C + 1): rows are the objects' classes, columns the detections'; the last
+        row holds what was made up ("background" detected as a class), the last column what was
+        missed. Each row but the last sums to that class's objects.
+    """
+    matrix = np.zeros((class_count + 1, class_count + 1), np.int64)
+    for found, truth in zip(detections, truths, strict=True):
+        labels, difficult = np.asarray(truth.labels, int), truth.flags()
+        found = found[found.scores >= score_threshold]
+        overlaps = iou(found.xyxy.astype(np.float64), truth.boxes())  # (n, m)
+        free = ~difficult
+        for label, overlap in zip(found.labels, overlaps):
+            reached = overlap >= iou_threshold
+            candidates = np.nonzero(reached & free)[0]
+            if len(candidates):
+                order = np.lexsort((labels[candidates] != label, -overlap[candidates]))
+                taken = candidates[order[0]]
+                free[taken] = False
+                matrix[labels[taken], label] += 1
+            elif not (reached & difficult).any():
+                matrix[class_count, label] += 1
+        np.add.at(matrix, (labels[free], class_count), 1)
+    return matrix
+
+
+def most_confused(matrix: np.ndarray, limit: int = 10) -> list[tuple[int, int, int]]:
+    """Return (object's class, detected class, count) of wrong classes, most frequent first."""
+    wrong = matrix[:-1, :-1] * ~np.eye(len(matrix) - 1, dtype=bool)
+    order = np.argsort(-wrong, axis=None, kind='stable')[:limit]
+    return [(int(t), int(d), int(wrong[t, d])) for t, d in
+            zip(*np.unravel_index(order, wrong.shape)) if wrong[t, d]]
+
+
+@dataclass(frozen=True)
+class FalseBoxes:
+    """What was detected in images that hold none of the classes.
+
+    Attributes:
+        images: how many there are.
+        score_threshold: score from which on a detection counts.
+        false_boxes: detections that count.
+        images_with_false_boxes: images with at least one.
+        highest_score: of all detections; NaN without any.
+    """
+
+    images: int
+    score_threshold: float
+    false_boxes: int
+    images_with_false_boxes: int
+    highest_score: float
+
+    def describe(self) -> str:
+        """Return the counts as a phrase."""
+        boxes, where = self.false_boxes, self.images_with_false_boxes
+        return (f'{boxes or "no"} false box{"" if boxes == 1 else "es"} on {self.images} '
+                'images without these classes' + (f', in {where} of them' if boxes else ''))
+
+
+def count_false_boxes(detections: Sequence[Detections], threshold: float) -> FalseBoxes:
+    """Count the detections in images that hold none of the classes.
+
+    Args:
+        detections: one entry per image, found at a threshold not above ``threshold``.
+    """
+    counts = [int((found.scores >= threshold).sum()) for found in detections]
+    scores = np.concatenate([np.zeros(0), *(found.scores for found in detections)])
+    return FalseBoxes(len(counts), threshold, sum(counts), sum(count > 0 for count in counts),
+                      round(float(scores.max()), 5) if len(scores) else math.nan)

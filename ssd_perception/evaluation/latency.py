@@ -1,4 +1,4 @@
-"""How long each stage took, and on what machine: a time without its machine says nothing."""
+"""How long each stage of the detector took, and on what machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,40 +14,70 @@ import numpy as np
 from ssd_perception.inference.detector import Detector
 
 
-def latency(timings_ms: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:
-    """Return ``median_ms`` and ``p95_ms`` per stage and of the ``total``.
+@dataclass(frozen=True)
+class StageTime:
+    """Median and 95th percentile of a stage's time, ms."""
+
+    median_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the times were measured on and with.
+
+    Attributes:
+        processor: its name; ``cores`` counts all of the machine.
+        device: ``cpu``, or ``cuda:0`` with the name of the GPU.
+        runtime, precision: of the network.
+        threads: of the network; None where it does not run on the CPU.
+        batch_size: images in a call.
+    """
+
+    processor: str
+    cores: int | None
+    device: str
+    runtime: str
+    precision: str
+    threads: int | None
+    batch_size: int = 1
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of the stages and of their ``total``, and the conditions they hold for."""
+
+    stages: Mapping[str, StageTime]
+    conditions: Conditions
+
+
+def stage_times(timings_ms: Mapping[str, Sequence[float]]) -> dict[str, StageTime]:
+    """Return the time of each stage, and the ``total`` of the stages.
 
     Args:
-        timings_ms: stage -> one time per picture, all of one length; may be empty.
+        timings_ms: stage -> one time per image, all of one length; may be empty.
     """
     stages = {stage: np.asarray(times, float) for stage, times in timings_ms.items()}
     if stages:
         stages['total'] = np.sum(list(stages.values()), axis=0)
-    return {stage: {'median_ms': round(float(np.median(times)), 3),
-                    'p95_ms': round(float(np.percentile(times, 95)), 3)}
+    return {stage: StageTime(round(float(np.median(times)), 3),
+                             round(float(np.percentile(times, 95)), 3))
             for stage, times in stages.items() if len(times)}
 
 
-def conditions(detector: Detector) -> dict:
-    """Return what the times were measured on and with.
-
-    Returns:
-        ``processor``, ``cores``, ``device`` (with the name of a GPU), ``runtime``,
-        ``precision``, ``threads`` of the network (None where that is not the CPU) and
-        ``batch_size``, which is 1: a robot has one picture at a time.
-    """
-    # Only the runtime that is in use has been imported; looking must not import another.
+def conditions(detector: Detector) -> Conditions:
+    """Return what ``detector`` runs on, one image at a time as on a robot."""
+    # torch is imported already where it runs the network; elsewhere it stays out.
     torch = sys.modules.get('torch') if detector.runtime == 'torch' else None
     device = detector.device
     if torch is not None and device.startswith('cuda'):
         device = f'{device} ({torch.cuda.get_device_name(device)})'
-    return {'processor': processor(), 'cores': os.cpu_count(), 'device': device,
-            'runtime': detector.runtime, 'precision': detector.precision,
-            'threads': detector.threads, 'batch_size': 1}
+    return Conditions(processor(), os.cpu_count(), device, detector.runtime, detector.precision,
+                      detector.threads)
 
 
 def processor() -> str:
-    """Return the processor's name as the system tells it, or else its architecture."""
+    """Return the processor's name, or its architecture where the system has no name for it."""
     try:
         rows = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:

@@ -1,42 +1,53 @@
-"""The model card's figures, written from the weights' own metadata so that both agree."""
+"""A model card: the figures of the weights' metadata as Markdown, and the card's images."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
-from ssd_perception.core.errors import SettingError
-from ssd_perception.core.metadata import Metadata
-from ssd_perception.evaluation.negatives import describe_false_boxes
+from ssd_perception.core.format import format_number
+from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.evaluation.accuracy import Measurement
+from ssd_perception.evaluation.analysis import Analysis
+from ssd_perception.evaluation.calibration import Calibration
+from ssd_perception.evaluation.corruptions import CorruptedAccuracy
+from ssd_perception.evaluation.thresholds import OperatingPoint
+from ssd_perception.evaluation.weights_metrics import SetMetrics
 
 BEGIN, END = '<!-- figures -->', '<!-- /figures -->'
+FAILURES = 8  # of each kind
+INK = '#5c6470'  # readable on white pages and on black ones; an image has one colour for both
 
 
 def figures(metadata: Metadata) -> str:
-    """Return the Markdown that says what ``metadata`` holds."""
+    """Return the Markdown of what ``metadata`` holds.
+
+    Raises:
+        WeightsError: when it holds no accuracy; ``publish`` measures it.
+    """
     a = metadata.architecture
+    sets = {name: SetMetrics.from_json(row, metadata.score_threshold)
+            for name, row in metadata.metrics.items()}
+    measured = {name: row for name, row in sets.items() if row.accuracy is not None}
+    if not measured:
+        raise WeightsError('A model card needs weights with measured accuracy, and these have '
+                           'none; measure them with publish.')
+    first, row = next(iter(measured.items()))
+    chose = [name for name, each in measured.items() if each.chose_threshold] or [first]
+    best = f'the best F1 on {first}' if len(chose) == 1 else \
+        f'the best mean F1 over {" and ".join(chose)}, each of which weighs the same'
     lines = [
-        '| measured on | pictures | AP50 (VOC 2010) | AP50 (VOC 2007) | COCO AP | '
-        'AP50 per class |', '|---|---|---|---|---|---|']
-    negatives = {name: row['negatives'] for name, row in metadata.metrics.items()
-                 if 'negatives' in row}
-    for name, row in metadata.metrics.items():
-        if name in negatives:
-            continue
-        classes = ', '.join(f'{label} {_shown(r["voc10_ap50"])}'
-                            for label, r in row['per_class'].items())
-        lines.append(f'| {name} | {row["images"]} | {_shown(row["voc10_ap50"])} | '
-                     f'{_shown(row["voc07_ap50"])} | {_shown(row["coco_ap"])} | {classes} |')
-    first, row = next(iter(metadata.metrics.items()))
-    at = row['at_default_threshold']
+        *_accuracy_table(measured), '',
+        f'Default score threshold: {metadata.score_threshold:g}, the one with {best}.', '',
+        *_points_table(measured), *_per_class(row.best_f1),
+        *_reliability(first, row.calibration), *_corruptions(row.corruptions)]
+    for name, each in sets.items():
+        if each.negatives is not None:
+            lines += [f'On images without objects ({name}), at the default threshold: '
+                      f'{each.negatives.describe()}.', '']
     lines += [
-        '', f'Default score threshold: {metadata.score_threshold:g}, the one with the best F1 on '
-        f'{first}: precision {at["precision"]:.3f}, recall {at["recall"]:.3f}.', '',
-        *_per_class(row), *_calibration(row), *_corruptions(row),
-        *(line for name, row in negatives.items() for line in (
-            f'Where there is nothing to find ({name}), '
-            f'at the default threshold: {describe_false_boxes(row)}.',
-            '')),
         f'Network: SSD on {a.backbone}, input {a.input_hw[1]}x{a.input_hw[0]} '
         f'({metadata.preprocessing.resize}), pyramid of {len(a.strides)} levels with '
         f'{a.pyramid_channels} channels, {a.anchors.per_cell} anchors per cell.', '',
@@ -47,54 +58,136 @@ def figures(metadata: Metadata) -> str:
 
 
 def write_card(path: Path, metadata: Metadata) -> None:
-    """Put the figures between the markers of the card at ``path``; what is around them stays.
+    """Put the figures between the markers of the card at ``path``; the text around them stays.
 
     A card that does not exist yet begins with a title and the figures.
+
+    Raises:
+        WeightsError: when the card lacks the markers.
     """
     text = path.read_text() if path.exists() else f'# {path.stem}\n\n{BEGIN}\n{END}\n'
     if BEGIN not in text or END not in text:
-        raise SettingError(f'{path} needs the lines {BEGIN} and {END} around its figures.')
+        raise WeightsError(f'{path} needs the lines {BEGIN} and {END} around its figures; add '
+                           'them.')
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     atomic_write(path, f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'.encode())
 
 
-def _per_class(row: dict) -> list[str]:
-    best = {name: figures['best_f1'] for name, figures in row['per_class'].items()
-            if figures.get('best_f1')}
-    if not best:
+def write_plots(folder: Path, analysis: Analysis) -> None:
+    """Write ``precision_recall.svg``, ``thresholds.svg`` and ``calibration.svg``.
+
+    Args:
+        analysis: at the default threshold.
+    """
+    from ssd_perception.evaluation.plots import (  # a card without images needs no matplotlib
+        calibration_plot,
+        precision_recall_plot,
+        threshold_plot,
+    )
+
+    threshold = analysis.threshold
+    for name, text in (
+            ('precision_recall', precision_recall_plot(analysis.classes)),
+            ('thresholds', threshold_plot(analysis.over_thresholds, threshold,
+                                          analysis.best_f1)),
+            ('calibration', calibration_plot(analysis.calibration, threshold))):
+        text = str(text).replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        (folder / f'{name}.svg').write_text(text.replace('currentColor', INK) + '\n')
+
+
+def copy_curves(folder: Path, weights: Path) -> bool:
+    """Copy the training curves beside ``weights`` in the folder of its run; return if any."""
+    source = weights.parent / 'curves.png'
+    if source.is_file():
+        shutil.copyfile(source, folder / source.name)
+    return source.is_file()
+
+
+def write_failures(path: Path, measured: Measurement, analysis: Analysis) -> None:
+    """Write one JPEG: the false positives of highest score, then the largest misses.
+
+    Only of images that may be shown: they become part of what is published.
+    """
+    from ssd_perception.imaging.compressed import encode_jpeg
+    from ssd_perception.imaging.files import read_picture
+    from ssd_perception.viz.contact_sheet import contact_sheet
+    from ssd_perception.viz.tiles import tile
+
+    names = list(analysis.classes)
+    images, captions = [], []
+    for false in analysis.false_positives[:FAILURES]:
+        found = measured.detections[false.image][[false.index]]
+        images.append(tile(read_picture(measured.samples[false.image].path), found.xyxy[0], found,
+                           measured.truths[false.image], names))
+        captions.append(f'{names[false.label]} {false.score:.2f}: {false.kind}')
+    for miss in analysis.misses[:FAILURES]:
+        missed = measured.truths[miss.image][[miss.index]]
+        found = measured.detections[miss.image]
+        images.append(tile(read_picture(measured.samples[miss.image].path), missed.boxes()[0],
+                           found[found.scores >= analysis.threshold], missed, names))
+        captions.append(f'missed {names[miss.label]}')
+    if not images:
+        path.unlink(missing_ok=True)  # an earlier sheet shows failures of other weights
+        return
+    sheet = contact_sheet(images, captions, columns=4, tile_width=230)
+    atomic_write(path, encode_jpeg(sheet, 85).tobytes())
+
+
+def _accuracy_table(sets: Mapping[str, SetMetrics]) -> list[str]:
+    rows = []
+    for name, row in sets.items():
+        assert row.accuracy is not None  # the caller chose these
+        classes = ', '.join(f'{label} {_shown(each.voc10_ap50)}'
+                            for label, each in row.accuracy.per_class.items())
+        rows.append((name, row.accuracy.images, _shown(row.accuracy.voc10_ap50),
+                     _shown(row.accuracy.voc07_ap50), _shown(row.accuracy.coco_ap), classes))
+    return _table(('measured on', 'images', 'AP50 (VOC 2010)', 'AP50 (VOC 2007)', 'COCO AP',
+                   'AP50 per class'), rows)
+
+
+def _points_table(sets: Mapping[str, SetMetrics]) -> list[str]:
+    """Return precision, recall and calibration of each set that has them."""
+    rows = []
+    for name, row in sets.items():
+        if (point := row.at_default_threshold) is not None:
+            errors = (None, None) if (c := row.calibration) is None else (
+                c.expected_calibration_error_at_threshold, c.expected_calibration_error)
+            rows.append((name, _shown(point.precision), _shown(point.recall),
+                         *map(_shown, errors)))
+    return [*_table(('at the default threshold', 'precision', 'recall', 'calibration error',
+                     'calibration error over all scores'), rows), ''] if rows else []
+
+
+def _per_class(best: Mapping[str, OperatingPoint]) -> list[str]:
+    return [*_table(('class', 'best F1', 'at score threshold', 'precision', 'recall'), (
+        (name, f'{at.f1:.3f}', f'{at.threshold:g}', f'{at.precision:.3f}', f'{at.recall:.3f}')
+        for name, at in best.items())), ''] if best else []
+
+
+def _reliability(name: str, calibration: Calibration | None) -> list[str]:
+    if calibration is None:
         return []
-    return ['| class | best F1 | at score threshold | precision | recall |',
-            '|---|---|---|---|---|',
-            *(f'| {name} | {at["f1"]:.3f} | {at["threshold"]:g} | {at["precision"]:.3f} | '
-              f'{at["recall"]:.3f} |' for name, at in best.items()), '']
+    bins = [row for row in calibration.bins if row.count]
+    return [f'How often a detection of a given score is right (IoU 0.5), on {name}:', '',
+            *_table(('score', *(f'{row.low:g}–{row.high:g}' for row in bins)), [
+                ('detections', *(row.count for row in bins)),
+                ('right', *(f'{row.precision:.2f}' for row in bins))]), '']
 
 
-def _calibration(row: dict) -> list[str]:
-    if 'calibration' not in row:
-        return []
-    c = row['calibration']
-    bins = [b for b in c['bins'] if b['count']]
-    return ['How often a detection of a given score is right (IoU 0.5); expected calibration '
-            f'error {_shown(c["expected_calibration_error"])}, from the default threshold on '
-            f'{_shown(c["expected_calibration_error_at_threshold"])}:', '',
-            '| score | ' + ' | '.join(f'{b["low"]:g}–{b["high"]:g}' for b in bins) + ' |',
-            '|---' * (len(bins) + 1) + '|',
-            '| detections | ' + ' | '.join(str(b['count']) for b in bins) + ' |',
-            '| right | ' + ' | '.join(f'{b["precision"]:.2f}' for b in bins) + ' |', '']
-
-
-def _corruptions(row: dict) -> list[str]:
-    if not row.get('corruptions'):
-        return []
-    kinds: dict[str, list[dict]] = {}
-    for corrupted in row['corruptions']:
-        kinds.setdefault(f'{corrupted["corruption"]}, {corrupted["unit"]}', []).append(corrupted)
+def _corruptions(rows: Sequence[CorruptedAccuracy]) -> list[str]:
+    kinds: dict[str, list[str]] = {}
+    for row in rows:
+        kinds.setdefault(f'{row.corruption}, {row.unit}', []).append(
+            f'{row.strength:g}: {_shown(row.voc10_ap50)} / {_shown(row.coco_ap)}')
     return ['Under corruption, AP50 (VOC 2010) / COCO AP at three strengths:', '',
-            '| corruption | mild | medium | strong |', '|---|---|---|---|',
-            *(f'| {kind} | ' + ' | '.join(
-                f'{r["strength"]:g}: {_shown(r["voc10_ap50"])} / {_shown(r["coco_ap"])}'
-                for r in rows) + ' |' for kind, rows in kinds.items()), '']
+            *_table(('corruption', 'mild', 'medium', 'strong'), (
+                (kind, *cells) for kind, cells in kinds.items())), ''] if kinds else []
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    return [f'| {" | ".join(head)} |', '|---' * len(head) + '|',
+            *(f'| {" | ".join(map(str, row))} |' for row in rows)]
 
 
 def _shown(value: float | None) -> str:
-    return 'n/a' if value is None else f'{value:.3f}'
+    return format_number(value, missing='n/a')

@@ -1,56 +1,76 @@
-"""Precision, recall and F1 over the score threshold, and the default one chosen by them."""
+"""Precision, recall and F1 at a score threshold, and the choice of the default threshold."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_perception.core.detections import Detections, GroundTruth
-from ssd_perception.evaluation.voc import Curve, precision_recall
+from ssd_perception.evaluation.voc import Curve
 
 GRID = np.arange(5, 96) / 100
+# Thresholds whose F1 is this close to the best one count as equally good.
+PLATEAU = 0.002
 
 
-def at_threshold(curves: Sequence[Curve], threshold: float) -> dict[str, float]:
-    """Return ``precision``, ``recall`` and ``f1`` of all classes together at one threshold.
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What a score threshold gives: every detection and every object counts once.
 
-    Every detection and every object weighs the same, whatever its class. Where nothing is
-    detected precision is 0, where nothing is to be found recall is 0.
+    Attributes:
+        threshold: detections of this score or more count, in [0, 1].
+        precision, recall, f1: in [0, 1]; NaN where there is no object to find.
     """
+
+    threshold: float
+    precision: float
+    recall: float
+    f1: float
+
+
+def at_threshold(curves: Sequence[Curve], threshold: float) -> OperatingPoint:
+    """Return the operating point of all classes together; precision is 0 without detections.
+
+    Args:
+        curves: one per class.
+    """
+    objects = sum(curve.objects for curve in curves)
+    if not objects:
+        return OperatingPoint(threshold, math.nan, math.nan, math.nan)
     kept = [int((curve.scores >= threshold).sum()) for curve in curves]
     hits = sum(curve.true[:n].sum() for curve, n in zip(curves, kept))
-    precision = float(hits / max(1, sum(kept)))
-    recall = float(hits / max(1, sum(curve.objects for curve in curves)))
-    return {'precision': round(precision, 4), 'recall': round(recall, 4),
-            'f1': round(2 * precision * recall / max(1e-12, precision + recall), 4)}
+    precision, recall = float(hits / max(1, sum(kept))), float(hits / objects)
+    f1 = 2 * precision * recall / max(1e-12, precision + recall)
+    return OperatingPoint(threshold, round(precision, 4), round(recall, 4), round(f1, 4))
 
 
-def over_thresholds(curves: Sequence[Curve]) -> dict[str, list[float]]:
-    """Return ``threshold``, ``precision``, ``recall`` and ``f1`` along ``GRID``."""
-    rows = [at_threshold(curves, threshold) for threshold in GRID]
-    return {'threshold': GRID.tolist(), **{key: [row[key] for row in rows] for key in rows[0]}}
+def over_thresholds(curves: Sequence[Curve]) -> list[OperatingPoint]:
+    """Return the operating points along ``GRID``."""
+    return [at_threshold(curves, threshold) for threshold in GRID.tolist()]
 
 
-def best_f1(detections: Sequence[Detections], truths: Sequence[GroundTruth],
-            class_count: int) -> tuple[float, dict[str, float]]:
-    """Return the threshold with the best F1 over all classes, and the figures there.
+def best_threshold(sets: Sequence[Sequence[Curve]]) -> float:
+    """Return the threshold with the best mean F1 over ``sets``, each of which weighs the same.
 
-    F1 counts a match at IoU 0.5; see ``best_of``.
-    """
-    return best_of([precision_recall(detections, truths, label) for label in range(class_count)])
+    The middle one of the thresholds within ``PLATEAU`` of the best mean F1 is taken: at the edge
+    of that range a few other images would make F1 fall.
 
-
-def best_of(curves: Sequence[Curve]) -> tuple[float, dict[str, float]]:
-    """Return the threshold with the best F1 of all ``curves`` together, and the figures there.
-
-    Of thresholds within 0.002 of the best F1 the middle one is taken: at the edge of the
-    plateau the next picture would tip it.
+    Args:
+        sets: one curve per class of each set of images; sets without objects do not count.
 
     Returns:
-        The threshold, rounded to 0.01, and ``precision``, ``recall``, ``f1`` there.
+        A value of ``GRID``; its middle where no set has an object.
     """
-    f1 = np.array(over_thresholds(curves)['f1'])
-    plateau = GRID[f1 >= f1.max() - 0.002]
-    threshold = round(float(plateau[len(plateau) // 2]), 2)
-    return threshold, at_threshold(curves, threshold)
+    f1 = np.array([[point.f1 for point in over_thresholds(curves)] for curves in sets
+                   if any(curve.objects for curve in curves)] or [[0.0] * len(GRID)]).mean(0)
+    plateau = GRID[f1 >= f1.max() - PLATEAU]
+    return round(float(plateau[len(plateau) // 2]), 2)
+
+
+def best_f1(curves: Sequence[Curve]) -> OperatingPoint | None:
+    """Return the operating point at ``best_threshold``; None without objects."""
+    if not any(curve.objects for curve in curves):
+        return None
+    return at_threshold(curves, best_threshold([curves]))

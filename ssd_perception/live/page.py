@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 from markupsafe import Markup
 
+from ssd_perception.core.format import format_number
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.page import (
     cards,
     document,
-    format_number,
     heading,
     image,
     note,

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.live.page import summary_page
 from ssd_perception.viz.contact_sheet import contact_sheet, spread
 from ssd_perception.viz.drawing import draw_detections
@@ -35,7 +35,7 @@ class SeenFrame:
     stamp_ns: int
     jpeg: bytes | None
     detections: Detections | None
-    truth: Detections | None
+    truth: GroundTruth | None
     age_ms: float | None
 
 

@@ -18,7 +18,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.interface import GROUND_TRUTH, IMAGE_TYPES, stamp_to_ns
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
@@ -120,9 +120,10 @@ class Viewer(Node):
         """Return a frame's answer, labelled by ``class_names``; None when there is none."""
         return _converted(frame.answer, class_names)
 
-    def ground_truth(self, frame: Frame, class_names: list[str]) -> Detections | None:
+    def ground_truth(self, frame: Frame, class_names: list[str]) -> GroundTruth | None:
         """Return a frame's ground truth, labelled by ``class_names``; None without one."""
-        return _converted(frame.truth, class_names)
+        found = _converted(frame.truth, class_names)
+        return None if found is None else GroundTruth(found.xyxy, found.labels)
 
     def _find_images(self) -> None:
         """Subscribe to the images once both ends are there; anew when their kind changes.

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from ssd_perception.core.format import format_number
 from ssd_perception.mining.selection import SelectionSummary
 from ssd_perception.viz.page import (
     cards,
     document,
     figure,
-    format_number,
     heading,
     html,
     image,

@@ -16,7 +16,12 @@ from ssd_perception.core.detections import GroundTruth
 from ssd_perception.core.interface import DETECTIONS_TYPE, stamp_to_ns
 from ssd_perception.core.vision_rows import rows_of
 from ssd_perception.data.layout import read_split
-from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, ground_truth, report
+from ssd_perception.evaluation.accuracy import (
+    MAX_DETECTIONS,
+    Accuracy,
+    accuracy,
+    ground_truth,
+)
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.replay.work_folder import FrameResult
 
@@ -28,12 +33,12 @@ class ReplayAccuracy:
     Attributes:
         source: what the ground truth was read from, in words.
         of: images or messages in that source.
-        accuracy: ``evaluation.evaluate.report`` of the frames that have some.
+        accuracy: of the frames that have some.
     """
 
     source: str
     of: int
-    accuracy: dict
+    accuracy: Accuracy
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class FrameTruths:
         if not truths:
             raise BagError(f'No frame of the recording belongs to one of the {self.total} of '
                            f'{self.source}.')
-        return ReplayAccuracy(self.source, self.total, report(found, truths, class_names))
+        return ReplayAccuracy(self.source, self.total, accuracy(found, truths, class_names))
 
 
 def read_ground_truth(text: str, bag: Bag, topics: Sequence[str],

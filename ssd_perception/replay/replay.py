@@ -16,7 +16,7 @@ from ssd_perception.bags.reader import BagError
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.result_folder import MARK, check_replaceable, result_folder
-from ssd_perception.evaluation.evaluate import MAX_DETECTIONS, SCORE_THRESHOLD
+from ssd_perception.evaluation.accuracy import MAX_DETECTIONS, SCORE_THRESHOLD
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.replay.annotated_images import AnnotatedImages

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from ssd_perception.core.format import format_number
 from ssd_perception.replay.ground_truth import ReplayAccuracy
 from ssd_perception.replay.summary import (
     CameraCounts,
@@ -21,7 +22,6 @@ from ssd_perception.viz.page import (
     cards,
     document,
     figure,
-    format_number,
     heading,
     html,
     image,
@@ -76,8 +76,8 @@ def _cards(summary: ReplaySummary) -> Markup:
              ('frames/s', format_number(speed, '', 1), summary.settings.device)]
     if summary.ground_truth is not None:
         figures = summary.ground_truth.accuracy
-        shown.append(('AP50 (VOC 2010)', format_number(figures['voc10_ap50'], '', 3),
-                      f'{figures["images"]} labelled frames'))
+        shown.append(('AP50 (VOC 2010)', format_number(figures.voc10_ap50, '', 3),
+                      f'{figures.images} labelled frames'))
     return cards(shown)
 
 
@@ -106,18 +106,18 @@ def _accuracy(measured: ReplayAccuracy | None, class_names: Sequence[str]) -> st
     if measured is None:
         return ''
     figures = measured.accuracy
-    rows = [['all', format_number(figures['voc10_ap50'], '', 3),
-             format_number(figures['voc07_ap50'], '', 3), str(figures['objects'])]]
+    rows = [['all', format_number(figures.voc10_ap50, '', 3),
+             format_number(figures.voc07_ap50, '', 3), str(figures.objects)]]
     for label, name in enumerate(class_names):
-        row = figures['per_class'][name]
-        rows.append([_class(label, name), format_number(row['voc10_ap50'], '', 3),
-                     format_number(row['voc07_ap50'], '', 3), str(row['objects'])])
+        row = figures.per_class[name]
+        rows.append([_class(label, name), format_number(row.voc10_ap50, '', 3),
+                     format_number(row.voc07_ap50, '', 3), str(row.objects)])
     return join([
         heading('Accuracy'),
         table(['class', 'AP50 (VOC 2010)', 'AP50 (VOC 2007)', 'objects'], rows),
         note(html('Ground truth: {}; {} of {} are in the recording. Measured over all scores '
                   'from 0.01 on, as <code>evaluate</code> does.', measured.source,
-                  figures['images'], measured.of))])
+                  figures.images, measured.of))])
 
 
 def _steps(steps: Mapping[str, StepTime]) -> str:

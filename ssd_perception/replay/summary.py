@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.format import to_json
 from ssd_perception.replay.ground_truth import ReplayAccuracy
 from ssd_perception.replay.results import ReplayResults
 from ssd_perception.replay.thresholds import Uncertain, most_uncertain
@@ -101,11 +102,10 @@ class ReplaySummary:
 
     def to_json(self) -> dict:
         """Return plain values; without ``ground_truth`` where it was not measured."""
-        values = asdict(self)
-        accuracy = values.pop('ground_truth')
-        if accuracy is not None:
-            values['ground_truth'] = {**{k: v for k, v in accuracy.items() if k != 'accuracy'},
-                                      **accuracy['accuracy']}
+        values = to_json(self)
+        measured = values.pop('ground_truth')
+        if measured is not None:
+            values['ground_truth'] = {**measured, **measured.pop('accuracy')}
         return values
 
 

@@ -18,9 +18,10 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.format import format_number, to_json
 from ssd_perception.core.metadata import Metadata, recipe_hash
 from ssd_perception.data.sample import Sample
-from ssd_perception.evaluation.evaluate import evaluate
+from ssd_perception.evaluation.accuracy import evaluate
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.runtimes.torch import TorchRuntime
 from ssd_perception.model.initialise import initialise
@@ -240,12 +241,13 @@ class Trainer:
                                                       self.device.type, 'fp32'))
         figures = {name: evaluate(detector, samples)
                    for name, samples in self._validation.items()}
-        self.folder.log({'iteration': self.iteration, 'validation': figures})
+        self.folder.log({'iteration': self.iteration, 'validation': to_json(figures)})
         for name, figure in figures.items():
             self._log(f'iteration {self.iteration} {name}: VOC10 AP50 '
-                      f'{_shown(figure["voc10_ap50"])}, COCO AP {_shown(figure["coco_ap"])}')
+                      f'{_shown(figure.voc10_ap50)}, COCO AP {_shown(figure.coco_ap)}')
         if figures:
-            score = next(iter(figures.values()))['coco_ap'] or 0.0
+            score = next(iter(figures.values())).coco_ap
+            score = 0.0 if math.isnan(score) else score
             self._since_best = 0 if score > self.best else self._since_best + 1
             if score > self.best:
                 self.best = score
@@ -289,5 +291,5 @@ def choose_precision(precision: str, device: torch.device) -> str:
     return 'bf16' if torch.cuda.is_bf16_supported() else 'fp16'
 
 
-def _shown(value: float | None) -> str:
-    return 'n/a' if value is None else f'{value:.4f}'
+def _shown(value: float) -> str:
+    return format_number(value, digits=4, missing='n/a')

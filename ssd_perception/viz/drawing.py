@@ -1,4 +1,4 @@
-"""Draw detections into a picture so that they stay readable at every size."""
+"""Draw detections and ground truth into an image so that they are readable at every size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _TRUTH_COLOUR = (255, 255, 255)
@@ -31,7 +31,7 @@ def _dark_colour(label: int) -> tuple[int, int, int]:
 
 
 def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequence[str],
-                    truth: Detections | None = None,
+                    truth: GroundTruth | None = None,
                     weak: Detections | None = None) -> np.ndarray:
     """Return a copy of ``image`` with boxes and labels such as "cone 0.93".
 
@@ -41,12 +41,12 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
         class_names: names that the labels index into; a label beyond them is drawn as its
             number.
         truth: ground truth, drawn thin, dashed and white, without labels.
-        weak: detections that do not count, drawn dashed in their class's colour, with labels on
-            dark fields.
+        weak: detections below the threshold, drawn dashed in their class's colour, with labels
+            on dark fields.
     """
     canvas = np.array(image, order='C')
     thickness = max(1, round(max(image.shape[:2]) / 400))
-    for box in truth.xyxy if truth is not None else ():
+    for box in truth.boxes() if truth is not None else ():
         _dashed(canvas, _corners(box, image.shape), max(1, thickness // 2))
     for box, number in zip(weak.xyxy, weak.labels.tolist()) if weak is not None else ():
         _dashed(canvas, _corners(box, image.shape), thickness, class_colour(number))
@@ -66,17 +66,17 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
     return canvas
 
 
-def draw_truth(image: np.ndarray, truth: Detections, class_names: Sequence[str]) -> np.ndarray:
+def draw_truth(image: np.ndarray, truth: GroundTruth, class_names: Sequence[str]) -> np.ndarray:
     """Return a copy of ``image`` with ground truth as dashed white boxes and class names.
 
     Args:
         image: uint8 (H, W, 3) RGB; not changed.
-        truth: boxes in the image's pixels; scores are not shown.
+        truth: boxes in the image's pixels.
         class_names: names that the labels index into.
     """
     canvas = draw_detections(image, Detections.empty(), class_names, truth)
     labels: list[_Label] = []
-    for box, label in zip(truth.xyxy, truth.labels.tolist()):
+    for box, label in zip(truth.boxes(), np.asarray(truth.labels).tolist()):
         labels.append(_Label.beside(box, class_names[label], class_colour(label), canvas.shape,
                                     labels))
     for label in labels:
@@ -114,8 +114,8 @@ class _Label:
                shape: tuple[int, ...], others: Sequence[_Label]) -> _Label:
         """Place a text above the box, or at its other edges where the image ends.
 
-        A place that covers none of ``others`` is preferred: in a heap of objects every label
-        can then be read.
+        A place that covers none of ``others`` is preferred, so that every label of a group of
+        objects can be read.
         """
         height, width = shape[:2]
         scale = max(0.4, min(height, width) / 1000)
@@ -123,7 +123,7 @@ class _Label:
         (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
         margin = max(2, round(text_height / 4))
         room = width - 2 * margin
-        if text_width > room:  # a very narrow picture: smaller, but not beyond what can be read
+        if text_width > room:  # a very narrow image: smaller, but still readable
             scale = max(0.25, scale * room / text_width)
             stroke = 1
             (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)
@@ -140,7 +140,7 @@ class _Label:
         return cls(text, colour, x, y, *size, scale, stroke, margin, margin + text_height)
 
     def meets(self, x: int, y: int, width: int, height: int) -> bool:
-        """Tell whether the fields have pixels in common."""
+        """Return whether the fields have pixels in common."""
         return (x < self.x + self.width and self.x < x + width
                 and y < self.y + self.height and self.y < y + height)
 
@@ -158,7 +158,7 @@ class _Label:
 
 def _dashed(canvas: np.ndarray, corners: tuple[tuple[int, int], tuple[int, int]],
             thickness: int, colour: tuple[int, int, int] = _TRUTH_COLOUR) -> None:
-    """Draw a dashed rectangle, dark beneath, so that it shows on a white wall too."""
+    """Draw a dashed rectangle on a dark line, so that it is visible on white, too."""
     (x0, y0), (x1, y1) = corners
     dash = 4 * thickness + 2
     for (ax, ay), (bx, by) in (((x0, y0), (x1, y0)), ((x1, y0), (x1, y1)),

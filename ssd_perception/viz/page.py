@@ -145,8 +145,3 @@ def video(path: Path) -> Markup:
     source = ('data:video/webm;base64,' + base64.b64encode(path.read_bytes()).decode()
               if path.stat().st_size <= MAX_EMBEDDED_BYTES else quote(path.name))
     return html('<video controls loop muted playsinline src="{}"></video>', source)
-
-
-def format_number(value: float | None, unit: str = '', digits: int = 3) -> str:
-    """Return a figure as text, a dash for None."""
-    return '–' if value is None else f'{value:.{digits}f}{unit}'

@@ -1,4 +1,4 @@
-"""Small pictures of single failures: the place with its surroundings, and what was there."""
+"""Small images of single failures: a box with its surroundings, detections and ground truth."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CONTEXT = 2.5  # sides of a tile in longer sides of its box
 LEAST_SIDE = 64  # px of the source: fewer, enlarged, show nothing
 
 
-def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: Detections,
+def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: GroundTruth,
          class_names: Sequence[str]) -> np.ndarray:
-    """Return uint8 (TILE, TILE, 3) RGB: the surroundings of ``box``, detections, truth dashed.
+    """Return uint8 (TILE, TILE, 3) RGB: the surroundings of ``box``, ground truth dashed.
 
     Args:
         image: uint8 (H, W, 3) RGB.
@@ -26,26 +26,24 @@ def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: Dete
     """
     x, y, side = window(box, image.shape[:2])
     height, width = image.shape[:2]
-    # Where the picture is smaller than the window, the rest stays grey.
+    # Where the image is smaller than the window, the rest stays grey.
     square = np.full((side, side, 3), 127, np.uint8)
     part = image[max(y, 0):y + side, max(x, 0):x + side]
     top, left = max(-y, 0), max(-x, 0)
     square[top:top + part.shape[0], left:left + part.shape[1]] = part
     scaled = cv2.resize(square, (TILE, TILE),
                         interpolation=cv2.INTER_AREA if side > TILE else cv2.INTER_CUBIC)
-    return draw_detections(scaled, _moved(detections, x, y, side), class_names,
-                           _moved(truth, x, y, side))
-
-
-def as_drawn(truth: GroundTruth) -> Detections:
-    """Return ground truth as it is drawn."""
-    return Detections(truth.boxes(), np.ones(len(truth.labels)), truth.labels)
+    found, inside = _moved(detections.xyxy, x, y, side)
+    objects, near = _moved(truth.boxes(), x, y, side)
+    return draw_detections(
+        scaled, Detections(found, detections.scores, detections.labels)[inside], class_names,
+        GroundTruth(objects[near], np.asarray(truth.labels)[near]))
 
 
 def window(box: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int]:
     """Return left, top and side, px, of the square around ``box`` that a tile shows.
 
-    It is pushed into the picture of ``shape`` (height, width) where it fits, and centred on it
+    It is moved into the image of ``shape`` (height, width) where it fits, and centred on it
     where it does not.
     """
     height, width = shape
@@ -61,8 +59,7 @@ def window(box: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int]:
     return start((x0 + x1) / 2, width), start((y0 + y1) / 2, height), side
 
 
-def _moved(detections: Detections, x: int, y: int, side: int) -> Detections:
-    """Return what lies in the window, in the tile's pixels."""
-    xyxy = (detections.xyxy - np.array([x, y, x, y])) * TILE / side
-    inside = (xyxy[:, :2] < TILE).all(1) & (xyxy[:, 2:] > 0).all(1)
-    return Detections(xyxy, detections.scores, detections.labels)[inside]
+def _moved(boxes: np.ndarray, x: int, y: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, 4) boxes in the tile's pixels, and bool (n,) whether they meet the window."""
+    xyxy = (boxes - np.array([x, y, x, y])) * TILE / side
+    return xyxy, (xyxy[:, :2] < TILE).all(1) & (xyxy[:, 2:] > 0).all(1)

@@ -71,7 +71,7 @@ def test_a_picture_that_cannot_be_decoded_is_left_out(data, tmp_path, capsys):
     assert evaluate(data, '--json', str(out)) == 0
     printed = capsys.readouterr()
     assert 'val_0002.jpg is not a picture' in printed.err
-    assert '1 of 4 pictures could not be decoded' in printed.out
+    assert '1 of 4 images could not be decoded' in printed.out
     figures = json.loads(out.read_text())
     assert figures['images'] == 3 and figures['skipped'] == ['val_0002.jpg']
 
@@ -92,7 +92,7 @@ def test_only_broken_pictures_are_one_sentence(data, capsys):
     for path in (data / 'JPEGImages').iterdir():
         path.write_bytes(b'')
     assert evaluate(data) == 1
-    assert 'None of the 4 pictures could be decoded' in capsys.readouterr().err.splitlines()[-1]
+    assert 'None of the 4 images could be decoded' in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_classes_that_the_weights_lack_are_listed(capsys):
@@ -100,7 +100,7 @@ def test_classes_that_the_weights_lack_are_listed(capsys):
         pytest.skip('no data: coco_voc20 is not here')
     assert evaluate(VOC20, '--split', 'test') == 1
     err = capsys.readouterr().err
-    assert 'it detects cone, cube, but the pictures have aeroplane, bicycle' in err
+    assert 'it detects cone, cube, but the images have aeroplane, bicycle' in err
     assert 'and 14 more' in err and len(err.splitlines()) == 1
 
 
@@ -119,7 +119,7 @@ def test_pictures_of_other_things_count_false_boxes(data, tmp_path, capsys):
     assert figures['coco_ap'] is None and figures['objects'] == 0
     told = f'{counted["false_boxes"]} false box'
     assert told in capsys.readouterr().out
-    assert 'on 4 pictures without these classes' in (tmp_path / 'r' / 'report.html').read_text()
+    assert 'on 4 images without these classes' in (tmp_path / 'r' / 'report.html').read_text()
 
 
 def test_corruptions_without_objects_are_refused(data, capsys):

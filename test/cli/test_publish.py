@@ -50,12 +50,43 @@ def test_what_was_measured_is_in_the_file_and_in_the_card(data, tmp_path):
     assert f'| cone | {best["f1"]:.3f} | {best["threshold"]:g} |' in card
     row = next(r for r in few['corruptions'] if r['corruption'] == 'noise')
     assert f'| noise, sigma | 8: {row["voc10_ap50"]:.3f} / {row["coco_ap"]:.3f} |' in card
-    assert 'Where there is nothing to find (street)' in card
+    assert 'On images without objects (street)' in card
     for name in ('precision_recall', 'thresholds', 'calibration'):
         text = (pictures / f'{name}.svg').read_text()
         assert text.startswith('<svg xmlns') and 'currentColor' not in text
     sheet = pictures / 'failures.jpg'
     assert not sheet.exists() or cv2.imread(str(sheet)).shape[1] > 200
+
+
+def test_the_threshold_is_chosen_on_several_sets_and_each_set_says_how_it_does_there(
+        data, tmp_path, capsys):
+    out, one = tmp_path / 'both.safetensors', tmp_path / 'one'
+    shutil.copytree(data, one)
+    (one / 'ImageSets/Main/val.txt').write_text('val_0002')
+    assert publish(data, out, '--data', f'few={data}', f'one={one}', '--choose-on', 'one',
+                   'few') == 0
+    metadata = Detector.from_weights(out, 'torch', 'cpu').metadata
+    few, single = metadata.metrics['few'], metadata.metrics['one']
+    assert few['chose_threshold'] and single['chose_threshold']
+    assert few['calibration']['bins'] != single['calibration']['bins']
+    assert 'corruptions' in few and 'corruptions' not in single
+    card = out.with_suffix('.md').read_text()
+    assert 'the best mean F1 over few and one, each of which weighs the same' in card
+    for name, row in metadata.metrics.items():
+        at, error = row['at_default_threshold'], row['calibration']
+        assert (f'| {name} | {at["precision"]:.3f} | {at["recall"]:.3f} | '
+                f'{error["expected_calibration_error_at_threshold"]:.3f} |') in card
+
+
+@pytest.mark.parametrize('words, says', [
+    (['--choose-on', 'street'], '--choose-on must be one of few, got "street"'),
+    (['--negatives', 'few={data}'], 'Two sets of images are named "few"'),
+    (['--data', '{data}'], 'Images are named as NAME=DIR')])
+def test_sets_that_cannot_be_are_one_sentence(data, tmp_path, capsys, words, says):
+    out = tmp_path / 'mine.safetensors'
+    assert publish(data, out, *(word.format(data=data) for word in words)) == 1
+    error = capsys.readouterr().err
+    assert says in error and error.count('\n') == 1 and not out.exists()
 
 
 def test_failures_are_shown_of_pictures_that_are_measured(data, tmp_path, capsys):

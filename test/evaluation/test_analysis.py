@@ -9,9 +9,10 @@ import pytest
 from cases import CLASSES, case, detections_of, photographs, truth_of
 from hypothesis import given, settings
 
+from ssd_perception.core.format import to_json
+from ssd_perception.evaluation.accuracy import accuracy
 from ssd_perception.evaluation.analysis import MAX_CURVE_POINTS, analyse
-from ssd_perception.evaluation.evaluate import report
-from ssd_perception.evaluation.latency import latency
+from ssd_perception.evaluation.latency import StageTime, stage_times
 from ssd_perception.evaluation.thresholds import GRID, best_f1
 from ssd_perception.evaluation.voc import precision_recall
 
@@ -23,8 +24,8 @@ NAMES = ('x', 'y')
 def test_any_case_agrees_with_itself(images):
     detections, truths = images
     analysis = analyse(detections, truths, NAMES, 0.5)
-    figures = json.loads(json.dumps(analysis.figures, allow_nan=False))
-    assert report(detections, truths, NAMES).items() <= {
+    figures = json.loads(json.dumps(analysis.to_json(), allow_nan=False))
+    assert to_json(accuracy(detections, truths, NAMES)).items() <= {
         **figures, 'per_class': {
             name: {key: value for key, value in row.items() if not isinstance(value, dict)
                    and key != 'best_f1'} for name, row in figures['per_class'].items()}}.items()
@@ -49,21 +50,21 @@ def test_best_f1_of_a_class_is_its_own():
     detections = [detections_of([((0, 0, 9, 9), 0.9, 0), ((50, 0, 59, 9), 0.6, 0),
                                  ((0, 50, 9, 59), 0.3, 1), ((50, 50, 59, 59), 0.2, 1)])]
     truths = [truth_of([((0, 0, 9, 9), 0, False), ((0, 50, 9, 59), 1, False)])]
-    figures = analyse(detections, truths, NAMES, 0.5).figures
+    figures = analyse(detections, truths, NAMES, 0.5).to_json()
     best = {name: row['best_f1'] for name, row in figures['per_class'].items()}
     assert 0.6 < best['x']['threshold'] <= 0.9 and best['x']['f1'] == 1
     assert 0.2 < best['y']['threshold'] <= 0.3 and best['y']['f1'] == 1
     assert figures['per_class']['y']['at_threshold'] == {'precision': 0, 'recall': 0, 'f1': 0}
     assert figures['best_f1']['f1'] < 1
-    assert (figures['best_f1']['threshold'], figures['best_f1']['f1']) == (
-        best_f1(detections, truths, 2)[0], best_f1(detections, truths, 2)[1]['f1'])
+    both = best_f1([precision_recall(detections, truths, label) for label in range(2)])
+    assert figures['best_f1'] == to_json(both)
 
 
 def test_sizes_and_their_recall():
     small, large = (0, 0, 20, 20), (100, 100, 300, 300)
     figures = analyse([detections_of([(large, 0.9, 0)])],
                       [truth_of([(small, 0, False), (large, 0, False), (large, 1, True)])],
-                      NAMES, 0.5).figures
+                      NAMES, 0.5).to_json()
     assert figures['sizes'] == {
         'small': {'objects': 1, 'recall': 0.0, 'coco_ap': 0.0},
         'medium': {'objects': 0, 'recall': None, 'coco_ap': None},
@@ -73,10 +74,10 @@ def test_sizes_and_their_recall():
 
 def test_along_the_thresholds_precision_and_recall_are_those_of_the_curve():
     detections, truths = photographs(0, 2)
-    over = analyse(detections, truths, NAMES, 0.5).figures['over_thresholds']
+    over = analyse(detections, truths, NAMES, 0.5).to_json()['over_thresholds']
     assert over['threshold'] == pytest.approx(GRID)
     assert (np.diff(over['recall']) <= 0).all()
-    one = analyse(detections, truths, ('x',), 0.5).figures
+    one = analyse(detections, truths, ('x',), 0.5).to_json()
     curve = precision_recall(detections, truths, 0)
     last = (curve.scores >= 0.5).sum() - 1
     assert one['operating_point']['precision'] == pytest.approx(curve.precision[last], abs=1e-4)
@@ -86,7 +87,7 @@ def test_along_the_thresholds_precision_and_recall_are_those_of_the_curve():
 @pytest.mark.parametrize('images', [30, 600])
 def test_a_thinned_curve_is_the_curve(images):
     detections, truths = photographs(1, 1, images)
-    points = analyse(detections, truths, ('x',), 0.5).figures['pr_curves']['x']['iou_0.50']
+    points = analyse(detections, truths, ('x',), 0.5).to_json()['pr_curves']['x']['iou_0.50']
     curve = precision_recall(detections, truths, 0)
     assert len(points['recall']) <= min(MAX_CURVE_POINTS, len(curve.scores))
     assert points['recall'][-1] == pytest.approx(curve.recall[-1], abs=1e-5)
@@ -102,7 +103,7 @@ def test_a_thinned_curve_is_the_curve(images):
      {'network': (2, 2), 'postprocess': (1, 1), 'total': (3, 3)}),
     ({'a': [1.0, 2, 3], 'b': [3.0, 2, 1]}, {'a': (2, 2.9), 'b': (2, 2.9), 'total': (4, 4)}),
 ])
-def test_latency(timings, expected):
-    assert latency(timings) == {
-        stage: {'median_ms': pytest.approx(median), 'p95_ms': pytest.approx(p95)}
+def test_stage_times(timings, expected):
+    assert stage_times(timings) == {
+        stage: StageTime(pytest.approx(median), pytest.approx(p95))
         for stage, (median, p95) in expected.items()}

@@ -7,7 +7,7 @@ import pytest
 from cases import CLASSES, case, detections_of, truth_of
 from hypothesis import given
 
-from ssd_perception.evaluation.confusion import confusion_matrix, most_confused
+from ssd_perception.evaluation.failures import confusion_matrix, most_confused
 
 A, B, NEAR_A = (0, 0, 10, 10), (50, 50, 60, 60), (0, 0, 10, 8)
 X, Y, BACKGROUND = 0, 1, 2

@@ -69,6 +69,6 @@ def test_there_is_a_row_for_each_and_it_is_of_the_corrupted_picture(tmp_path, mo
     sample = Sample(tmp_path / 'a.jpg', np.array([[0, 0, 50, 50]], np.float32), ('cone',),
                     np.zeros(1, bool))
     rows = under_corruptions(Stub(), [sample])
-    assert [(row['corruption'], row['strength']) for row in rows] == EVERY
-    found = {(row['corruption'], row['strength']): row['voc10_ap50'] for row in rows}
+    assert [(row.corruption, row.strength) for row in rows] == EVERY
+    found = {(row.corruption, row.strength): row.voc10_ap50 for row in rows}
     assert found['JPEG', 40] == 1.0 and found['bright', 0.3] == 1.0 and found['dark', 4.0] == 0.0

@@ -8,7 +8,7 @@ from cases import CLASSES, case, detections_of, photographs, truth_of
 from hypothesis import given
 
 from ssd_perception.evaluation.failures import false_positives, misses
-from ssd_perception.evaluation.matching import FALSE, IGNORED, TRUE, match_class
+from ssd_perception.evaluation.voc import FALSE, IGNORED, TRUE, match_class
 
 A, NEAR_A, AWAY_A, B = (0, 0, 10, 10), (0, 0, 10, 8), (0, 0, 10, 3), (50, 50, 60, 60)
 

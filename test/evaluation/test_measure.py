@@ -11,7 +11,7 @@ from cases import detections_of
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.data.sample import Sample
-from ssd_perception.evaluation.evaluate import detect_samples, evaluate, measure
+from ssd_perception.evaluation.accuracy import detect_samples, evaluate, measure
 from ssd_perception.inference.detector import DetectionResult, Timings
 
 BOX = (2, 2, 12, 12)
@@ -55,7 +55,7 @@ def test_unreadable_pictures_are_named_and_left_out(capsys):
 
 
 def test_only_unreadable_pictures_are_an_error():
-    with pytest.raises(DataError, match='None of the 2 pictures could be decoded.*bad1'):
+    with pytest.raises(DataError, match='None of the 2 images could be decoded.*bad1'):
         measure(OneBox(), [sample('bad1'), sample('bad2')], read, skip_unreadable=True)
 
 
@@ -75,4 +75,4 @@ def test_no_pictures():
     measured = measure(OneBox(), [], read)
     assert measured.detections == [] and measured.timings_ms == {}
     figures = evaluate(OneBox(), [])
-    assert figures['voc10_ap50'] is None and figures['images'] == figures['objects'] == 0
+    assert np.isnan(figures.voc10_ap50) and figures.images == figures.objects == 0

@@ -1,13 +1,17 @@
-"""False boxes on pictures without objects, counted by hand; and how the card tells them."""
+"""False boxes on images without objects, counted by hand; and what the card says about them."""
 
 import numpy as np
 import pytest
 from cases import detections_of
 
+from ssd_perception.core.format import to_json
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.data.sample import Sample, as_negatives
+from ssd_perception.evaluation.accuracy import accuracy
+from ssd_perception.evaluation.failures import FalseBoxes, count_false_boxes
 from ssd_perception.evaluation.model_card import figures
-from ssd_perception.evaluation.negatives import describe_false_boxes, false_boxes
+from ssd_perception.evaluation.thresholds import OperatingPoint
+from ssd_perception.evaluation.weights_metrics import SetMetrics
 
 BOX = (0, 0, 10, 10)
 
@@ -20,10 +24,10 @@ BOX = (0, 0, 10, 10)
     ([[(BOX, 0.75, 0), (BOX, 0.5, 1), (BOX, 0.25, 0)], [(BOX, 0.875, 1)]], (2, 3, 2, 0.875)),
 ])
 def test_by_hand(pictures, expected):
-    counted = false_boxes([detections_of(rows) for rows in pictures], 0.5)
-    assert tuple(counted[key] for key in ('images', 'false_boxes', 'images_with_false_boxes',
-                                          'highest_score')) == expected
-    assert counted['score_threshold'] == 0.5
+    counted = count_false_boxes([detections_of(rows) for rows in pictures], 0.5)
+    assert (counted.images, counted.false_boxes, counted.images_with_false_boxes,
+            to_json(counted.highest_score)) == expected
+    assert counted.score_threshold == 0.5
 
 
 def test_objects_of_other_classes_are_forgotten(tmp_path):
@@ -34,16 +38,15 @@ def test_objects_of_other_classes_are_forgotten(tmp_path):
 
 
 @pytest.mark.parametrize('boxes, where, phrase', [
-    (0, 0, 'no false boxes on 9 pictures without these classes'),
-    (1, 1, '1 false box on 9 pictures without these classes, in 1 of them'),
-    (5, 2, '5 false boxes on 9 pictures without these classes, in 2 of them')])
-def test_it_is_told_in_words_and_in_the_card(boxes, where, phrase):
-    counted = {'images': 9, 'score_threshold': 0.5, 'false_boxes': boxes,
-               'images_with_false_boxes': where, 'highest_score': None}
-    assert describe_false_boxes(counted) == phrase
-    row = {'images': 1, 'voc10_ap50': 1.0, 'voc07_ap50': 1.0, 'coco_ap': 1.0,
-           'per_class': {'cone': {'voc10_ap50': 1.0}},
-           'at_default_threshold': {'precision': 1.0, 'recall': 1.0}}
-    card = figures(Metadata(('cone',), metrics={'val': row, 'street': {'negatives': counted}}))
+    (0, 0, 'no false boxes on 9 images without these classes'),
+    (1, 1, '1 false box on 9 images without these classes, in 1 of them'),
+    (5, 2, '5 false boxes on 9 images without these classes, in 2 of them')])
+def test_they_are_described_in_words_and_in_the_card(boxes, where, phrase):
+    counted = FalseBoxes(9, 0.5, boxes, where, float('nan'))
+    assert counted.describe() == phrase
+    row = SetMetrics(accuracy([], [], ('cone',)),
+                     at_default_threshold=OperatingPoint(0.5, 1.0, 1.0, 1.0))
+    card = figures(Metadata(('cone',), metrics={
+        'val': row.to_json(), 'street': SetMetrics(negatives=counted).to_json()}))
     assert f'(street), at the default threshold: {phrase}.' in card
     assert '| street |' not in card

@@ -5,8 +5,8 @@ import pytest
 
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.evaluation.coco import coco_figures
-from ssd_perception.evaluation.thresholds import best_f1
-from ssd_perception.evaluation.voc import average_precision, mean_ap
+from ssd_perception.evaluation.thresholds import best_f1, best_threshold
+from ssd_perception.evaluation.voc import average_precision, mean_ap, precision_recall
 
 BOX = [10.0, 10, 50, 50]
 OTHER = [100.0, 100, 180, 160]
@@ -73,20 +73,42 @@ def test_all_point_ap_is_close_to_cocos(seed):
     """COCO samples the same curve at 101 recalls, so both agree to about a percent."""
     detections, truths = random_case(seed)
     ours = mean_ap(average_precision(detections, truths, ['a', 'b', 'c']))
-    theirs, _ = coco_figures(detections, truths, ['a', 'b', 'c'])
-    assert ours == pytest.approx(theirs['coco_ap50'], abs=0.015)
+    theirs = coco_figures(detections, truths, ['a', 'b', 'c'])
+    assert ours == pytest.approx(theirs.ap50, abs=0.015)
 
 
 @pytest.mark.parametrize('detections, truths, expected', [
     ([found()], [truth()], float('nan')), ([found()], [truth(BOX)], 0.0),
     ([found(BOX)], [truth(BOX)], 1.0)])
 def test_coco_edge_cases(detections, truths, expected):
-    figures, _ = coco_figures(detections, truths, ['x'])
-    assert figures['coco_ap'] == pytest.approx(expected, nan_ok=True)
+    figures = coco_figures(detections, truths, ['x'])
+    assert figures.ap == pytest.approx(expected, nan_ok=True)
 
 
 def test_best_f1_lies_between_true_and_false():
     detections = [found(BOX, scores=[0.8]), found(FAR, scores=[0.3])]
-    threshold, figures = best_f1(detections, [truth(BOX), truth(OTHER)], 1)
-    assert 0.3 < threshold <= 0.8
-    assert figures['precision'] == 1.0 and figures['recall'] == 0.5
+    best = best_f1([precision_recall(detections, [truth(BOX), truth(OTHER)], 0)])
+    assert 0.3 < best.threshold <= 0.8
+    assert best.precision == 1.0 and best.recall == 0.5
+
+
+def curves_of(false_score, objects):
+    """Return one class's curve: ``objects`` found at 0.6 and 0.7, one false box."""
+    scores = [0.7] + [0.6] * (objects - 1)
+    boxes = [[0, 100 * i, 50, 100 * i + 50] for i in range(objects)]
+    rows = sorted([*zip(scores, boxes), (false_score, [900, 900, 950, 950])], key=lambda r: -r[0])
+    return [precision_recall([found(*(b for _, b in rows), scores=[s for s, _ in rows])],
+                             [truth(*boxes)], 0)]
+
+
+def test_every_set_has_the_same_weight_in_the_choice_of_the_threshold():
+    few, many = curves_of(0.65, 1), curves_of(0.3, 40)
+    assert 0.65 < best_threshold([few]) <= 0.7 and 0.3 < best_threshold([many]) <= 0.6
+    # above 0.6 the large set loses 39 of 40 objects; up to 0.6 the small one gains a false box
+    assert 0.3 < best_threshold([few, many]) <= 0.6
+    assert best_threshold([few, few, many]) == best_threshold([few, many])
+    # ten small sets outweigh one large set, whatever its number of objects
+    assert 0.65 < best_threshold([few] * 10 + [many]) <= 0.7
+    empty = [precision_recall([found(FAR)], [truth()], 0)]
+    assert best_threshold([few, empty]) == best_threshold([few])
+    assert best_threshold([empty]) == 0.5

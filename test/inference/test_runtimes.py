@@ -209,12 +209,12 @@ def test_every_photograph_agrees_in_every_runtime(detectors):
 @pytest.mark.parametrize('runtime', EXPORTED)
 def test_int8_costs_little_accuracy(detectors, runtime):
     from ssd_perception.data.voc import read_voc
-    from ssd_perception.evaluation.evaluate import evaluate
+    from ssd_perception.evaluation.accuracy import evaluate
 
     if not PHOTOGRAPHS.is_dir():
         pytest.skip('no data: cone_cube is not here')
     samples = read_voc(PHOTOGRAPHS, 'val')
     int8 = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision='int8')
     before, after = evaluate(detectors[runtime], samples), evaluate(int8, samples)
-    assert before['voc10_ap50'] - after['voc10_ap50'] <= 0.005
-    assert before['coco_ap'] - after['coco_ap'] <= 0.01
+    assert before.voc10_ap50 - after.voc10_ap50 <= 0.005
+    assert before.coco_ap - after.coco_ap <= 0.01

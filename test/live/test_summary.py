@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip('av')
 
-from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.detections import Detections, GroundTruth  # noqa: E402
 from ssd_perception.core.result_folder import result_folder  # noqa: E402
 from ssd_perception.live.live_table import LiveTable  # noqa: E402
 from ssd_perception.live.summary import (  # noqa: E402
@@ -31,7 +31,8 @@ def frame(index, answered=True, size=(64, 48)):
     image = np.full((size[1], size[0], 3), 40 + index, np.uint8)
     found = Detections([[5, 5, 30, 30], [20, 10, 40, 40]], [0.9, 0.2], [0, 1])
     return SeenFrame(index * 10 ** 8, cv2.imencode('.jpg', image)[1].tobytes(),
-                     found if answered else None, Detections([[5, 5, 30, 30]], [1], [0]),
+                     found if answered else None,
+                     GroundTruth(np.array([[5, 5, 30, 30]]), np.array([0])),
                      20.0 + index if answered else None)
 
 

@@ -14,7 +14,7 @@ from ssd_perception.inference.runtimes import RUNTIMES, to_markdown
 NEEDED_BY = {
     'demo': ('live.summary', 'live.live_table', 'evaluation.voc', 'bags.frames'),
     'detect': ('replay.detection_folder', 'imaging.files'),
-    'evaluate': ('evaluation.evaluate', 'evaluation.analysis', 'evaluation.report'),
+    'evaluate': ('evaluation.run', 'evaluation.report'),
     'bags': ('bags.reader', 'bags.writer', 'bags.frames'),
     'replay': ('replay.pipeline', 'replay.summary', 'replay.replay_page', 'mining.selection'),
 }

@@ -17,7 +17,7 @@ from ssd_perception.bags.frames import labelled_frames  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
 from ssd_perception.core.detections import GroundTruth  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
-from ssd_perception.evaluation.evaluate import evaluate, low_threshold, report  # noqa: E402
+from ssd_perception.evaluation.accuracy import accuracy, evaluate, low_threshold  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -40,10 +40,10 @@ def test_ap_and_detections_on_the_recording_are_the_detectors(tmp_path):
     frames = list(labelled_frames(RECORDING, detector.class_names))
     low = low_threshold(detector.settings)
     found = [detector.detect([frame.image], low).detections[0] for frame in frames]
-    expected = report(found, [GroundTruth(f.xyxy, f.labels) for f in frames],
+    expected = accuracy(found, [GroundTruth(f.xyxy, f.labels) for f in frames],
                       detector.class_names)
     for name in SAME:
-        assert figures['ground_truth'][name] == pytest.approx(expected[name], abs=0.001)
+        assert figures['ground_truth'][name] == pytest.approx(getattr(expected, name), abs=0.001)
     lines = (tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()
     for line, frame in zip(lines, frames, strict=True):
         published, = detector([frame.image])
@@ -64,7 +64,7 @@ def test_ap_on_photographs_is_evaluates(tmp_path):
     expected = evaluate(Detector.from_weights(), samples)
     assert figures['ground_truth']['images'] == len(samples)
     for name in SAME:
-        assert figures['ground_truth'][name] == pytest.approx(expected[name], abs=0.001)
+        assert figures['ground_truth'][name] == pytest.approx(getattr(expected, name), abs=0.001)
 
 
 @pytest.mark.skipif(not RECORDING.is_dir(), reason='no data')

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from ssd_perception.core.boxes import iou  # noqa: E402
 from ssd_perception.data.voc import read_voc  # noqa: E402
-from ssd_perception.evaluation.evaluate import (  # noqa: E402
+from ssd_perception.evaluation.accuracy import (  # noqa: E402
     MAX_DETECTIONS,
     SCORE_THRESHOLD,
     detect_samples,

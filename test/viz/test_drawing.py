@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssd_perception.core.detections import Detections
+from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.viz.drawing import class_colour, draw_detections
 
 NAMES = ('cone', 'inflatable_cube')
@@ -73,7 +73,8 @@ def test_any_size_of_picture(size):
     width, height = size
     drawn = draw_detections(grey(width, height),
                             Detections([[0, 0, width, height]], [1.0], [0]), NAMES,
-                            truth=Detections([[0, 0, width / 2, height]], [1.0], [0]))
+                            truth=GroundTruth(np.array([[0, 0, width / 2, height]]),
+                                              np.array([0])))
     assert drawn.shape == (height, width, 3)
 
 
@@ -92,7 +93,7 @@ def test_best_score_is_on_top():
 
 
 def test_truth_is_dashed():
-    truth = Detections([[50, 50, 150, 150]], [1.0], [0])
+    truth = GroundTruth(np.array([[50, 50, 150, 150]]), np.array([0]))
     drawn = draw_detections(grey(200, 200), Detections.empty(), NAMES, truth)
     edge = drawn[50, 50:150].astype(int)
     assert (edge == 255).all(-1).any() and (edge == 40).all(-1).any()

@@ -20,16 +20,17 @@ from ssd_perception.core.detections import (
 from ssd_perception.core.result_folder import result_folder  # noqa: E402
 from ssd_perception.data.sample import Sample  # noqa: E402
 from ssd_perception.evaluation import plots  # noqa: E402
-from ssd_perception.evaluation.analysis import analyse  # noqa: E402
-from ssd_perception.evaluation.evaluate import Measurement  # noqa: E402
-from ssd_perception.evaluation.report import MARK, MAX_TILES, write_evaluation  # noqa: E402
+from ssd_perception.evaluation.accuracy import Measurement  # noqa: E402
+from ssd_perception.evaluation.analysis import Evaluation, analyse  # noqa: E402
+from ssd_perception.evaluation.latency import Conditions, Latency, StageTime  # noqa: E402
+from ssd_perception.evaluation.report import MARK, MAX_TILES, write_report  # noqa: E402
 from ssd_perception.viz import plot_style  # noqa: E402
 from ssd_perception.viz.contact_sheet import fit  # noqa: E402
 from ssd_perception.viz.tiles import TILE, tile, window  # noqa: E402
 
 HEADINGS = ['Measured', 'Classes', 'Sizes', 'Precision over recall', 'Score threshold',
             'Calibration', 'Confusion', 'Worst false positives', 'Largest misses',
-            'Pictures drawn by lot', 'Latency']
+            'Random images', 'Latency']
 OPEN = {'meta', 'img', 'br'}  # elements of HTML that are never closed
 
 
@@ -75,17 +76,18 @@ def pictures(folder, count, sizes=((64, 48),)):
 
 
 def written(tmp_path, found, truth, names=('cone', '<b>cube</b>'), count=3, sizes=((64, 48),),
-            more=None):
+            stages=None, **more):
     source = tmp_path / 'source'
     source.mkdir()
     samples = pictures(source, count, sizes)
     measured = Measurement(samples, [truth] * count, [found] * count, {}, [])
     analysis = analyse(measured.detections, measured.truths, names, 0.5)
-    analysis.figures.update(more or {})
+    evaluation = Evaluation(analysis, Latency(stages or {}, CONDITIONS),
+                            **{'skipped': [], 'measured': {}, **more})
     with result_folder(tmp_path / 'out', MARK) as folder:
-        write_evaluation(folder, measured, analysis, names, 'a <title> & more')
+        write_report(folder, measured, evaluation, 'a <title> & more')
     assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['report.html', 'report.json']
-    assert json.loads((tmp_path / 'out' / MARK).read_text()) == analysis.figures
+    assert json.loads((tmp_path / 'out' / MARK).read_text()) == evaluation.to_json()
     return (tmp_path / 'out' / 'report.html').read_text()
 
 
@@ -94,11 +96,8 @@ NO_TRUTH = GroundTruth(np.zeros((0, 4)), np.zeros(0, int))
 SOME = Detections([[5, 5, 25, 25], [30, 5, 50, 25], [5, 30, 25, 45]], [0.9, 0.8, 0.7], [0, 1, 1])
 OBJECTS = GroundTruth(np.array([[5.0, 5, 25, 25], [30, 5, 50, 25], [40, 30, 60, 45]]),
                       np.array([0, 0, 1]), np.array([False, False, False]))
-LATENCY = {'latency': {
-    'stages': {'network': {'median_ms': 30.0, 'p95_ms': 40.0},
-               'total': {'median_ms': 33.4, 'p95_ms': 44.4}},
-    'conditions': {'processor': 'Some CPU', 'cores': 4, 'device': 'cpu', 'runtime': 'torch',
-                   'precision': 'fp32', 'threads': 3, 'batch_size': 1}}}
+CONDITIONS = Conditions('Some CPU', 4, 'cpu', 'torch', 'fp32', 3)
+STAGES = {'network': StageTime(30.0, 40.0), 'total': StageTime(33.4, 44.4)}
 
 
 @pytest.mark.parametrize('found, truth', [
@@ -128,9 +127,8 @@ def test_ids_are_unique_and_what_is_referred_to_exists(tmp_path):
 
 
 def test_what_the_page_says(tmp_path):
-    text = written(tmp_path, SOME, OBJECTS, more={
-        **LATENCY, 'skipped': ['<x>.jpg'],
-        'measured': {'weights': 'w.safetensors', 'split': 'val'}})
+    text = written(tmp_path, SOME, OBJECTS, stages=STAGES, skipped=['<x>.jpg'],
+                   measured={'weights': 'w.safetensors', 'split': 'val'})
     assert 'w.safetensors' in text and '&lt;x&gt;.jpg' in text
     assert '33 ms' in text and 'Some CPU, 4 cores' in text and 'threads: 3' in text
     # in each of 3 pictures: a cone found, one taken for a cube, a cube missed, one made up
@@ -152,13 +150,10 @@ def test_pictures_of_all_shapes(tmp_path):
 
 def test_without_objects_there_are_no_curves_and_with_many_classes_no_matrix():
     names = [f'class {i}' for i in range(60)]
-    figures = analyse([SOME], [OBJECTS], tuple(names), 0.5).figures
-    text = plots.precision_recall_plot(figures['pr_curves'], figures['per_class'],
-                                       figures['operating_point'])
+    text = plots.precision_recall_plot(analyse([SOME], [OBJECTS], tuple(names), 0.5).classes)
     assert 'class 0' in text and 'class 1' in text and 'class 2' not in text
-    empty = analyse([SOME], [NO_TRUTH], tuple(names), 0.5).figures
-    assert plots.precision_recall_plot(empty['pr_curves'], empty['per_class'],
-                                       empty['operating_point']) == ''
+    empty = analyse([SOME], [NO_TRUTH], tuple(names), 0.5)
+    assert plots.precision_recall_plot(empty.classes) == ''
 
 
 def test_colours_of_lines_show_on_white_and_on_black():
@@ -184,15 +179,15 @@ def test_a_tile_shows_its_box_in_the_right_place():
     image = np.zeros((400, 400, 3), np.uint8)
     image[100:140, 200:240] = 255
     box = np.array([200.0, 100, 240, 140])
-    shown = tile(image, box, NOTHING, NOTHING, ['x'])
+    shown = tile(image, box, NOTHING, NO_TRUTH, ['x'])
     assert shown.shape == (TILE, TILE, 3)
     rows, columns = np.nonzero(shown[..., 0] > 127)
     assert [rows.min(), rows.max() + 1, columns.min(), columns.max() + 1] == pytest.approx(
         [0.3 * TILE, 0.7 * TILE, 0.3 * TILE, 0.7 * TILE], abs=2)
-    drawn = tile(image, box, Detections([box], [0.9], [0]), NOTHING, ['x'])
+    drawn = tile(image, box, Detections([box], [0.9], [0]), NO_TRUTH, ['x'])
     changed = np.nonzero((drawn != shown).any(-1))
     assert changed[1].min() == pytest.approx(0.3 * TILE, abs=2)
-    assert (tile(image, box, Detections([[0, 300, 10, 310]], [0.9], [0]), NOTHING, ['x'])
+    assert (tile(image, box, Detections([[0, 300, 10, 310]], [0.9], [0]), NO_TRUTH, ['x'])
             == shown).all()  # outside the window: nothing is drawn
 
 

@@ -1,0 +1,157 @@
+"""The figures inside a weights file: measured by train and publish, read by the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from ssd_perception.core.errors import SettingError
+from ssd_perception.core.format import number_from_json, to_json
+from ssd_perception.data.sample import Sample, as_negatives
+from ssd_perception.evaluation.accuracy import (
+    Accuracy,
+    ClassAccuracy,
+    Measurement,
+    detect_samples,
+    measure,
+)
+from ssd_perception.evaluation.analysis import Analysis, analyse, point_to_json
+from ssd_perception.evaluation.calibration import Bin, Calibration
+from ssd_perception.evaluation.corruptions import CorruptedAccuracy, under_corruptions
+from ssd_perception.evaluation.failures import FalseBoxes, count_false_boxes
+from ssd_perception.evaluation.thresholds import OperatingPoint, best_threshold
+from ssd_perception.evaluation.voc import precision_recall
+from ssd_perception.inference.detector import Detector
+
+
+@dataclass(frozen=True)
+class SetMetrics:
+    """What a weights file says about one set of images: either accuracy or false boxes.
+
+    Attributes:
+        accuracy: None for images without objects.
+        negatives: only for images without objects.
+        chose_threshold: whether the default threshold was chosen on this set, perhaps with
+            others.
+        at_default_threshold: of all classes together.
+        best_f1: class name -> operating point at the class's own best threshold.
+        calibration: its error at the default threshold.
+        corruptions: measured on the first set alone, as it takes fifteen times as long.
+    """
+
+    accuracy: Accuracy | None = None
+    negatives: FalseBoxes | None = None
+    chose_threshold: bool = False
+    at_default_threshold: OperatingPoint | None = None
+    best_f1: Mapping[str, OperatingPoint] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    corruptions: Sequence[CorruptedAccuracy] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this set's entry of ``Metadata.metrics``."""
+        if self.accuracy is None:
+            return {'negatives': to_json(self.negatives)}
+        row = to_json(self.accuracy)
+        for name, point in self.best_f1.items():
+            row['per_class'][name]['best_f1'] = to_json(point)
+        if self.at_default_threshold is not None:
+            row['at_default_threshold'] = point_to_json(self.at_default_threshold)
+        if self.chose_threshold:
+            row['chose_threshold'] = True
+        if self.calibration is not None:
+            row['calibration'] = to_json(self.calibration)
+        if self.corruptions:
+            row['corruptions'] = to_json(self.corruptions)
+        return row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any], threshold: float) -> SetMetrics:
+        """Read an entry of ``Metadata.metrics``, also one of an earlier version.
+
+        Args:
+            threshold: the default threshold of the weights.
+        """
+        if 'negatives' in row:
+            return cls(negatives=_read(FalseBoxes, row['negatives']))
+        classes = row['per_class']
+        point, bins = row.get('at_default_threshold'), row.get('calibration')
+        return cls(
+            _read(Accuracy, row, per_class={
+                name: _read(ClassAccuracy, each) for name, each in classes.items()}),
+            chose_threshold=row.get('chose_threshold', False),
+            at_default_threshold=point and _read(OperatingPoint, point, threshold=threshold),
+            best_f1={name: _read(OperatingPoint, each['best_f1'])
+                     for name, each in classes.items() if each.get('best_f1')},
+            calibration=bins and _read(Calibration, bins, bins=tuple(
+                _read(Bin, each) for each in bins['bins'])),
+            corruptions=[_read(CorruptedAccuracy, each) for each in row.get('corruptions', ())])
+
+
+@dataclass(frozen=True)
+class WeightsMetrics:
+    """The default threshold of weights, and the figures of each set of images at it.
+
+    Attributes:
+        threshold: see ``thresholds.best_threshold``.
+        sets: name -> its figures.
+        measured: name -> what was detected, and its analysis at ``threshold``; not for
+            negatives.
+    """
+
+    threshold: float
+    sets: Mapping[str, SetMetrics]
+    measured: Mapping[str, tuple[Measurement, Analysis]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``Metadata.metrics``."""
+        return {name: row.to_json() for name, row in self.sets.items()}
+
+
+def measure_for_metadata(
+        detector: Detector, sets: Mapping[str, Sequence[Sample]],
+        negatives: Mapping[str, Sequence[Sample]] | None = None, choose_on: Sequence[str] = (),
+        corruptions: bool = False, progress: bool = False) -> WeightsMetrics:
+    """Choose the default threshold of weights and measure everything that their file says.
+
+    Args:
+        sets: name -> labelled images, at least one set.
+        negatives: name -> images that hold none of the classes, whatever their annotations name.
+        choose_on: names of ``sets`` that choose the threshold, each with the same weight; the
+            first set where none is named.
+        corruptions: measure under corruptions on the first set, too.
+
+    Raises:
+        SettingError: when ``choose_on`` names an unknown set.
+        DataError: see ``accuracy.measure``.
+    """
+    choose_on = list(choose_on) or list(sets)[:1]
+    if unknown := [name for name in choose_on if name not in sets]:
+        raise SettingError(f'The threshold can be chosen on {", ".join(sets)}, got '
+                           f'"{unknown[0]}"; name one of these.')
+    names = detector.class_names
+    found = {name: measure(detector, samples, progress=progress)
+             for name, samples in sets.items()}
+    threshold = best_threshold([
+        [precision_recall(found[name].detections, found[name].truths, label)
+         for label in range(len(names))] for name in choose_on])
+    analyses = {name: analyse(m.detections, m.truths, names, threshold)
+                for name, m in found.items()}
+    rows = {name: SetMetrics(
+        a.accuracy, chose_threshold=name in choose_on, at_default_threshold=a.operating_point,
+        best_f1={label: c.best_f1 for label, c in a.classes.items() if c.best_f1},
+        calibration=a.calibration, corruptions=under_corruptions(
+            detector, found[name].samples, progress) if corruptions and not i else ())
+        for i, (name, a) in enumerate(analyses.items())}
+    for name, samples in (negatives or {}).items():
+        empty = detect_samples(detector, as_negatives(samples), progress=progress)
+        rows[name] = SetMetrics(negatives=count_false_boxes(empty, threshold))
+    return WeightsMetrics(threshold, rows,
+                          {name: (found[name], analyses[name]) for name in sets})
+
+
+def _read(kind: type, row: Mapping[str, Any], **known: object) -> Any:
+    """Make a dataclass of numbers and texts from JSON; null and absent numbers become NaN."""
+    return kind(**{name: known[name] if name in known else
+                   row[name] if isinstance(row.get(name), str) else
+                   number_from_json(row.get(name)) for name in (f.name for f in fields(kind))})
