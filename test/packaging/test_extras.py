@@ -16,7 +16,7 @@ NEEDED_BY = {
     'detect': ('replay.detection_folder', 'imaging.files'),
     'evaluate': ('evaluation.run', 'evaluation.report'),
     'bags': ('bags.reader', 'bags.writer', 'bags.frames'),
-    'replay': ('replay.pipeline', 'replay.summary', 'replay.replay_page', 'mining.selection'),
+    'replay': ('replay.replay', 'replay.replay_page', 'mining.mine'),
 }
 # Import names of what PyPI knows by another, and what a library brings along itself.
 IMPORTED = {'pillow': 'PIL'}

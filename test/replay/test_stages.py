@@ -66,7 +66,7 @@ def test_weak_boxes_below_the_low_score_reach_no_stage(detectors, recording, tmp
     summary = replay_in_chunks(recording, tmp_path / 'out', '--ground-truth', recordings.TRUTH,
                                **options(made, 0.35))
     assert summary.detections_per_class == {'cube': 0, 'cone': FRAMES}
-    assert summary.ground_truth.accuracy['voc10_ap50'] == 1.0
+    assert summary.ground_truth.accuracy.voc10_ap50 == 1.0
 
 
 def test_an_interrupted_run_brings_the_stage_back_to_where_it_was(
