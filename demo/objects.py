@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import bpy
 import numpy as np
@@ -114,24 +115,29 @@ def cube(rng: np.random.Generator, word: str | None = None,
             points[..., axis] = sign
             points[..., (axis + 1) % 3], points[..., (axis + 2) % 3] = u * sign, v
             shape.grid(inflate(points) * stretch, material)
-    for axis in range(3):
-        for sb in (-1.0, 1.0):
-            for sc in (-1.0, 1.0):
-                # The welded flange that stands out from every edge.
-                points = np.empty((2, count, 3))
-                points[..., axis] = line
-                points[..., (axis + 1) % 3], points[..., (axis + 2) % 3] = sb, sc
-                points = inflate(points) * stretch
-                outward = np.zeros(3)
-                outward[(axis + 1) % 3], outward[(axis + 2) % 3] = sb, sc
-                points[1] += outward * 0.0035
-                shape.grid(points, material)
+    _flanges(shape, line, lambda p: inflate(p) * stretch, material)
     thing = shape.build('cube', 50)
     _print_on_faces(thing, count, rng)
     quarter = Matrix.Rotation(math.pi / 2 * rng.integers(4), 4, 'XYZ'[rng.integers(2)])
     tilt = Matrix.Rotation(rng.normal(0, 0.04), 4, 'X')
     bake(thing, tilt @ quarter, flatten=0.45 * bulge * edge)
     return thing
+
+
+def _flanges(shape: Shape, line: np.ndarray, inflate: Callable[[np.ndarray], np.ndarray],
+             material: bpy.types.Material) -> None:
+    """Add the welded flange that stands out from every edge of the cube."""
+    for axis in range(3):
+        for sb in (-1.0, 1.0):
+            for sc in (-1.0, 1.0):
+                points = np.empty((2, len(line), 3))
+                points[..., axis] = line
+                points[..., (axis + 1) % 3], points[..., (axis + 2) % 3] = sb, sc
+                points = inflate(points)
+                outward = np.zeros(3)
+                outward[(axis + 1) % 3], outward[(axis + 2) % 3] = sb, sc
+                points[1] += outward * 0.0035
+                shape.grid(points, material)
 
 
 def _print_on_faces(thing: bpy.types.Object, count: int, rng: np.random.Generator) -> None:

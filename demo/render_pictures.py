@@ -17,9 +17,9 @@ from demo import (
     renderer,
     surroundings,
     visible_boxes,
-    voc_folder,
 )
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.mining.labels import LabelledImage, voc_annotation
 
 WIDTH, HEIGHT = 640, 480
 # Each split has its own seeds and its own list of floors.
@@ -82,8 +82,10 @@ def render_missing(root: Path, counts: dict[str, int], args: argparse.Namespace)
                                                  args.threads, build)
         jpeg = camera_effects.encode_jpeg(picture, min(quality, args.max_quality))
         atomic_write(root / 'JPEGImages' / f'{name}.jpg', jpeg)
-        xml = voc_folder.annotation_xml(root.name, f'{name}.jpg', WIDTH, HEIGHT, boxes)
-        atomic_write(xml_path, xml.encode())
+        labelled = LabelledImage(
+            name, '.jpg', WIDTH, HEIGHT, np.array([box.xyxy for box in boxes]),
+            tuple(box.label for box in boxes), (1.0,) * len(boxes))
+        atomic_write(xml_path, voc_annotation(labelled, root.name, whole=False))
     for split, count in counts.items():
         names = ''.join(f'{split}_{number:04d}\n' for number in range(count))
         atomic_write(root / 'ImageSets' / 'Main' / f'{split}.txt', names.encode())

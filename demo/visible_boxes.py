@@ -20,8 +20,7 @@ class Box(NamedTuple):
     """One object; xyxy are pixels with continuous edges that start from 0."""
 
     label: str
-    xyxy: tuple
-    truncated: bool
+    xyxy: tuple[float, float, float, float]
 
 
 def _silhouette_area_px(scene: bpy.types.Scene, camera: bpy.types.Object, thing: bpy.types.Object,
@@ -61,6 +60,5 @@ def visible_boxes(scene: bpy.types.Scene, camera: bpy.types.Object,
         if area < PLAIN_AREA_PX and area < MIN_VISIBLE * _silhouette_area_px(
                 scene, camera, thing, width, height):
             continue
-        truncated = x1 == 0 or y1 == 0 or x2 == width or y2 == height
-        boxes.append(Box(label, (float(x1), float(y1), float(x2), float(y2)), bool(truncated)))
+        boxes.append(Box(label, (float(x1), float(y1), float(x2), float(y2))))
     return boxes

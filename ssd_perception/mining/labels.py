@@ -36,10 +36,11 @@ class LabelledImage:
         return self.stem + self.suffix
 
 
-def voc_annotation(image: LabelledImage, folder: str) -> bytes:
-    """Return one image's XML.
+def voc_annotation(image: LabelledImage, folder: str, whole: bool = True) -> bytes:
+    """Return one image's XML; edges count from 0, as labelImg's do.
 
-    Edges are whole pixels: labelImg keeps no fractions. They count from 0, as labelImg's do.
+    Args:
+        whole: round edges to pixels, as labelImg keeps no fractions; otherwise to tenths.
     """
     root = ElementTree.Element('annotation')
 
@@ -51,7 +52,8 @@ def voc_annotation(image: LabelledImage, folder: str) -> bytes:
     add(ElementTree.SubElement(root, 'source'), database='Unknown')
     add(ElementTree.SubElement(root, 'size'), width=image.width, height=image.height, depth=3)
     add(root, segmented=0)
-    for name, box in zip(image.names, whole_pixels(image)):
+    boxes = whole_pixels(image) if whole else np.round(image.xyxy, 1).tolist()
+    for name, box in zip(image.names, boxes):
         item = ElementTree.SubElement(root, 'object')
         cut = (box[0] <= 0 or box[1] <= 0 or box[2] >= image.width or box[3] >= image.height)
         add(item, name=name, pose='Unspecified', truncated=int(cut), difficult=0)

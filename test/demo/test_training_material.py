@@ -74,6 +74,20 @@ def test_a_recording_holds_the_boxes_that_were_rendered(tmp_path):
         assert (box.size_x, box.size_y) == (x1 - x0, y1 - y0)
 
 
+def test_annotations_of_rendered_boxes_keep_half_pixels(tmp_path):
+    from ssd_perception.data.voc import read_voc
+    from ssd_perception.mining.labels import LabelledImage, voc_annotation
+    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / 'JPEGImages' / 'a.jpg').touch()
+    (tmp_path / 'ImageSets' / 'Main' / 'train.txt').write_text('a\n')
+    edges = np.array([[87.0, 386.5, 233.5, 480.0]])
+    for whole, expected in ((False, edges), (True, np.rint(edges))):
+        image = LabelledImage('a', '.jpg', 640, 480, edges, ('cube',), (1.0,))
+        (tmp_path / 'Annotations' / 'a.xml').write_bytes(voc_annotation(image, 'set', whole))
+        assert read_voc(tmp_path, 'train')[0].xyxy == pytest.approx(expected)
+
+
 class TestCutouts:
     """Rendered with one light path per pixel, some seconds each."""
 
