@@ -18,7 +18,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from ssd_perception.bags import messages
+from ssd_perception.bags.types import MESSAGES as messages
 from ssd_perception.bags.types import typestore
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.interface import CAMERA_INFO_TYPE, COMPRESSED_TYPE, DETECTIONS_TYPE

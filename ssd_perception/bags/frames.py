@@ -11,7 +11,7 @@ import numpy as np
 from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.interface import COMPRESSED_TYPE, GROUND_TRUTH, IMAGE_TYPE, stamp_to_ns
-from ssd_perception.core.vision_rows import rows_of
+from ssd_perception.core.messages import rows_of
 from ssd_perception.imaging import encodings
 
 TRUTH_TOPIC = f'/{GROUND_TRUTH}'

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
+from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
+
+from ssd_perception.core.messages import Messages
 
 # vision_msgs 4.1 (jazzy, kilted), without its comments. It is no standard type of rosbags, and
 # bags do not always carry definitions (sqlite3 before Iron has none), so they are kept here.
@@ -69,6 +74,30 @@ def typestore() -> Typestore:
             types.update(get_types_from_msg(definition, f'{package}/msg/{name}'))
     store.register(types)
     return store
+
+
+def new(type_name: str, **fields: Any) -> Any:
+    """Return a message of a recording; fields that are not given are as rclpy makes them."""
+    store = typestore()
+    for name, description in store.fielddefs[type_name][1]:
+        if name not in fields:
+            fields[name] = _default(*description)
+    return store.types[type_name](**fields)
+
+
+# The node's messages for a recording: the same content, without ROS.
+MESSAGES = Messages(new)
+
+
+@lru_cache(maxsize=100)
+def _default(kind: Nodetype, description: Any) -> Any:
+    if kind is Nodetype.NAME:
+        return new(description, **({'w': 1.0} if description.endswith('/Quaternion') else {}))
+    if kind is Nodetype.ARRAY:
+        return np.zeros(description[1])
+    if kind is Nodetype.SEQUENCE:
+        return []
+    return {'string': '', 'bool': False}.get(description[0], 0)
 
 
 def digest(definition: str, name: str) -> str:

@@ -117,9 +117,10 @@ def _message_maker(class_names):
     from rclpy.serialization import serialize_message
     from std_msgs.msg import Header
 
-    from ssd_perception.ros.messages import detections_message
+    from ssd_perception.ros.messages import MESSAGES
     header = Header(frame_id='camera')
-    return lambda found: serialize_message(detections_message(header, found, class_names))
+    return lambda found: serialize_message(
+        MESSAGES.detections_message(header, found, class_names))
 
 
 def peak(threads: int | None) -> Entry:

@@ -23,7 +23,7 @@ def printable(text: object, length: int = MAX_LENGTH) -> str:
     return cut if len(cut) <= length and len(plain) <= length else cut[:length - 3] + '...'
 
 
-def shown(value: object, length: int = MAX_LENGTH) -> str:
+def quoted(value: object, length: int = MAX_LENGTH) -> str:
     """Return ``repr(value)`` for a message, bounded as by ``printable``."""
     if isinstance(value, (str, bytes)):
         value = value[:length + 1]
@@ -31,3 +31,14 @@ def shown(value: object, length: int = MAX_LENGTH) -> str:
         value = [item[:length + 1] if isinstance(item, (str, bytes)) else item
                  for item in value[:length]]
     return printable(repr(value), length)
+
+
+def one_line(error: object, length: int = 1000) -> str:
+    """Return a message on one line, printable; an exception's kind where it has no message."""
+    text = ' '.join(str(error)[:10 * length].split())
+    return printable(text or type(error).__name__, length)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an exception's kind and message on one line; CUDA's are paragraphs, and are cut."""
+    return printable(f'{type(error).__name__}: {one_line(error)}', 400)

@@ -12,8 +12,8 @@ import numpy as np
 from ssd_perception import __version__
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.core.errors import SettingError
+from ssd_perception.core.messages import json_rows
 from ssd_perception.core.result_folder import result_folder
-from ssd_perception.core.vision_rows import json_rows
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions

@@ -31,7 +31,7 @@ class ChosenFrame:
         stamp_ns: its header's.
         seconds: since the recording's first frame.
         uncertainty, novelty: see ``mining.choose.Choice``.
-        boxes: those to correct, as ``core.vision_rows.json_rows``.
+        boxes: those to correct, as ``core.messages.json_rows``.
     """
 
     file: str

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.vision_rows import json_rows
+from ssd_perception.core.messages import json_rows
 from ssd_perception.viz.drawing import draw_detections
 
 if TYPE_CHECKING:  # pictures alone need no video library

@@ -14,7 +14,7 @@ from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.detections import GroundTruth
 from ssd_perception.core.interface import DETECTIONS_TYPE, stamp_to_ns
-from ssd_perception.core.vision_rows import rows_of
+from ssd_perception.core.messages import rows_of
 from ssd_perception.data.layout import read_split
 from ssd_perception.evaluation.accuracy import (
     MAX_DETECTIONS,

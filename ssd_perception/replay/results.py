@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ssd_perception.bags import messages
+import numpy as np
+
 from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.types import MESSAGES as messages
 from ssd_perception.bags.writer import BagWriter
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import SettingError
@@ -24,7 +26,7 @@ from ssd_perception.core.interface import (
     VISION_INFO_TYPE,
     compressed,
 )
-from ssd_perception.core.vision_rows import json_rows
+from ssd_perception.core.messages import json_rows
 from ssd_perception.replay.annotated_images import AnnotatedImages
 from ssd_perception.replay.cameras import RecordedCamera
 from ssd_perception.replay.thresholds import ScoreThresholds
@@ -140,7 +142,8 @@ def _frames(bag: BagWriter, results: ReplayResults, storage: str,
         bag.write(names[DETECTIONS_TYPE], stamp_ns,
                   messages.detections_message(header, found, results.class_names))
         if jpeg:
-            bag.write(names[COMPRESSED_TYPE], stamp_ns, messages.jpeg_message(header, jpeg))
+            bag.write(names[COMPRESSED_TYPE], stamp_ns,
+                      messages.jpeg_message(header, np.frombuffer(jpeg, np.uint8)))
         if _is_wanted(OVERLAY, results, storage):
             bag.write(names[OVERLAY], stamp_ns, messages.annotations_message(
                 header, found, results.class_names, colours, result.width))

@@ -10,6 +10,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.core.detections import Detections
@@ -24,11 +25,7 @@ from ssd_perception.core.interface import (
 )
 from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
-from ssd_perception.ros.messages import (
-    compressed_message,
-    detections_message,
-    image_message,
-)
+from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
 from ssd_perception.ros.watchdog import Input, Publisher, Watchdog, reason
 from ssd_perception.viz.drawing import draw_detections
 
@@ -113,33 +110,35 @@ class Camera:
 
     def _receive(self, message: Image | CompressedImage) -> None:
         self._frames.put(self.name, message)
-        self.watchdog.alive(time.monotonic())
+        now = time.monotonic()
+        self.watchdog.alive(now)
+        self.statistics.received(now)
 
     def is_watched(self) -> bool:
-        """Say whether anybody subscribes to the annotated picture."""
+        """Say whether anybody subscribes to the annotated image."""
         return any(publisher.get_subscription_count() > 0
                    for publisher in (self._picture, self._jpeg))
 
-    def publish(self, message: Image | CompressedImage, rgb: np.ndarray | None,
-                detections: Detections, class_names: tuple[str, ...], jpeg_quality: int) -> None:
-        """Publish one frame's answer; the annotated picture only for those who look.
+    def publish(self, header: Header, rgb: np.ndarray | None, detections: Detections,
+                class_names: tuple[str, ...], jpeg_quality: int) -> None:
+        """Publish one frame's answer; the annotated image only for those who subscribe.
 
         Args:
-            message: the frame, whose header goes along.
-            rgb: its picture, uint8 (H, W, 3); None where nobody looked when it was decoded.
-            detections: in that picture's pixels.
+            header: the frame's own.
+            rgb: its image, uint8 (H, W, 3); None where nobody looked when it was decoded.
+            detections: in that image's pixels.
             class_names: names that the labels index into.
-            jpeg_quality: 1 to 100, of the compressed picture.
+            jpeg_quality: 1 to 100, of the compressed image.
         """
-        self._detections.publish(detections_message(message.header, detections, class_names))
+        self._detections.publish(MESSAGES.detections_message(header, detections, class_names))
         raw, jpeg = (publisher.get_subscription_count() > 0
                      for publisher in (self._picture, self._jpeg))
         if rgb is not None and (raw or jpeg):
             drawn = draw_detections(rgb, detections, class_names)
             if raw:
-                self._picture.publish(image_message(message.header, drawn))
+                self._picture.publish(image_message(header, drawn))
             if jpeg:
-                self._jpeg.publish(compressed_message(message.header, drawn, jpeg_quality))
+                self._jpeg.publish(compressed_message(header, drawn, jpeg_quality))
 
     def why_silent(self) -> str:
         """Return the watchdog's sentence from what the ROS graph shows."""

@@ -16,6 +16,9 @@ from ssd_perception.ros.latest_frame import Counts
 
 # Camera and node may run on different machines, whose clocks agree within some milliseconds.
 AHEAD_MS = 100.0
+# Frames that come and are not answered for so long are an error; a report each second says so
+# before 3 s are over.
+ANSWER_WITHIN_S = 2.0
 # Older than any pipeline makes a frame: a recording's stamps against the wall clock.
 BEHIND_MS = 60_000.0
 
@@ -57,13 +60,21 @@ class CameraStatistics:
         self._total = {'answered': 0, 'refused': 0}
         self._interval: list[dict[str, float]] = []
         self._picture = ''
+        self._unanswered_since: float | None = None
         self._error = LastError(clock)
         self._last = (clock(), Counts(), dict(self._total))
+
+    def received(self, now: float) -> None:
+        """One frame came; ``now`` is the steady clock's."""
+        with self._lock:
+            if self._unanswered_since is None:
+                self._unanswered_since = now
 
     def answered(self, times_ms: Mapping[str, float], picture: str) -> None:
         """One frame was answered; ``times_ms`` has its age and stages, if known."""
         with self._lock:
             self._total['answered'] += 1
+            self._unanswered_since = None
             self._interval.append(dict(times_ms))
             self._picture = picture
 
@@ -74,9 +85,16 @@ class CameraStatistics:
             self._error.note(sentence)
 
     def forget(self) -> None:
-        """Forget the times since the last report: the clock they were taken by has jumped."""
+        """Forget times and frames since the last report: the clock jumped, or nobody looks."""
         with self._lock:
             self._interval = []
+            self._unanswered_since = None
+
+    def unanswered_s(self) -> float:
+        """Return for how long frames have come and none was answered, s."""
+        with self._lock:
+            since = self._unanswered_since
+            return 0.0 if since is None else self._clock() - since
 
     def report(self, counts: Counts) -> tuple[str, dict[str, str]]:
         """Return what was wrong since the last report, and the figures since then."""
@@ -132,12 +150,20 @@ def detector_entry(name: str, state: str, failure: str, fallback: str,
                   detector.device if detector else '', {interface.STATE: state, **values})
 
 
-def camera_entry(name: str, state: str, complaint: str, problem: str,
+def camera_entry(name: str, state: str, complaint: str, unanswered: str, problem: str,
                  values: Mapping[str, str]) -> DiagnosticStatus:
-    """Return a camera's entry: WARN while images are missing, unusable or ill stamped, else OK."""
-    problem = complaint or problem
-    return _entry(DiagnosticStatus.WARN if problem else DiagnosticStatus.OK, name,
-                  problem or state, '', values)
+    """Return a camera's entry.
+
+    Args:
+        complaint: why no image comes: WARN.
+        unanswered: images come and are not answered: ERROR.
+        problem: images are unusable, or their stamps are: WARN.
+    """
+    # Refused images are not answered either; their reason says more.
+    text = complaint or problem or unanswered
+    level = DiagnosticStatus.WARN if text else DiagnosticStatus.OK
+    return _entry(DiagnosticStatus.ERROR if unanswered else level, name, text or state, '',
+                  values)
 
 
 def _entry(level: bytes, name: str, message: str, hardware: str,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+# No wait is longer: whatever it waits for is looked at again.
+LONGEST_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,13 @@ class LatestFrames:
     A queue would add its length to the age of every detection; a slot answers for now.
     """
 
-    def __init__(self, cameras: Iterable[Hashable]):
+    def __init__(self, cameras: Iterable[str]):
         self._changed = threading.Condition()
         self._counts = {camera: Counts() for camera in cameras}
-        self._waiting: dict[Hashable, Any] = {}
+        self._waiting: dict[str, Any] = {}
         self._closed = False
 
-    def put(self, camera: Hashable, frame: Any) -> None:
+    def put(self, camera: str, frame: Any) -> None:
         """Keep ``frame`` as the newest of ``camera``; never blocks for long."""
         with self._changed:
             counts = self._counts[camera]
@@ -46,26 +49,28 @@ class LatestFrames:
             self._waiting[camera] = frame
             self._changed.notify()
 
-    def take(self, not_before: float = 0.0) -> dict[Hashable, Any]:
+    def take(self, not_before: Callable[[], float] = lambda: 0.0) -> dict[str, Any]:
         """Wait for a frame and return the newest of every camera that has one.
 
         Args:
-            not_before: moment on ``time.monotonic()`` before which nothing is handed out;
-                newer frames go on replacing older ones until then.
+            not_before: returns the moment on ``time.monotonic()`` before which nothing is handed
+                out; newer frames replace older ones until then. It is asked again after
+                ``wake``.
 
         Returns:
             camera -> frame; empty only when the slots were closed.
         """
         with self._changed:
             while not self._closed:
-                early = not_before - time.monotonic()
-                if self._waiting and early <= 0:
+                early_s = not_before() - time.monotonic()
+                if self._waiting and early_s <= 0:
                     break
-                self._changed.wait(early if self._waiting else None)
+                self._changed.wait(min(early_s, LONGEST_WAIT_S) if self._waiting
+                                   else LONGEST_WAIT_S)
             taken, self._waiting = ({} if self._closed else self._waiting), {}
             return taken
 
-    def counts(self, camera: Hashable) -> Counts:
+    def counts(self, camera: str) -> Counts:
         """Return the counts of one camera so far."""
         with self._changed:
             return self._counts[camera]
@@ -77,6 +82,11 @@ class LatestFrames:
                 counts = self._counts[camera]
                 self._counts[camera] = Counts(counts.received, counts.replaced + 1)
             self._waiting = {}
+
+    def wake(self) -> None:
+        """Let a waiting ``take`` ask its ``not_before`` again."""
+        with self._changed:
+            self._changed.notify_all()
 
     def open(self) -> None:
         """Hand out frames again after ``close``; what was left waiting is forgotten."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import SUFFIX, resolve_weights, weights_folders
 from ssd_perception.ros.parameters import NodeParameters, ParameterError
-
-MAX_TEXT = 400  # CUDA's out-of-memory report is a paragraph
 
 
 def load_detector(parameters: NodeParameters) -> Detector:
@@ -33,8 +33,8 @@ def load_detector(parameters: NodeParameters) -> Detector:
 def spare_threads() -> int:
     """Return how many CPU threads the network takes by itself: all cores but one.
 
-    Its threads wait for each other in a loop: one that must share its core with the camera or
-    with DDS holds up all. On two busy cores two threads took 85 ms where one took 13.
+    Its threads wait for each other in a loop: a thread that shares its core with the camera or
+    with DDS delays all others. On two busy cores two threads took 85 ms where one took 13.
     """
     return max(1, len(os.sched_getaffinity(0)) - 1)
 
@@ -54,26 +54,16 @@ def check_swap(weights: str, weights_dirs: tuple[str, ...]) -> Path:
         path = next((path.resolve() for path in candidates if path.is_file()), None)
         path = path or resolve_weights(weights)
     except (OSError, ValueError, RuntimeError) as error:  # not found, too long, no such user
-        raise ParameterError(f'Parameter "weights" is refused: {sentence(error)}') from error
+        raise ParameterError(f'Parameter "weights" is refused: {one_line(error)}') from error
     shipped = [folder.resolve() for folder in weights_folders()]
     # A colcon install with --symlink-install has links in its folder; resolve_weights has
     # already followed them, so a shipped file named by its folder counts as well.
     if not any(folder in path.parents for folder in folders + shipped) \
             and not any((folder / path.name).resolve() == path for folder in shipped):
-        raise ParameterError(f'Parameter "weights" is refused: {path} is neither shipped nor '
-                             'inside weights_dirs.')
+        raise ParameterError(
+            f'Parameter "weights" is refused: {printable(path, 1000)} is neither shipped nor '
+            'inside weights_dirs; that parameter is set when the node starts.')
     return path
-
-
-def sentence(error: BaseException) -> str:
-    """Return an exception's message on one line, or its kind when it has none."""
-    return ' '.join(str(error).split()) or type(error).__name__
-
-
-def described(error: BaseException) -> str:
-    """Return an exception's kind and message on one line, not longer than a log can bear."""
-    text = f'{type(error).__name__}: {sentence(error)}'
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT - 3] + '...'
 
 
 class Loading(threading.Thread):
@@ -91,23 +81,28 @@ class Loading(threading.Thread):
         super().__init__(name='loading', daemon=True)
         self._load, self._done = load, done
         self.parameters = parameters
+        self._began = time.monotonic()
         self.detector: Detector | None = None
         self.error = ''
         self.ended = False
         self.start()
+
+    def age_s(self) -> float:
+        """Return for how long it has been loading, s."""
+        return time.monotonic() - self._began
 
     def run(self) -> None:
         """See ``threading.Thread``."""
         try:
             self.detector = self._load(self.parameters)
         except Exception as error:  # whatever a file or a driver does, the node says and lives
-            self.error = sentence(error)
+            self.error = one_line(error)
         self.ended = True
         self._done()
 
 
-# One batch may fail: memory is short for a moment, a driver hiccups. The worker tries again by
-# itself; what fails so many times in a row is a broken device or a broken detector.
+# One batch may fail, because memory is short for a moment. The worker tries again by itself; so
+# many failures in a row mean a broken device or a broken detector.
 PATIENCE = 3
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -127,7 +122,7 @@ class Recovery:
         self._not_before = 0.0
 
     def due(self, failures: int, failing: bool, now: float) -> bool:
-        """Tell whether it is time to load anew.
+        """Say whether it is time to load anew.
 
         Args:
             failures: batches in a row that failed with the detector in use.

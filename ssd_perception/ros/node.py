@@ -6,13 +6,15 @@ Wiring only: callbacks store, worker.py infers, camera.py publishes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header
@@ -20,6 +22,8 @@ from std_srvs.srv import SetBool
 from vision_msgs.msg import LabelInfo, VisionInfo
 
 from ssd_perception.core import interface
+from ssd_perception.core.frame import Stage
+from ssd_perception.core.text import quoted
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import diagnostics
 from ssd_perception.ros.bridge import choose_converter
@@ -27,18 +31,17 @@ from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.humble import call_after_setting
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.loading import load_detector
-from ssd_perception.ros.messages import label_info_message, vision_info_message
+from ssd_perception.ros.messages import MESSAGES
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
 from ssd_perception.ros.process import log_errors
-from ssd_perception.ros.swapping import Swapping
-from ssd_perception.ros.worker import Worker
+from ssd_perception.ros.slot import DetectorSlot
+from ssd_perception.ros.stages import make_stages
+from ssd_perception.ros.worker import STUCK_S, Worker
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WATCH_PERIOD_S = 0.5
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_WITHIN_S = 1.5
-# A batch that takes longer hangs: in a driver whose device is gone.
-STUCK_S = 10.0
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -47,13 +50,16 @@ class DetectorNode(LifecycleNode):
     """See docs/interface.md for topics, services and transitions.
 
     Args:
-        load: makes the detector; another one serves tests.
+        load: makes the detector; tests give another one.
+        stages: makes what detections go through before they are published.
 
     Raises:
         ParameterError: for an impossible parameter value.
     """
 
-    def __init__(self, load: Callable[[NodeParameters], Detector] = load_detector, **arguments):
+    def __init__(self, load: Callable[[NodeParameters], Detector] = load_detector,
+                 stages: Callable[[Node, NodeParameters], Sequence[Stage]] = make_stages,
+                 **arguments):
         super().__init__('ssd_detector', **arguments)
         self.parameters = declare(self)
         self._state = 'unconfigured'
@@ -63,10 +69,12 @@ class DetectorNode(LifecycleNode):
         self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames)
                          for name in names}
         convert, self._converter = choose_converter()
-        self._worker = Worker(self._cameras, self._frames, convert, self.get_clock(),
-                              self.get_logger())
-        self._worker.parameters = self.parameters
-        self._swapping = Swapping(self, self._worker, load, self._announce)
+        loaded = self.create_guard_condition(self._update_slot)
+        self._slot = DetectorSlot(load, lambda: self.parameters, self.get_logger(),
+                                  loaded.trigger, self._announce)
+        self._worker = Worker(self._cameras, self._frames, self._slot, convert, self.get_clock(),
+                              self.get_logger(), stages(self, self.parameters))
+        self._worker.apply(self.parameters)
         self._vision_info = self.create_publisher(VisionInfo, interface.VISION_INFO, LATCHED)
         self._label_info = self.create_publisher(LabelInfo, interface.LABEL_INFO, LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, interface.DIAGNOSTICS, 10)
@@ -86,7 +94,7 @@ class DetectorNode(LifecycleNode):
     @log_errors
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up; FAILURE, with one sentence in the log, when that is impossible."""
-        error = self._swapping.configure()
+        error = self._slot.configure(self.context.ok)
         if error:
             self.get_logger().error(f'Cannot configure: {error}')
             return FAILURE
@@ -109,27 +117,29 @@ class DetectorNode(LifecycleNode):
         """Stop answering and let the camera rest."""
         self._stop()
         self._state = 'inactive'
+        self.get_logger().info('Deactivated: the camera is released.')
         return super().on_deactivate(state)
 
     @log_errors
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the detector and its device."""
-        self._swapping.release()
+        self._slot.release()
         self._state = 'unconfigured'
+        self.get_logger().info('Cleaned up: the detector and its device are released.')
         return super().on_cleanup(state)
 
     @log_errors
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from any state."""
         self._stop()
-        self._swapping.release()
+        self._slot.release()
         self._state = 'finalized'
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where everything can be tried again."""
         self._stop()
-        self._swapping.release()
+        self._slot.release()
         self._state = 'unconfigured'
         return super().on_error(state)
 
@@ -148,13 +158,14 @@ class DetectorNode(LifecycleNode):
 
     def _announce(self) -> None:
         """Publish the latched messages anew: weights or thresholds are others now."""
-        detector, settings = self._worker.detector, self._worker.settings
-        assert detector is not None and settings is not None  # the worker has just been given one
+        serving = self._slot.serving
+        assert serving is not None  # the slot calls this when another one is in use
+        detector, settings = serving.detector, serving.settings
         self._version += 1
         header = Header(stamp=self.get_clock().now().to_msg())
-        self._vision_info.publish(vision_info_message(
+        self._vision_info.publish(MESSAGES.vision_info_message(
             header, detector.describe(), self._label_info.topic_name, self._version))
-        self._label_info.publish(label_info_message(
+        self._label_info.publish(MESSAGES.label_info_message(
             header, detector.class_names, settings.score_threshold))
 
     # Parameters and services
@@ -162,28 +173,30 @@ class DetectorNode(LifecycleNode):
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
             wanted = changed(self.parameters, changes)
-            self._swapping.check(wanted)
+            self._slot.check(wanted)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self, changes: list[Parameter]) -> None:
-        self.parameters = self._worker.parameters = now = changed(self.parameters, changes)
-        detector = self._worker.detector
-        if detector is None:
-            return
-        if now.weights != self._swapping.weights:
-            self._swapping.begin()
-            return
-        settings = now.postprocess_settings(detector.metadata.score_threshold)
-        if settings != self._worker.settings:
-            self._worker.use(detector, settings)
-            self._announce()
+        before, self.parameters = self.parameters, changed(self.parameters, changes)
+        for spec in fields(before):
+            value = getattr(self.parameters, spec.name)
+            if value != getattr(before, spec.name):
+                self.get_logger().info(f'Parameter {spec.name} is now {quoted(value)}.')
+        self._worker.apply(self.parameters)
+        self._slot.apply()
+
+    def _update_slot(self) -> None:
+        back = self._slot.update(time.monotonic())
+        if back:
+            self.set_parameters([Parameter('weights', value=back)])
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._worker.enabled = request.data
+        self._worker.enable(request.data)
         response.success = True
         response.message = 'Detecting.' if request.data else 'Paused: images are not looked at.'
+        self.get_logger().info(response.message)
         return response
 
     # Watching
@@ -194,9 +207,10 @@ class DetectorNode(LifecycleNode):
                                'and figures from before that are forgotten.')
 
     def _watch(self) -> None:
+        self._update_slot()
         if self._state != 'active':
             return
-        self._swapping.recover(time.monotonic())
+        self._worker.keep_alive()
         for camera in self._cameras.values():
             camera.follow()
             told = camera.watchdog.check(time.monotonic(), self.parameters.no_image_timeout_s,
@@ -208,20 +222,32 @@ class DetectorNode(LifecycleNode):
                 self.get_logger().info(f'Images arrive on {camera.topic}.')
 
     def _diagnose(self) -> None:
-        name, state, worker = self.get_fully_qualified_name(), self._state, self._worker
+        name, state = self.get_fully_qualified_name(), self._state
+        slot, worker = self._slot, self._worker
         if not worker.enabled:
             state += ', paused'
-        failure, busy_s = worker.failure, worker.busy_s()
+        failure, busy_s, serving = slot.failure, worker.busy_s(), slot.serving
         if busy_s > STUCK_S:
             failure = f'The detector has been working on one batch for {busy_s:.0f} s.'
+        unanswered = {camera.name: self._unanswered(camera) for camera in self._cameras.values()}
+        failure = failure or next(filter(None, unanswered.values()), '')
         entries = [diagnostics.detector_entry(
-            name + interface.DETECTOR_ENTRY, state, failure, self._swapping.fallback,
-            worker.detector, {
-                'weights sha256': self._swapping.weights_hash,
+            name + interface.DETECTOR_ENTRY, state, failure, slot.warning,
+            serving.detector if serving else None, {
+                'weights sha256': serving.weights_hash if serving else '',
                 'database version': str(self._version), 'image conversion': self._converter,
-                **worker.last_error.values()})]
+                **slot.last_error.values()})]
         entries += [diagnostics.camera_entry(
-            f'{name}: {camera.topic}', state, camera.watchdog.complaint,
+            f'{name}: {camera.topic}', state, camera.watchdog.complaint, unanswered[camera.name],
             *camera.statistics.report(self._frames.counts(camera.name)))
             for camera in self._cameras.values()]
         self._diagnostics.publish(diagnostics.array(self.get_clock().now(), entries))
+
+    def _unanswered(self, camera: Camera) -> str:
+        """Say so when images come and are not answered; the rate asked for may be a low one."""
+        rate_hz = self.parameters.max_rate_hz
+        allowed_s = diagnostics.ANSWER_WITHIN_S + (1 / rate_hz if rate_hz else 0.0)
+        unanswered_s = camera.statistics.unanswered_s()
+        if self._state != 'active' or not self._worker.enabled or unanswered_s <= allowed_s:
+            return ''
+        return f'Images arrive on {camera.topic}, but none was answered for {unanswered_s:.0f} s.'

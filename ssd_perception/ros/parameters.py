@@ -16,7 +16,7 @@ from rclpy.parameter import Parameter
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.settings import check, expected, of, setting
-from ssd_perception.core.text import shown
+from ssd_perception.core.text import quoted
 from ssd_perception.inference.resolve import DEFAULT_NAME
 from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
 
@@ -140,7 +140,7 @@ def takes(spec: Field) -> str:
 
 def refusal(spec: Field, value: object) -> str:
     """Return the one sentence for an impossible value."""
-    return f'Parameter "{spec.name}" must be {takes(spec)}, got {shown(value)}.'
+    return f'Parameter "{spec.name}" must be {takes(spec)}, got {quoted(value)}.'
 
 
 def ros_value(value: Any) -> Any:

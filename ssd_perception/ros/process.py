@@ -14,7 +14,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from ssd_perception.ros.loading import described, sentence
+from ssd_perception.core.text import describe_error, one_line
 from ssd_perception.ros.parameters import ParameterError
 
 
@@ -46,7 +46,7 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
         # Whatever breaks after a signal breaks because of it: the context is gone by then, even
         # while the node is still being made.
         if not initialised or rclpy.ok():
-            code = _complain(f'{type(error).__name__}: {sentence(error)}')
+            code = _complain(f'{type(error).__name__}: {one_line(error)}')
     if node is not None:
         node.close()
         node.destroy_node()  # tells the other nodes; they need not wait for a lease to end
@@ -77,7 +77,7 @@ def log_errors(transition: Transition) -> Transition:
             return transition(node, state)
         except Exception as error:
             verb = transition.__name__.removeprefix('on_').replace('_', ' ')
-            node.get_logger().error(f'Cannot {verb}: {described(error)}')
+            node.get_logger().error(f'Cannot {verb}: {describe_error(error)}')
             return TransitionCallbackReturn.ERROR
     return wrapped
 

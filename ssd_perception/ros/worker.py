@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rclpy.clock import Clock
@@ -12,73 +13,80 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.frame import Frame, Stage, prepare_stages, reset_stages, run_stages
 from ssd_perception.core.interface import stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.imaging.compressed import ImageError, decode_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
-from ssd_perception.ros.diagnostics import LastError
 from ssd_perception.ros.latest_frame import LatestFrames
-from ssd_perception.ros.loading import described
 from ssd_perception.ros.parameters import NodeParameters
+from ssd_perception.ros.slot import DetectorSlot, Serving
+
+# A batch that takes longer hangs: in a driver whose device is gone.
+STUCK_S = 10.0
+# It is copied to every detection; the names of frames in use have some twenty characters.
+MAX_FRAME_ID = 256
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A decoded frame and what its answer needs beside it."""
+
+    camera: Camera
+    message: Image | CompressedImage
+    frame: Frame
+    decode_ms: float
 
 
 class Worker:
     """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
 
-    Attributes:
-        parameters: values in force; replaced whole, so a frame never sees half a change.
-        enabled: False lets frames pass unlooked at.
-        failures: batches in a row that the detector could not answer.
-        failure: why the last batch failed; empty when it did not.
-        last_error: the last such reason, kept.
+    Args:
+        slot: holds the detector.
+        convert: message -> uint8 (H, W, 3) RGB.
+        clock: the node's, which ages are measured by.
+        stages: what detections go through before they are published.
     """
 
-    def __init__(self, cameras: Mapping[str, Camera], frames: LatestFrames,
+    def __init__(self, cameras: Mapping[str, Camera], frames: LatestFrames, slot: DetectorSlot,
                  convert: Callable[[Image | CompressedImage], np.ndarray], clock: Clock,
-                 logger: RcutilsLogger):
-        self._cameras, self._frames, self._convert = cameras, frames, convert
-        self._clock, self._logger = clock, logger
+                 logger: RcutilsLogger, stages: Sequence[Stage] = ()):
+        self._cameras, self._frames, self._slot, self._convert = cameras, frames, slot, convert
+        self._clock, self._logger, self._stages = clock, logger, stages
         self._thread: threading.Thread | None = None
-        self._jumps, self._busy_since = 0, 0.0
-        self._serving: tuple[Detector, PostprocessSettings] | None = None
-        self.parameters = NodeParameters()
-        self.enabled = True
-        self.last_error = LastError()
-        self.forget_failures()
-
-    def use(self, detector: Detector, settings: PostprocessSettings | None = None) -> None:
-        """Answer with it from the next batch on; frames in work keep theirs."""
-        self._serving, self.failures = (detector, settings or detector.settings), 0
+        self._parameters = NodeParameters()
+        self._enabled = True
+        self._jumps, self._jumps_seen = 0, 0
+        self._started, self._busy_since = 0.0, 0.0
+        self._in_work: Serving | None = None
+        self._prepared: Serving | None = None  # what the stages know of
+        self._settings = PostprocessSettings()
+        self._died = ''
 
     @property
-    def detector(self) -> Detector | None:
-        """The one in use; None where there is none: frames are refused meanwhile."""
-        return self._serving[0] if self._serving else None
+    def enabled(self) -> bool:
+        """False lets frames pass without looking at them."""
+        return self._enabled
 
-    @property
-    def settings(self) -> PostprocessSettings | None:
-        """Thresholds in force; None without a detector."""
-        return self._serving[1] if self._serving else None
+    def enable(self, enabled: bool) -> None:
+        """Stop or resume looking at frames."""
+        self._enabled = enabled
+        for camera in self._cameras.values():
+            camera.statistics.forget()
 
-    def release(self) -> None:
-        """Drop the detector, and with it what it holds of its device."""
-        self._serving = None
-
-    def forget_failures(self) -> None:
-        """Begin anew, but for ``last_error``."""
-        self.failures, self.failure = 0, ''
-
-    def note_failure(self, reason: str) -> None:
-        """Say why frames are not answered."""
-        self.failure = reason
-        self.last_error.note(reason)
+    def apply(self, parameters: NodeParameters) -> None:
+        """Take over the rate and the quality of JPEGs; a wait for the old rate ends."""
+        self._parameters = parameters
+        self._frames.wake()
 
     def start(self) -> None:
         """Begin taking frames."""
+        for camera in self._cameras.values():
+            camera.statistics.forget()
         self._frames.open()
-        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
-        self._thread.start()
+        self._start_thread()
 
     def stop(self, timeout_s: float) -> None:
         """Finish the batch in work and stop; do not wait for that longer than ``timeout_s``."""
@@ -86,6 +94,21 @@ class Worker:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(timeout_s)
+
+    def keep_alive(self) -> None:
+        """Start the thread anew if it has died, or hangs with a detector that was replaced."""
+        thread = self._thread
+        if thread is None:
+            return
+        if not thread.is_alive():
+            self._slot.note(f'The inference thread ended and is started again: {self._died}')
+            self._logger.error(self._slot.failure)
+        elif self.busy_s() > STUCK_S and self._slot.serving not in (None, self._in_work):
+            self._logger.error('The inference thread hangs with the replaced detector; another '
+                               'one is started.')
+        else:
+            return
+        self._start_thread()
 
     def time_jumped(self) -> None:
         """The node's clock went back: what is from before it says nothing about now."""
@@ -99,114 +122,154 @@ class Worker:
         since = self._busy_since
         return time.monotonic() - since if since else 0.0
 
+    def _start_thread(self) -> None:
+        self._busy_since = 0.0
+        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
+        self._thread.start()
+
     def _run(self) -> None:
-        not_before, this = 0.0, threading.current_thread()
+        try:
+            self._loop(threading.current_thread())
+        except BaseException as error:  # keep_alive says so, and starts another thread
+            self._died = describe_error(error)
+
+    def _loop(self, this: threading.Thread) -> None:
         # A thread that hung while the worker was stopped and started again is not this one.
-        while self._thread is this and (batch := self._frames.take(not_before)):
-            if not self.enabled:
+        while self._thread is this and (batch := self._frames.take(self._not_before)):
+            if not self._enabled:
+                for name in batch:
+                    self._cameras[name].statistics.forget()
                 continue
-            started = self._busy_since = time.monotonic()
+            self._started = self._busy_since = time.monotonic()
             try:
                 self._answer(batch)
             except Exception as error:  # one bad batch must not end the stream
                 self._fail(batch, error)
-            self._busy_since = 0.0
-            rate_hz = self.parameters.max_rate_hz
-            not_before = started + 1 / rate_hz if rate_hz else 0.0
+            if self._thread is this:
+                self._busy_since = 0.0
+
+    def _not_before(self) -> float:
+        """Return the time.monotonic() from which the next batch may be taken."""
+        rate_hz = self._parameters.max_rate_hz
+        return self._started + 1 / rate_hz if rate_hz else 0.0
 
     def _answer(self, batch: dict) -> None:
-        serving, quality, jumps = self._serving, self.parameters.jpeg_quality, self._jumps
+        serving, jumps = self._slot.serving, self._jumps
+        self._in_work = serving
         if serving is None:
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
             return
-        detector, settings = serving
-        taken = []  # (camera, message, rgb, factor, decode_ms)
-        for name, message in batch.items():
-            start = time.perf_counter()
-            try:
-                rgb, factor = self._decode(self._cameras[name], message, detector)
-            except Exception as error:  # an ImageError, or no memory for so large a picture
-                self._refuse(self._cameras[name], error)
-                continue
-            taken.append((self._cameras[name], message, rgb, factor,
-                          (time.perf_counter() - start) * 1e3))
-        if not taken:
+        self._prepare_stages(serving, jumps)
+        works = [work for name, message in batch.items()
+                 if (work := self._take(name, message, serving.detector))]
+        if not works:
             return
-        found = self._detect(detector, settings, [rgb for _, _, rgb, _, _ in taken])
-        self.failures = 0
-        for (camera, message, rgb, factor, decode_ms), (detections, timings) in zip(taken, found):
+        found = self._detect(serving, [work.frame.image for work in works])
+        for work, (detections, timings) in zip(works, found):
             if isinstance(detections, Exception):
-                self._refuse(camera, detections)
-                continue
-            start = time.perf_counter()
-            camera.publish(message, rgb if factor == 1 else None, detections.scaled(factor),
-                           detector.class_names, quality)
-            times = {'decode': decode_ms, **timings,
-                     'publish': (time.perf_counter() - start) * 1e3}
-            age = self._age(message) if jumps == self._jumps else {}
-            camera.statistics.answered({**age, **times}, _picture(message, rgb, factor))
-        self.failure = ''
+                self._refuse(work.camera, detections)
+            else:
+                self._publish(work, detections, timings, serving, jumps)
+        self._slot.answered()
 
-    def _decode(self, camera: Camera, message: Image | CompressedImage,
-                detector: Detector) -> tuple[np.ndarray, int]:
-        """Return a message's picture, and the factor that takes its pixels to the message's."""
-        # The whole picture is wanted only by those who look at it with its detections.
-        if hasattr(message, 'format') and not camera.is_watched():
-            return decode_shrunk(message.data, detector.seen)
-        return self._convert(message), 1
+    def _prepare_stages(self, serving: Serving, jumps: int) -> None:
+        """Let stages know of another detector, other thresholds, or a clock that went back."""
+        before = self._prepared
+        if before is None or before.detector is not serving.detector or self._jumps_seen != jumps:
+            reset_stages(self._stages)
+            self._jumps_seen = jumps
+        if before is not serving:
+            self._settings = prepare_stages(self._stages, serving.settings,
+                                            serving.detector.class_names)
+            self._prepared = serving
 
-    def _detect(self, detector: Detector, settings: PostprocessSettings,
-                images: list[np.ndarray]) -> list[tuple[Detections | Exception, dict]]:
-        """Return for each image Detections, or the exception it alone met with, and timings.
+    def _take(self, name: str, message: Image | CompressedImage,
+              detector: Detector) -> _Work | None:
+        """Decode a message; None, and a line in the log, where that is impossible."""
+        camera, header, start = self._cameras[name], message.header, time.perf_counter()
+        try:
+            if len(header.frame_id) > MAX_FRAME_ID:
+                raise ImageError(f'A frame_id of {len(header.frame_id)} characters is refused; '
+                                 f'at most {MAX_FRAME_ID} are allowed.')
+            # The whole image is wanted only by those who look at it with its detections.
+            if hasattr(message, 'format') and not camera.is_watched():
+                rgb, factor = decode_shrunk(message.data, detector.seen)
+            else:
+                rgb, factor = self._convert(message), 1
+        except Exception as error:  # an ImageError, or no memory for so large an image
+            self._refuse(camera, error)
+            return None
+        frame = Frame(name, stamp_to_ns(header.stamp), header.frame_id, rgb, factor)
+        return _Work(camera, message, frame, (time.perf_counter() - start) * 1e3)
+
+    def _detect(self, serving: Serving, images: list
+                ) -> list[tuple[Detections | Exception, dict[str, float]]]:
+        """Return for each image its Detections, or the exception that it caused, and timings.
 
         Raises:
             Whatever the detector raises, when it answers none of the images.
         """
         try:
-            result = detector.detect(images, settings)
+            result = serving.detector.detect(images, self._settings)
             return [(found, vars(result.timings)) for found in result.detections]
         except Exception:
             pass
-        # Once more, one by one: a batch takes more memory than a picture, and one camera's
-        # picture must not cost the others their answers.
-        found: list = []
+        # Again one by one: a batch takes more memory than an image, and one camera's image must
+        # not cost the others their answers.
+        found: list[tuple[Detections | Exception, dict[str, float]]] = []
         errors: list[Exception] = []
         for image in images:
             try:
-                result = detector.detect([image], settings)
+                result = serving.detector.detect([image], self._settings)
                 found.append((result.detections[0], vars(result.timings)))
             except Exception as error:
                 found.append((error, {}))
                 errors.append(error)
         if len(errors) == len(images):
-            self.failures += 1
             raise errors[0]
         return found
 
-    def _age(self, message: Image | CompressedImage) -> dict[str, float]:
-        stamp = stamp_to_ns(message.header.stamp)
-        now = self._clock.now().nanoseconds
+    def _publish(self, work: _Work, detections: Detections, timings: dict[str, float],
+                 serving: Serving, jumps: int) -> None:
+        start = time.perf_counter()
+        frame = work.frame
+        detections = run_stages(self._stages, frame, detections.scaled(frame.scale))
+        stages = {'stages': (time.perf_counter() - start) * 1e3} if self._stages else {}
+        start = time.perf_counter()
+        # A smaller image is not drawn: nobody looked when it was decoded.
+        work.camera.publish(work.message.header, frame.image if frame.scale == 1 else None,
+                            detections, serving.detector.class_names,
+                            self._parameters.jpeg_quality)
+        times = {'decode': work.decode_ms, **timings, **stages,
+                 'publish': (time.perf_counter() - start) * 1e3}
+        age = self._age(frame) if jumps == self._jumps else {}
+        work.camera.statistics.answered({**age, **times}, _describe(work))
+
+    def _age(self, frame: Frame) -> dict[str, float]:
+        now_ns = self._clock.now().nanoseconds
         # Zero means "not set": by the camera, or with sim time before the first clock message.
-        if not stamp or not now:
+        if not frame.stamp_ns or not now_ns:
             return {}
-        return {'age': (now - stamp) / 1e6}
+        return {'age': (now_ns - frame.stamp_ns) / 1e6}
 
     def _refuse(self, camera: Camera, error: Exception) -> None:
-        text = str(error) if isinstance(error, ImageError) else described(error)
+        text = one_line(error, 400) if isinstance(error, ImageError) else describe_error(error)
         camera.statistics.failed(text)
         self._logger.warning(f'{camera.topic}: {text}', throttle_duration_sec=5.0)
 
     def _fail(self, batch: dict, error: Exception) -> None:
         if self._thread is None:  # stopping: the context may be gone
             return
-        self.note_failure(described(error))
+        reason = self._slot.failed(error)
         for name in batch:
-            self._cameras[name].statistics.failed(self.failure)
-        self._logger.error(f'A frame could not be answered: {self.failure}',
-                           throttle_duration_sec=5.0)
+            self._cameras[name].statistics.failed(reason)
+        self._logger.error(f'A frame could not be answered: {reason}', throttle_duration_sec=5.0)
 
 
-def _picture(message: Image | CompressedImage, rgb: np.ndarray, factor: int) -> str:
-    kind = getattr(message, 'encoding', None) or getattr(message, 'format', '')
-    return f'{rgb.shape[1] * factor}x{rgb.shape[0] * factor} {kind}'
+def _describe(work: _Work) -> str:
+    """Return size and encoding of the camera's image, for the diagnostics."""
+    kind = getattr(work.message, 'encoding', None) or getattr(work.message, 'format', '')
+    image, scale = work.frame.image, round(work.frame.scale)
+    assert image is not None  # decoded here
+    return f'{image.shape[1] * scale}x{image.shape[0] * scale} {printable(kind, 40)}'

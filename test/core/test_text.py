@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssd_perception.core.text import printable, shown
+from ssd_perception.core.text import printable, quoted
 
 
 @pytest.mark.parametrize('text, washed', [
@@ -24,4 +24,4 @@ def test_it_is_printable_bounded_and_utf8(text, length):
 
 def test_ten_megabytes_are_not_looked_at():
     assert printable('\n' * 10_000_000, 20) == '\\n' * 8 + '\\...'
-    assert len(shown('x' * 10_000_000)) <= 200 and len(shown(['y' * 10_000_000] * 1000)) <= 200
+    assert len(quoted('x' * 10_000_000)) <= 200 and len(quoted(['y' * 10_000_000] * 1000)) <= 200

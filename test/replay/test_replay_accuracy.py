@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip('av')
 pytest.importorskip('torch')
 from ssd_perception.__main__ import main  # noqa: E402
-from ssd_perception.bags import messages  # noqa: E402
 from ssd_perception.bags.frames import labelled_frames  # noqa: E402
+from ssd_perception.bags.types import MESSAGES  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
 from ssd_perception.core.detections import GroundTruth  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
@@ -57,8 +57,9 @@ def test_ap_on_photographs_is_evaluates(tmp_path):
     with BagWriter(tmp_path / 'photographs') as bag:
         for index, sample in enumerate(samples):
             stamp_ns = 10 ** 18 + index * 10 ** 8
-            bag.write('/camera/image/compressed', stamp_ns, messages.jpeg_message(
-                messages.header(stamp_ns, 'camera'), sample.path.read_bytes()))
+            bag.write('/camera/image/compressed', stamp_ns, MESSAGES.jpeg_message(
+                MESSAGES.header(stamp_ns, 'camera'),
+                np.frombuffer(sample.path.read_bytes(), np.uint8)))
     figures = replayed(tmp_path / 'photographs', tmp_path / 'out',
                        '--ground-truth', f'{PHOTOGRAPHS}:val')
     expected = evaluate(Detector.from_weights(), samples)

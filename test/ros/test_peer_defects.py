@@ -23,7 +23,7 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import LabelInfo  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.ros.messages import detections_message, label_info_message  # noqa: E402
+from ssd_perception.ros.messages import MESSAGES  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters, ros_value  # noqa: E402
 from ssd_perception.viz.drawing import class_colour, draw_detections  # noqa: E402
 
@@ -61,8 +61,9 @@ def test_d2_nothing_found_is_an_answer(peer, detections):
 
 
 def test_d3_class_id_is_readable():
-    found = [detections_message(image(picture()).header, Detections([[0, 0, 9, 9]], [1], [label]),
-                                NAMES).detections[0].results[0].hypothesis.class_id
+    header = image(picture()).header
+    found = [MESSAGES.detections_message(header, Detections([[0, 0, 9, 9]], [1], [label]),
+                                         NAMES).detections[0].results[0].hypothesis.class_id
              for label in range(3)]
     assert found == ['cone', 'traffic light', 'cube']
 
@@ -75,7 +76,7 @@ def test_d4_boxes_keep_their_fractions_and_other_classes():
     for input_hw in ((96, 160), (256, 128)):
         found = pointing(input_hw=input_hw)([rectangle(301, 203, (40, 50, 101, 121))])[0]
         np.testing.assert_allclose(found.xyxy, [(40, 50, 101, 121)], atol=3.0)
-    box = detections_message(image(picture()).header, HALVES, NAMES).detections[0].bbox
+    box = MESSAGES.detections_message(image(picture()).header, HALVES, NAMES).detections[0].bbox
     assert (box.center.position.x, box.center.position.y) == (20.875, 32.625)
     assert (box.size_x, box.size_y) == (21.25, 24.25)
 
@@ -101,7 +102,7 @@ def test_d6_every_box_is_drawn_at_its_own_size_and_any_name_is_good():
 
 
 def test_d7_id_stays_empty_and_corners_are_not_whole_numbers():
-    detection = detections_message(image(picture()).header, HALVES, NAMES).detections[0]
+    detection = MESSAGES.detections_message(image(picture()).header, HALVES, NAMES).detections[0]
     assert detection.id == ''
     left = detection.bbox.center.position.x - detection.bbox.size_x / 2
     assert left == 10.25
@@ -159,7 +160,7 @@ def test_d11_names_come_with_the_weights(peer, detections):
     answer = peer.ask(image(picture(), 110), detections)
     names = {d.results[0].hypothesis.class_id for d in answer.detections}
     assert names and names <= {'cone', 'cube'}
-    info = label_info_message(answer.header, pointing().class_names, 0.5)
+    info = MESSAGES.label_info_message(answer.header, pointing().class_names, 0.5)
     assert [c.class_name for c in info.class_map] == list(NAMES)
 
 

@@ -17,6 +17,8 @@ from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
 from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
+from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
+from ssd_perception.ros.slot import DetectorSlot, Serving  # noqa: E402
 from ssd_perception.ros.worker import Worker  # noqa: E402
 
 
@@ -29,7 +31,7 @@ class FakeCamera:
     def is_watched(self):
         return self.watched
 
-    def publish(self, message, rgb, detections, class_names, jpeg_quality):
+    def publish(self, header, rgb, detections, class_names, jpeg_quality):
         self.rgb, self.detections = rgb, detections
 
 
@@ -49,9 +51,10 @@ class WholePicture:
 
 @pytest.fixture
 def worker():
-    worker = Worker({'': FakeCamera()}, LatestFrames(['']), to_rgb,
+    slot = DetectorSlot(None, NodeParameters, None, None, None)
+    slot._serving = Serving(WholePicture(), PostprocessSettings(), '', '')
+    worker = Worker({'': FakeCamera()}, LatestFrames(['']), slot, to_rgb,
                     Clock(clock_type=ClockType.ROS_TIME), None)
-    worker.use(WholePicture())
     return worker
 
 
@@ -65,7 +68,7 @@ def test_boxes_are_in_pixels_of_the_frame_as_sent(worker, watched, shown):
     camera = worker._cameras['']
     camera.watched = watched
     worker._answer({'': jpeg()})
-    assert worker.detector.shown == [shown]
+    assert worker._slot.serving.detector.shown == [shown]
     np.testing.assert_array_equal(camera.detections.xyxy, [[0, 0, 1920, 1080]])
     # What is drawn into is the whole frame or nothing.
     assert camera.rgb.shape == (1080, 1920, 3) if watched else camera.rgb is None
@@ -75,5 +78,5 @@ def test_boxes_are_in_pixels_of_the_frame_as_sent(worker, watched, shown):
 
 def test_raw_frames_stay_as_they_are(worker):
     worker._answer({'': image(picture(1920, 1080), 1)})
-    assert worker.detector.shown == [(1080, 1920)]
+    assert worker._slot.serving.detector.shown == [(1080, 1920)]
     assert worker._cameras[''].rgb.shape == (1080, 1920, 3)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 pytest.importorskip('vision_msgs')
@@ -12,34 +15,38 @@ from rclpy.clock import Clock, ClockType  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.frame import Frame  # noqa: E402
 from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
 from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
-from ssd_perception.ros.worker import Worker  # noqa: E402
+from ssd_perception.ros.slot import DetectorSlot, Serving  # noqa: E402
+from ssd_perception.ros.worker import MAX_FRAME_ID, Worker  # noqa: E402
 
 
 class FakeCamera:
     def __init__(self, name):
         self.topic, self.answers, self.statistics = name, [], CameraStatistics()
 
-    def publish(self, message, rgb, detections, class_names, jpeg_quality):
-        self.answers.append(message.header.frame_id)
+    def publish(self, header, rgb, detections, class_names, jpeg_quality):
+        self.answers.append(header.frame_id)
 
 
 class FakeDetector:
-    class_names, settings = ('cone',), PostprocessSettings()
+    class_names = ('cone',)
 
     def __init__(self):
-        self.batches, self.error = [], None
+        self.batches, self.settings, self.error = [], [], None
+        self.found = Detections.empty()
 
     def detect(self, images, settings):
         self.batches.append(len(images))
+        self.settings.append(settings.score_threshold)
         if self.error:
             raise self.error
-        return DetectionResult([Detections.empty()] * len(images), Timings(network=1.0))
+        return DetectionResult([self.found] * len(images), Timings(network=1.0))
 
 
 class Log(list):
@@ -49,16 +56,29 @@ class Log(list):
     error = warning
 
 
+class FilledSlot(DetectorSlot):
+    """Has a detector without loading one."""
+
+    def __init__(self, log):
+        super().__init__(lambda _: None, NodeParameters, log, lambda: None, lambda: None)
+
+    def use(self, detector):
+        self._serving = Serving(detector, PostprocessSettings(), 'rover', '0' * 64)
+
+
 class Bench:
-    def __init__(self, *names):
-        self.frames, self.log, self.detector = LatestFrames(names), Log(), FakeDetector()
+    def __init__(self, *names, stages=()):
+        self.frames, self.log = LatestFrames(names), Log()
         self.cameras = {name: FakeCamera(name) for name in names}
-        self.worker = Worker(self.cameras, self.frames, to_rgb,
-                             Clock(clock_type=ClockType.ROS_TIME), self.log)
-        self.worker.use(self.detector)
+        self.slot = FilledSlot(self.log)
+        self.worker = Worker(self.cameras, self.frames, self.slot, to_rgb,
+                             Clock(clock_type=ClockType.ROS_TIME), self.log, stages)
+        self.detector = FakeDetector()
+        self.slot.use(self.detector)
 
     def put(self, camera, number, **fields):
         self.frames.put(camera, image(picture(), number, **fields))
+        self.cameras[camera].statistics.received(time.monotonic())
 
     def until(self, condition, timeout_s=5):
         end = time.monotonic() + timeout_s
@@ -103,26 +123,26 @@ def test_a_failing_detector_is_told_and_the_stream_goes_on(bench):
     bench.worker.start()
     bench.detector.error = RuntimeError('out of\nmemory')
     bench.put('front', 1)
-    bench.until(lambda: bench.worker.failure)
+    bench.until(lambda: bench.slot.failure)
     assert bench.log == ['A frame could not be answered: RuntimeError: out of memory']
     bench.detector.error = None
     bench.put('front', 2)
     bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
-    bench.until(lambda: not bench.worker.failure)
+    bench.until(lambda: not bench.slot.failure)
 
 
 def test_paused_frames_are_not_looked_at(bench):
     bench.worker.start()
-    bench.worker.enabled = False
+    bench.worker.enable(False)
     bench.put('front', 1)
     time.sleep(0.05)
-    bench.worker.enabled = True
+    bench.worker.enable(True)
     bench.put('front', 2)
     bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
 
 
 def test_the_rate_is_limited(bench):
-    bench.worker.parameters = NodeParameters(max_rate_hz=20.0)
+    bench.worker.apply(NodeParameters(max_rate_hz=20.0))
     bench.worker.start()
     start = time.monotonic()
     number = 0
@@ -146,9 +166,7 @@ def test_statistics_of_nothing_and_of_something(bench):
 
 
 def test_a_stamp_of_zero_has_no_age(bench):
-    message = image(picture(), 1)
-    message.header.stamp.sec = message.header.stamp.nanosec = 0
-    assert bench.worker._age(message) == {}
+    assert bench.worker._age(Frame('front', 0, '', None)) == {}
 
 
 def test_nothing_is_drawn_when_nobody_looks(monkeypatch):
@@ -162,7 +180,7 @@ def test_nothing_is_drawn_when_nobody_looks(monkeypatch):
     node = rclpy.create_node('lazy', context=context)
     try:
         camera = module.Camera(node, 'front', 'auto', LatestFrames(['front']))
-        answer = (image(picture(), 1), picture(), Detections.empty(), ('cone',), 80)
+        answer = (image(picture(), 1).header, picture(), Detections.empty(), ('cone',), 80)
         camera.publish(*answer)
         assert drawn == []
         node.create_subscription(Image, 'front/detections/image', lambda message: None, 1)
@@ -201,19 +219,19 @@ class Batchless(FakeDetector):
 
 
 def test_a_batch_too_large_is_answered_one_by_one(bench):
-    bench.worker.use(Batchless())
+    bench.slot.use(Batchless())
     bench.worker._answer({'front': image(picture(), 1), 'rear': image(picture(), 2)})
-    assert bench.worker.detector.batches == [2, 1, 1]
+    assert bench.slot.serving.detector.batches == [2, 1, 1]
     assert [c.answers for c in bench.cameras.values()] == [['camera_1'], ['camera_2']]
-    assert bench.worker.failures == 0
+    assert bench.slot.failures == 0
 
 
 def test_one_picture_that_breaks_the_detector_costs_the_others_nothing(bench):
-    bench.worker.use(Batchless())
+    bench.slot.use(Batchless())
     bench.worker._answer({'front': image(picture() * 0, 1), 'rear': image(picture(), 2)})
     assert bench.cameras['front'].answers == []
     assert bench.cameras['rear'].answers == ['camera_2']
-    assert bench.log == ['front: MemoryError: out of memory'] and bench.worker.failures == 0
+    assert bench.log == ['front: MemoryError: out of memory'] and bench.slot.failures == 0
 
 
 def test_frames_from_before_a_jump_of_the_clock_are_forgotten(bench):
@@ -223,3 +241,128 @@ def test_frames_from_before_a_jump_of_the_clock_are_forgotten(bench):
     bench.put('rear', 2)
     assert list(bench.frames.take()) == ['rear']
     assert bench.frames.counts('front').replaced == 1, 'it is not lost without a trace'
+
+
+def test_a_rate_that_changes_ends_the_wait_for_the_old_one(bench):
+    bench.worker.apply(NodeParameters(max_rate_hz=0.1))
+    bench.worker.start()
+    bench.put('front', 1)
+    bench.until(lambda: bench.cameras['front'].answers == ['camera_1'])
+    bench.put('front', 2)
+    time.sleep(0.05)
+    assert len(bench.cameras['front'].answers) == 1
+    bench.worker.apply(NodeParameters(max_rate_hz=0.0))
+    bench.until(lambda: bench.cameras['front'].answers == ['camera_1', 'camera_2'], 2)
+
+
+@pytest.mark.parametrize('error', [OverflowError('timeout value is too large'), SystemExit(1)])
+def test_a_thread_that_dies_outside_of_its_try_is_started_again(bench, monkeypatch, error):
+    take, deaths = bench.frames.take, [error]
+
+    def dying(*arguments):
+        if deaths:
+            raise deaths.pop()
+        return take(*arguments)
+
+    monkeypatch.setattr(bench.frames, 'take', dying)
+    bench.worker.start()
+    bench.until(lambda: not bench.worker._thread.is_alive())
+    bench.worker.keep_alive()
+    assert type(error).__name__ in bench.slot.failure and 'started again' in bench.log[0]
+    bench.put('front', 1)
+    bench.until(lambda: bench.cameras['front'].answers == ['camera_1'])
+    bench.until(lambda: not bench.slot.failure)
+    bench.worker.keep_alive()
+    assert len(bench.log) == 1
+
+
+def test_a_thread_that_hangs_with_a_replaced_detector_is_replaced_too(bench, monkeypatch):
+    monkeypatch.setattr('ssd_perception.ros.worker.STUCK_S', 0.05)
+    let_go = threading.Event()
+    bench.detector.detect = lambda images, settings: let_go.wait(20)
+    bench.worker.start()
+    bench.put('front', 1)
+    bench.until(lambda: bench.worker.busy_s() > 0.06)
+    bench.worker.keep_alive()
+    assert not bench.log, 'nothing else is there that could answer'
+    bench.slot.use(FakeDetector())
+    bench.worker.keep_alive()
+    bench.put('front', 2)
+    bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
+    let_go.set()
+
+
+def test_frames_that_come_and_are_not_answered_are_counted_in_seconds(bench):
+    statistics = bench.cameras['front'].statistics
+    assert statistics.unanswered_s() == 0
+    bench.put('front', 1)
+    time.sleep(0.02)
+    assert statistics.unanswered_s() >= 0.02
+    bench.worker._answer(bench.frames.take())
+    assert statistics.unanswered_s() == 0
+    bad = image(picture(), 2)
+    bad.encoding = 'banana'
+    statistics.received(time.monotonic())
+    bench.worker._answer({'front': bad})
+    time.sleep(0.01)
+    assert statistics.unanswered_s() > 0, 'refused is not answered'
+
+
+def test_a_frame_id_of_megabytes_is_refused(bench):
+    frame = image(picture(), 1)
+    frame.header.frame_id = 'x' * 10_000_000
+    bench.worker._answer({'front': frame})
+    assert bench.cameras['front'].answers == [] and bench.log == [
+        'front: A frame_id of 10000000 characters is refused; '
+        f'at most {MAX_FRAME_ID} are allowed.']
+
+
+@pytest.mark.parametrize('encoding', ['a\nERROR: forged', '\x1b[2J', 'x' * 100_000])
+def test_no_encoding_forges_the_log_or_the_diagnostics(bench, encoding):
+    frame = image(picture(), 1)
+    frame.encoding = encoding
+    bench.worker._answer({'front': frame})
+    _, values = bench.cameras['front'].statistics.report(bench.frames.counts('front'))
+    for text in (bench.log[0], values['last error']):
+        assert text.isprintable() and len(text) < 600
+
+
+class Numbering:
+    """A stage that gives every detection an id, counting from 1 in each camera."""
+
+    def __init__(self):
+        self.seen, self.prepared, self.resets = [], [], 0
+
+    def __call__(self, frame, detections):
+        self.seen.append((frame.camera, frame.stamp_ns, frame.frame_id, frame.scale))
+        return Detections(detections.xyxy, detections.scores, detections.labels,
+                          np.arange(1, len(detections) + 1))
+
+    def prepare(self, settings, class_names):
+        self.prepared.append((settings.score_threshold, class_names))
+        return replace(settings, score_threshold=0.1)
+
+    def reset(self):
+        self.resets += 1
+
+
+def test_detections_go_through_the_stages_in_their_order():
+    numbering = Numbering()
+    bench = Bench('front', stages=[numbering, lambda frame, detections: detections[:1]])
+    bench.detector.found = Detections([[0, 0, 9, 9], [1, 1, 5, 5]], [0.9, 0.8], [0, 0])
+    published = []
+    bench.cameras['front'].publish = lambda header, rgb, found, *_: published.append(found)
+    for number in (1, 2):
+        bench.worker._answer({'front': image(picture(), number)})
+    assert [found.ids.tolist() for found in published] == [[1], [1]]
+    assert numbering.seen == [('front', 1001 * 10 ** 9 + 8, 'camera_1', 1),
+                              ('front', 1002 * 10 ** 9 + 9, 'camera_2', 1)]
+    assert numbering.resets == 1, 'before the first frame'
+    bench.worker.time_jumped()
+    bench.worker._answer({'front': image(picture(), 3)})
+    bench.slot.use(FakeDetector())
+    bench.worker._answer({'front': image(picture(), 4)})
+    assert numbering.resets == 3, 'when the clock goes back, and with another detector'
+    assert numbering.prepared == [(0.5, ('cone',))] * 2 and bench.detector.settings == [0.1] * 3
+    assert 'stages (ms)' in bench.cameras['front'].statistics.report(
+        bench.frames.counts('front'))[1]
