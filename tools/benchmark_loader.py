@@ -68,7 +68,7 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('recipe', type=Path)
-    parser.add_argument('--data', type=Path, required=True, help='folder in VOC or COCO layout')
+    parser.add_argument('--data', type=Path, required=True, help='folder as of train')
     parser.add_argument('--steps', type=int, default=24, help='of each kind in a round')
     parser.add_argument('--rounds', type=int, default=4)
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE')

@@ -11,7 +11,7 @@ from ssd_perception.core.errors import SettingError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('data', type=Path, nargs='+', metavar='DIR',
-                        help='folders in VOC or COCO layout')
+                        help='folders, or zip archives of them, in VOC, COCO or YOLO layout')
     parser.add_argument('--splits', nargs='+', default=(), metavar='SPLIT',
                         help='default: all, but for those that only join others (trainval)')
     parser.add_argument('--recipe', type=Path, metavar='FILE',

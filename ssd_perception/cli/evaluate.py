@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_detector_arguments(parser)
     parser.add_argument('--data', type=Path, required=True, metavar='DIR',
-                        help='folder in VOC or COCO layout')
+                        help='folder, or a zip archive of one, in VOC, COCO or YOLO layout')
     parser.add_argument('--split', default='val', help='split measured on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--int8', action='store_true',
                         help='quantise as well, calibrated on the pictures of --data')
     parser.add_argument('--data', type=Path, metavar='DIR',
-                        help='for --int8: folder in VOC or COCO layout, with pictures like the '
+                        help='for --int8: folder in any layout, with pictures like the '
                         "camera's")
     parser.add_argument('--split', default='train',
                         help='split calibrated on (default: train)')

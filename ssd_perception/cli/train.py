@@ -1,11 +1,10 @@
-"""Train a detector from a recipe on folders in Pascal VOC or COCO layout."""
+"""Train a detector from a recipe on folders in Pascal VOC, COCO or YOLO layout."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -18,8 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('recipe', type=Path, help='YAML recipe, for example '
                         'config/train/rover.yaml')
     parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR',
-                        help='folders in VOC or COCO layout; the validation split of the first '
-                        'one chooses the best weights')
+                        help='folders, or zip archives of them, in VOC, COCO or YOLO layout; the '
+                        'validation split of the first one chooses the best weights; where none '
+                        'has one, a fifth of the images is set aside')
     parser.add_argument('--repeat', type=int, nargs='+', default=[], metavar='N',
                         help='how often each folder counts, in the order of --data: a few new '
                         'pictures beside many old ones (default: once)')
@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; the averaged weights lie in OUT/best.safetensors and OUT/last.safetensors."""
     from ssd_perception.core.errors import DataError
-    from ssd_perception.data.layout import has_split, read_split
-    from ssd_perception.data.sample import Sample, as_negatives, class_names
+    from ssd_perception.data.layout import read_split
+    from ssd_perception.data.sample import as_negatives, class_names
+    from ssd_perception.data.training_data import read_training_data
     from ssd_perception.inference.resolve import resolve_weights
     from ssd_perception.inference.runtimes.torch import choose_device
     from ssd_perception.training.recipe import load_recipe
@@ -59,18 +60,14 @@ def run(args: argparse.Namespace) -> int:
     if args.init:
         recipe = dataclasses.replace(recipe, init=str(resolve_weights(args.init)))
     bad: list[DataError] = []
-    samples = [sample for folder, times in zip(args.data, _repeats(args))
-               for sample in read_split(folder, args.split, args.one_based, bad.append) * times]
+    data = read_training_data(args.data, args.split, args.val_split, args.one_based, bad.append,
+                              _repeats(args))
+    samples, validation = data.train, data.validation
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=class_names(samples))
     for item in args.negatives:
         folder, _, split = item.partition(':')
         samples += as_negatives(read_split(folder, split or args.split, None, bad.append))
-    validation: dict[str, Sequence[Sample]] = {}
-    for folder in args.data:
-        if has_split(folder, args.val_split):
-            name = str(folder) if folder.name in validation else folder.name
-            validation[name] = read_split(folder, args.val_split, args.one_based, bad.append)
     device = choose_device(args.device or 'auto').partition(':')[0]
     trainer = Trainer(recipe, samples, validation, args.out, device)
     trainer.metadata = dataclasses.replace(trainer.metadata, package_version=__version__,
@@ -82,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
     resumed = args.resume and trainer.resume()
     if trainer.world.main:
         _log_skipped(bad)
+        print('\n'.join(data.taken))
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
         print(f'Training on {len(samples)} pictures ({", ".join(recipe.class_names)}), {start}, '

@@ -1,13 +1,20 @@
-"""Find pictures that show (nearly) the same, by the Hamming distance of perceptual hashes."""
+"""Find images that show (nearly) the same, by the Hamming distance of perceptual hashes."""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import imagehash
 import numpy as np
+from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+
+from ssd_perception.imaging.files import check_pixels, read_bytes
 
 # Of 64 bits. Unrelated photographs differ in 32 +- 5; in 1686 of cats and dogs (1.4 million
 # pairs) none but one true copy came closer than 12, while frames of a moving robot's video that
@@ -16,6 +23,33 @@ NEAR_BITS = 10
 # A still camera's thousands of equal frames have millions of pairs, which nobody reads.
 MAX_PAIRS = 1_000_000
 _ROWS = 2048
+
+
+def perceptual_hash(image: Image.Image) -> np.ndarray:
+    """Return uint8 (8,), the DCT hash (Zauner 2010) of an image that has not been decoded yet.
+
+    Its 64 bits are 8 x 8 low frequencies of 32 x 32 px, each against their median. A large JPEG
+    is decoded to a smaller image; all of its data is read nevertheless.
+
+    Raises:
+        OSError and others: from Pillow, when the image cannot be decoded.
+    """
+    image.draft('RGB', (256, 256))
+    image.load()
+    return np.packbits(imagehash.phash(image.convert('RGB')).hash.reshape(-1))
+
+
+def perceptual_hash_of(path: Path) -> np.ndarray | None:
+    """Return ``perceptual_hash`` of a file; None for one that cannot be decoded."""
+    try:
+        data = read_bytes(path)
+        check_pixels(path, data)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(io.BytesIO(data)) as image:
+                return perceptual_hash(image)
+    except Exception:  # noqa: BLE001  # a broken file, of which Pillow raises many kinds
+        return None
 
 
 class Pairs(NamedTuple):

@@ -11,10 +11,13 @@ from typing import NamedTuple
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.plain_yaml import read_yaml
 from ssd_perception.data import coco, voc, yolo
+from ssd_perception.data.archive import unpacked
+from ssd_perception.data.division import Division, divide, stored
 from ssd_perception.data.folder import HIDDEN, SPLITS, canonical
 from ssd_perception.data.sample import OnBad, Sample, class_name, refuse
 
 LABELLED_FILE = 'dataset.yaml'  # its "classes" are those that the folder labels
+_MADE = ('val', 'valid', 'validation')  # names of a split that is made where there is none
 _MAX_NESTED = 3  # folders that hold nothing but one folder, as archives unpack to
 _PARTS = ('annotations', 'images', 'imagesets', 'jpegimages', 'labels')  # of a data set
 
@@ -76,8 +79,11 @@ def read_split(root: str | os.PathLike, split: str, one_based: bool | None = Fal
                on_bad: OnBad | None = None) -> list[Sample]:
     """Read every annotation of a split; images are not decoded.
 
+    Where a folder has no validation split, ``val`` is what ``division.divide`` sets aside of its
+    training split, and once that is written down, ``train`` is the rest.
+
     Args:
-        root: a folder in one of ``LAYOUTS``.
+        root: a folder in one of ``LAYOUTS``, or a zip archive of one.
         split: its name, such as ``train``; ``find_split`` says which other names serve.
         one_based: whether VOC's boxes count from 1; None finds out. All others count from 0.
         on_bad: takes what is wrong with single files or entries, which are left out; a box
@@ -87,19 +93,43 @@ def read_split(root: str | os.PathLike, split: str, one_based: bool | None = Fal
         DataError: naming what is wrong and what was looked for; with ``on_bad`` only when the
             split cannot be read as a whole, or nothing of it is left.
     """
+    folder = data_root(root)
+    if split.lower() in _MADE and not _has_on_disk(folder, split):
+        if _find(folder, 'train'):
+            division = read_divided(folder, 'train', one_based, on_bad or (lambda error: None))
+            if division.val:
+                return division.val
+        find_split(folder, split)  # raises
+    found = find_split(folder, split)
+    samples = _read(found, one_based, on_bad)
+    if canonical(split) == 'train' and stored(folder, found.split) is not None \
+            and not _has_on_disk(folder, 'val'):
+        return divide(folder, found.split, samples).train
+    return samples
+
+
+def read_divided(root: str | os.PathLike, split: str = 'train', one_based: bool | None = False,
+                 on_bad: OnBad | None = None) -> Division:
+    """Read a training split and set a part of it aside for validation; see ``read_split``."""
+    found = find_split(root, split)
+    return divide(found.root, found.split, _read(found, one_based, on_bad))
+
+
+def _read(found: Found, one_based: bool | None, on_bad: OnBad | None) -> list[Sample]:
+    """Read a split as it is on disk."""
     errors: list[DataError] = []
 
     def collect(error: DataError) -> None:
         errors.append(error)
         refuse(error, on_bad)
 
-    found = find_split(root, split)
     samples = found.layout.read(found.root, found.split, one_based, collect)
     if not samples:
         count = '1 file' if len(errors) == 1 else f'{len(errors)} files or entries'
         first = f', the first is: {errors[0]}' if errors else '.'
-        raise DataError(f'Nothing of the split "{split}" of {root} can be used: {count} '
-                        f'failed{first}', *((errors[0].file, errors[0].problem) if errors else ()))
+        raise DataError(f'Nothing of the split "{found.split}" of {found.root} can be used: '
+                        f'{count} failed{first}',
+                        *((errors[0].file, errors[0].problem) if errors else ()))
     labelled = labelled_classes(found.root)
     return [replace(sample, labelled=labelled) for sample in samples] if labelled else samples
 
@@ -114,6 +144,18 @@ def find_split(root: str | os.PathLike, split: str) -> Found:
         DataError: when there is no such split; the message says what was looked for.
     """
     folder = data_root(root)
+    found = _find(folder, split)
+    if found:
+        return found
+    if not folder.is_dir():
+        raise DataError(f'There is no folder {folder}.', folder)
+    looked = '; '.join(f'{layout.looked_for.replace("SPLIT", split)} ({layout.name})'
+                       for layout in LAYOUTS)
+    raise DataError(f'{folder} has no split "{split}": looked for {looked}; splits there: '
+                    f'{", ".join(_on_disk(folder)) or "none"}.', folder)
+
+
+def _find(folder: Path, split: str) -> Found | None:
     for layout in LAYOUTS:
         if layout.has(folder, split):
             return Found(folder, layout, split)
@@ -128,23 +170,40 @@ def find_split(root: str | os.PathLike, split: str) -> Found:
             alike = names
         if alike:
             return Found(folder, layout, alike[0])
-    if not folder.is_dir():
-        raise DataError(f'There is no folder {folder}.', folder)
-    looked = '; '.join(f'{layout.looked_for.replace("SPLIT", split)} ({layout.name})'
-                       for layout in LAYOUTS)
-    raise DataError(f'{folder} has no split "{split}": looked for {looked}; splits there: '
-                    f'{", ".join(splits(folder)) or "none"}.', folder)
+    return None
+
+
+def _on_disk(folder: Path) -> list[str]:
+    """Return the names of all splits but those that are made."""
+    return next((found for layout in LAYOUTS if (found := layout.splits(folder))), [])
 
 
 def has_split(root: str | os.PathLike, split: str) -> bool:
-    """Return whether ``root`` has annotations of ``split`` in any layout.
+    """Return whether ``root`` has a split of that name or meaning, on disk or written down.
 
     A VOC folder whose list of the split is empty has none of it: annotation tools write such
     lists for splits that were not asked for.
     """
+    folder = data_root(root)
+    return _has_on_disk(folder, split) or (
+        split.lower() in _MADE and bool(stored(folder)))
+
+
+def taken(root: str | os.PathLike, split: str) -> str:
+    """Return where ``read_split`` takes a split from, for people."""
+    folder = data_root(root)
+    if split.lower() in _MADE and not _has_on_disk(folder, split) and (
+            whole := _find(folder, 'train')):
+        return f'{whole}: the images set aside for validation'
+    return str(find_split(folder, split))
+
+
+def _has_on_disk(folder: Path, split: str) -> bool:
     try:
-        found = find_split(root, split)
-    except DataError:
+        found = _find(folder, split)
+    except DataError:  # several
+        return True
+    if found is None:
         return False
     listing = voc.listing(found.root, found.split)
     return not listing.is_file() or bool(listing.read_bytes().strip())
@@ -153,14 +212,16 @@ def has_split(root: str | os.PathLike, split: str) -> bool:
 def splits(root: str | os.PathLike) -> list[str]:
     """Return the names of all splits of ``root``, sorted; empty where it has no known layout."""
     folder = data_root(root)
-    return next((found for layout in LAYOUTS if (found := layout.splits(folder))), [])
+    found = _on_disk(folder)
+    if found and stored(folder) and not _has_on_disk(folder, 'val'):
+        whole = find_split(folder, 'train').split
+        return sorted({*found, 'train', 'val'} - {whole} | {'train'})
+    return found
 
 
 def separate_splits(root: str | os.PathLike) -> list[str]:
     """Return ``splits``, training first, without those that only join others (trainval)."""
     folder = data_root(root)
-    if not voc.splits(folder):
-        return sorted(splits(folder), key=_training_first)
     images = {}
     for name in voc.splits(folder):
         try:
@@ -169,10 +230,10 @@ def separate_splits(root: str | os.PathLike) -> list[str]:
             images[name] = set()  # the error comes up when the split is read
 
     def joins(name: str) -> bool:
-        parts = [other for other in images.values() if other and other < images[name]]
+        parts = [other for other in images.values() if other and other < images.get(name, set())]
         return len(parts) > 1 and set().union(*parts) == images[name]
 
-    return sorted((name for name in images if not joins(name)), key=_training_first)
+    return sorted((name for name in splits(folder) if not joins(name)), key=_training_first)
 
 
 def _training_first(split: str) -> tuple[bool, str]:
@@ -182,9 +243,11 @@ def _training_first(split: str) -> tuple[bool, str]:
 def data_root(root: str | os.PathLike) -> Path:
     """Return the folder in which a data set lies: ``root``, or the one folder inside of it.
 
-    ``root`` may also be the data.yaml of a YOLO data set.
+    ``root`` may also be a zip archive, which is unpacked, or a YOLO data set's data.yaml.
     """
     folder = Path(root).expanduser()
+    if folder.suffix.lower() == '.zip' and folder.is_file():
+        folder = unpacked(folder)
     if folder.suffix.lower() in ('.yaml', '.yml') and folder.is_file():
         folder = folder.parent
     for _ in range(_MAX_NESTED):

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import imagehash
 import numpy as np
 from PIL import Image
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.data.duplicates import perceptual_hash
 from ssd_perception.imaging.files import check_pixels, has_end, read_bytes, read_picture
 
 HASH_BITS = 64
@@ -71,16 +71,12 @@ def _with_pillow(path: Path, data: bytes) -> tuple[np.ndarray, int]:
             warnings.simplefilter('ignore')
             picture = Image.open(io.BytesIO(data))
             orientation = picture.getexif().get(_ORIENTATION, 1)
-            # Decodes a large JPEG to a smaller one; all of its data is read nevertheless.
-            picture.draft('RGB', (256, 256))
-            picture.load()
-            # DCT hash (Zauner 2010): 8 x 8 low frequencies of 32 x 32 px, each against the median.
-            bits = imagehash.phash(picture.convert('RGB')).hash
+            bits = perceptual_hash(picture)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         kind = 'truncated picture' if 'truncated' in str(error) else 'unreadable picture'
         raise DataError(f'it cannot be decoded: {error}', path, kind) from error
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
-    return np.packbits(bits.reshape(-1)), orientation if valid else 1
+    return bits, orientation if valid else 1
 
 
 def inspect_pictures(paths: Sequence[Path], processes: int | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from ssd_perception import __version__
 from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.result_folder import check_replaceable, result_folder
-from ssd_perception.data.layout import read_split
+from ssd_perception.data.layout import read_split, taken
 from ssd_perception.data.sample import Sample, as_negatives, class_names
 from ssd_perception.evaluation.accuracy import measure
 from ssd_perception.evaluation.analysis import Evaluation, analyse
@@ -63,6 +63,7 @@ def run(options: EvaluateOptions,
     if options.report:
         check_replaceable(options.report.expanduser().absolute(), MARK)
     samples = read_split(options.data, options.split, options.one_based)
+    log(f'Measuring on {taken(options.data, options.split)}: {len(samples)} images.')
     detector = options.detector.load()
     if options.negatives:
         samples = as_negatives(samples)

@@ -50,7 +50,7 @@ LIBRARIES = {
     'replay': {'numpy', 'markupsafe', 'cv2', 'tqdm'},
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},
-    'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'imagehash', 'scipy', 'matplotlib'},
+    'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'matplotlib'},
     'mining': {'numpy', 'markupsafe', 'cv2', 'matplotlib'},
     'cli': {'rclpy', 'safetensors', 'tqdm'},
     '__init__.py': set(),
@@ -73,7 +73,7 @@ EXCEPTIONS = {
     'evaluation/publish.py': ({'bags'}, set()),  # a recording with ground truth, to measure on
     'imaging/files.py': (set(), {'PIL'}),
     'data/anchor_fit.py': (set(), {'scipy'}),
-    'data/duplicates.py': (set(), {'scipy'}),
+    'data/duplicates.py': (set(), {'scipy', 'imagehash', 'PIL'}),
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
     'inference/quantise.py': (set(), {'onnx', 'onnxruntime'}),
     f'{RUNTIMES}/quiet_openvino.py': (set(), {'openvino'}),
