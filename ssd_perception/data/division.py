@@ -20,7 +20,7 @@ from ssd_perception.data.sample import Sample
 
 FILE = 'made_split.json'
 SHARE = 0.2  # of the images
-FEWEST = 5  # images; fewer are not divided
+FEWEST = 10  # images; fewer are not divided
 _MAX_PAIRS = 5_000_000
 _MAX_BYTES = 500_000_000
 _ROBOFLOW_COPY = re.compile(r'(.+)\.rf\.[0-9A-Za-z]{16,}')
