@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.data.folder import HIDDEN, MAX_FILES, printable
+from ssd_perception.core.text import printable
+from ssd_perception.data.folder import HIDDEN, MAX_FILES
 from ssd_perception.data.sample import PICTURE_SUFFIXES
 
 SUFFIXES = (*PICTURE_SUFFIXES, '.xml', '.json', '.txt', '.yaml', '.yml', '.names', '.data')

@@ -1,4 +1,4 @@
-"""Read COCO's layout: one JSON file per split, pictures in a folder; Roboflow's form too."""
+"""Read COCO's layout: one JSON file per split, images in a folder; Roboflow's form too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.data.sample import OnBad, Sample, make_sample, refuse
+from ssd_perception.core.safe_path import inside
+from ssd_perception.core.text import printable, shown
+from ssd_perception.data.folder import read_bounded
+from ssd_perception.data.sample import (
+    MAX_OBJECTS,
+    OnBad,
+    Sample,
+    class_name,
+    make_sample,
+    refuse,
+)
 
 MAX_JSON_BYTES = 2 * 2 ** 30  # COCO's own train2017 has 0.45 GiB
 ROBOFLOW = '_annotations.coco.json'
@@ -34,18 +44,18 @@ def splits(root: str | os.PathLike) -> list[str]:
 
 
 def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) -> list[Sample]:
-    """Read a split; pictures are not opened.
+    """Read a split; images are not opened.
 
     Boxes (x, y, width, height, continuous from 0) become edges, ``iscrowd`` becomes difficult,
-    categories are taken by name, pictures without annotations are negatives. The order is that
-    of the file's ``images``.
+    categories are taken by name, images without annotations are negatives. The order is that
+    of the file's ``images``. The categories are the classes that the set labels.
 
     Args:
-        root: holds ``annotations/instances_SPLIT.json`` and the pictures in ``SPLIT``,
+        root: holds ``annotations/instances_SPLIT.json`` and the images in ``SPLIT``,
             ``images/SPLIT``, ``images`` or itself; or ``SPLIT/_annotations.coco.json`` with the
-            pictures beside it (Roboflow; ``val`` finds its ``valid``).
+            images beside it (Roboflow; ``val`` finds its ``valid``).
         split: such as ``train2017``.
-        on_bad: takes what is wrong with single entries; the picture of a broken entry (only
+        on_bad: takes what is wrong with single entries; the image of a broken entry (only
             the object, if its box has no area) is left out and reading goes on. None raises
             at the first.
 
@@ -59,37 +69,42 @@ def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) 
     if path is None:
         raise DataError(f'{root} has no split "{split}" ({candidates[0]} is missing); splits '
                         f'there: {", ".join(splits(root)) or "none"}.', candidates[0])
+    inside(root, path.relative_to(root).as_posix())
     data = _load(path)
     categories = _categories(path, data['categories'])
     folders = [path.parent] if path.name == ROBOFLOW else [
         root / split, root / 'images' / split, root / 'images', root]
-    images = _images(path, data['images'], folders, on_bad)
+    images = _images(path, data['images'], root, folders, on_bad)
     objects, broken = _objects(path, data['annotations'], categories, images, on_bad)
+    labelled = tuple(dict.fromkeys(categories.values())) or None
     samples = []
-    for key, (picture, stated_hw) in images.items():
-        if picture is not None and key not in broken:
-            boxes, names, crowds = zip(*objects[key]) if objects[key] else ((), (), ())
-            samples.append(make_sample(picture, np.array(boxes, np.float64), names, crowds, path,
-                                       stated_hw, on_bad))
+    for key, (image, stated_hw) in images.items():
+        if image is None or key in broken:
+            continue
+        if len(objects[key]) > MAX_OBJECTS:
+            refuse(DataError(f'{path}: {image.name} has {len(objects[key])} objects, more than '
+                             f'the {MAX_OBJECTS} that are read of one image.', path), on_bad)
+            continue
+        boxes, names, crowds = zip(*objects[key]) if objects[key] else ((), (), ())
+        samples.append(make_sample(image, np.array(boxes, np.float64), names, crowds, path,
+                                   stated_hw, on_bad, labelled))
     return samples
 
 
 def _load(path: Path) -> dict:
     """Return the JSON object with its three lists."""
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise DataError(f'{path} has {path.stat().st_size} bytes, more than the '
-                            f'{MAX_JSON_BYTES} that are read.', path)
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f'{path} cannot be read as COCO annotations: {error}.', path) from error
+        data = json.loads(read_bounded(path, MAX_JSON_BYTES, 'COCO annotations'))
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise DataError(f'{path} cannot be read as COCO annotations: '
+                        f'{printable(str(error))}.', path) from error
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
             raise DataError(f'{path} lacks the list "{key}" that COCO annotations have.', path)
     if not data['images']:
-        raise DataError(f'{path} lists no pictures.', path)
+        raise DataError(f'{path} lists no images.', path)
     return data
 
 
@@ -99,82 +114,89 @@ def _categories(path: Path, rows: list) -> dict[int | str, str]:
     for row in rows:
         number, name = _get(row, 'id'), _get(row, 'name')
         if not _is_id(number) or not isinstance(name, str) or not name.strip():
-            raise DataError(f'{path}: a category lacks its "id" or "name": {_short(row)}.', path)
+            raise DataError(f'{path}: a category lacks its "id" or "name": {shown(row, 60)}.',
+                            path)
         if number in found:
-            raise DataError(f'{path}: two categories have the id {number}: "{found[number]}" and '
-                            f'"{name.strip()}".', path)
-        found[number] = name.strip()
+            raise DataError(f'{path}: two categories have the id {shown(number, 60)}: '
+                            f'"{found[number]}" and "{printable(name.strip())}".', path)
+        found[number] = class_name(name, path)
     return found
 
 
-def _images(path: Path, rows: list, folders: list[Path],
+def _images(path: Path, rows: list, root: Path, folders: list[Path],
             on_bad: OnBad | None) -> dict[int | str, tuple[Path | None, tuple[int, int] | None]]:
-    """Return id -> (picture, stated height and width); a missing picture is None."""
+    """Return id -> (image, stated height and width); an image that cannot be used is None."""
     found: dict[int | str, tuple[Path | None, tuple[int, int] | None]] = {}
+    named: dict[int | str, str] = {}
     for row in rows:
         number, name = _get(row, 'id'), _get(row, 'file_name')
         if not _is_id(number) or not isinstance(name, str) or not name:
-            refuse(DataError(f'{path}: a picture lacks its "id" or "file_name": {_short(row)}.',
-                             path), on_bad)
+            refuse(DataError(f'{path}: an image lacks its "id" or "file_name": '
+                             f'{shown(row, 60)}.', path), on_bad)
             continue
-        if number in found:
-            refuse(DataError(f'{path}: two pictures have the id {number}; the second is {name}.',
+        if number in named:
+            same = named[number] == name
+            more = 'it is listed twice' if same else 'neither is used'
+            refuse(DataError(f'{path}: two images have the id {shown(number, 60)}, '
+                             f'{printable(named[number])} and {printable(name)}; {more}.',
                              path), on_bad)
+            if not same:  # which of them the boxes were drawn on is not known
+                found[number] = None, None
             continue
+        named[number] = name
+        image: Path | None
         try:
-            picture: Path | None = _picture(path, name, folders)
+            image = _image(path, name, root, folders)
         except DataError as error:
-            picture = None
+            image = None
             refuse(error, on_bad)
         height, width = row.get('height'), row.get('width')
         stated = all(_is_number(side) and side >= 1 for side in (height, width))
-        found[number] = picture, (int(height), int(width)) if stated else None
+        found[number] = image, (int(height), int(width)) if stated else None
     return found
 
 
-def _picture(path: Path, name: str, folders: list[Path]) -> Path:
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or '..' in pure.parts:
-        raise DataError(f'{path}: the file_name "{name}" leaves the data folder; a path below it '
-                        'is expected.', path)
-    candidates = [folder / name for folder in folders]
-    try:
-        for candidate in candidates:
-            if candidate.is_file():
-                return candidate
-    except (OSError, ValueError) as error:  # a name no file can have
-        raise DataError(f'{path}: the file_name {_short(name)} cannot be one: {error}.',
-                        path) from error
-    raise DataError(f'No picture for "{name}" of {path}: expected {candidates[0]}'
-                    + ''.join(f' or {other}' for other in candidates[1:]) + '.',
-                    candidates[0], 'missing picture')
+def _image(path: Path, name: str, root: Path, folders: list[Path]) -> Path:
+    names = dict.fromkeys((name, name.replace('\\', '/')))  # Windows writes "images\x.jpg"
+    for written in names:
+        pure = PurePosixPath(written)
+        if pure.is_absolute() or '..' in pure.parts:
+            raise DataError(f'{path}: the file_name "{printable(name)}" leaves the data folder; a '
+                            'path below it is expected.', path)
+    candidates = [folder / written for folder in folders for written in names]
+    for candidate in candidates:
+        if os.path.isfile(candidate):
+            return inside(root, candidate.relative_to(root).as_posix())
+    expected = [printable(folder / list(names)[-1]) for folder in folders]
+    raise DataError(f'No picture for "{printable(name)}" of {path}: expected '
+                    f'{" or ".join(expected)}.', candidates[0], 'missing picture')
 
 
 def _objects(path: Path, rows: list, categories: dict[int | str, str], images: dict,
              on_bad: OnBad | None) -> tuple[dict[int | str, list], set[int | str]]:
-    """Return image id -> [(edges, name, crowd)], and the ids of pictures with a broken entry."""
+    """Return image id -> [(edges, name, crowd)], and the ids of images with a broken entry."""
     found: dict[int | str, list] = defaultdict(list)
     broken = set()
     for row in rows:
         image = _get(row, 'image_id')
         if not _is_id(image) or image not in images:
-            refuse(DataError(f'{path}: annotation {_short(_get(row, "id"))} is for the picture '
-                             f'with id {_short(image)}, which "images" does not have.', path),
+            refuse(DataError(f'{path}: annotation {shown(_get(row, "id"), 60)} is for the image '
+                             f'with id {shown(image, 60)}, which "images" does not have.', path),
                    on_bad)
             continue
         box, category = row.get('bbox'), row.get('category_id')
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            reason = f'needs "bbox": [x, y, width, height], got {_short(box)}'
+            reason = f'needs "bbox": [x, y, width, height], got {shown(box, 60)}'
         elif not _is_id(category) or category not in categories:
-            reason = f'has the category_id {_short(category)}, which "categories" does not have'
+            reason = f'has the category_id {shown(category, 60)}, which "categories" does not have'
         else:
             x, y, width, height = map(float, box)
             found[image].append(((x, y, x + width, y + height), categories[category],
                                  bool(row.get('iscrowd', 0))))
             continue
         broken.add(image)
-        refuse(DataError(f'{path}: annotation {_short(row.get("id"))} of '
-                         f'{images[image][0] or image} {reason}.', path), on_bad)
+        refuse(DataError(f'{path}: annotation {shown(row.get("id"), 60)} of '
+                         f'{images[image][0] or shown(image, 60)} {reason}.', path), on_bad)
     return found, broken
 
 
@@ -190,8 +212,3 @@ def _is_id(value) -> bool:
 def _is_number(value) -> bool:
     # Bounded: JSON may hold integers that no float can.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
-
-
-def _short(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + '...'

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside, regular_file
+from ssd_perception.core.text import printable
 from ssd_perception.data.sample import PICTURE_SUFFIXES, OnBad, refuse
 
 MAX_TEXT_BYTES = 100_000_000  # a list of a million images with long names
@@ -198,9 +199,3 @@ def _first_match(root: Path, listing: Path,
             if os.path.isfile(base / Path(*parts[start:])):
                 return base, parts[:start]
     return None
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """Return text from a file for messages: escaped where it cannot be printed, and shortened."""
-    shown = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:limit])
-    return shown + ('...' if len(text) > limit else '')

@@ -11,6 +11,7 @@ import numpy as np
 
 from ssd_perception.core.boxes import area
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.text import printable
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.avif', '.jfif')
 MAX_OBJECTS = 5000  # in one image; crowds and aerial images of public sets have fewer
@@ -84,10 +85,10 @@ def class_name(text: str, file: Path) -> str:
     Raises:
         DataError: naming ``file``, when nothing or more than ``MAX_NAME`` characters are left.
     """
-    name = ''.join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:2 * MAX_NAME].strip())
+    name = printable(text[:2 * MAX_NAME].strip(), 12 * MAX_NAME)
     if not name or len(name) > MAX_NAME:
         raise DataError(f'{file}: a class name must have 1 to {MAX_NAME} characters, got '
-                        f'"{name[:40]}{"..." if len(name) > 40 else ""}".', file)
+                        f'"{printable(text, 40)}".', file)
     return name
 
 

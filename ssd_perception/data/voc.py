@@ -16,11 +16,11 @@ import numpy as np
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside, regular_file
+from ssd_perception.core.text import printable
 from ssd_perception.data.folder import (
     files_below,
     image_named,
     images_below,
-    printable,
     read_bounded,
     read_lines,
     split_of,

@@ -16,13 +16,13 @@ import numpy as np
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.plain_yaml import MAX_BYTES, parse_yaml
 from ssd_perception.core.safe_path import inside
+from ssd_perception.core.text import printable
 from ssd_perception.data.folder import (
     SPLITS,
     below,
     canonical,
     images_below,
     listed_images,
-    printable,
     read_bounded,
     read_lines,
     split_of,

@@ -144,7 +144,7 @@ def broken(change):
     ('', 'cannot be read as COCO annotations'), ('{"images": [', 'cannot be read as COCO'),
     ('[' * 100_000, 'cannot be read as COCO'), ('\xff', 'lacks|cannot be read'),
     ('[]', 'lacks the list "images"'), ('{"images": [], "annotations": []}', '"categories"'),
-    (json.dumps(coco({})), 'lists no pictures'),
+    (json.dumps(coco({})), 'lists no images'),
     (broken(lambda d: d.pop('annotations')), 'lacks the list "annotations"'),
     (broken(lambda d: d['categories'][0].pop('name')), 'a category lacks'),
     (broken(lambda d: d['categories'].append('x')), 'a category lacks'),
@@ -159,13 +159,13 @@ def test_a_broken_coco_file_is_refused_as_a_whole(tmp_path, text, says):
 
 
 @pytest.mark.parametrize('change, left, says', [
-    (lambda d: d['images'][0].pop('id'), ['one', 'two'], 'a picture lacks its "id"'),
-    (lambda d: d['images'].append(3), ['empty', 'one', 'two'], 'a picture lacks its "id"'),
+    (lambda d: d['images'][0].pop('id'), ['one', 'two'], 'an image lacks its "id"'),
+    (lambda d: d['images'].append(3), ['empty', 'one', 'two'], 'an image lacks its "id"'),
     (lambda d: d['images'][0].update(file_name='nowhere.jpg'), ['one', 'two'], 'No picture for'),
     (lambda d: d['images'][0].update(file_name='../empty.jpg'), ['one', 'two'], 'leaves the data'),
     (lambda d: d['images'][0].update(file_name='/etc/hosts'), ['one', 'two'], 'leaves the data'),
     (lambda d: d['images'][0].update(file_name='a\0b'), ['one', 'two'], 'cannot be one|No pict'),
-    (lambda d: d['images'].append(d['images'][1]), ['empty', 'one', 'two'], 'two pictures have'),
+    (lambda d: d['images'].append(d['images'][1]), ['empty', 'one', 'two'], 'two images have'),
     (lambda d: d['annotations'][0].update(image_id=1), ['empty', 'one', 'two'], 'id 1, which'),
     (lambda d: d['annotations'].append([]), ['empty', 'one', 'two'], 'with id None'),
     (lambda d: d['annotations'][0].pop('bbox'), ['empty', 'two'], 'needs "bbox"'),
