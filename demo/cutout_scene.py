@@ -17,6 +17,7 @@ from demo.shape import Shape
 LONGER_SIDE_PX = (100, 260)
 LIGHTS = ('sun', 'overcast', 'lamps', 'flash')
 LIGHT_SHARES = (0.36, 0.26, 0.32, 0.06)
+FRONTAL = 0.22  # radians from a face's normal within which the faces beside it hardly show
 FAINT = 6 / 255  # alpha below this is cut away
 
 
@@ -28,10 +29,19 @@ class CutOut(NamedTuple):
 
 
 def render(rng: np.random.Generator, thing: bpy.types.Object, scene: bpy.types.Scene,
-           size_m: float) -> CutOut:
-    """Light `thing`, look at it and render it; `size_m` is about its longest side."""
+           size_m: float, askew: bool = False) -> CutOut:
+    """Light `thing`, look at it and render it.
+
+    Args:
+        size_m: about the longest side of `thing`.
+        askew: never look straight at one face; a cube of which one face is seen is a panel.
+    """
     shadow = rng.uniform() < 0.3
-    thing.rotation_euler = (0, 0, rng.uniform(0, 2 * math.pi))
+    yaw = rng.uniform(0, 2 * math.pi)
+    if askew:
+        quarter, part = divmod(yaw, math.pi / 2)
+        yaw = quarter * math.pi / 2 + min(max(part, FRONTAL), math.pi / 2 - FRONTAL)
+    thing.rotation_euler = (0, 0, yaw)
     _ground(rng, scene, size_m, shadow)
     exposure = _light(rng, size_m) * math.exp(rng.normal(0, 0.32))
     box = _frame(rng, scene, thing, size_m, shadow)

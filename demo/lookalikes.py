@@ -100,7 +100,8 @@ def tape_strip(rng: np.random.Generator) -> bpy.types.Object:
     bend = rng.choice((0.0, rng.normal(0, 1.2)))
     angle = np.cumsum(np.full(24, bend / 24))
     if rng.uniform() < 0.3:
-        angle += (t > 0.5) * rng.choice((-1, 1)) * math.pi / 2
+        # Around a corner the strip turns within its own width, not at once.
+        angle += np.clip((t - 0.5) * 8 + 0.5, 0, 1) * rng.choice((-1, 1)) * math.pi / 2
     middle = np.stack([np.cumsum(np.cos(angle)), np.cumsum(np.sin(angle))], -1) * length / 24
     side = np.stack([-np.sin(angle), np.cos(angle)], -1) * width / 2
     z = 0.0015 + 0.004 * np.abs(rng.normal(0, 1, 24)) * (rng.uniform() < 0.4)

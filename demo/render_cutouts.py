@@ -28,7 +28,7 @@ def render_cutout(label: str, number: int, samples: int,
     scene = renderer.start_scene(256, 256, samples, threads)
     scene.cycles.seed = number
     thing = maker(rng)
-    return cutout_scene.render(rng, thing, scene, max(thing.dimensions))
+    return cutout_scene.render(rng, thing, scene, max(thing.dimensions), label == 'cube')
 
 
 def interleaved(counts: dict[str, int]) -> list[tuple[str, int]]:
