@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+import os
+
 import yaml
 
 # A recording's metadata or a recipe has kilobytes; these are never met.
 MAX_BYTES = 10_000_000
 # What aliases stand for counts each time: nine lines of nine aliases each are 9**9 values.
 MAX_VALUES = 1_000_000
+_MAX_SCALAR = 100_000  # characters; converting a longer number takes minutes
 
 
 class YamlError(ValueError):
     """A text that is no YAML, or more than is read; the message says why, in half a sentence."""
 
 
-def load_yaml(text: str) -> object:
+class _Texts(yaml.SafeLoader):
+    """Leaves every scalar a text, so that a class called ``no`` is not read as False."""
+
+    yaml_implicit_resolvers: dict = {}
+
+
+def read_yaml(path: str | os.PathLike, as_texts: bool = False,
+              max_bytes: int = MAX_BYTES) -> object:
+    """Return what the YAML file ``path`` holds; see ``load_yaml``.
+
+    Raises:
+        OSError: when it cannot be read.
+        YamlError: also when it has more than ``max_bytes``.
+    """
+    with open(path, 'rb') as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise YamlError(f'is longer than the {max_bytes} bytes that are read')
+    try:
+        text = data.decode('utf-8-sig' if data[:2] not in (b'\xff\xfe', b'\xfe\xff') else 'utf-16')
+    except UnicodeDecodeError as error:
+        raise YamlError('is not UTF-8') from error
+    return load_yaml(text, as_texts)
+
+
+def load_yaml(text: str, as_texts: bool = False) -> object:
     """Return what a YAML text holds: dicts, lists, strings, numbers, dates, booleans and None.
+
+    Args:
+        as_texts: leave every scalar a string, as it is written.
 
     Raises:
         YamlError: for what is no YAML, refers to itself, or has more than ``MAX_BYTES`` or, with
@@ -24,7 +55,7 @@ def load_yaml(text: str) -> object:
     if len(text) > MAX_BYTES:
         raise YamlError(f'is longer than the {MAX_BYTES} characters that are read')
     try:
-        loader = yaml.SafeLoader(text)
+        loader = (_Texts if as_texts else yaml.SafeLoader)(text)
         node = loader.get_single_node()
         if node is not None and _count(node, {}) > MAX_VALUES:
             raise YamlError(f'stands for more than the {MAX_VALUES} values that are read')
@@ -45,6 +76,8 @@ def _count(node: yaml.Node, known: dict[int, int]) -> int:
         return known[id(node)]
     known[id(node)] = 0  # not finished: an alias to it inside of it would never end
     children: list[yaml.Node] = []
+    if isinstance(node, yaml.ScalarNode) and len(node.value) > _MAX_SCALAR:
+        raise YamlError(f'has a value of more than the {_MAX_SCALAR} characters that are read')
     if isinstance(node, yaml.MappingNode):
         children = [child for pair in node.value for child in pair]
     elif isinstance(node, yaml.SequenceNode):

@@ -11,7 +11,7 @@ import numpy as np
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside
-from ssd_perception.core.text import printable, shown
+from ssd_perception.core.text import printable, quoted
 from ssd_perception.data.folder import read_bounded
 from ssd_perception.data.sample import (
     MAX_OBJECTS,
@@ -114,10 +114,10 @@ def _categories(path: Path, rows: list) -> dict[int | str, str]:
     for row in rows:
         number, name = _get(row, 'id'), _get(row, 'name')
         if not _is_id(number) or not isinstance(name, str) or not name.strip():
-            raise DataError(f'{path}: a category lacks its "id" or "name": {shown(row, 60)}.',
+            raise DataError(f'{path}: a category lacks its "id" or "name": {quoted(row, 60)}.',
                             path)
         if number in found:
-            raise DataError(f'{path}: two categories have the id {shown(number, 60)}: '
+            raise DataError(f'{path}: two categories have the id {quoted(number, 60)}: '
                             f'"{found[number]}" and "{printable(name.strip())}".', path)
         found[number] = class_name(name, path)
     return found
@@ -132,12 +132,12 @@ def _images(path: Path, rows: list, root: Path, folders: list[Path],
         number, name = _get(row, 'id'), _get(row, 'file_name')
         if not _is_id(number) or not isinstance(name, str) or not name:
             refuse(DataError(f'{path}: an image lacks its "id" or "file_name": '
-                             f'{shown(row, 60)}.', path), on_bad)
+                             f'{quoted(row, 60)}.', path), on_bad)
             continue
         if number in named:
             same = named[number] == name
             more = 'it is listed twice' if same else 'neither is used'
-            refuse(DataError(f'{path}: two images have the id {shown(number, 60)}, '
+            refuse(DataError(f'{path}: two images have the id {quoted(number, 60)}, '
                              f'{printable(named[number])} and {printable(name)}; {more}.',
                              path), on_bad)
             if not same:  # which of them the boxes were drawn on is not known
@@ -180,23 +180,24 @@ def _objects(path: Path, rows: list, categories: dict[int | str, str], images: d
     for row in rows:
         image = _get(row, 'image_id')
         if not _is_id(image) or image not in images:
-            refuse(DataError(f'{path}: annotation {shown(_get(row, "id"), 60)} is for the image '
-                             f'with id {shown(image, 60)}, which "images" does not have.', path),
+            refuse(DataError(f'{path}: annotation {quoted(_get(row, "id"), 60)} is for the image '
+                             f'with id {quoted(image, 60)}, which "images" does not have.', path),
                    on_bad)
             continue
         box, category = row.get('bbox'), row.get('category_id')
         if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            reason = f'needs "bbox": [x, y, width, height], got {shown(box, 60)}'
+            reason = f'needs "bbox": [x, y, width, height], got {quoted(box, 60)}'
         elif not _is_id(category) or category not in categories:
-            reason = f'has the category_id {shown(category, 60)}, which "categories" does not have'
+            reason = (f'has the category_id {quoted(category, 60)}, which "categories" does not '
+                      'have')
         else:
             x, y, width, height = map(float, box)
             found[image].append(((x, y, x + width, y + height), categories[category],
                                  bool(row.get('iscrowd', 0))))
             continue
         broken.add(image)
-        refuse(DataError(f'{path}: annotation {shown(row.get("id"), 60)} of '
-                         f'{images[image][0] or shown(image, 60)} {reason}.', path), on_bad)
+        refuse(DataError(f'{path}: annotation {quoted(row.get("id"), 60)} of '
+                         f'{images[image][0] or quoted(image, 60)} {reason}.', path), on_bad)
     return found, broken
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.plain_yaml import read_yaml
+from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.data import coco, voc, yolo
 from ssd_perception.data.archive import unpacked
 from ssd_perception.data.division import Division, divide, stored
@@ -270,9 +270,9 @@ def labelled_classes(root: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     try:
-        data = read_yaml(path, as_texts=True)
-    except (OSError, ValueError) as error:
-        raise DataError(f'{path} cannot be read as YAML: {error}.', path) from error
+        data = read_yaml(path, as_texts=True, max_bytes=1_000_000)
+    except (OSError, YamlError) as error:
+        raise DataError(f'{path} {error}; YAML is expected.', path) from error
     names = data.get('classes') if isinstance(data, dict) else None
     if names is None:
         return None

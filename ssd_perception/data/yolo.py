@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.plain_yaml import MAX_BYTES, parse_yaml
-from ssd_perception.core.safe_path import inside
+from ssd_perception.core.safe_path import inside, regular_file
+from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import (
     SPLITS,
@@ -33,6 +33,7 @@ from ssd_perception.imaging.files import image_size
 MAX_LABEL_BYTES = 10_000_000
 _YAMLS = ('data.yaml', 'data.yml', 'dataset.yaml', 'dataset.yml')
 _NAME_LISTS = ('classes.txt', 'obj.names', 'labels/classes.txt', 'data/obj.names')
+_MAX_BYTES = 1_000_000  # of a description or a list of class names
 _MAX_SHARE = 2.0  # of an image; boxes reach over the edge, but pixels are larger
 _MAX_CLASSES = 10_000
 
@@ -152,13 +153,12 @@ def _described(root: Path) -> _Set | None:
 def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
     """Return what a YAML file says; None when it is about something else, unless ``certain``."""
     try:
-        data = parse_yaml(read_bounded(path, MAX_BYTES, 'the description of a data set'), True)
-    except ValueError as error:
+        data = read_yaml(regular_file(path), as_texts=True, max_bytes=_MAX_BYTES)
+    except (OSError, YamlError) as error:
         if not certain:
             return None
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f'{path} cannot be read as YAML: {error}.', path) from error
+        raise DataError(f'{path} {error}; a YAML file with "names", "train" and "val" is '
+                        'expected.', path) from error
     keys = [key for key in data if canonical(str(key)) in SPLITS] if isinstance(data, dict) else []
     if not isinstance(data, dict) or not (keys or 'names' in data or 'nc' in data):
         return None
@@ -206,7 +206,7 @@ def _checked_names(path: Path, names: dict[int, str]) -> dict[int, str]:
 
 
 def _listed_names(path: Path) -> dict[int, str]:
-    lines = read_lines(path, 'a list of class names', MAX_BYTES)
+    lines = read_lines(path, 'a list of class names', _MAX_BYTES)
     names = {number: line for number, line in enumerate(lines) if line.strip()}
     if any('\udc80' <= character <= '\udcff' for name in names.values() for character in name):
         raise DataError(f'{path} is not UTF-8; save the list of class names as UTF-8.', path)
@@ -215,7 +215,7 @@ def _listed_names(path: Path) -> dict[int, str]:
 
 def _label_studio_names(path: Path) -> dict[int, str]:
     try:
-        rows = json.loads(read_bounded(path, MAX_BYTES, "Label Studio's notes"))['categories']
+        rows = json.loads(read_bounded(path, _MAX_BYTES, "Label Studio's notes"))['categories']
         return _checked_names(path, {int(row['id']): str(row['name']) for row in rows})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, DataError):
@@ -227,7 +227,7 @@ def _label_studio_names(path: Path) -> dict[int, str]:
 def _from_obj_data(root: Path) -> _Set:
     """Return what darknet's obj.data says, as CVAT writes it."""
     path = root / 'obj.data'
-    rows = dict(row.split('=', 1) for row in read_lines(path, 'obj.data', MAX_BYTES)
+    rows = dict(row.split('=', 1) for row in read_lines(path, 'obj.data', _MAX_BYTES)
                 if '=' in row)
     values = {key.strip(): value.strip() for key, value in rows.items()}
     listing = below(root, values.get('names', 'obj.names'))

@@ -3,7 +3,7 @@
 import pytest
 
 yaml = pytest.importorskip('yaml')
-from ssd_perception.core.safe_yaml import YamlError, load_yaml  # noqa: E402
+from ssd_perception.core.safe_yaml import YamlError, load_yaml, read_yaml  # noqa: E402
 
 
 def test_what_is_read_is_what_yaml_reads():
@@ -26,7 +26,25 @@ BOMB = 'a0: &a0 [x, x]\n' + ''.join(
     ('a: b\n---\nc: d\n', 'not valid YAML'),
     ('x' * 10_000_001, 'longer than'),
     ('a: "\x00"', 'not valid YAML'),
-], ids=['aliases', 'itself', 'deep', 'cut', 'date', 'tag', 'two', 'long', 'null'])
+    ('a: ' + '1:' * 200_000 + '1', 'more than the 100000 characters'),
+], ids=['aliases', 'itself', 'deep', 'cut', 'date', 'tag', 'two', 'long', 'null', 'number'])
 def test_what_is_not_read_is_refused(text, reason):
     with pytest.raises(YamlError, match=reason):
         load_yaml(text)
+
+
+def test_scalars_stay_texts_where_that_is_asked_for():
+    assert load_yaml('names: [no, 007, 1e3, ~]', as_texts=True) == {
+        'names': ['no', '007', '1e3', '~']}
+
+
+def test_a_file_is_read_to_its_bound_only(tmp_path):
+    (tmp_path / 'a.yaml').write_bytes('a: 1'.encode('utf-8-sig'))
+    assert read_yaml(tmp_path / 'a.yaml') == {'a': 1}
+    with open(tmp_path / 'b.yaml', 'wb') as file:
+        file.truncate(10 ** 12)  # sparse
+    with pytest.raises(YamlError, match='longer than the 1000 bytes'):
+        read_yaml(tmp_path / 'b.yaml', max_bytes=1000)
+    (tmp_path / 'c.yaml').write_bytes(b'a: \xff')
+    with pytest.raises(YamlError, match='is not UTF-8'):
+        read_yaml(tmp_path / 'c.yaml')

@@ -69,7 +69,6 @@ EXCEPTIONS = {
     **{f'{RUNTIMES}/{name}.py': (set(), set(row.modules)) for name, row in runtimes.items()},
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
     'mining/features.py': ({'model'}, TORCH),
-    'core/plain_yaml.py': (set(), {'yaml'}),
     'evaluation/publish.py': ({'bags'}, set()),  # a recording with ground truth, to measure on
     'imaging/files.py': (set(), {'PIL'}),
     'data/anchor_fit.py': (set(), {'scipy'}),
