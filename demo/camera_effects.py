@@ -42,7 +42,7 @@ def random_look(rng: np.random.Generator) -> CameraLook:
 
 
 def exposure_gain(linear: np.ndarray, grey: float) -> float:
-    """Return the gain that brings the picture to `grey`, weighing the middle and lower part."""
+    """Return the gain that brings the image to `grey`, weighing the middle and lower part."""
     light = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     rows, columns = light.shape
     weight = np.outer(np.linspace(0.5, 1.0, rows), np.hanning(columns + 2)[1:-1] + 0.4)
@@ -53,11 +53,11 @@ def exposure_gain(linear: np.ndarray, grey: float) -> float:
 
 def develop(linear: np.ndarray, look: CameraLook, gain: float,
             rng: np.random.Generator) -> np.ndarray:
-    """Turn scene-linear RGB (H, W, 3) into the camera's uint8 RGB picture."""
+    """Turn scene-linear RGB (H, W, 3) into the camera's uint8 RGB image."""
     height, width = linear.shape[:2]
     light = np.clip(linear, 0, 60 / max(gain, 1e-6)) * gain
     light = cv2.GaussianBlur(light, (0, 0), look.softness_px)
-    # Scattered light is most of why dim indoor pictures look washed out.
+    # Scattered light is most of why dim indoor images look washed out.
     small = cv2.resize(np.minimum(light, 6), (width // 8, height // 8),
                        interpolation=cv2.INTER_AREA)
     veil = cv2.resize(cv2.GaussianBlur(small, (0, 0), 7), (width, height))
@@ -92,8 +92,8 @@ def _add_noise(light: np.ndarray, look: CameraLook, rng: np.random.Generator) ->
 
 
 def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:
-    """Return the picture (RGB) as JPEG bytes."""
+    """Return the image (RGB) as JPEG bytes."""
     ok, data = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
-        raise RuntimeError('OpenCV could not encode the picture as JPEG')
+        raise RuntimeError('OpenCV could not encode the image as JPEG')
     return data.tobytes()

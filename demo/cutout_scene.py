@@ -1,4 +1,4 @@
-"""One object alone in its light: a cropped picture with an alpha channel, and its box."""
+"""One object alone in its light: a cropped image with an alpha channel, and its box."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _render_rgba(scene: bpy.types.Scene) -> np.ndarray:
 
 def _finish(rng: np.random.Generator, linear: np.ndarray, exposure: float,
             box: tuple[float, float, float, float]) -> CutOut:
-    """Develop the picture and cut away what is empty."""
+    """Develop the image and cut away what is empty."""
     alpha = np.clip(linear[..., 3:], 0, 1)
     light = linear[..., :3] / np.maximum(alpha, 1e-4) * exposure
     light = light * np.exp(rng.normal(0, 0.06, 3))
@@ -184,7 +184,7 @@ def _finish(rng: np.random.Generator, linear: np.ndarray, exposure: float,
     srgb = np.clip(srgb + rng.uniform(0, 0.5) * (curve - srgb), 0, 1)
     seen = alpha[..., 0] > FAINT
     if not seen.any():
-        raise ValueError('nothing of the object is in the picture')
+        raise ValueError('nothing of the object is in the image')
     # Scaling mixes neighbours: what cannot be seen takes the object's mean colour.
     srgb[~seen] = srgb[seen].mean(0)
     rows, columns = np.nonzero(seen.any(1))[0], np.nonzero(seen.any(0))[0]

@@ -14,7 +14,6 @@ FOCAL_RANGE_PX = (430.0, 620.0)  # at 640 pixels width: a horizontal view of 73 
 OBJECT_HEIGHT_RANGE_PX = (19.0, 430.0)
 Targets = dict[bpy.types.Object, str]  # object -> class
 Corners = list[tuple[float, float]]  # of the floor, metres
-CLUTTER_ONLY = 0.1  # part of the pictures without any cone or cube
 
 
 def place(thing: bpy.types.Object, x: float, y: float, yaw: float) -> None:
@@ -29,7 +28,7 @@ class Ground:
         self.taken = []
 
     def free(self, x: float, y: float, radius: float, slack: float = 0.0) -> bool:
-        """Tell whether a disc fits; `slack` lets some things touch."""
+        """Return whether a disc fits; `slack` allows some overlap."""
         return all(math.hypot(x - a, y - b) > radius + r - slack for a, b, r in self.taken)
 
     def take(self, x: float, y: float, radius: float) -> None:

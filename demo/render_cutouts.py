@@ -56,7 +56,7 @@ def main() -> None:
     jobs = interleaved({label: getattr(args, label) for label in MAKERS if getattr(args, label)})
     for label, number in tqdm(jobs, unit='cut-out'):
         name = f'{label}/{number:06d}.png'
-        if name in boxes:  # written last, so its picture is there too
+        if name in boxes:  # written last, so its image is there too
             continue
         cut = render_cutout(label, number, args.samples, args.threads)
         ok, png = cv2.imencode('.png', cv2.cvtColor(cut.rgba, cv2.COLOR_RGBA2BGRA))

@@ -24,7 +24,7 @@ LOOK = camera_effects.CameraLook(
     grey=0.20, white_balance=(1.02, 1.0, 1.03), softness_px=0.55, vignette=0.28, glare=0.05,
     shot_noise=0.011, read_noise=0.0025, contrast=0.25, saturation=1.05, sharpening=0.45,
     black=0.01, jpeg_quality=84)
-SCALE = 0.75  # rendered pixels per picture pixel: the lens below blurs more than that costs
+SCALE = 0.75  # rendered pixels per image pixel: the lens below blurs more than that costs
 ADAPTATION = 0.25  # part of the way that the automatic exposure goes with each frame
 
 
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument('--camera', type=int, default=None,
                         help='a number is another camera; default: that of the recording')
     parser.add_argument('--scale', type=float, default=SCALE,
-                        help='rendered pixels per picture pixel')
+                        help='rendered pixels per image pixel')
     args = parser.parse_args()
 
     args.work.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Render random single pictures with their boxes into a Pascal VOC folder."""
+"""Render random single images with their boxes into a Pascal VOC folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Build = Callable[..., tuple[bpy.types.Object, dict[bpy.types.Object, str]]]
 def render_picture(
         seed: int, floors: Sequence[str], clutter_only: bool, samples: int, threads: int,
         build: Build = picture_scene.build) -> tuple[np.ndarray, int, list[visible_boxes.Box]]:
-    """Return (RGB picture, JPEG quality, boxes) of one random scene, which `build` makes."""
+    """Return (RGB image, JPEG quality, boxes) of one random scene, which `build` makes."""
     rng = np.random.default_rng(seed)
     for _ in range(20):
         scene = renderer.start_scene(WIDTH, HEIGHT, samples, threads, 0.75)
@@ -51,13 +51,13 @@ def render_picture(
 def main() -> None:
     """Parse the command line and render what is still missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('output', type=Path, help='VOC folder to fill; finished pictures stay')
-    parser.add_argument('--train', type=int, default=200, help='training pictures (default 200)')
-    parser.add_argument('--val', type=int, default=24, help='validation pictures (default 24)')
+    parser.add_argument('output', type=Path, help='VOC folder to fill; finished images stay')
+    parser.add_argument('--train', type=int, default=200, help='training images (default 200)')
+    parser.add_argument('--val', type=int, default=24, help='validation images (default 24)')
     parser.add_argument('--samples', type=int, default=5, help='light paths per pixel')
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')
     parser.add_argument('--max-quality', type=int, default=93, help='cap of the JPEG quality')
-    parser.add_argument('--first', type=int, default=0, help='skip the pictures before this one')
+    parser.add_argument('--first', type=int, default=0, help='skip the images before this one')
     parser.add_argument('--places', action='store_true', help='rooms and streets with cones, '
                         'cubes and look-alikes of all designs, not the one cone and cube')
     args = parser.parse_args()
@@ -65,17 +65,17 @@ def main() -> None:
 
 
 def render_missing(root: Path, counts: dict[str, int], args: argparse.Namespace) -> None:
-    """Render the pictures of each split that `root` does not hold yet, and list them."""
+    """Render the images of each split that `root` does not hold yet, and list them."""
     for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
         (root / folder).mkdir(parents=True, exist_ok=True)
     build = place_scene.build if args.places else picture_scene.build
     jobs = [(split, number) for split, count in counts.items()
             for number in range(args.first, count)]
-    for split, number in tqdm(jobs, unit='picture'):
+    for split, number in tqdm(jobs, unit='image'):
         first, floors = SPLITS[split]
         name = f'{split}_{number:04d}'
         xml_path = root / 'Annotations' / f'{name}.xml'
-        if xml_path.exists():  # written last, so its picture is there too
+        if xml_path.exists():  # written last, so its image is there too
             continue
         seed = first + number + PLACES_SEED * args.places
         picture, quality, boxes = render_picture(seed, floors, number % 10 == 7, args.samples,

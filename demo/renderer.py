@@ -16,7 +16,7 @@ SENSOR_MM = 36.0
 
 def start_scene(width: int, height: int, samples: int, threads: int = 0,
                 scale: float = 1.0) -> bpy.types.Scene:
-    """Empty Blender and set up Cycles for small noisy pictures that the denoiser cleans.
+    """Empty Blender and set up Cycles for small noisy images that the denoiser cleans.
 
     `scale` below 1 traces fewer pixels and enlarges: a small camera's lens is no sharper.
     """
@@ -52,7 +52,7 @@ def start_scene(width: int, height: int, samples: int, threads: int = 0,
 
 
 def add_camera(scene: bpy.types.Scene, focal_px: float) -> bpy.types.Object:
-    """Add a pinhole camera whose principal point is the middle of the picture."""
+    """Add a pinhole camera whose principal point is the middle of the image."""
     camera = bpy.data.objects.new('camera', bpy.data.cameras.new('camera'))
     scene.collection.objects.link(camera)
     scene.camera = camera

@@ -33,7 +33,7 @@ FLOORS = {
         rng.uniform(0, 1.6)),
     'carpet': lambda rng: materials.carpet(
         _tone(rng, ((0.14, 0.14, 0.15), (0.10, 0.12, 0.16), (0.2, 0.16, 0.12))[rng.integers(3)])),
-    # Kept for validation: floors that no training picture shows.
+    # Kept for validation: floors that no training image shows.
     'checker': lambda rng: materials.tiles(
         _tone(rng, (0.5, 0.48, 0.44)), (0.1, 0.1, 0.1), 0.3, 0.25, 0.1, rng.uniform(0, 1.6),
         _tone(rng, (0.12, 0.16, 0.14))),
