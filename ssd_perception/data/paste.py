@@ -20,6 +20,8 @@ MIN_OBJECT_PX = 5.0  # of the longer side of a box; less is not recognisable
 SOLID = 0.5  # alpha from which a pixel belongs to the object
 ANYWHERE = 0.3  # share of objects that do not stand on the ground
 IN_A_GROUP = 0.45  # share of objects that stand near the one before
+IN_A_ROW = 0.25  # share of images whose last object is the first of a row, as along a road
+ROW = 3, 9  # least and greatest number of further objects in it
 FALLEN = 0.15  # share of objects that are turned by any angle, not by a few degrees
 WITH_SHADOW = 0.5
 BOX_COVERED = 0.35  # an object of the image itself is never hidden by a larger share
@@ -45,7 +47,7 @@ class Layer(NamedTuple):
 
 
 class Paster:
-    """Pastes one to ``MAX_OBJECTS`` cut-outs into an image, as if they had been there.
+    """Pastes one to ``MAX_OBJECTS`` cut-outs, or a row, into an image, as if they had been there.
 
     Sizes are log-uniform, so many are small; most objects stand on one ground plane, the nearer
     in front of the farther ones. Brightness, colour cast, blur and noise follow the place they
@@ -115,6 +117,15 @@ class Paster:
             if base > height + 0.5 * rows or rng.random() < ANYWHERE:
                 base = rng.uniform(0.5 * rows, height + 0.4 * rows)
             plan.append((cutout, rows, centre, base))
+        if rng.random() < IN_A_ROW:
+            cutout, rows, centre, base = plan[-1]
+            step, shrink = rng.choice([-1, 1]) * rng.uniform(0.3, 1.5), rng.uniform(0.78, 0.98)
+            for _ in range(rng.integers(*ROW, endpoint=True)):
+                rows, base = rows * shrink, horizon + (base - horizon) * shrink
+                centre += step * rows
+                if rows < SIZES[0] * longest:
+                    break
+                plan.append((cutout, rows, centre, base))
         return plan
 
     def _layer(self, cutout: Cutout, rows: float, rng: np.random.Generator) -> Layer:

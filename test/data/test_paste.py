@@ -69,7 +69,7 @@ def test_boxes_lie_inside_and_hold_what_was_pasted(folder):
 
 def test_a_box_is_tight_to_what_is_opaque(folder, monkeypatch):
     monkeypatch.setattr('ssd_perception.data.paste.MAX_OBJECTS', 1)
-    for share in ('WITH_SHADOW', 'FALLEN'):
+    for share in ('WITH_SHADOW', 'FALLEN', 'IN_A_ROW'):
         monkeypatch.setattr(f'ssd_perception.data.paste.{share}', 0.0)
     (folder / 'cone' / 'a.png').unlink()  # the tip of a cone is blurred away
     background = np.full((256, 320, 3), 120, np.uint8)
@@ -85,6 +85,17 @@ def test_a_box_is_tight_to_what_is_opaque(folder, monkeypatch):
         compared += 1
         assert np.abs(xyxy[0] - [x, y, x + w, y + h]).max() <= 3.5
     assert compared > 15
+
+
+def test_a_row_is_of_one_kind_and_grows_smaller(folder, monkeypatch):
+    monkeypatch.setattr('ssd_perception.data.paste.IN_A_ROW', 1.0)
+    monkeypatch.setattr('ssd_perception.data.paste.MAX_OBJECTS', 1)
+    paster = Paster(read_cutouts(folder, NAMES), 0.0, 2 ** 20)
+    for seed in range(20):
+        plan = paster._plan(256, 320, np.random.default_rng(seed))
+        assert len({cutout.path for cutout, *_ in plan}) == 1 and len(plan) <= 10
+        heights = [rows for _, rows, _, _ in plan]
+        assert heights == sorted(heights, reverse=True)
 
 
 def test_a_box_of_the_file_is_smaller_than_what_is_opaque(folder):
