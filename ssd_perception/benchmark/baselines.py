@@ -1,4 +1,4 @@
-"""Other detectors, with random weights: what they find means nothing, what they take does."""
+"""Other detectors with random weights: their times count, their detections mean nothing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import importlib.util
 import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssd_perception.benchmark.entries import Entry
+from ssd_perception.benchmark.results import Facts
 
-SCORE_THRESHOLD = 0.5  # a random head scores below it; at less its noise would flood NMS
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+SCORE_THRESHOLD = 0.5  # random scores lie below; a lower one would fill NMS with noise
 CLASSES = 91  # COCO's, as these networks are published
 YOLO_INPUT = 320
 
@@ -22,46 +27,45 @@ def torchvision_baselines(class_count: int) -> list[Entry]:
     """Return SSD300-VGG16, SSDlite320 and RetinaNet in torch, fp32, on the CPU.
 
     Args:
-        class_count: of our weights; SSDlite320 takes part with as many classes as well.
+        class_count: of our weights; a second SSDlite320 has as many classes.
     """
     from torchvision.models import detection
 
-    bare = dict(weights=None, weights_backbone=None, score_thresh=SCORE_THRESHOLD)
+    bare: dict[str, Any] = dict(weights=None, weights_backbone=None, score_thresh=SCORE_THRESHOLD)
     networks = [
         ('SSDlite320-MobileNetV3', detection.ssdlite320_mobilenet_v3_large, CLASSES, '320x320', 1),
         (f'SSDlite320-MobileNetV3, {class_count} classes',
          detection.ssdlite320_mobilenet_v3_large, class_count + 1, '320x320', 1),
         ('SSD300-VGG16', detection.ssd300_vgg16, CLASSES, '300x300', 2),
         ('RetinaNet-R50', detection.retinanet_resnet50_fpn, CLASSES, '800 and up', 5)]
-    return [_torchvision(name, build(num_classes=classes, **bare), classes, size, every)
+    return [_torchvision(name, build(num_classes=classes, **bare), size, every)
             for name, build, classes, size, every in networks]
 
 
-def _torchvision(name: str, model, classes: int, size: str, every: int) -> Entry:
+def _torchvision(name: str, model: Module, size: str, every: int) -> Entry:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     model.eval()
 
     @torch.inference_mode()
-    def call(picture: np.ndarray) -> dict[str, float]:
+    def call(image: np.ndarray) -> dict[str, float]:
         start = time.perf_counter()
         # The usual way: planes of float from 0 to 1. The model resizes and normalises itself.
-        model([torch.from_numpy(picture).permute(2, 0, 1).float() / 255])
+        model([torch.from_numpy(image).permute(2, 0, 1).float() / 255])
         return {'call': (time.perf_counter() - start) * 1e3}
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model([torch.rand(3, 480, 640)])
-    return Entry(f'{name} torch fp32', 'peer', call, {
-        'runtime': 'torch', 'precision': 'fp32', 'device': 'cpu', 'input': size,
-        'classes': classes, 'trained': False, 'score_threshold': SCORE_THRESHOLD,
-        'gflop': counter.get_total_flops() / 1e9}, every)
+    return Entry(f'{name} torch fp32', 'baseline', call, Facts(
+        'torch', 'fp32', input=size, score_threshold=SCORE_THRESHOLD,
+        gflop=counter.get_total_flops() / 1e9), every)
 
 
-def yolo_baselines(runtimes: tuple[str, ...], threads: int, say: Callable[[str], None],
-               ) -> list[Entry]:
-    """Return YOLO11n's network alone, without its postprocessing, where ultralytics is there."""
+def yolo_baselines(runtimes: Sequence[str], threads: int,
+                   log: Callable[[str], object]) -> list[Entry]:
+    """Return YOLO11n's network without its postprocessing, where ultralytics is installed."""
     if importlib.util.find_spec('ultralytics') is None:
-        say('YOLO11n is left out: ultralytics is not installed.')
+        log('YOLO11n is left out: ultralytics is not installed.')
         return []
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -83,17 +87,16 @@ def yolo_baselines(runtimes: tuple[str, ...], threads: int, say: Callable[[str],
     for runtime in runtimes:
         if runtime in made and importlib.util.find_spec(runtime):
             run = made[runtime](buffer.getvalue(), threads)
-            found.append(Entry(f'YOLO11n network {runtime} fp32', 'network', _timed(run), {
-                'runtime': runtime, 'precision': 'fp32', 'device': 'cpu', 'classes': 80,
-                'input': f'{YOLO_INPUT}x{YOLO_INPUT}', 'trained': False,
-                'gflop': counter.get_total_flops() / 1e9}))
+            found.append(Entry(f'YOLO11n network {runtime} fp32', 'network', _timed(run), Facts(
+                runtime, 'fp32', input=f'{YOLO_INPUT}x{YOLO_INPUT}',
+                gflop=counter.get_total_flops() / 1e9)))
     return found
 
 
 def _timed(run: Callable[[np.ndarray], object]) -> Callable[[np.ndarray], dict[str, float]]:
     pixels = np.random.default_rng(0).random((1, 3, YOLO_INPUT, YOLO_INPUT), np.float32)
 
-    def call(picture: np.ndarray) -> dict[str, float]:
+    def call(image: np.ndarray) -> dict[str, float]:
         start = time.perf_counter()
         run(pixels)
         spent = (time.perf_counter() - start) * 1e3

@@ -1,4 +1,4 @@
-"""A camera for measurements: publishes one picture at a steady rate, stamped as it is sent."""
+"""A camera for measurements: publishes one image at a steady rate, stamped when it is sent."""
 
 from __future__ import annotations
 

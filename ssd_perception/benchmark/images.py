@@ -1,4 +1,4 @@
-"""Pictures to measure on: a folder's, or drawn ones, all of 640x480."""
+"""Images to measure on: those of a folder, or drawn ones, all of 640x480."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ WIDTH, HEIGHT = 640, 480
 _MOST = 16
 
 
-def load_pictures(folder: Path | None) -> list[np.ndarray]:
-    """Return up to 16 uint8 (480, 640, 3) RGB pictures.
+def load_images(folder: Path | None) -> list[np.ndarray]:
+    """Return up to 16 uint8 (480, 640, 3) RGB images.
 
     Raises:
-        FileNotFoundError: when the folder has no JPEG or PNG.
+        SettingError: when the folder has no JPEG or PNG.
     """
     if folder is None:
         return [drawn(seed) for seed in range(4)]
@@ -31,7 +31,7 @@ def load_pictures(folder: Path | None) -> list[np.ndarray]:
 
 
 def drawn(seed: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Return a picture with some detail, so that a JPEG of it has a usual size."""
+    """Return an image with some detail, so that a JPEG of it has a usual size."""
     rng = np.random.default_rng(seed)
     small = rng.integers(40, 216, (height // 40, width // 40, 3), np.uint8)
     smooth = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ssd_perception.benchmark.results import LayerTime
 from ssd_perception.inference.exported import find_export
 
-_RUNS, _FIRST = 30, 8  # the first ones are warmer or colder than the others
+_RUNS, _FIRST = 30, 8  # the first runs are slower than the others, and do not count
 
 
-def layer_times(weights: Path, threads: int) -> list[dict]:
-    """Return ``kind``, ``ms`` (median of a run's sum) and ``gflop``, the longest first.
+def layer_times(weights: Path, threads: int) -> list[LayerTime]:
+    """Return the median time of each kind of layer in one image, the longest first.
 
     Kinds are pointwise, depthwise and other convolutions, and OpenVINO's names for the rest.
-    Its clocks make the whole a little slower than it is without them.
+    OpenVINO measures; that makes the network a little slower.
     """
     from ssd_perception.inference.runtimes.openvino import cpu_settings
     from ssd_perception.inference.runtimes.quiet_openvino import ov
@@ -44,11 +46,11 @@ def layer_times(weights: Path, threads: int) -> list[dict]:
         gflop[kind] += arithmetic
     medians = {kind: float(np.median([run[kind] for run in runs[_FIRST:]]))
                for kind in sorted({kind for run in runs for kind in run})}
-    return [{'kind': kind, 'gflop': round(gflop.get(kind, 0.0), 3), 'ms': round(ms, 3)}
+    return [LayerTime(kind, round(gflop.get(kind, 0.0), 3), round(ms, 3))
             for kind, ms in sorted(medians.items(), key=lambda item: -item[1]) if ms >= 0.01]
 
 
-def _convolution(op) -> tuple[str, float]:
+def _convolution(op: Any) -> tuple[str, float]:
     """Return a convolution's kind and its arithmetic in 1e9 additions and multiplications."""
     grouped = op.get_type_name() == 'GroupConvolution'
     # (groups, out / groups, in / groups, rows, columns), or without the groups

@@ -1,4 +1,4 @@
-"""How much memory a process takes that does nothing but detect; run as a child of its own."""
+"""The memory of a process that only detects, measured in a child process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def peak_mb(weights: str, runtime: str, precision: str, device: str,
 
 
 def main(arguments: str) -> None:
-    """Detect in a few pictures of 640x480 and print the peak in MB."""
+    """Detect in a few images of 640x480 and print the peak in MB."""
     from ssd_perception.inference.detector import Detector
 
     weights, runtime, precision, device, threads = json.loads(arguments)
@@ -29,7 +29,7 @@ def main(arguments: str) -> None:
                                      device=device, threads=threads)
     for _ in range(5):
         detector([np.full((480, 640, 3), 127, np.uint8)])
-    # Not ru_maxrss, which begins at that of the process that started this one.
+    # VmHWM rather than ru_maxrss, which begins at the value of the parent process.
     try:
         with open('/proc/self/status', encoding='ascii') as status:
             peak_kb = next(int(line.split()[1]) for line in status if line.startswith('VmHWM'))

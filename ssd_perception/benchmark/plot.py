@@ -1,44 +1,43 @@
-"""The picture of a benchmark: latency against average precision."""
+"""The plot of a benchmark: average precision over latency."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssd_perception.benchmark.results import Benchmark
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot(results: dict, path: Path) -> None:
-    """Write a PNG: own contestants as points, others, whose weights are random, as lines."""
+def plot(results: Benchmark, path: Path) -> None:
+    """Write a PNG: own weights as points, entries without accuracy as vertical lines."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({'text.parse_math': False}):  # a file's name with a $ is no formula
+    with rc_context({'text.parse_math': False}):  # a file's name may hold a $
         _draw(results, Figure((7.5, 4.2), dpi=120, layout='constrained')).savefig(path)
 
 
-def _draw(results: dict, figure: Figure) -> Figure:
+def _draw(results: Benchmark, figure: Figure) -> Figure:
     axes = figure.subplots()
-    own = [c for c in results['contestants'] if c['kind'] == 'own']
-    points = [(c['ms']['call']['p50'], c['ap']['coco_ap'], c['name'])
-              for c in own if c.get('ap')]
+    own = results.of_kind('own')
+    points = [(row.ms['call'].p50, row.ap.coco_ap, row.name) for row in own if row.ap]
     for x, y, name in sorted(points):
         axes.plot(x, y, 'o' if 'int8' not in name else 's', ms=8, label=f'{name}: {x:.1f} ms')
     grey = iter(('-', '--', ':', '-.', (0, (1, 4)), (0, (6, 2, 1, 2, 1, 2))))
-    lines = [c for c in results['contestants'] if c['kind'] == 'peer']
-    lines += [c for c in own if not c.get('ap')]
-    for c in lines:
-        x = c['ms']['call']['p50']
+    for row in [*results.of_kind('baseline'), *(row for row in own if not row.ap)]:
+        x = row.ms['call'].p50
         axes.axvline(x, color='0.55', ls=next(grey, '-'), lw=1.2,
-                     label=f'{c["name"]}: {x:.0f} ms (random weights)')
+                     label=f'{row.name}: {x:.0f} ms (random weights)')
     axes.set_xscale('log')
-    axes.set_xlabel('whole call, 640x480 picture to detections, median ms (logarithmic)')
-    data = next((c['ap']['data'] for c in own if c.get('ap')), '')
+    axes.set_xlabel('whole call, 640x480 image to detections, median ms (logarithmic)')
+    data = next((row.ap.data for row in own if row.ap), '')
     axes.set_ylabel(f'COCO AP on {data}' if data else 'COCO AP')
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7, frameon=False, loc='lower left')
-    axes.set_title(f'{results["machine"]["processor"]}, {results["machine"]["cores"]} cores, '
-                   f'{results["machine"]["vectors"]}', fontsize=9)
+    on = results.machine
+    axes.set_title(f'{on.processor}, {on.cores} cores, {on.vectors}', fontsize=9)
     return figure

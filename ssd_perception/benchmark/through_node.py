@@ -19,21 +19,26 @@ from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
 from ssd_perception.benchmark.figures import machine, versions
+from ssd_perception.benchmark.results import Ages, NodeBenchmark, NodeCase
 from ssd_perception.core import interface
 from ssd_perception.live.processes import Child, Processes, ProcessFailed
 from ssd_perception.ros.dds import large_images_profile, profile_variable
 
-PICTURES = (('640x480', 'raw'), ('1920x1080', 'raw'), ('1920x1080', 'jpeg'))
+IMAGES = (('640x480', 'raw'), ('1920x1080', 'raw'), ('1920x1080', 'jpeg'))
 STARTED_WITHIN_S = 90
-SETTLE_S = 2.0  # of each case, not measured: discovery, and the node changing its input
-_REST = ('decode', 'preprocess', 'postprocess', 'publish')
+SETTLE_S = 2.0  # at the start of each case, not measured: discovery, a new kind of input
+STAGES = ('network', 'decode', 'preprocess', 'postprocess', 'publish')
 
 
-def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: int) -> dict:
-    """Run every picture at every rate through a node of its own graph.
+def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: int,
+                 command: str) -> NodeBenchmark:
+    """Run every kind of image at every rate through a node in a graph of its own.
 
     Args:
+        rates: of the camera, Hz.
+        seconds: of each case.
         threads: parameter of the node; 0 is its default, all cores but one.
+        command: how to measure the same again.
 
     Raises:
         ProcessFailed: when the node or the camera ends, or nothing is answered.
@@ -50,29 +55,23 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
         listener = _Listener()
         try:
             listener.wait(node)
-            cases = [(size, kind, rate) for size, kind in PICTURES for rate in rates]
+            cases = [(size, kind, rate) for size, kind in IMAGES for rate in rates]
             results = [_case(listener, node, size, kind, rate, seconds)
                        for size, kind, rate in tqdm(cases, 'through the node', unit='case')]
         finally:
             listener.close()
-    for case in results:
-        print(f'{case["picture"]:10s} {case["transport"]:4s} {case["rate_hz"]:4.0f} Hz: age p50 '
-              f'{case["age_ms"]["p50"]:6.1f} p95 {case["age_ms"]["p95"]:6.1f} ms, '
-              f'{case["answers_per_s"]:5.1f} answers/s, network {case["network_ms"]:5.1f} ms, '
-              f'rest {case["rest_ms"]:5.2f} ms, CPU {100 * case["cpu"]:.0f} %, '
-              f'{case["memory_mb"]:.0f} MB')
-    return {'date': datetime.date.today().isoformat(), 'machine': about, 'versions': versions(),
-            'seconds': seconds,
-            'threads': f'{threads} threads' if threads else "the node's default of threads",
-            'cases': results}
+    return NodeBenchmark(
+        datetime.date.today().isoformat(), command, about, versions(), seconds,
+        f'{threads} threads' if threads else "the node's default of threads", results)
 
 
-def _case(listener: _Listener, node: Child, picture: str, transport: str, rate: float,
-          seconds: float) -> dict:
-    # It sends until all is read: had it ended before, the frames of the rest would count as lost.
+def _case(listener: _Listener, node: Child, size: str, transport: str, rate: float,
+          seconds: float) -> NodeCase:
+    # The camera sends until the last diagnostics have come: frames that it did not send in that
+    # time would count as lost.
     with Processes({}) as processes:
         camera = processes.start('camera', [
-            sys.executable, '-m', 'ssd_perception.benchmark.camera_process', '--size', picture,
+            sys.executable, '-m', 'ssd_perception.benchmark.camera_process', '--size', size,
             '--transport', transport, '--rate', str(rate)])
         alive = node, camera
         listener.expect_new_camera()
@@ -95,16 +94,14 @@ def _case(listener: _Listener, node: Child, picture: str, transport: str, rate: 
         key = interface.stage_key(stage)
         return float(np.median([float(d[key]) for d in shown if key in d]))
 
-    received, replaced = grew(interface.FRAMES_RECEIVED), grew(interface.FRAMES_DROPPED)
-    return {'picture': picture, 'transport': transport, 'rate_hz': rate, 'span_s': round(span, 2),
-            'answers': len(ages), 'answers_per_s': round(len(ages) / span, 2),
-            'age_ms': {f'p{q}': round(float(np.percentile(ages, q)), 2) for q in (50, 95, 100)},
-            'received': received, 'replaced': replaced,
-            'lost': max(0, round(rate * span) - received),
-            'stages_ms': {stage: round(median(stage), 2) for stage in ('network', *_REST)},
-            'network_ms': round(median('network'), 2),
-            'rest_ms': round(sum(median(stage) for stage in _REST), 2),
-            'cpu': round(used / span, 3), 'memory_mb': round(_memory_mb(node), 1)}
+    received = grew(interface.FRAMES_RECEIVED)
+    p50, p95, p100 = (round(float(np.percentile(ages, q)), 2) for q in (50, 95, 100))
+    return NodeCase(
+        size, transport, rate, span_s=round(span, 2), answers=len(ages),
+        answers_per_s=round(len(ages) / span, 2), age_ms=Ages(p50, p95, p100), received=received,
+        replaced=grew(interface.FRAMES_DROPPED), lost=max(0, round(rate * span) - received),
+        stages_ms={stage: round(median(stage), 2) for stage in STAGES},
+        cpu=round(used / span, 3), memory_mb=round(_memory_mb(node), 1))
 
 
 class _Listener:
@@ -115,7 +112,7 @@ class _Listener:
         diagnostics: the camera's entries, key -> value.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node('benchmark_listener', context=self._context)
@@ -152,9 +149,9 @@ class _Listener:
         return lambda: len(self.diagnostics) > before
 
     def expect_new_camera(self) -> None:
-        """Forget the ages, and those that answers to the last camera's frames would add."""
-        # One such answer, taken for the new camera's, would start the clock of a case seconds
-        # before DDS has brought camera and node together.
+        """Forget the ages; ignore answers to frames of the last camera from now on."""
+        # One such answer would start the measurement of the new camera seconds before DDS has
+        # connected camera and node.
         self._not_before = self._node.get_clock().now()
         self.clear()
 
@@ -164,7 +161,7 @@ class _Listener:
         del self.diagnostics[:-1]
 
     def spin(self, seconds: float) -> None:
-        """Listen for so long."""
+        """Listen for ``seconds``."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.02)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
+
+Value = TypeVar('Value')
 
 
 def to_json(value: object) -> Any:
@@ -26,9 +30,33 @@ def to_json(value: object) -> Any:
     return value
 
 
-def number_from_json(value: float | None) -> float:
-    """Return a number of ``to_json``; NaN for null."""
-    return math.nan if value is None else value
+def from_json(kind: type[Value], data: Mapping[str, Any]) -> Value:
+    """Make a dataclass of what ``to_json`` made of one.
+
+    null becomes NaN where a field is a float, absent fields take their defaults, unknown keys
+    are ignored.
+
+    Raises:
+        TypeError, ValueError: when the data have another form.
+    """
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _read(hint, data[name]) for name, hint in hints.items() if name in data})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    """Return a value of JSON as the type ``hint`` says."""
+    inner = typing.get_args(hint)
+    if isinstance(hint, types.UnionType):  # ``X | None``
+        return None if value is None else _read(inner[0], value)
+    if hint is float:
+        return math.nan if value is None else float(value)
+    if dataclasses.is_dataclass(hint):
+        return from_json(hint, value)  # type: ignore[arg-type]  # a class, not a value
+    if typing.get_origin(hint) in (tuple, list, Sequence):
+        return tuple(_read(inner[0], item) for item in value)
+    if typing.get_origin(hint) in (dict, Mapping):
+        return {key: _read(inner[1], item) for key, item in value.items()}
+    return value
 
 
 def format_number(value: float | None, unit: str = '', digits: int = 3,

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from ssd_perception.core.errors import SettingError
-from ssd_perception.core.format import number_from_json, to_json
+from ssd_perception.core.format import from_json, to_json
+from ssd_perception.core.metadata import MetadataError
 from ssd_perception.data.sample import Sample, as_negatives
 from ssd_perception.evaluation.accuracy import (
     Accuracy,
-    ClassAccuracy,
     Measurement,
     detect_samples,
     measure,
 )
 from ssd_perception.evaluation.analysis import Analysis, analyse, point_to_json
-from ssd_perception.evaluation.calibration import Bin, Calibration
+from ssd_perception.evaluation.calibration import Calibration
 from ssd_perception.evaluation.corruptions import CorruptedAccuracy, under_corruptions
 from ssd_perception.evaluation.failures import FalseBoxes, count_false_boxes
 from ssd_perception.evaluation.thresholds import OperatingPoint, best_threshold
@@ -71,21 +71,26 @@ class SetMetrics:
 
         Args:
             threshold: the default threshold of the weights.
+
+        Raises:
+            MetadataError: when it is no such entry.
         """
-        if 'negatives' in row:
-            return cls(negatives=_read(FalseBoxes, row['negatives']))
-        classes = row['per_class']
-        point, bins = row.get('at_default_threshold'), row.get('calibration')
-        return cls(
-            _read(Accuracy, row, per_class={
-                name: _read(ClassAccuracy, each) for name, each in classes.items()}),
-            chose_threshold=row.get('chose_threshold', False),
-            at_default_threshold=point and _read(OperatingPoint, point, threshold=threshold),
-            best_f1={name: _read(OperatingPoint, each['best_f1'])
-                     for name, each in classes.items() if each.get('best_f1')},
-            calibration=bins and _read(Calibration, bins, bins=tuple(
-                _read(Bin, each) for each in bins['bins'])),
-            corruptions=[_read(CorruptedAccuracy, each) for each in row.get('corruptions', ())])
+        try:
+            if 'negatives' in row:
+                return cls(negatives=from_json(FalseBoxes, row['negatives']))
+            point, bins = row.get('at_default_threshold'), row.get('calibration')
+            return cls(
+                from_json(Accuracy, row), chose_threshold=row.get('chose_threshold', False),
+                at_default_threshold=point and from_json(OperatingPoint, {
+                    'threshold': threshold, **point}),
+                best_f1={name: from_json(OperatingPoint, each['best_f1'])
+                         for name, each in row['per_class'].items() if each.get('best_f1')},
+                calibration=bins and from_json(Calibration, bins),
+                corruptions=[from_json(CorruptedAccuracy, each)
+                             for each in row.get('corruptions', ())])
+        except (TypeError, KeyError, AttributeError) as error:
+            raise MetadataError(f'"metrics" of the weights are not those of this package '
+                                f'({error}); measure the weights again with publish.') from error
 
 
 @dataclass(frozen=True)
@@ -148,10 +153,3 @@ def measure_for_metadata(
         rows[name] = SetMetrics(negatives=count_false_boxes(empty, threshold))
     return WeightsMetrics(threshold, rows,
                           {name: (found[name], analyses[name]) for name in sets})
-
-
-def _read(kind: type, row: Mapping[str, Any], **known: object) -> Any:
-    """Make a dataclass of numbers and texts from JSON; null and absent numbers become NaN."""
-    return kind(**{name: known[name] if name in known else
-                   row[name] if isinstance(row.get(name), str) else
-                   number_from_json(row.get(name)) for name in (f.name for f in fields(kind))})

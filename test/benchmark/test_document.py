@@ -7,24 +7,35 @@ from pathlib import Path
 
 import ssd_perception
 from ssd_perception.benchmark.document import document
+from ssd_perception.benchmark.results import Benchmark, NodeBenchmark
+from ssd_perception.benchmark.run import write_document
+from ssd_perception.core.format import from_json, to_json
 
 DOCS = Path(ssd_perception.__file__).parents[1] / 'docs'
 FIGURES = DOCS / 'benchmark'
 
 
-def test_the_page_is_generated_from_the_figures():
-    results, node = (json.loads((FIGURES / name).read_text())
-                     for name in ('benchmark.json', 'node.json'))
-    page = document(results, node, 'benchmark/latency_ap.png')
-    assert (DOCS / 'benchmarks.md').read_text() == page, (
+def read(kind, name):
+    return from_json(kind, json.loads((FIGURES / name).read_text()))
+
+
+def test_the_page_is_generated_from_the_figures(tmp_path):
+    page = tmp_path / 'docs' / 'benchmarks.md'
+    page.parent.mkdir()
+    (page.parent / 'benchmark').symlink_to(FIGURES)
+    write_document(page, page.parent / 'benchmark')
+    assert (DOCS / 'benchmarks.md').read_text() == page.read_text(), (
         'run `ssd_perception benchmark --out docs/benchmark --document docs/benchmarks.md`')
-    assert (FIGURES / 'latency_ap.png').is_file()
+    assert '](benchmark/latency_ap.png)' in page.read_text()
 
 
-def test_every_contestant_is_on_the_page():
-    results = json.loads((FIGURES / 'benchmark.json').read_text())
+def test_figures_are_the_same_after_reading_and_writing():
+    for kind, name in ((Benchmark, 'benchmark.json'), (NodeBenchmark, 'node.json')):
+        assert to_json(read(kind, name)) == json.loads((FIGURES / name).read_text())
+
+
+def test_every_entry_is_on_the_page():
+    results = read(Benchmark, 'benchmark.json')
     page = document(results)
-    for contestant in results['contestants']:
-        if contestant['kind'] in ('own', 'peer'):
-            assert f'| {contestant["name"]} |' in page
-            assert f'{contestant["ms"]["call"]["p95"]:.1f}' in page
+    for row in results.of_kind('own', 'baseline'):
+        assert f'| {row.name} |' in page and f'{row.ms["call"].p95:.1f}' in page
