@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ssd_perception.core.anchors import AnchorSpec, BoxCoder
+from ssd_perception.core.anchors import AnchorSpec, BoxCoder, level_shape
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.placement import RESIZE_MODES
 
 KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
 FORMAT_VERSION = 1
 MAX_JSON_BYTES = 1_000_000
+# Numbers that a network returns for one image: 2048x2048 px with nine anchors for 20 classes has
+# 19 million. At 4 bytes each it is 100 MB.
+MAX_OUTPUTS = 25_000_000
 BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2')
 INTERPOLATIONS = ('area', 'linear')
 
@@ -50,6 +54,12 @@ class Architecture:
     head_depth: int = 2
     anchors: AnchorSpec = field(default_factory=AnchorSpec)
     box_coder: BoxCoder = field(default_factory=BoxCoder)
+
+    @property
+    def anchor_count(self) -> int:
+        """Anchors of one image over all levels."""
+        return self.anchors.per_cell * sum(math.prod(level_shape(self.input_hw, stride))
+                                           for stride in self.strides)
 
     def __post_init__(self):
         _require(self.backbone in BACKBONES, 'backbone', f'one of {", ".join(BACKBONES)}',
@@ -138,6 +148,10 @@ class Metadata:
                  'class_names', '1 to 1000 different printable names', names)
         _require(0 <= self.score_threshold <= 1, 'score_threshold', 'from 0 to 1',
                  self.score_threshold)
+        # Each within its bounds, they can still ask for gigabytes for one image.
+        outputs = self.architecture.anchor_count * (len(names) + 4)
+        _require(outputs <= MAX_OUTPUTS, 'architecture', 'such that anchors times classes are at '
+                 f'most {MAX_OUTPUTS}', outputs)
 
     def to_json(self) -> str:
         """Return the JSON that ``from_json`` reads; metrics keep their order."""

@@ -17,9 +17,11 @@ from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
 from ssd_perception.imaging.placing import check_image, place
+from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes import Runtime, open_runtime
+from ssd_perception.inference.weights_file import read_metadata
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Detector:
                  score_threshold: float | None = None, threads: int | None = None,
                  **settings: Any):
         path = resolve_weights(weights)
+        if not is_exported(path):  # the runtimes check exported files
+            read_metadata(path)  # before its hash is taken, or torch is imported
         network = open_runtime(path, runtime, device, precision, threads)
         if score_threshold is None:
             score_threshold = network.metadata.score_threshold

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.core.anchors import level_shape
 from ssd_perception.core.metadata import Metadata, WeightsError
 from ssd_perception.inference.onnx_file import (
     EXPORT_VERSION,
@@ -80,11 +79,10 @@ def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray
     Raises:
         WeightsError: naming the file, what was expected and what was found.
     """
-    a = exported.metadata.architecture
-    cells = sum(np.prod(level_shape(a.input_hw, stride)) for stride in a.strides)
+    count = exported.metadata.architecture.anchor_count
     for name, array, last in (('logits', logits, len(exported.metadata.class_names)),
                               ('deltas', deltas, 4)):
-        wanted = (1, int(cells) * a.anchors.per_cell, last)
+        wanted = (1, count, last)
         if array.shape != wanted or array.dtype != np.float32:
             raise WeightsError(f'{exported.path}: the output "{name}" should be float32 {wanted} '
                                f'by the metadata, found {array.dtype} {array.shape}.')

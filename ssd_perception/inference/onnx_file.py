@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from ssd_perception.core.metadata import (
     KEY,
@@ -17,16 +17,30 @@ from ssd_perception.core.metadata import (
     WeightsError,
     build,
 )
+from ssd_perception.core.text import printable
 
 EXPORT_KEY = 'ssd_perception.export'  # beside KEY in the metadata of ONNX
 # Raised when the graph changes in a way that makes older files wrong or slow: they are refused
 # beside weights and made anew in the cache.
 EXPORT_VERSION = 1
-MAX_FILE_BYTES = 2 << 30  # protobuf's own limit
+# Ten times the largest network that this package trains.
+MAX_FILE_BYTES = 256 << 20
 MAX_ENTRIES = 100
+MAX_NODES = 20_000
+# What exported networks of this package consist of. Others, and graphs inside of nodes (Loop, If,
+# Scan), could run for ever or fill the memory.
+OPERATORS = frozenset((
+    'Add', 'Cast', 'Clip', 'Concat', 'Constant', 'Conv', 'DequantizeLinear', 'Div',
+    'GlobalAveragePool', 'Identity', 'MaxPool', 'Mul', 'QuantizeLinear', 'Relu', 'Reshape',
+    'Resize', 'Sigmoid', 'Sub', 'Transpose'))
 
-# onnx.proto: ModelProto.metadata_props is field 14, a message of key (1) and value (2).
-_METADATA_PROPS, _ENTRY_KEY, _ENTRY_VALUE = 14, 1, 2
+# onnx.proto: numbers of the fields that are looked at.
+_GRAPH, _METADATA_PROPS, _FUNCTIONS = 7, 14, 25  # of ModelProto
+_NODE, _INITIALIZER = 1, 5  # of GraphProto
+_OP_TYPE, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # of NodeProto
+_ATTRIBUTE_GRAPHS = (6, 11)  # of AttributeProto: one graph, and several
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of TensorProto
+_ENTRY_KEY, _ENTRY_VALUE = 1, 2  # of StringStringEntryProto
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -62,7 +76,11 @@ class ExportedFile:
 
 def sha256_of(path: str | os.PathLike) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def read_export(path: Path) -> ExportedFile:
@@ -75,8 +93,8 @@ def read_export(path: Path) -> ExportedFile:
     try:
         entries = _metadata_props(path)
     except (OSError, ValueError) as error:
-        raise WeightsError(f'{path} is not a readable ONNX file ({error}); it may be truncated '
-                           'or of another kind.') from error
+        raise WeightsError(f'{path} is not an ONNX file that can be used ({error}); it may be '
+                           'truncated or of another kind.') from error
     if KEY not in entries or EXPORT_KEY not in entries:
         raise WeightsError(f'{path} is an ONNX file without "{KEY}" metadata: it was not made by '
                            '`ssd_perception export`.')
@@ -95,65 +113,113 @@ def read_export(path: Path) -> ExportedFile:
 
 
 def _metadata_props(path: Path) -> dict[str, str]:
-    """Return ModelProto.metadata_props, skipping everything else unread.
+    """Return ModelProto.metadata_props of a file whose graph holds nothing but our operators.
 
-    A robot has a runtime but not the package ``onnx``, and the runtimes tell the metadata only
-    after they have loaded and optimised a network that may turn out to be foreign.
+    A robot has a runtime but not the package ``onnx``, and the runtimes say what a file holds
+    only after they have loaded and optimised a network that may be foreign, or hostile.
 
     Raises:
-        ValueError: when the file is no protobuf message, or has absurdly much metadata.
+        ValueError: when the file is no protobuf message, has absurdly much metadata, or a graph
+            that no export of this package has.
     """
     size = path.stat().st_size
     if not 0 < size <= MAX_FILE_BYTES:
-        raise ValueError(f'it has {size} bytes')
+        raise ValueError(f'it has {size} bytes, and at most {MAX_FILE_BYTES} are read')
     entries: dict[str, str] = {}
-    with open(path, 'rb') as file:
-        while file.tell() < size:
-            field, kind = divmod(_varint(file), 8)
-            length = _length(file, kind)
-            if file.tell() + length > size:
-                raise ValueError('a field reaches beyond its end')
-            if field != _METADATA_PROPS or kind != _LENGTH:
-                file.seek(length, os.SEEK_CUR)
-                continue
-            if length > MAX_JSON_BYTES + 1000 or len(entries) >= MAX_ENTRIES:
+    for field, value in _fields(memoryview(path.read_bytes())):
+        if field == _METADATA_PROPS and not isinstance(value, int):
+            if len(value) > MAX_JSON_BYTES + 1000 or len(entries) >= MAX_ENTRIES:
                 raise ValueError('its metadata are larger than any of this package')
-            key, value = _entry(file, file.tell() + length)
-            entries[key] = value
+            texts = {key: bytes(text).decode() for key, text in _fields(value)
+                     if key in (_ENTRY_KEY, _ENTRY_VALUE) and not isinstance(text, int)}
+            entries[texts.get(_ENTRY_KEY, '')] = texts.get(_ENTRY_VALUE, '')
+        elif field == _GRAPH and not isinstance(value, int):
+            _check_graph(value)
+        elif field == _FUNCTIONS:
+            raise ValueError('it defines functions of its own, which no export of this package '
+                             'does')
     return entries
 
 
-def _entry(file: BinaryIO, end: int) -> tuple[str, str]:
-    """Read one StringStringEntryProto that ends at ``end``."""
-    texts = {_ENTRY_KEY: '', _ENTRY_VALUE: ''}
-    while file.tell() < end:
-        field, kind = divmod(_varint(file), 8)
-        length = _length(file, kind)
-        if file.tell() + length > end:
-            raise ValueError('a metadata entry reaches beyond its end')
-        texts[field] = file.read(length).decode()  # UnicodeDecodeError is a ValueError
-    return texts[_ENTRY_KEY], texts[_ENTRY_VALUE]
+def _check_graph(graph: memoryview) -> None:
+    """Refuse a graph with operators, sub-graphs or outside data that no export of ours has."""
+    nodes = 0
+    for field, value in _fields(graph):
+        if isinstance(value, int):
+            continue
+        if field == _NODE:
+            nodes += 1
+            if nodes > MAX_NODES:
+                raise ValueError(f'it has more than {MAX_NODES} nodes')
+            _check_node(value)
+        elif field == _INITIALIZER:
+            for part, content in _fields(value):
+                if part == _EXTERNAL_DATA or (part == _DATA_LOCATION and content):
+                    raise ValueError('it keeps data in other files')
 
 
-def _length(file: BinaryIO, kind: int) -> int:
-    """Return how many bytes follow the tag of a field of the wire type ``kind``."""
-    if kind == _LENGTH:
-        return _varint(file)
-    if kind == _VARINT:
-        _varint(file)
-        return 0
-    if kind in (_FIXED32, _FIXED64):
-        return 4 if kind == _FIXED32 else 8
-    raise ValueError(f'wire type {kind} does not occur in ONNX')
+def _check_node(node: memoryview) -> None:
+    name, domain = '', ''
+    for field, value in _fields(node):
+        if isinstance(value, int):
+            continue
+        if field == _OP_TYPE:
+            name = bytes(value[:100]).decode()
+        elif field == _DOMAIN:
+            domain = bytes(value[:100]).decode()
+        elif field == _ATTRIBUTE and _holds_graph(value):
+            raise ValueError('a node of it holds a graph of its own, as loops do')
+    if name not in OPERATORS or domain not in ('', 'ai.onnx'):
+        raise ValueError(f'it has the operator "{printable(f"{domain} {name}".strip(), 60)}", '
+                         'which no export of this package has')
 
 
-def _varint(file: BinaryIO) -> int:
+def _holds_graph(attribute: memoryview) -> bool:
+    content = bytes(attribute)
+    # Most hold neither tag anywhere, which is found out a hundred times sooner.
+    return any(bytes([field << 3 | _LENGTH]) in content for field in _ATTRIBUTE_GRAPHS) \
+        and any(part in _ATTRIBUTE_GRAPHS for part, _ in _fields(attribute))
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """Yield number and content of the fields of a protobuf message, in their order.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    place = 0
+    while place < len(message):
+        tag, place = _varint(message, place)
+        field, kind = divmod(tag, 8)
+        if field == 0:
+            raise ValueError('a field has the number 0')
+        if kind == _VARINT:
+            value, place = _varint(message, place)
+            yield field, value
+            continue
+        if kind == _LENGTH:
+            length, place = _varint(message, place)
+        elif kind in (_FIXED32, _FIXED64):
+            length = 4 if kind == _FIXED32 else 8
+        else:
+            raise ValueError(f'wire type {kind} does not occur in ONNX')
+        if place + length > len(message):
+            raise ValueError('a field reaches beyond its end')
+        yield field, message[place:place + length]
+        place += length
+
+
+def _varint(message: memoryview, place: int) -> tuple[int, int]:
+    """Return the number at ``place`` and the place behind it."""
+    if place < len(message) and message[place] < 128:  # nearly all
+        return message[place], place + 1
     value = 0
     for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
+        if place >= len(message):
             raise ValueError('it ends within a number')
-        value |= (byte[0] & 127) << shift
-        if byte[0] < 128:
-            return value
+        byte = message[place]
+        place += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place
     raise ValueError('a number is too long')

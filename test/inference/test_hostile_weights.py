@@ -1,0 +1,169 @@
+"""Weights made to hang, to fill the memory, or to keep the node busy: refused before they can."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip('onnx')
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from ssd_perception.core.anchors import AnchorSpec  # noqa: E402
+from ssd_perception.core.metadata import (  # noqa: E402
+    KEY,
+    MAX_OUTPUTS,
+    Architecture,
+    Metadata,
+    MetadataError,
+    WeightsError,
+)
+from ssd_perception.inference.detector import Detector  # noqa: E402
+from ssd_perception.inference.onnx_file import (  # noqa: E402
+    EXPORT_KEY,
+    EXPORT_VERSION,
+    MAX_FILE_BYTES,
+    ExportInfo,
+    read_export,
+)
+from ssd_perception.inference.weights_file import read_metadata  # noqa: E402
+
+SHIPPED = sorted((Path(__file__).parents[2] / 'weights').glob('*.onnx'))
+SMALL = Metadata(('cone',), Architecture('efficientnet_lite0', (64, 64)))
+
+
+def write(path, nodes, initializers=(), **model_fields):
+    """Write an .onnx with good metadata around any graph."""
+    images = helper.make_tensor_value_info('images', TensorProto.UINT8, ['batch', 64, 64, 3])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ['batch', None, None])
+               for name in ('logits', 'deltas')]
+    graph = helper.make_graph(nodes, 'hostile', [images], outputs, list(initializers))
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], **model_fields)
+    helper.set_model_props(model, {
+        KEY: SMALL.to_json(),
+        EXPORT_KEY: ExportInfo(EXPORT_VERSION, '0' * 64, 'fp32', {}).to_json()})
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def body():
+    """Return a loop's body that does nothing."""
+    condition = helper.make_tensor_value_info('c', TensorProto.BOOL, [])
+    count = helper.make_tensor_value_info('i', TensorProto.INT64, [])
+    kept = helper.make_tensor_value_info('c2', TensorProto.BOOL, [])
+    return helper.make_graph([helper.make_node('Identity', ['c'], ['c2'])], 'body',
+                             [count, condition], [kept])
+
+
+def external(name):
+    tensor = numpy_helper.from_array(np.zeros(3, np.float32), name)
+    tensor.ClearField('raw_data')
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = 'location', '/etc/passwd'
+    return tensor
+
+
+@pytest.mark.parametrize('nodes, initializers, says', [
+    ([helper.make_node('Loop', ['n', ''], [], body=body())],
+     [numpy_helper.from_array(np.array(2 ** 60), 'n')], 'graph of its own'),
+    ([helper.make_node('If', ['c'], ['x'], then_branch=body(), else_branch=body())], [],
+     'graph of its own'),
+    ([helper.make_node('Scan', ['a'], ['b'], body=body(), num_scan_inputs=1)], [],
+     'graph of its own'),
+    ([helper.make_node('ConstantOfShape', ['n'], ['x'])],
+     [numpy_helper.from_array(np.array([2 ** 40]), 'n')], 'operator "ConstantOfShape"'),
+    ([helper.make_node('Expand', ['images', 'n'], ['x'])], [], 'operator "Expand"'),
+    ([helper.make_node('Relu', ['a'], ['b'], domain='com.acme')], [], 'operator "com.acme Relu"'),
+    ([helper.make_node('a\nb' * 100, ['a'], ['b'])], [], 'operator "a\\nba\\nb'),
+    ([], [external('w')], 'data in other files'),
+])
+def test_graphs_that_no_export_has_are_refused_unrun(tmp_path, nodes, initializers, says):
+    path = write(tmp_path / 'hostile.onnx', nodes, initializers)
+    start = time.monotonic()
+    with pytest.raises(WeightsError) as caught:
+        Detector(path, device='cpu')
+    assert says in str(caught.value) and str(caught.value).isprintable()
+    assert time.monotonic() - start < 5
+
+
+def test_functions_of_its_own_are_refused(tmp_path):
+    function = helper.make_function('acme', 'f', ['a'], ['b'], [
+        helper.make_node('Identity', ['a'], ['b'])], [helper.make_opsetid('', 17)])
+    path = write(tmp_path / 'hostile.onnx', [], functions=[function])
+    with pytest.raises(WeightsError, match='functions of its own'):
+        read_export(path)
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.name)
+def test_the_shipped_networks_are_not_refused(path):
+    assert read_export(path).metadata.class_names
+
+
+@pytest.mark.parametrize('size', [200_000_000, MAX_FILE_BYTES + 1])
+def test_a_sparse_onnx_is_refused_at_once(tmp_path, size):
+    path = tmp_path / 'sparse.onnx'
+    path.touch()
+    os.truncate(path, size)
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match='cannot be used|can be used'):
+        read_export(path)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize('sizes', [
+    dict(input_hw=(2048, 2048)),
+    dict(input_hw=(2048, 2048), anchors=AnchorSpec(octave_scales=(1.0,) * 8,
+                                                   aspect_ratios=(1.0,) * 8))])
+def test_metadata_whose_product_is_gigabytes_are_refused(sizes):
+    names = tuple(f'class {i}' for i in range(1000))
+    with pytest.raises(MetadataError, match=f'at most {MAX_OUTPUTS}'):
+        Metadata(names, Architecture('efficientnet_lite0', **sizes))
+    data = json.loads(SMALL.to_json())
+    data['class_names'], data['architecture'] = names, asdict(Architecture(**sizes))
+    with pytest.raises(MetadataError, match=f'at most {MAX_OUTPUTS}'):
+        Metadata.from_json(json.dumps(data))
+
+
+def safetensors(path, header, size=None):
+    text = json.dumps(header).encode() if isinstance(header, dict) else header
+    path.write_bytes(struct.pack('<Q', len(text)) + text)
+    if size is not None:
+        os.truncate(path, size)
+    return path
+
+
+GOOD = {KEY: SMALL.to_json()}
+
+
+@pytest.mark.parametrize('header, size, says', [
+    ({'__metadata__': GOOD}, 6_000_000_000, 'at most'),
+    ({'__metadata__': GOOD}, 200_000_000, 'its header says'),
+    ({'__metadata__': GOOD, 'w': {'dtype': 'F32', 'shape': [10], 'data_offsets': [0, 40]}}, None,
+     'its header says'),
+    ({'__metadata__': GOOD, 'w': {'dtype': 'F32', 'shape': [10], 'data_offsets': [0, 10 ** 12]}},
+     None, 'other bytes than its shape'),
+    ({'__metadata__': GOOD, 'w': {'dtype': 'F32', 'shape': 'x', 'data_offsets': [0, 4]}}, None,
+     'no tensor'),
+    ({'__metadata__': GOOD, 'w': 3}, None, 'no tensor'),
+    ({'w': {'dtype': 'F32', 'shape': [0], 'data_offsets': [0, 0]}}, None, 'not made by'),
+    ({'__metadata__': {KEY: 7}}, None, 'not made by'),
+    ({'__metadata__': {KEY: '{"format_version": 99}'}}, None, 'format_version'),
+    (b'[' * 100_000, None, 'not a readable safetensors'),
+    (b'{}' + b' ' * 5_000_000, None, 'its header has'),
+    (b'[1]', None, 'no object'),
+])
+def test_a_lying_safetensors_is_refused_before_it_is_read(tmp_path, header, size, says):
+    path = safetensors(tmp_path / 'lying.safetensors', header, size)
+    start = time.monotonic()
+    for read in (read_metadata, lambda path: Detector(path, device='cpu')):
+        with pytest.raises(WeightsError) as caught:
+            read(path)
+        assert says in str(caught.value) and len(str(caught.value)) < 500
+    assert time.monotonic() - start < 5
