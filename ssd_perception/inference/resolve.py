@@ -30,6 +30,15 @@ def weights_folders() -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
+def is_shipped(path: Path) -> bool:
+    """Say whether a resolved path is one of the weights that came with the package."""
+    folders = [folder.resolve() for folder in weights_folders()]
+    # A colcon install with --symlink-install has links in its folder; ``resolve_weights`` has
+    # already followed them, so a shipped file named by its folder counts as well.
+    return any(folder in path.parents for folder in folders) \
+        or any((folder / path.name).resolve() == path for folder in folders)
+
+
 def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
     """Return the file that ``weights`` means.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.detector import Detector
-from ssd_perception.inference.resolve import SUFFIX, resolve_weights, weights_folders
+from ssd_perception.inference.resolve import SUFFIX, is_shipped, resolve_weights
 from ssd_perception.ros.parameters import NodeParameters, ParameterError
 
 
@@ -55,11 +55,7 @@ def check_swap(weights: str, weights_dirs: tuple[str, ...]) -> Path:
         path = path or resolve_weights(weights)
     except (OSError, ValueError, RuntimeError) as error:  # not found, too long, no such user
         raise ParameterError(f'Parameter "weights" is refused: {one_line(error)}') from error
-    shipped = [folder.resolve() for folder in weights_folders()]
-    # A colcon install with --symlink-install has links in its folder; resolve_weights has
-    # already followed them, so a shipped file named by its folder counts as well.
-    if not any(folder in path.parents for folder in folders + shipped) \
-            and not any((folder / path.name).resolve() == path for folder in shipped):
+    if not any(folder in path.parents for folder in folders) and not is_shipped(path):
         raise ParameterError(
             f'Parameter "weights" is refused: {printable(path, 1000)} is neither shipped nor '
             'inside weights_dirs; that parameter is set when the node starts.')
