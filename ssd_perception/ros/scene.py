@@ -1,0 +1,301 @@
+"""Positions in the node: what one camera's images need, and what is published of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection3DArray
+from visualization_msgs.msg import MarkerArray
+
+from ssd_perception.core import interface
+from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import UserError
+from ssd_perception.core.frame import Frame
+from ssd_perception.ros.scene_messages import (
+    detections_3d_message,
+    markers_message,
+    obstacles_message,
+    target_message,
+)
+from ssd_perception.ros.transforms import TransformError
+from ssd_perception.scene.camera_model import CameraModel
+from ssd_perception.scene.depth import ENCODINGS, DepthError, depth_in_metres
+from ssd_perception.scene.positions import (
+    METHODS,
+    Position,
+    PositionSettings,
+    View,
+    locate,
+    plausible,
+)
+from ssd_perception.scene.target import TargetSelector, TargetSettings
+
+INPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Depth images that may still be needed: the network takes longer than they do.
+DEPTH_KEPT = 12
+# A depth image belongs to an image whose stamp is no further away than this.
+SAME_STAMP_S = 0.01
+# A depth camera that was heard of within this time is expected to go on.
+DEPTH_EXPECTED_S = 2.0
+
+Lookup = Callable[[str, str, int], np.ndarray]
+
+
+class ViewError(UserError):
+    """An image without what positions need; the text says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class SceneSettings:
+    """How the node finds positions.
+
+    Attributes:
+        positions: methods and classes.
+        frame: the frame that positions are in.
+        mount: (4, 4), from optical axes to ``frame``; None takes it from TF.
+        rectified: whether images are rectified.
+        target: the object on ``target``.
+        obstacles: whether to publish ``obstacles``.
+    """
+
+    positions: PositionSettings = field(default_factory=PositionSettings)
+    frame: str = 'base_link'
+    mount: np.ndarray | None = None
+    rectified: bool = False
+    target: TargetSettings = field(default_factory=TargetSettings)
+    obstacles: bool = False
+
+
+class CameraScene:
+    """CameraInfo, depth and transforms of one camera, and its topics in metres.
+
+    Args:
+        node: whose topics they are.
+        prefix: of the camera's topics, such as ``front/``; empty for the only camera.
+        image_topic: resolved; CameraInfo is beside it unless ``camera_info`` is remapped.
+        settings: see there.
+        lookup: returns the transform (to, from, stamp), see ``Transforms.lookup``.
+    """
+
+    def __init__(self, node: Node, prefix: str, image_topic: str, settings: SceneSettings,
+                 lookup: Lookup):
+        self._node, self._settings, self._lookup = node, settings, lookup
+        self._topics = {
+            CameraInfo: _beside(node, f'{prefix}{interface.CAMERA_INFO}', image_topic),
+            Image: node.resolve_topic_name(f'{prefix}{interface.DEPTH}')}
+        self._subscriptions: list[Subscription] = []
+        self._info: CameraInfo | None = None
+        self._model: tuple[CameraInfo, CameraModel] | None = None
+        self._depth: deque[Image] = deque(maxlen=DEPTH_KEPT)
+        self._depth_heard = -np.inf
+        self._view: tuple[int, View | ViewError] | None = None
+        self._selector = TargetSelector(settings.target)
+        self._counts: Counter[str] = Counter()
+        self._reason = ''
+        publisher = node.create_publisher
+        self._detections = publisher(Detection3DArray, f'{prefix}{interface.DETECTIONS_3D}', 10)
+        self._target = publisher(PoseStamped, f'{prefix}{interface.TARGET}', 10)
+        self._markers = publisher(MarkerArray, f'{prefix}{interface.MARKERS}', 1)
+        self._obstacles = publisher(PointCloud2, f'{prefix}{interface.OBSTACLES}',
+                                    10) if settings.obstacles else None
+
+    def choose_target(self, settings: TargetSettings) -> None:
+        """Follow another object from the next image on."""
+        if settings != self._selector.settings:
+            self._selector = TargetSelector(settings)
+
+    def listen(self) -> None:
+        """Subscribe to what positions need."""
+        subscribe = self._node.create_subscription
+        self._subscriptions = [subscribe(CameraInfo, self._topics[CameraInfo],
+                                         self._receive_info, INPUT_QOS)]
+        if 'depth' in self._settings.positions.methods:
+            self._subscriptions.append(subscribe(Image, self._topics[Image],
+                                                 self._receive_depth, INPUT_QOS))
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def forget(self) -> None:
+        """The clock went back: what is from before it belongs to no image to come."""
+        self._depth.clear()
+        self._view = None
+        self._selector = TargetSelector(self._selector.settings)
+
+    def _receive_info(self, message: CameraInfo) -> None:
+        self._info = message
+
+    def _receive_depth(self, message: Image) -> None:
+        self._depth.append(message)
+        self._depth_heard = time.monotonic()
+
+    def view(self, frame: Frame) -> View:
+        """Return what this image needs for positions.
+
+        Raises:
+            ViewError: saying what is missing or does not fit.
+        """
+        if self._view is None or self._view[0] != frame.stamp_ns or not frame.stamp_ns:
+            try:
+                found: View | ViewError = self._find_view(frame)
+            except UserError as error:
+                found = ViewError(str(error))
+            self._view = frame.stamp_ns, found
+        if isinstance(self._view[1], ViewError):
+            raise self._view[1]
+        return self._view[1]
+
+    def _find_view(self, frame: Frame) -> View:
+        size = _size(frame)
+        model = self._camera_model()
+        if np.abs(np.subtract(size, (model.width, model.height))).max() >= max(frame.scale, 1):
+            raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
+                            f'image has {size[0]}x{size[1]}.')
+        return View(model, self._mounting(frame), self._depth_at(frame.stamp_ns, model),
+                    self._settings.frame != frame.frame_id)
+
+    def _camera_model(self) -> CameraModel:
+        info = self._info
+        if info is None:
+            raise ViewError(f'No CameraInfo arrived on {self._topics[CameraInfo]}; remap '
+                            'camera_info to where it is published.')
+        if self._model is None or _calibration(self._model[0]) != _calibration(info):
+            roi = info.roi
+            self._model = info, CameraModel.from_camera_info(
+                info.width, info.height, info.distortion_model, info.d, info.k, info.p,
+                self._settings.rectified, (info.binning_x, info.binning_y),
+                (roi.x_offset, roi.y_offset, roi.width, roi.height))
+        return self._model[1]
+
+    def _mounting(self, frame: Frame) -> np.ndarray:
+        if self._settings.mount is not None:
+            return self._settings.mount
+        if self._settings.frame == frame.frame_id:
+            return np.eye(4)
+        if not frame.stamp_ns or not frame.frame_id:
+            raise TransformError('The image has no stamp or no frame_id, so no transform '
+                                 'belongs to it; set them in the camera driver.')
+        return self._lookup(self._settings.frame, frame.frame_id, frame.stamp_ns)
+
+    def _depth_at(self, stamp_ns: int, model: CameraModel) -> np.ndarray | None:
+        methods = self._settings.positions.methods
+        if 'depth' not in methods:
+            return None
+        near = min(tuple(self._depth), default=None, key=lambda message: abs(
+            interface.stamp_to_ns(message.header.stamp) - stamp_ns))
+        if near is None or abs(interface.stamp_to_ns(near.header.stamp)
+                               - stamp_ns) > SAME_STAMP_S * 1e9:
+            if (methods == ('depth',)
+                    or time.monotonic() - self._depth_heard < DEPTH_EXPECTED_S):
+                raise ViewError(f"No depth image on {self._topics[Image]} has the image's stamp.")
+            return None
+        if (near.width, near.height) != (model.width, model.height):
+            raise ViewError(f'The depth image has {near.width}x{near.height}, the image '
+                            f'{model.width}x{model.height}; publish it registered to the image.')
+        return depth_in_metres(depth_pixels(near), near.encoding)
+
+    def plausible(self, frame: Frame, detections: Detections,
+                  class_names: Sequence[str]) -> Detections:
+        """Return the detections whose size on the floor fits their class; all without a view."""
+        settings = self._settings.positions
+        if not len(detections) or not settings.size_tolerance or not settings.class_heights:
+            return detections
+        try:
+            return detections[plausible(detections, self.view(frame), settings, class_names)]
+        except ViewError:
+            return detections
+
+    def publish(self, frame: Frame, detections: Detections,
+                class_names: Sequence[str]) -> None:
+        """Publish where an image's detections are."""
+        try:
+            view = self.view(frame)
+            positions = locate(detections, view, self._settings.positions, class_names)
+            origin = view.mounting[:3, 3]
+        except ViewError as error:
+            positions, origin = [Position.unknown(str(error))] * len(detections), np.zeros(3)
+            self._reason = str(error)
+        self._note(positions)
+        sec, nanosec = interface.ns_to_stamp(frame.stamp_ns)
+        header = Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=self._settings.frame)
+        self._detections.publish(detections_3d_message(header, detections, positions,
+                                                       class_names))
+        chosen = self._selector.choose(frame.stamp_ns, detections, positions, class_names, origin)
+        if chosen is not None:
+            xyz = positions[chosen].xyz
+            assert xyz is not None  # the selector takes known positions alone
+            self._target.publish(target_message(header, xyz, origin))
+        if self._markers.get_subscription_count():
+            self._markers.publish(markers_message(header, detections, positions, class_names,
+                                                  origin))
+        if self._obstacles is not None:
+            self._obstacles.publish(obstacles_message(header, positions))
+
+    def _note(self, positions: Sequence[Position]) -> None:
+        for position in positions:
+            self._counts[position.method] += 1
+            self._reason = position.reason or self._reason
+
+    def values(self) -> dict[str, str]:
+        """Return the figures for the diagnostics."""
+        known = {f'positions from {method}': str(self._counts[method]) for method in METHODS
+                 if self._counts[method]}
+        return {**known, 'without position': str(self._counts['']),
+                **({'last without position': self._reason} if self._reason else {})}
+
+
+def depth_pixels(message: Image) -> np.ndarray:
+    """Return a depth image's values as they are, (H, W).
+
+    Raises:
+        DepthError: for an encoding that is no depth's, or less data than the size says.
+    """
+    if message.encoding not in ENCODINGS:
+        raise DepthError(f'The depth image has the encoding "{message.encoding}"; expected '
+                         f'{" or ".join(ENCODINGS)}.')
+    kind = ENCODINGS[message.encoding][0].newbyteorder('>' if message.is_bigendian else '<')
+    step, height = message.step or message.width * kind.itemsize, message.height
+    data = memoryview(message.data).cast('B')
+    if step < message.width * kind.itemsize or len(data) < step * height:
+        raise DepthError(f'The depth image has {len(data)} bytes; {message.width}x{height} '
+                         f'{message.encoding} needs {height * message.width * kind.itemsize}.')
+    rows = np.frombuffer(data, np.uint8, step * height).reshape(height, step)
+    values = np.ascontiguousarray(rows[:, :message.width * kind.itemsize]).view(kind)
+    return values.astype(kind.newbyteorder('='))
+
+
+def _size(frame: Frame) -> tuple[int, int]:
+    if frame.image is None:
+        raise ViewError('The image is not at hand.')
+    height, width = frame.image.shape[:2]
+    return round(width * frame.scale), round(height * frame.scale)
+
+
+def _calibration(info: CameraInfo) -> tuple:
+    roi = info.roi
+    return (info.width, info.height, info.distortion_model, tuple(info.d), tuple(info.k),
+            tuple(info.p), info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width,
+            roi.height)
+
+
+def _beside(node: Node, topic: str, image_topic: str) -> str:
+    """Return ``topic`` where it was remapped, else the one beside the image's."""
+    plain = f'{node.get_namespace().rstrip("/")}/{topic}'
+    resolved = node.resolve_topic_name(topic)
+    if resolved != plain:
+        return resolved
+    return f'{image_topic.rsplit("/", 1)[0]}/{topic.rsplit("/", 1)[-1]}'

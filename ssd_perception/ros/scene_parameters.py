@@ -1,0 +1,66 @@
+"""Parameters of tracks and positions as what the stages take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssd_perception.core.errors import SettingError
+from ssd_perception.scene.camera_model import mounting
+
+MOUNT = ('height', 'x', 'y', 'roll', 'pitch', 'yaw')
+
+
+def parse_mount(texts: Sequence[str]) -> np.ndarray | None:
+    """Return the 4x4 mounting of texts such as ``height=0.33``; None when there are none.
+
+    Raises:
+        SettingError: for a text of another form, or without a height above 0.
+    """
+    if not texts:
+        return None
+    values = dict.fromkeys(MOUNT, 0.0)
+    for text in texts:
+        name, value = _pair('camera_mount', text, 'height=0.33 or pitch=0.19')
+        if name not in values:
+            raise SettingError(f'Parameter "camera_mount" takes {", ".join(MOUNT)}, got "{text}".')
+        values[name] = _number('camera_mount', value, text)
+    if values['height'] <= 0:
+        raise SettingError('Parameter "camera_mount" must hold height=METRES above 0.')
+    return mounting(values['x'], values['y'], values['height'], values['roll'], values['pitch'],
+                    values['yaw'])
+
+
+def parse_heights(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return class name -> least and greatest height of texts ``cone=0.33`` or ``cone=0.2..0.36``.
+
+    Raises:
+        SettingError: for a text of another form.
+    """
+    heights = {}
+    for text in texts:
+        name, value = _pair('class_heights', text, 'cone=0.33 or cone=0.2..0.36')
+        low, _, high = value.partition('..')
+        heights[name] = (_number('class_heights', low, text),
+                         _number('class_heights', high or low, text))
+    return heights
+
+
+def _pair(parameter: str, text: str, form: str) -> tuple[str, str]:
+    name, equals, value = text.rpartition('=')
+    if not equals or not name.strip():
+        raise SettingError(f'Parameter "{parameter}" must hold texts such as {form}, got '
+                           f'"{text}".')
+    return name.strip(), value
+
+
+def _number(parameter: str, value: str, text: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise SettingError(f'Parameter "{parameter}" must hold finite numbers, got "{text}".')
+    return number

@@ -1,0 +1,70 @@
+"""Transforms at an image's stamp, from tf2_ros where that is installed."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.time import Time
+
+from ssd_perception.core.errors import UserError
+
+# A transform is published some milliseconds after the image that needs it.
+WAIT_S = 0.05
+
+
+class TransformError(UserError):
+    """A transform is not available; the text says which and what to do."""
+
+
+class Transforms:
+    """Listens to /tf and /tf_static.
+
+    Args:
+        node: whose subscriptions they are.
+
+    Raises:
+        TransformError: where tf2_ros is not installed.
+    """
+
+    def __init__(self, node: Node):
+        try:
+            tf2 = importlib.import_module('tf2_ros')
+        except ImportError as error:
+            raise TransformError('tf2_ros is not installed; install it, or set the parameter '
+                                 'camera_mount.') from error
+        self._failed = tf2.TransformException
+        self._buffer = tf2.Buffer()
+        self._listener = tf2.TransformListener(self._buffer, node, spin_thread=False)
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
+        """Return the 4x4 transform from ``source`` to ``target`` at ``stamp_ns``.
+
+        It waits for up to ``WAIT_S``: not to be called from the node's executor.
+
+        Raises:
+            TransformError: where there is none at that time.
+        """
+        try:
+            return matrix(self._buffer.lookup_transform(
+                target, source, Time(nanoseconds=stamp_ns), timeout=Duration(seconds=WAIT_S)))
+        except self._failed as error:
+            raise TransformError(f"No transform from {source} to {target} at the image's stamp: "
+                                 f'{error}') from error
+
+
+def matrix(message: TransformStamped) -> np.ndarray:
+    """Return a transform as float64 (4, 4)."""
+    q, t = message.transform.rotation, message.transform.translation
+    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / max(
+        float(np.linalg.norm([q.x, q.y, q.z, q.w])), 1e-12)
+    result = np.eye(4)
+    result[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]
+    result[:3, 3] = t.x, t.y, t.z
+    return result

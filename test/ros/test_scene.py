@@ -1,0 +1,272 @@
+"""Positions in the node: what is missing gives a sentence and never a place; no DDS needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip('vision_msgs')
+pytest.importorskip('visualization_msgs')
+from builtin_interfaces.msg import Time  # noqa: E402
+from geometry_msgs.msg import PoseStamped, Quaternion, TransformStamped, Vector3  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from vision_msgs.msg import Detection3DArray  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
+
+from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.frame import Frame  # noqa: E402
+from ssd_perception.ros.scene import CameraScene, SceneSettings  # noqa: E402
+from ssd_perception.ros.transforms import TransformError, matrix  # noqa: E402
+from ssd_perception.scene.camera_model import CameraModel, mounting  # noqa: E402
+from ssd_perception.scene.positions import PositionSettings  # noqa: E402
+from ssd_perception.scene.target import TargetSettings  # noqa: E402
+
+K = (480.0, 0.0, 319.5, 0.0, 480.0, 239.5, 0.0, 0.0, 1.0)
+P = (480.0, 0.0, 319.5, 0.0, 0.0, 480.0, 239.5, 0.0, 0.0, 0.0, 1.0, 0.0)
+MOUNT = mounting(0.1, 0.0, 0.35, 0.0, 0.19, 0.0)
+STAMP_NS = 1_000_000_000_007
+NAMES = ('cone', 'cube')
+
+
+class Recorder(list):
+    listeners = 1
+
+    def publish(self, message):
+        self.append(message)
+
+    def get_subscription_count(self):
+        return self.listeners
+
+
+class FakeNode:
+    """Has the methods of a node that a scene uses."""
+
+    def __init__(self, remapped=()):
+        self.published, self.callbacks, self.topics = {}, {}, {}
+        self._remapped = dict(remapped)
+
+    def create_publisher(self, kind, topic, _qos):
+        return self.published.setdefault(kind, Recorder())
+
+    def create_subscription(self, kind, topic, callback, _qos):
+        self.callbacks[kind], self.topics[kind] = callback, topic
+        return kind
+
+    def destroy_subscription(self, kind):
+        del self.callbacks[kind]
+
+    def resolve_topic_name(self, topic):
+        return self._remapped.get(topic, f'/{topic}')
+
+    def get_namespace(self):
+        return '/'
+
+
+def no_tf(target, source, stamp_ns):
+    raise TransformError(f'No transform from {source} to {target} at {stamp_ns}.')
+
+
+class Bench:
+    """A scene with a fake node and one cone 2 m ahead."""
+
+    def __init__(self, methods=('ground',), mount=MOUNT, lookup=no_tf, info=True, heights=(),
+                 **settings):
+        self.node = FakeNode()
+        self.scene = CameraScene(self.node, '', '/camera/image_raw', SceneSettings(
+            PositionSettings(methods, dict(heights)), mount=mount, **settings), lookup)
+        self.scene.listen()
+        if info:
+            self.receive(CameraInfo(width=640, height=480, distortion_model='plumb_bob',
+                                    d=[0.0] * 5, k=K, p=P))
+        self.lens = CameraModel.from_camera_info(640, 480, 'plumb_bob', [0.0] * 5, K, P)
+        self.places = [(2.0, 0.0), (3.0, 0.4)]
+
+    def receive(self, message):
+        self.node.callbacks[type(message)](message)
+
+    def box(self, x, y):
+        near = np.array([[x - 0.1, y + 0.1, 0.0], [x - 0.1, y - 0.1, 0.0], [x, y, 0.3]])
+        seen = (near - MOUNT[:3, 3]) @ MOUNT[:3, :3]
+        pixels = self.lens.pixels(seen / seen[:, 2:])
+        return np.concatenate([pixels.min(0), pixels.max(0)])
+
+    def publish(self, size=(640, 480), scale=1, ids=(7, 8)):
+        boxes = np.array([self.box(*place) for place in self.places])
+        rows = Detections(boxes, [0.9, 0.8], [0, 1], ids)
+        frame = Frame('', STAMP_NS, 'optical',
+                      np.zeros((size[1] // scale, size[0] // scale, 3), np.uint8), scale)
+        self.scene.publish(frame, rows, NAMES)
+        return self.last(Detection3DArray)
+
+    def last(self, kind):
+        return self.node.published[kind][-1]
+
+    def depth(self, metres=1.85, encoding='32FC1', stamp_ns=STAMP_NS, width=640, height=480,
+              big=False):
+        units = metres * (1000 if encoding == '16UC1' else 1)
+        kind = np.dtype(np.uint16 if encoding == '16UC1' else np.float32)
+        data = np.full((height, width), units, kind.newbyteorder('>' if big else '<'))
+        self.receive(Image(
+            header=Header(stamp=Time(sec=stamp_ns // 10 ** 9, nanosec=stamp_ns % 10 ** 9)),
+            width=width, height=height, step=width * kind.itemsize, encoding=encoding,
+            is_bigendian=big, data=data.tobytes()))
+
+    @property
+    def reason(self):
+        return self.scene.values().get('last without position', '')
+
+
+def test_positions_have_stamp_frame_class_score_id_and_covariance():
+    bench = Bench()
+    message = bench.publish()
+    assert message.header.frame_id == 'base_link'
+    assert message.header.stamp == Time(sec=1000, nanosec=7)
+    for found, place, name, score, track in zip(message.detections, bench.places, NAMES,
+                                                (0.9, 0.8), '78'):
+        centre, best = found.bbox.center.position, found.results[0]
+        assert (best.hypothesis.class_id, found.id) == (name, track)
+        assert best.hypothesis.score == pytest.approx(score)
+        assert (centre.x, centre.y) == pytest.approx(place, abs=0.04)
+        assert best.pose.pose.position == centre
+        assert best.pose.covariance[0] > 0 and best.pose.covariance[35] > 9
+        assert found.header == message.header
+    assert bench.scene.values() == {'positions from ground': '2', 'without position': '0'}
+
+
+def test_without_tracks_there_are_no_ids():
+    assert [found.id for found in Bench().publish(ids=None).detections] == ['', '']
+
+
+def test_an_image_without_detections_is_answered_too():
+    bench = Bench()
+    bench.scene.publish(Frame('', STAMP_NS, 'optical', np.zeros((480, 640, 3), np.uint8)),
+                        Detections.empty(), NAMES)
+    assert bench.last(Detection3DArray).detections == []
+
+
+@pytest.mark.parametrize(('arguments', 'then', 'sentence'), [
+    ({'info': False}, {}, 'No CameraInfo arrived on /camera/camera_info'),
+    ({}, {'size': (320, 240)}, 'CameraInfo is for images of 640x480, the image has 320x240'),
+    ({'mount': None}, {}, f'No transform from optical to base_link at {STAMP_NS}'),
+    ({'methods': ('depth',)}, {}, 'No depth image on /depth has')])
+def test_what_is_missing_gives_a_sentence_and_no_position(arguments, then, sentence):
+    bench = Bench(**arguments)
+    assert bench.publish(**then).detections == []
+    assert sentence in bench.reason
+    assert not bench.node.published[PoseStamped]
+
+
+def test_an_image_that_was_decoded_smaller_is_measured_in_the_cameras_pixels():
+    assert len(Bench().publish(scale=2).detections) == 2
+
+
+def test_a_calibration_that_changes_is_taken_over():
+    bench = Bench()
+    bench.publish()
+    bench.receive(CameraInfo(width=320, height=240, k=K, p=P))
+    bench.scene.forget()
+    assert bench.publish().detections == []
+
+
+def test_the_transform_at_the_images_stamp_is_asked_for():
+    asked = []
+
+    def lookup(*question):
+        asked.append(question)
+        return MOUNT
+
+    assert len(Bench(mount=None, lookup=lookup).publish().detections) == 2
+    assert asked == [('base_link', 'optical', STAMP_NS)]
+
+
+@pytest.mark.parametrize(('encoding', 'big'), [
+    ('16UC1', False), ('32FC1', False), ('16UC1', True)])
+def test_depth_is_used_with_the_unit_of_its_encoding(encoding, big):
+    bench = Bench(('depth', 'ground'))
+    bench.depth(1.85, encoding, big=big)
+    message = bench.publish()
+    assert message.detections[0].bbox.center.position.x == pytest.approx(2.0, abs=0.06)
+    assert bench.scene.values()['positions from depth'] == '2'
+
+
+@pytest.mark.parametrize(('fields', 'sentence'), [
+    ({'stamp_ns': STAMP_NS + 10 ** 8}, "has the image's stamp"),
+    ({'width': 320, 'height': 240}, 'The depth image has 320x240, the image 640x480'),
+    ({'encoding': '8UC1'}, 'encoding "8UC1"')])
+def test_a_depth_image_that_does_not_fit_gives_a_sentence(fields, sentence):
+    bench = Bench(('depth', 'ground'))
+    bench.depth(**fields)
+    assert bench.publish().detections == []
+    assert sentence in bench.reason
+
+
+def test_where_no_depth_camera_was_ever_heard_the_ground_serves():
+    assert len(Bench(('depth', 'ground')).publish().detections) == 2
+
+
+def test_the_target_is_the_nearest_and_points_on_from_the_camera():
+    bench = Bench(target=TargetSettings('cube'))
+    bench.publish()
+    target = bench.last(PoseStamped)
+    assert (target.pose.position.x, target.pose.position.y) == pytest.approx((3.0, 0.4), abs=0.05)
+    yaw = 2 * np.arctan2(target.pose.orientation.z, target.pose.orientation.w)
+    assert yaw == pytest.approx(np.arctan2(0.4, 2.9), abs=0.01)
+    bench.scene.choose_target(TargetSettings('cone'))
+    bench.publish()
+    assert bench.last(PoseStamped).pose.position.x == pytest.approx(2.0, abs=0.05)
+
+
+def test_markers_are_made_for_those_who_look_alone():
+    bench = Bench()
+    bench.node.published[MarkerArray].listeners = 0
+    bench.publish()
+    assert not bench.node.published[MarkerArray]
+    bench.node.published[MarkerArray].listeners = 1
+    bench.publish()
+    markers = bench.last(MarkerArray).markers
+    assert markers[0].action == markers[0].DELETEALL and len(markers) == 5
+    assert markers[2].text == 'cone 7 1.90 m' and markers[1].ns == 'ground'
+
+
+def test_obstacles_surround_each_object_and_are_off_by_default():
+    assert PointCloud2 not in Bench().node.published
+    bench = Bench(obstacles=True)
+    bench.publish()
+    cloud = bench.last(PointCloud2)
+    points = np.frombuffer(cloud.data.tobytes(), '<f4').reshape(-1, 3)
+    assert cloud.width == len(points) == 16
+    np.testing.assert_allclose(points[:8, :2].mean(0), (2.0, 0.0), atol=0.04)
+
+
+def test_what_is_no_cone_by_its_size_is_taken_out_before_the_tracks():
+    bench = Bench(heights={'cone': (0.3, 0.3)})
+    wall = (100.0, 60.0, 400.0, 300.0)
+    rows = Detections(np.array([bench.box(2.0, 0.0), wall]), [0.9, 0.8], [0, 0])
+    frame = Frame('', STAMP_NS, 'optical', np.zeros((480, 640, 3), np.uint8))
+    assert len(bench.scene.plausible(frame, rows, NAMES)) == 1
+    blind = Bench(heights={'cone': (0.3, 0.3)}, info=False)
+    assert len(blind.scene.plausible(frame, rows, NAMES)) == 2
+
+
+@pytest.mark.parametrize(('remapped', 'expected'), [
+    ({}, '/camera/camera_info'), ({'camera_info': '/other/info'}, '/other/info')])
+def test_camera_info_is_beside_the_image_unless_it_is_remapped(remapped, expected):
+    node = FakeNode(remapped)
+    CameraScene(node, '', '/camera/image_raw', SceneSettings(), no_tf).listen()
+    assert node.topics[CameraInfo] == expected
+
+
+def test_nothing_is_subscribed_to_while_the_node_rests():
+    bench = Bench(('depth', 'ground'))
+    assert set(bench.node.callbacks) == {CameraInfo, Image}
+    bench.scene.stop()
+    assert not bench.node.callbacks
+
+
+def test_a_quaternion_turns_as_it_should():
+    message = TransformStamped()
+    message.transform.translation = Vector3(x=1.0, y=2.0, z=3.0)
+    message.transform.rotation = Quaternion(x=0.0, y=0.0, z=np.sin(0.5), w=np.cos(0.5))
+    np.testing.assert_allclose(matrix(message) @ [1, 0, 0, 1],
+                               [1 + np.cos(1), 2 + np.sin(1), 3, 1])
