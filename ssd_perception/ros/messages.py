@@ -42,6 +42,15 @@ def detections_from_message(message: Detection2DArray,
     return from_rows(rows_of(message), class_names)
 
 
+def sum_up(camera: str, detections: Detections, class_names: Sequence[str]) -> str:
+    """Return a frame's detections in one sentence, such as ``front: cone 0.93, cube 3 0.61.``"""
+    ids = [''] * len(detections) if detections.ids is None else [
+        f' {number}' for number in detections.ids.tolist()]
+    found = ', '.join(f'{class_names[label]}{track} {score:.2f}' for label, track, score in zip(
+        detections.labels.tolist(), ids, detections.scores.tolist()))
+    return (f'{camera}: ' if camera else '') + (found or 'nothing found') + '.'
+
+
 def image_message(header: Header, rgb: np.ndarray) -> Image:
     """Return uint8 (H, W, 3) RGB as an Image with that header."""
     height, width = rgb.shape[:2]

@@ -32,10 +32,11 @@ from ssd_perception.ros.humble import call_after_setting
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.loading import load_detector
 from ssd_perception.ros.messages import MESSAGES
+from ssd_perception.ros.on_demand import OnDemand
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
 from ssd_perception.ros.process import log_errors
 from ssd_perception.ros.slot import DetectorSlot
-from ssd_perception.ros.stages import make_stages
+from ssd_perception.ros.stages import make_stages, position_stages
 from ssd_perception.ros.worker import STUCK_S, Worker
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -72,13 +73,16 @@ class DetectorNode(LifecycleNode):
         loaded = self.create_guard_condition(self._update_slot)
         self._slot = DetectorSlot(load, lambda: self.parameters, self.get_logger(),
                                   loaded.trigger, self._announce)
+        made = stages(self, self.parameters)
+        self._positions = position_stages(made)
         self._worker = Worker(self._cameras, self._frames, self._slot, convert, self.get_clock(),
-                              self.get_logger(), stages(self, self.parameters))
+                              self.get_logger(), made)
         self._worker.apply(self.parameters)
         self._vision_info = self.create_publisher(VisionInfo, interface.VISION_INFO, LATCHED)
         self._label_info = self.create_publisher(LabelInfo, interface.LABEL_INFO, LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, interface.DIAGNOSTICS, 10)
         self.create_service(SetBool, '~/enable', self._enable)
+        self._on_demand = OnDemand(self, self._worker, lambda: self._state == 'active')
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
                           on_clock_change=False), post_callback=self._time_jumped)
@@ -105,6 +109,8 @@ class DetectorNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin to answer."""
         self._worker.start()
+        for stage in self._positions:
+            stage.listen()
         for camera in self._cameras.values():
             camera.listen()
         self._state = 'active'
@@ -152,6 +158,8 @@ class DetectorNode(LifecycleNode):
         self._stop(STOP_WITHIN_S)
 
     def _stop(self, timeout_s: float = 10.0) -> None:
+        for stage in self._positions:
+            stage.stop()
         for camera in self._cameras.values():
             camera.stop()
         self._worker.stop(timeout_s)
@@ -185,6 +193,8 @@ class DetectorNode(LifecycleNode):
             if value != getattr(before, spec.name):
                 self.get_logger().info(f'Parameter {spec.name} is now {quoted(value)}.')
         self._worker.apply(self.parameters)
+        for stage in self._positions:
+            stage.choose_target(self.parameters.scene_settings().target)
         self._slot.apply()
 
     def _update_slot(self) -> None:
@@ -237,10 +247,13 @@ class DetectorNode(LifecycleNode):
                 'weights sha256': serving.weights_hash if serving else '',
                 'database version': str(self._version), 'image conversion': self._converter,
                 **slot.last_error.values()})]
-        entries += [diagnostics.camera_entry(
-            f'{name}: {camera.topic}', state, camera.watchdog.complaint, unanswered[camera.name],
-            *camera.statistics.report(self._frames.counts(camera.name)))
-            for camera in self._cameras.values()]
+        for camera in self._cameras.values():
+            problem, values = camera.statistics.report(self._frames.counts(camera.name))
+            for stage in self._positions:
+                values.update(stage.values(camera.name))
+            entries.append(diagnostics.camera_entry(
+                f'{name}: {camera.topic}', state, camera.watchdog.complaint,
+                unanswered[camera.name], problem, values))
         self._diagnostics.publish(diagnostics.array(self.get_clock().now(), entries))
 
     def _unanswered(self, camera: Camera) -> str:

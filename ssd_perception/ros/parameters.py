@@ -19,6 +19,10 @@ from ssd_perception.core.settings import check, expected, of, setting
 from ssd_perception.core.text import quoted
 from ssd_perception.inference.resolve import DEFAULT_NAME
 from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
+from ssd_perception.ros.scene_parameters import SceneSettings, parse_heights, parse_mount
+from ssd_perception.scene.positions import METHODS, PositionSettings
+from ssd_perception.scene.target import TargetSettings
+from ssd_perception.scene.tracks import TrackSettings
 
 TRANSPORTS = ('auto', 'raw', 'compressed')
 
@@ -84,6 +88,49 @@ class NodeParameters:
         limits=(0.0, 3600.0))
     jpeg_quality: int = setting(80, 'Quality of detections/image/compressed.',
                                    limits=(1, 100))
+    tracking: bool = setting(
+        False, 'Give the same object the same id in all frames; weak boxes then keep a track '
+        'alive. See docs/tracks_and_positions.md.', fixed=True)
+    track_confirmations: int = setting(
+        TrackSettings.confirm, 'Frames that an object must be found in before it is published.',
+        limits=(1, 100), fixed=True)
+    track_misses: int = setting(
+        TrackSettings.misses, 'Frames in a row without its object that a track survives.',
+        limits=(0, 1000), fixed=True)
+    track_low_score: float = setting(
+        TrackSettings.low_score, 'Boxes from this score on continue a track; none begins with '
+        'them.', limits=(0.0, 1.0), fixed=True)
+    positions: str = setting(
+        'off', 'Publish detections_3d and target, in metres: from depth images, the ground plane '
+        'or known heights of the classes; auto takes the first of them that is available.',
+        choices=('off', 'auto', *METHODS), fixed=True)
+    position_frame: str = setting(
+        'base_link', 'Frame of the positions. Its z points up, and the floor is level in it.',
+        fixed=True)
+    camera_mount: tuple[str, ...] = setting(
+        (), 'Where the camera is in position_frame, in metres and radians, instead of TF: '
+        'height=0.33 above the floor, and x, y, roll, pitch (positive looks down), yaw.',
+        fixed=True)
+    floor_z: float = setting(
+        0.0, 'Height of the floor in position_frame, metres.', limits=(-10.0, 10.0), fixed=True)
+    class_heights: tuple[str, ...] = setting(
+        (), 'Heights of the classes, metres, each as NAME=HEIGHT or NAME=LEAST..GREATEST.',
+        fixed=True)
+    size_tolerance: float = setting(
+        PositionSettings.size_tolerance, 'A box that the ground plane shows taller or shorter '
+        'than its class_heights by more than this factor is dropped; 0 keeps all.',
+        limits=(1.0, 100.0), also=(0.0,), fixed=True)
+    image_rectified: bool = setting(
+        False, 'Whether the images are rectified; their CameraInfo then holds without its '
+        'distortion.', fixed=True)
+    target_class: str = setting('', 'Class of the object on target. Empty: any.')
+    target_id: int = setting(0, 'Id of the object on target; 0 means any, the nearest.',
+                             limits=(0, 2 ** 62))
+    target_timeout_s: float = setting(
+        TargetSettings.timeout_s, 'Seconds that a tracked target out of sight is waited for '
+        'before another one takes its place.', limits=(0.0, 3600.0))
+    obstacles: bool = setting(
+        False, 'Publish points around each object with a position, for a costmap.', fixed=True)
     autostart: bool = setting(
         True, 'Configure and activate at once. Set false under a lifecycle manager.',
         fixed=True)
@@ -107,6 +154,32 @@ class NodeParameters:
             if not all(part.isidentifier() for part in name.split('/')):
                 raise ParameterError(f'Parameter "cameras" must hold relative topic names, got '
                                      f'"{name}".')
+
+        try:
+            self.scene_settings()
+        except ParameterError:
+            raise
+        except SettingError as error:
+            raise ParameterError(str(error)) from error
+
+    def track_settings(self) -> TrackSettings:
+        """Return when tracks begin and end."""
+        return TrackSettings(self.track_confirmations, self.track_misses, self.track_low_score)
+
+    def scene_settings(self) -> SceneSettings:
+        """Return how positions are found.
+
+        Raises:
+            SettingError: for a mounting or a height of another form.
+        """
+        methods = METHODS if self.positions in ('off', 'auto') else (self.positions,)
+        return SceneSettings(
+            PositionSettings(methods, parse_heights(self.class_heights), self.size_tolerance,
+                             self.floor_z),
+            self.position_frame, parse_mount(self.camera_mount, self.floor_z),
+            self.image_rectified,
+            TargetSettings(self.target_class, self.target_id, self.target_timeout_s),
+            self.obstacles)
 
     def _class_thresholds(self) -> list[tuple[str, float]]:
         pairs = []

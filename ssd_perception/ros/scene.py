@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -28,13 +27,13 @@ from ssd_perception.ros.scene_messages import (
     obstacles_message,
     target_message,
 )
+from ssd_perception.ros.scene_parameters import SceneSettings
 from ssd_perception.ros.transforms import TransformError
 from ssd_perception.scene.camera_model import CameraModel
 from ssd_perception.scene.depth import ENCODINGS, DepthError, depth_in_metres
 from ssd_perception.scene.positions import (
     METHODS,
     Position,
-    PositionSettings,
     View,
     locate,
     plausible,
@@ -54,27 +53,6 @@ Lookup = Callable[[str, str, int], np.ndarray]
 
 class ViewError(UserError):
     """An image without what positions need; the text says what is missing."""
-
-
-@dataclass(frozen=True, eq=False)
-class SceneSettings:
-    """How the node finds positions.
-
-    Attributes:
-        positions: methods and classes.
-        frame: the frame that positions are in.
-        mount: (4, 4), from optical axes to ``frame``; None takes it from TF.
-        rectified: whether images are rectified.
-        target: the object on ``target``.
-        obstacles: whether to publish ``obstacles``.
-    """
-
-    positions: PositionSettings = field(default_factory=PositionSettings)
-    frame: str = 'base_link'
-    mount: np.ndarray | None = None
-    rectified: bool = False
-    target: TargetSettings = field(default_factory=TargetSettings)
-    obstacles: bool = False
 
 
 class CameraScene:

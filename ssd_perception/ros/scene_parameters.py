@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ssd_perception.core.errors import SettingError
 from ssd_perception.scene.camera_model import mounting
+from ssd_perception.scene.positions import PositionSettings
+from ssd_perception.scene.target import TargetSettings
+
+
+@dataclass(frozen=True, eq=False)
+class SceneSettings:
+    """How the node finds positions.
+
+    Attributes:
+        positions: methods and classes.
+        frame: the frame that positions are in.
+        mount: (4, 4), from optical axes to ``frame``; None takes it from TF.
+        rectified: whether images are rectified.
+        target: the object on ``target``.
+        obstacles: whether to publish ``obstacles``.
+    """
+
+    positions: PositionSettings = field(default_factory=PositionSettings)
+    frame: str = 'base_link'
+    mount: np.ndarray | None = None
+    rectified: bool = False
+    target: TargetSettings = field(default_factory=TargetSettings)
+    obstacles: bool = False
+
 
 MOUNT = ('height', 'x', 'y', 'roll', 'pitch', 'yaw')
 
 
-def parse_mount(texts: Sequence[str]) -> np.ndarray | None:
+def parse_mount(texts: Sequence[str], floor_z: float = 0.0) -> np.ndarray | None:
     """Return the 4x4 mounting of texts such as ``height=0.33``; None when there are none.
+
+    ``height`` is above the floor, which lies at ``floor_z`` in the frame of the positions.
 
     Raises:
         SettingError: for a text of another form, or without a height above 0.
@@ -29,8 +56,8 @@ def parse_mount(texts: Sequence[str]) -> np.ndarray | None:
         values[name] = _number('camera_mount', value, text)
     if values['height'] <= 0:
         raise SettingError('Parameter "camera_mount" must hold height=METRES above 0.')
-    return mounting(values['x'], values['y'], values['height'], values['roll'], values['pitch'],
-                    values['yaw'])
+    return mounting(values['x'], values['y'], values['height'] + floor_z, values['roll'],
+                    values['pitch'], values['yaw'])
 
 
 def parse_heights(texts: Sequence[str]) -> dict[str, tuple[float, float]]:

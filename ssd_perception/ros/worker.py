@@ -21,6 +21,7 @@ from ssd_perception.imaging.compressed import ImageError, decode_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.latest_frame import LatestFrames
+from ssd_perception.ros.messages import sum_up
 from ssd_perception.ros.parameters import NodeParameters
 from ssd_perception.ros.slot import DetectorSlot, Serving
 
@@ -58,6 +59,8 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._parameters = NodeParameters()
         self._enabled = True
+        self._on_demand: tuple[Callable[[str], object], ...] = ()
+        self._on_demand_lock = threading.Lock()
         self._jumps, self._jumps_seen = 0, 0
         self._started, self._busy_since = 0.0, 0.0
         self._in_work: Serving | None = None
@@ -75,6 +78,16 @@ class Worker:
         self._enabled = enabled
         for camera in self._cameras.values():
             camera.statistics.forget()
+
+    def detect_next(self, answer: Callable[[str], object]) -> None:
+        """Look at the next frames although paused; ``answer`` is called with what was found."""
+        with self._on_demand_lock:
+            self._on_demand = (*self._on_demand, answer)
+
+    def forget_next(self, answer: Callable[[str], object]) -> None:
+        """Take ``detect_next`` back, if it was not answered yet."""
+        with self._on_demand_lock:
+            self._on_demand = tuple(one for one in self._on_demand if one is not answer)
 
     def apply(self, parameters: NodeParameters) -> None:
         """Take over the rate and the quality of JPEGs; a wait for the old rate ends."""
@@ -136,7 +149,7 @@ class Worker:
     def _loop(self, this: threading.Thread) -> None:
         # A thread that hung while the worker was stopped and started again is not this one.
         while self._thread is this and (batch := self._frames.take(self._not_before)):
-            if not self._enabled:
+            if not self._enabled and not self._on_demand:
                 for name in batch:
                     self._cameras[name].statistics.forget()
                 continue
@@ -165,13 +178,20 @@ class Worker:
                  if (work := self._take(name, message, serving.detector))]
         if not works:
             return
+        waiting, answers = self._on_demand, []  # who asks from now on wants a later frame
         found = self._detect(serving, [work.frame.image for work in works])
         for work, (detections, timings) in zip(works, found):
             if isinstance(detections, Exception):
                 self._refuse(work.camera, detections)
             else:
-                self._publish(work, detections, timings, serving, jumps)
+                published = self._publish(work, detections, timings, serving, jumps)
+                if waiting:
+                    answers.append(sum_up(work.camera.name, published,
+                                          serving.detector.class_names))
         self._slot.answered()
+        for answer in waiting if answers else ():
+            self.forget_next(answer)
+            answer(' '.join(answers))
 
     def _prepare_stages(self, serving: Serving, jumps: int) -> None:
         """Let stages know of another detector, other thresholds, or a clock that went back."""
@@ -231,7 +251,7 @@ class Worker:
         return found
 
     def _publish(self, work: _Work, detections: Detections, timings: dict[str, float],
-                 serving: Serving, jumps: int) -> None:
+                 serving: Serving, jumps: int) -> Detections:
         start = time.perf_counter()
         frame = work.frame
         detections = run_stages(self._stages, frame, detections.scaled(frame.scale))
@@ -245,6 +265,7 @@ class Worker:
                  'publish': (time.perf_counter() - start) * 1e3}
         age = self._age(frame) if jumps == self._jumps else {}
         work.camera.statistics.answered({**age, **times}, _describe(work))
+        return detections
 
     def _age(self, frame: Frame) -> dict[str, float]:
         now_ns = self._clock.now().nanoseconds

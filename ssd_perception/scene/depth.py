@@ -7,7 +7,8 @@ import numpy as np
 from ssd_perception.core.errors import UserError
 
 # encoding: (numpy type, metres per unit)
-ENCODINGS = {'16UC1': (np.dtype(np.uint16), 0.001), '32FC1': (np.dtype(np.float32), 1.0)}
+ENCODINGS: dict[str, tuple[np.dtype, float]] = {
+    '16UC1': (np.dtype(np.uint16), 0.001), '32FC1': (np.dtype(np.float32), 1.0)}
 _INNER_WIDTH, _TOP, _BOTTOM = 0.4, 0.2, 0.8
 _MIN_VALUES, _MIN_SHARE = 6, 0.2
 # Of a large box so many rows and columns are enough.

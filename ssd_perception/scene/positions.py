@@ -53,7 +53,7 @@ class PositionSettings:
         class_heights: class name -> least and greatest height of such an object, metres.
         size_tolerance: factor by which a box on the ground may be taller or shorter than its
             class before it is taken for something else; 0 switches that check off.
-        ground_z: height of the floor in the frame of the positions, metres.
+        floor_z: height of the floor in the frame of the positions, metres.
 
     Raises:
         SettingError: for a value out of range.
@@ -62,7 +62,7 @@ class PositionSettings:
     methods: tuple[str, ...] = METHODS
     class_heights: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     size_tolerance: float = 1.3
-    ground_z: float = 0.0
+    floor_z: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.methods or not set(self.methods) <= set(METHODS):
@@ -232,7 +232,7 @@ def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
 def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
                heights: tuple[float, float] | None) -> Position | None:
     origin = view.mounting[:3, 3]
-    above = origin[2] - settings.ground_z
+    above = origin[2] - settings.floor_z
     low = boxes.low[i]
     tilted = low + _TILT * np.linalg.norm(low) * np.array([0, 0, 1])
     if above <= 0 or low[2] >= 0:
@@ -253,7 +253,7 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)
     xyz = origin + points[0] + away * half
-    xyz[2] = settings.ground_z + height / 2
+    xyz[2] = settings.floor_z + height / 2
     covariance = np.array(errors).T @ np.array(errors)
     upward = boxes.deviations[i, 2] / 2 * level / view.camera.focal_px
     covariance[2, 2] += upward ** 2 + 1e-6

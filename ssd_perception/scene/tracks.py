@@ -74,26 +74,19 @@ class TrackStage:
     """
 
     def __init__(self, settings: TrackSettings):
-        self._settings = settings
-        self._class_names: tuple[str, ...] = ()
+        self._settings, self._most = settings, MAX_BOXES
         self._thresholds = np.zeros(0)
-        self._most = 0
         self._trackers: dict[str, Tracker] = {}
 
-    def wanted(self, settings: PostprocessSettings) -> PostprocessSettings:
-        """Return the detector's settings for published ``settings``: with lower thresholds."""
+    def prepare(self, settings: PostprocessSettings,
+                class_names: tuple[str, ...]) -> PostprocessSettings:
+        """Take the thresholds that are published; return the lower ones to detect with."""
         low = self._settings.low_score
+        self._thresholds, self._most = settings.per_class(class_names), settings.max_detections
         return replace(
             settings, score_threshold=min(low, settings.score_threshold),
             class_thresholds=tuple((name, min(low, t)) for name, t in settings.class_thresholds),
             max_detections=max(MAX_BOXES, settings.max_detections))
-
-    def prepare(self, class_names: tuple[str, ...], settings: PostprocessSettings) -> None:
-        """Take the thresholds that are published; other classes begin anew."""
-        if class_names != self._class_names:
-            self.reset()
-        self._class_names, self._thresholds = class_names, settings.per_class(class_names)
-        self._most = settings.max_detections
 
     def __call__(self, frame: Frame, detections: Detections) -> Detections:
         """Return the detections of confirmed tracks, with ids."""

@@ -18,7 +18,7 @@ TORCH = {'torch', 'torchvision'}
 ROS = {
     'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
-    'sensor_msgs', 'std_msgs', 'std_srvs', 'vision_msgs',
+    'sensor_msgs', 'std_msgs', 'std_srvs', 'vision_msgs', 'visualization_msgs',
 }
 
 # From top to bottom: a part imports parts of lower rows alone, never one of its own row.

@@ -16,7 +16,8 @@ from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.core.frame import Frame  # noqa: E402
-from ssd_perception.ros.scene import CameraScene, SceneSettings  # noqa: E402
+from ssd_perception.ros.scene import CameraScene  # noqa: E402
+from ssd_perception.ros.scene_parameters import SceneSettings  # noqa: E402
 from ssd_perception.ros.transforms import TransformError, matrix  # noqa: E402
 from ssd_perception.scene.camera_model import CameraModel, mounting  # noqa: E402
 from ssd_perception.scene.positions import PositionSettings  # noqa: E402

@@ -70,7 +70,7 @@ def test_the_mounting_at_the_images_stamp_counts_not_a_later_one():
 def test_a_floor_below_the_frames_origin():
     lens, mount = camera(), mounting(0, 0, 0.25, 0, 0.19, 0)
     box = cylinder_box(lens, mount, 2.0, 0.1, z=-0.1)
-    position = found(box, View(lens, mount), ('ground',), ground_z=-0.1)
+    position = found(box, View(lens, mount), ('ground',), floor_z=-0.1)
     np.testing.assert_allclose(position.xyz, [2.0, 0.1, 0.05], atol=0.04)
 
 

@@ -1,0 +1,69 @@
+"""The service ~/detect: one frame's detections on demand, also while detection is paused."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from ssd_perception.ros.worker import Worker
+
+ANSWER_WITHIN_S = 5.0
+
+
+class OnDemand:
+    """Answers with the next frame, which is published like any other.
+
+    The call is answered from the node's executor, which meanwhile goes on taking images.
+
+    Args:
+        node: whose service it is.
+        worker: detects.
+        is_active: whether images are subscribed to.
+    """
+
+    def __init__(self, node: Node, worker: Worker, is_active: Callable[[], bool]):
+        self._node, self._worker, self._is_active = node, worker, is_active
+        self._lock = threading.Lock()
+        self._answers: list[tuple[Future, str]] = []
+        self._answered = node.create_guard_condition(self._deliver)
+        node.create_service(Trigger, '~/detect', self._detect)
+
+    async def _detect(self, request: Trigger.Request,
+                      response: Trigger.Response) -> Trigger.Response:
+        if not self._is_active():
+            response.message = 'The node is not active; activate it first.'
+            return response
+        future: Future = Future(executor=self._node.executor)
+
+        def answer(text: str) -> None:  # called by the worker's thread
+            with self._lock:
+                self._answers.append((future, text))
+            self._answered.trigger()
+
+        def give_up() -> None:
+            if not future.done():
+                future.set_result('')
+
+        # Steady, so that a sim time that stands still does not hold up the answer.
+        timer = self._node.create_timer(ANSWER_WITHIN_S, give_up,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._worker.detect_next(answer)
+        text = await future
+        self._node.destroy_timer(timer)
+        self._worker.forget_next(answer)
+        response.success = bool(text)
+        response.message = text or (f'No image was answered within {ANSWER_WITHIN_S:g} s; see '
+                                    '/diagnostics.')
+        return response
+
+    def _deliver(self) -> None:
+        with self._lock:
+            answers, self._answers = self._answers, []
+        for future, text in answers:
+            if not future.done():
+                future.set_result(text)
