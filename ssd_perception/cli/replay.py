@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
+from ssd_perception.scene.tracks import TrackSettings
 
 if TYPE_CHECKING:
     from ssd_perception.replay.replay import ReplayOptions, ReplaySummary
@@ -38,6 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='detections only: no annotated images, no video')
     parser.add_argument('--jpeg-quality', type=int, default=80, metavar='Q',
                         help='of the annotated images, 1 to 100 (default: 80)')
+    parser.add_argument('--tracking', action='store_true',
+                        help='give the same object the same id in all frames, as the node does')
+    tracks = TrackSettings()
+    parser.add_argument('--track-confirmations', type=int, default=tracks.confirm, metavar='N',
+                        help='frames that an object must be found in before it is published '
+                        f'(default: {tracks.confirm})')
+    parser.add_argument('--track-misses', type=int, default=tracks.misses, metavar='N',
+                        help='frames in a row without its object that a track survives '
+                        f'(default: {tracks.misses})')
+    parser.add_argument('--track-low-score', type=float, default=tracks.low_score, metavar='S',
+                        help='boxes from this score on continue a track '
+                        f'(default: {tracks.low_score})')
     parser.add_argument('--fresh', action='store_true',
                         help='discard an interrupted run instead of continuing it')
 
@@ -49,7 +62,9 @@ def options(args: argparse.Namespace) -> ReplayOptions:
     return ReplayOptions(
         args.bag, args.out, detector_options(args), tuple(args.topics), args.ground_truth,
         args.workers, args.batch, args.storage, args.originals, args.namespace,
-        not args.no_pictures, args.jpeg_quality, args.fresh)
+        not args.no_pictures, args.jpeg_quality, args.fresh,
+        tracking=TrackSettings(args.track_confirmations, args.track_misses, args.track_low_score)
+        if args.tracking else None)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -40,6 +40,7 @@ from ssd_perception.replay.work_folder import (
     WorkFolder,
     recorded_files,
 )
+from ssd_perception.scene.tracks import TrackSettings, TrackStage
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class ReplayOptions:
         fresh: discard an interrupted run instead of continuing it.
         stages: makes what follows the detector, such as a tracker, from the thresholds in force;
             its name and settings belong into ``stages_identity``.
+        tracking: when tracks begin and end; None gives no ids. Not together with ``stages``.
         stages_identity: what makes two sets of stages the same; only then may a run be continued.
         chunk_frames: frames that an interrupted run may lose.
 
@@ -87,8 +89,11 @@ class ReplayOptions:
     stages: Callable[[ScoreThresholds], Stages] | None = None
     stages_identity: str = ''
     chunk_frames: int = CHUNK_FRAMES
+    tracking: TrackSettings | None = None
 
     def __post_init__(self) -> None:
+        if self.stages and self.tracking:
+            raise SettingError('Give either stages or tracking, not both.')
         for name, low, high in (('batch', 1, 1024), ('workers', 0, 64), ('jpeg_quality', 1, 100)):
             if not low <= getattr(self, name) <= high:
                 raise SettingError(f'--{name.replace("_", "-")} must be from {low} to {high}, '
@@ -114,6 +119,16 @@ def run(options: ReplayOptions, log: Callable[[str], object] = print) -> ReplayS
         return _Replay(options, out, recording, log).run()
 
 
+def _stages(options: ReplayOptions, thresholds: ScoreThresholds) -> Stages:
+    if options.stages:
+        return options.stages(thresholds)
+    if options.tracking is None:
+        return Stages()
+    tracks = TrackStage(options.tracking)
+    tracks.prepare(thresholds.settings, thresholds.class_names)
+    return Stages([tracks], options.tracking.low_score)
+
+
 class _Replay:
     def __init__(self, options: ReplayOptions, out: Path, recording: Recording,
                  log: Callable[[str], object]):
@@ -121,7 +136,7 @@ class _Replay:
         self._detectors = _load(options)
         detector = self._detectors[0]
         self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
-        self._stages = options.stages(self._thresholds) if options.stages else Stages()
+        self._stages = _stages(options, self._thresholds)
         assert detector.path is not None  # loaded from weights
         self._settings = RunSettings(
             weights=detector.path.name, score_threshold=detector.settings.score_threshold,
@@ -160,7 +175,7 @@ class _Replay:
             **asdict(self._settings), 'lowest': lowest, 'network': detector.network_hash,
             'bag': str(bag.absolute()), 'topics': self._recording.topics,
             'names': [camera.name for camera in self._recording.cameras],
-            'stages': options.stages_identity})
+            'stages': options.stages_identity, 'tracking': repr(options.tracking)})
 
     def _scan(self, folder: WorkFolder, lowest: float) -> float | None:
         for detector in self._detectors:

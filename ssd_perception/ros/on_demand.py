@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
@@ -31,7 +32,9 @@ class OnDemand:
         self._lock = threading.Lock()
         self._answers: list[tuple[Future, str]] = []
         self._answered = node.create_guard_condition(self._deliver)
-        node.create_service(Trigger, '~/detect', self._detect)
+        # A group of its own: a waiting call must not hold up images, timers and other services.
+        node.create_service(Trigger, '~/detect', self._detect,
+                            callback_group=ReentrantCallbackGroup())
 
     async def _detect(self, request: Trigger.Request,
                       response: Trigger.Response) -> Trigger.Response:

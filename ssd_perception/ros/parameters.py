@@ -101,9 +101,9 @@ class NodeParameters:
         TrackSettings.low_score, 'Boxes from this score on continue a track; none begins with '
         'them.', limits=(0.0, 1.0), fixed=True)
     positions: str = setting(
-        'off', 'Publish detections_3d and target, in metres: from depth images, the ground plane '
+        'none', 'Publish detections_3d and target, in metres: from depth images, the ground plane '
         'or known heights of the classes; auto takes the first of them that is available.',
-        choices=('off', 'auto', *METHODS), fixed=True)
+        choices=('none', 'auto', *METHODS), fixed=True)
     position_frame: str = setting(
         'base_link', 'Frame of the positions. Its z points up, and the floor is level in it.',
         fixed=True)
@@ -172,7 +172,7 @@ class NodeParameters:
         Raises:
             SettingError: for a mounting or a height of another form.
         """
-        methods = METHODS if self.positions in ('off', 'auto') else (self.positions,)
+        methods = METHODS if self.positions in ('none', 'auto') else (self.positions,)
         return SceneSettings(
             PositionSettings(methods, parse_heights(self.class_heights), self.size_tolerance,
                              self.floor_z),
@@ -298,7 +298,7 @@ def to_markdown() -> str:
 def _yaml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, list) else f'{value}'
+    return repr(value) if isinstance(value, list) or value == '' else f'{value}'
 
 
 if __name__ == '__main__':

@@ -26,7 +26,7 @@ def make_stages(node: Node, parameters: NodeParameters) -> list[Stage]:
         parameters: those that the node was started with.
     """
     tracks = [TrackStage(parameters.track_settings())] if parameters.tracking else []
-    if parameters.positions == 'off':
+    if parameters.positions == 'none':
         return [*tracks]
     settings = parameters.scene_settings()
     lookup = _no_transforms if settings.mount is not None else _transforms(node)

@@ -14,6 +14,7 @@ from orange_detector import OrangeDetector, interrupted  # noqa: E402
 from replaying import FRAMES, files, messages, replay_in_chunks  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.errors import SettingError  # noqa: E402
 from ssd_perception.replay.scan import Stages  # noqa: E402
 from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
@@ -79,3 +80,18 @@ def test_an_interrupted_run_brings_the_stage_back_to_where_it_was(
     replay_in_chunks(recording, tmp_path / 'two', '--workers', '1', **options(made))
     assert detectors[-1].calls == FRAMES - 10 and len(made[-1].frames) == FRAMES
     assert files(tmp_path / 'two') == files(tmp_path / 'one')
+
+
+def test_tracking_gives_each_object_one_id_and_publishes_what_it_continues(
+        detectors, recording, tmp_path):
+    # The cube's score of 0.3 is below the threshold, so that no track begins with it.
+    replay_in_chunks(recording, tmp_path / 'out', '--tracking', '--track-confirmations', '3')
+    lines = [json.loads(line) for line in
+             (tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()]
+    assert [[(d['class'], d['id']) for d in line['detections']] for line in lines] == (
+        [[]] * 2 + [[('cone', 1)]] * (FRAMES - 2))
+
+
+def test_tracking_and_other_stages_exclude_each_other(detectors, recording, tmp_path, made):
+    with pytest.raises(SettingError, match='not both'):
+        replay_in_chunks(recording, tmp_path / 'out', '--tracking', **options(made))
