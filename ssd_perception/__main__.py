@@ -7,6 +7,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             every error is raised.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be in any encoding
+        sys.stdout.reconfigure(errors='backslashreplace')
     if not words or words[0] in ('-h', '--help'):
         print(_usage(), end='')
         return 0 if words else BAD_USAGE

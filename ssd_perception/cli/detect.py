@@ -12,8 +12,8 @@ from ssd_perception.cli.detector_arguments import add_detector_arguments, detect
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('sources', type=Path, nargs='+', metavar='PATH',
-                        help='pictures (.jpg, .jpeg, .png), videos (.mp4, .mov, .avi, .mkv, '
-                        '.webm and others), or folders of them')
+                        help='images (JPEG, PNG, WebP, BMP, TIFF, AVIF), videos (.mp4, .mov, '
+                        '.avi, .mkv, .webm and others), or folders of them')
     add_detector_arguments(parser)
     parser.add_argument('--out', type=Path, default=Path('detections'), metavar='DIR',
                         help='folder for annotated pictures and videos, detections.jsonl and '
@@ -27,20 +27,25 @@ def run(args: argparse.Namespace) -> int:
 
     from ssd_perception.core.errors import DataError
     from ssd_perception.core.result_folder import check_replaceable, result_folder
+    from ssd_perception.core.text import printable
     from ssd_perception.imaging.files import read_picture
     from ssd_perception.replay.detection_folder import DetectionFolder
 
     check_replaceable(args.out.expanduser().absolute())
-    pictures, videos = _find(args.sources)
+    pictures, videos, others = _find(args.sources)
     if videos:
         from ssd_perception.data.video import Video  # pictures alone need no video library
     detector = detector_options(args).load()
     print(detector.describe())
     unreadable: list[str] = []
 
-    def tell(reason: object) -> None:
+    def log_unreadable(reason: object) -> None:
         unreadable.append(str(reason))
-        tqdm.write(str(reason), file=sys.stderr)
+        tqdm.write(printable(reason, 1000), file=sys.stderr)
+
+    for path in others:
+        log_unreadable(f'{path} is left out: {path.suffix[1:].upper()} is not read; convert it to '
+                       'JPEG or PNG.')
 
     total = len(pictures) + sum(_expected_frames(path) for path in videos)
     with result_folder(args.out) as folder:
@@ -50,42 +55,44 @@ def run(args: argparse.Namespace) -> int:
                 try:
                     results.add_picture(path, read_picture(path))
                 except DataError as error:
-                    tell(error)
+                    log_unreadable(error)
                 bar.update()
             for path in videos:
                 try:
                     with Video(path) as video:
                         results.add_video(video, bar.update)
                 except DataError as error:
-                    tell(error)
+                    log_unreadable(error)
                 else:
                     if video.damage:
-                        tell(video.damage)
+                        log_unreadable(video.damage)
         if not results.pictures and not results.videos:
             raise DataError(f'Nothing was written: none of the {len(pictures) + len(videos)} '
                             'files could be read.')
         results.finish(unreadable, detector.describe())
-    told = [f'{results.pictures} pictures'] * bool(pictures) + [
+    counts = [f'{results.pictures} pictures'] * bool(pictures) + [
         f'{results.frames} frames of {results.videos} videos'] * bool(videos)
-    print(f'{", ".join(told)}; results are in {args.out}.')
+    print(f'{", ".join(counts)}; results are in {args.out}.')
     return 1 if unreadable else 0
 
 
-def _find(sources: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the pictures and the videos among files and folders, in order."""
+def _find(sources: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return images, videos and images of formats that are not read, of files and folders."""
     from ssd_perception.core.errors import DataError
-    from ssd_perception.data.sample import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+    from ssd_perception.data.sample import OTHER_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
-    paths = []
+    paths, others = [], []
     for source in sources:
-        paths += sorted(path for path in source.iterdir() if path.suffix.lower() in (
-            *PICTURE_SUFFIXES, *VIDEO_SUFFIXES)) if source.is_dir() else [source]
+        below = sorted(source.iterdir()) if source.is_dir() else []
+        paths += [path for path in below if path.suffix.lower() in (
+            *PICTURE_SUFFIXES, *VIDEO_SUFFIXES)] if source.is_dir() else [source]
+        others += [path for path in below if path.suffix.lower() in OTHER_SUFFIXES]
     if not paths:
         raise DataError(f'No pictures ({", ".join(PICTURE_SUFFIXES)}) or videos '
                         f'({", ".join(VIDEO_SUFFIXES)}) in {", ".join(map(str, sources))}.')
     paths = list(dict.fromkeys(paths))
     videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
-    return [path for path in paths if path not in set(videos)], videos
+    return [path for path in paths if path not in set(videos)], videos, others
 
 
 def _expected_frames(path: Path) -> int:

@@ -33,6 +33,10 @@ def result_folder(path: str | os.PathLike, mark: str = MARK) -> Iterator[Path]:
         if path.exists():
             path.rename(old)
         partial.rename(path)
+    except OSError as error:
+        if error.filename is None:  # write() names no file: a full disk
+            error.filename = os.fspath(path)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

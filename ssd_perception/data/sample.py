@@ -14,6 +14,9 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.core.text import printable
 
 PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.avif', '.jfif')
+# Images and camera raw files that are named where they lie among others, but not read.
+OTHER_SUFFIXES = ('.heic', '.heif', '.jxl', '.gif', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.raw',
+                  '.svg', '.psd', '.tga', '.dds', '.jp2', '.exr', '.hdr', '.ppm', '.pgm')
 MAX_OBJECTS = 5000  # in one image; crowds and aerial images of public sets have fewer
 VIDEO_SUFFIXES = ('.mp4', '.mov', '.m4v', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.ts')
 

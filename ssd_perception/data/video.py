@@ -1,4 +1,4 @@
-"""Read a video's frames as RGB, as far as it goes, and tell what was damaged."""
+"""Read a video's frames as RGB, as far as it goes, and say what was damaged."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ import av
 import numpy as np
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.safe_path import regular_file
 from ssd_perception.imaging.files import MAX_PIXELS
 
+# Containers of videos alone: playlists (m3u8, concat, sdp) open other files and addresses.
+_OPTIONS = {
+    'format_whitelist': 'avi,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,ogg',
+    'protocol_whitelist': 'file',
+}
 # A header may count a tail that has no frames.
 _TAIL_S = 0.5
 
@@ -36,7 +42,7 @@ class Video:
 
     Attributes:
         fps: frames per second, by the header.
-        expected: number of frames by the header; None where it does not say.
+        expected: number of frames by the header; None where it has none.
         damage: after ``frames`` has ended: what could not be read, as a sentence; None when
             all of it could.
 
@@ -48,7 +54,7 @@ class Video:
         self.path = Path(path)
         self.damage: str | None = None
         try:
-            self._container = av.open(os.fspath(path))
+            self._container = av.open(os.fspath(regular_file(path)), options=_OPTIONS)
         except (av.error.FFmpegError, OSError) as error:
             raise DataError(f'{path} cannot be opened as a video: '
                             f'{error.strerror or error}.', path) from error
@@ -66,6 +72,8 @@ class Video:
             raise DataError(f'{self.path} holds a video in a format that cannot be decoded here.',
                             self.path)
         stream.thread_type = 'AUTO'
+        # The size of a frame may differ from the header's: refused before it is decoded.
+        stream.codec_context.options = {'max_pixels': str(MAX_PIXELS)}
         if stream.width * stream.height > MAX_PIXELS:
             raise DataError(f'{self.path} has frames of {stream.width}x{stream.height}, more than '
                             f'the {MAX_PIXELS} pixels that are decoded.', self.path)
@@ -119,6 +127,6 @@ class Video:
 def _upright(frame: av.VideoFrame) -> np.ndarray:
     """Return RGB, turned as the display matrix of phone videos says."""
     image = frame.to_ndarray(format='rgb24')
-    # Counter-clockwise, in degrees; older PyAV does not tell.
+    # Counter-clockwise, in degrees; older PyAV does not have it.
     turns = round(getattr(frame, 'rotation', 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -200,14 +200,16 @@ def _without_column(root: Path, split: str, names: list[str]) -> list[str]:
     """Return names without the second column of the original per-class lists.
 
     A name may end in a space and a digit itself, so the column is only taken off where every
-    line has one, no line is a whole name, and the list is called as those are.
+    line has one, no line is a whole name, and without it all are in the list of the split.
     """
+    base = split.rpartition('_')[2]
     there = {path.stem for path in (root / 'ImageSets' / 'Main').glob('*.txt')}
     if not _per_class(split, there) or not all(_COLUMN.search(name) for name in names) \
             or any(_has_annotation(root, name) for name in names):
         return names
     shorter = [_COLUMN.sub('', name) for name in names]
-    return shorter if len(set(shorter)) == len(set(names)) else names
+    whole = {line.strip() for line in read_lines(listing(root, base), 'a list of images')}
+    return shorter if set(shorter) <= whole else names
 
 
 def _has_annotation(root: Path, name: str) -> bool:

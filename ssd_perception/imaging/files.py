@@ -1,4 +1,4 @@
-"""Decode pictures from disk to RGB, with an optional bounded cache of decoded ones."""
+"""Decode image files to RGB, with an optional bounded cache of decoded ones."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from PIL import Image
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
 
-# A decoded picture of as many pixels fills 300 MB; a file of a few kB can claim far more.
+# A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 500_000_000
+_LFS = b'version https://git-lfs.github.com/'
+# JPEG markers without a length: a stuffed zero, TEM, RST0 to RST7 and SOI.
+_ALONE = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9))}
 # Other formats are left to OpenCV: Pillow has parsers for dozens that no camera writes.
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'MPO', 'PPM')
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """Return the picture as uint8 (H, W, 3) RGB, as stored: EXIF rotation is not applied.
+    """Return the image as uint8 (H, W, 3) RGB, as stored: EXIF rotation is not applied.
 
     Raises:
-        DataError: when the file is missing, truncated, larger than ``MAX_PIXELS`` or no
-            picture.
+        DataError: when the file is missing, truncated, larger than ``MAX_PIXELS`` or no image.
     """
     data = read_bytes(path)
     check_pixels(path, data)
     if not has_end(data):
-        raise DataError(f'{path} is truncated: the end of the picture is missing.', path,
+        raise DataError(f'{path} is truncated: the end of the image is missing.', path,
                         'truncated picture')
     # Boxes were drawn on the stored pixels, so a rotation flag must not turn them.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -40,20 +42,40 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         image = None
+    if image is not None:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image = _with_pillow(data)
+    if data.startswith(_LFS):
+        raise DataError(f'{path} is a pointer of Git LFS, not the image: fetch it with '
+                        '"git lfs pull".', path, 'unreadable picture')
     if image is None:
-        raise DataError(f'{path} is not a picture that OpenCV can decode.', path,
-                        'unreadable picture')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        raise DataError(f'{path} is not an image that can be decoded ({", ".join(_formats())}).',
+                        path, 'unreadable picture')
+    return image
+
+
+def _with_pillow(data: bytes) -> np.ndarray | None:
+    """Decode what OpenCV does not: AVIF, where it was built without."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(io.BytesIO(data), formats=_formats()) as image:
+                return np.array(image.convert('RGB'))
+    except Exception:  # noqa: BLE001  # Pillow's parsers raise many kinds on broken files
+        return None
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
-    """Return a picture file's content, of at most ``MAX_FILE_BYTES``."""
+    """Return an image file's content, of at most ``MAX_FILE_BYTES``."""
     try:
-        size = os.stat(path).st_size
+        regular = regular_file(path)
+        size = regular.stat().st_size
         if size > MAX_FILE_BYTES:
-            raise DataError(f'{path} has {size} bytes, more than a picture may have '
-                            f'({MAX_FILE_BYTES}).', path, 'unreadable picture')
-        return Path(path).read_bytes()
+            raise DataError(f'{path} has {size} bytes, more than an image may have '
+                            f'({MAX_FILE_BYTES}).', path)
+        return regular.read_bytes()
+    except DataError as error:
+        raise DataError(str(error), path, 'unreadable picture') from error
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror}.', path,
                         'unreadable picture') from error
@@ -101,34 +123,35 @@ def _stated_size(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[in
 
 
 def has_end(data: bytes) -> bool:
-    """Tell whether a JPEG has the marker that ends it; True for everything else.
+    """Return whether a JPEG has the marker that ends it; True for everything else.
 
-    Decoders fill what is missing with grey, some without a word (OpenCV before 5). Other
+    Decoders fill what is missing with grey, some without a message (OpenCV before 5). Other
     formats end with an error.
     """
     if data[:2] != b'\xff\xd8':
         return True
     place = 2
-    # Over the segments with a length, in which a thumbnail may have an end of its own ...
-    while data[place:place + 1] == b'\xff':
+    # Over the segments with a length, in which a thumbnail may have an end of its own, and over
+    # what lies between them, which decoders skip ...
+    while (place := data.find(b'\xff', place)) >= 0:
         marker = data[place + 1:place + 2]
-        if marker == b'\xff':  # padding
-            place += 1
-            continue
         if marker == b'\xda':
             # ... to the first scan: its data holds no marker but the ones that end it. What
             # follows the end (a phone's video, say) does not matter.
             return data.find(b'\xff\xd9', place) >= 0
-        place += 2 + max(2, int.from_bytes(data[place + 2:place + 4], 'big'))
+        if not marker or marker == b'\xff' or marker in _ALONE:
+            place += 1
+        else:
+            place += 2 + max(2, int.from_bytes(data[place + 2:place + 4], 'big'))
     return True  # no JPEG that this can follow; the decoder decides
 
 
 class PictureCache:
-    """Decoded pictures shrunk to a longest side, kept while they fit in a byte budget.
+    """Decoded images shrunk to a longest side, kept while they fit in a byte budget.
 
     Args:
-        longest_side: px; larger pictures are shrunk, since the network sees no more anyway.
-        max_bytes: of decoded pictures kept; 0 keeps none.
+        longest_side: px; larger images are shrunk, since the network sees no more anyway.
+        max_bytes: of decoded images kept; 0 keeps none.
     """
 
     def __init__(self, longest_side: int, max_bytes: int):

@@ -15,12 +15,14 @@ import numpy as np
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.messages import json_rows
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.viz.drawing import draw_detections
 
 if TYPE_CHECKING:  # pictures alone need no video library
     from ssd_perception.data.video import Video
 
 LINES, SUMMARY = 'detections.jsonl', 'summary.json'
+_QUALITY = 95  # of annotated JPEGs
 
 
 class DetectionFolder:
@@ -52,8 +54,8 @@ class DetectionFolder:
         name = free_name(path, '.jpg', self._taken)
         self._write_line({'picture': str(path), 'annotated': name}, found)
         drawn = draw_detections(image, found, self._class_names)
-        if not cv2.imwrite(str(self._folder / name), cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR)):
-            raise OSError(f'{self._folder / name} could not be written.')
+        # Not by OpenCV: it knows names in UTF-8 only, and gives no reason where it fails.
+        (self._folder / name).write_bytes(encode_jpeg(drawn, _QUALITY).tobytes())
         self.pictures += 1
 
     def add_video(self, video: Video, each: Callable[[], object]) -> None:

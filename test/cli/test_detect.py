@@ -1,6 +1,7 @@
 """The verb `detect`: every source gives its own result, and a bad one costs only itself."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,9 +9,11 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssd_perception import __main__ as entry
 from ssd_perception.core.detections import Detections
+from ssd_perception.imaging.files import read_picture
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.detection_folder import free_name
 
@@ -48,7 +51,8 @@ def detect(tmp_path, capsys, monkeypatch):
 def test_an_empty_folder_is_one_sentence(tmp_path, detect):
     (tmp_path / 'empty').mkdir()
     code, said, rows, out = detect(tmp_path / 'empty')
-    assert code == 1 and 'No pictures (.jpg, .jpeg, .png) or videos (.mp4' in said.err
+    assert code == 1 and 'No pictures (.jpg, .jpeg, .png, .webp' in said.err
+    assert 'or videos (.mp4' in said.err
     assert rows is None and not out.exists()
 
 
@@ -129,3 +133,48 @@ def test_videos_become_annotated_videos_and_a_line_per_frame(tmp_path, detect):
     halves = sum(1 for row in rows if row.get('video', '').endswith('half.webm'))
     assert 0 < halves < 25 and f'{30 + halves} frames of 2 videos' in said.out
     assert (out / 'x.jpg').is_file() and (out / 'half.webm').is_file()
+
+
+@pytest.mark.parametrize('name', [b'\xcd\xbc\xff.jpg', b'\xb4\xed.jpg',
+                                  'Stra\u00dfe.jpg'.encode()])
+def test_a_name_that_is_not_utf8_is_answered_and_read_back(tmp_path, detect, name):
+    write_pictures(tmp_path / 'a', ['x', 'z'])
+    (tmp_path / 'a/z.jpg').rename(tmp_path / 'a' / os.fsdecode(name))
+    code, said, rows, out = detect(tmp_path / 'a')
+    assert code == 0 and len(rows) == 2
+    found = {os.fsencode(Path(row['picture']).name): row for row in rows}
+    assert set(found) == {b'x.jpg', name}
+    assert os.path.isfile(out / found[name]['annotated'])
+    assert read_picture(out / found[name]['annotated']).shape == (72, 96, 3)
+
+
+def test_other_formats_are_answered_or_named(tmp_path, detect):
+    write_pictures(tmp_path / 'a', ['x'])
+    for suffix in ('webp', 'bmp', 'tiff', 'avif'):
+        Image.fromarray(scene(1)).save(tmp_path / f'a/{suffix}.{suffix}')
+    (tmp_path / 'a/phone.HEIC').write_bytes(b'x')
+    (tmp_path / 'a/notes.txt').write_text('x')
+    code, said, rows, out = detect(tmp_path / 'a')
+    assert [Path(row['picture']).stem for row in rows] == ['avif', 'bmp', 'tiff', 'webp', 'x']
+    assert code == 1 and said.err.count('phone.HEIC is left out: HEIC is not read') == 1
+    assert json.loads((out / 'summary.json').read_text())['unreadable'][0].count('HEIC') == 2
+
+
+@pytest.mark.parametrize('content, says', [
+    (b'DDS |\0\0\0' + bytes(200), 'is not an image'), (b'', 'is not an image'),
+    (b'version https://git-lfs.github.com/spec/v1\n', 'is a pointer of Git LFS')])
+def test_one_bad_file_is_named_and_the_others_answered(tmp_path, detect, content, says):
+    write_pictures(tmp_path / 'a', ['x', 'z'])
+    (tmp_path / 'a/y.jpg').write_bytes(content)
+    code, said, rows, out = detect(tmp_path / 'a')
+    assert code == 1 and len(rows) == 2 and f'y.jpg {says}' in said.err.replace('\n', ' ')
+
+
+def test_a_full_disk_is_named_with_the_folder(tmp_path, detect, monkeypatch):
+    write_pictures(tmp_path / 'a', ['x'])
+
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    code, said, rows, out = detect(tmp_path / 'a')
+    assert code == 1 and f"No space left on device: '{out}'" in said.err and not out.exists()

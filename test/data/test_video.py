@@ -1,5 +1,8 @@
 """Videos are read frame by frame, upright, and as far as they go."""
 
+import os
+
+import cv2
 import numpy as np
 import pytest
 
@@ -93,7 +96,7 @@ def test_what_is_no_video_is_named(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match='gone.mp4 cannot be opened as a video: No such file'):
+    with pytest.raises(DataError, match='gone.mp4 cannot be opened: No such file'):
         Video(tmp_path / 'gone.mp4')
 
 
@@ -106,3 +109,48 @@ def test_sound_alone_is_no_video(tmp_path):
         container.mux(stream.encode())
     with pytest.raises(DataError, match='holds no video'):
         Video(tmp_path / 'a.mp4')
+
+
+@pytest.mark.parametrize('name', ['tcp:127.0.0.1:1?.mp4', 'http:x.mp4', 'concat:a|b.mp4',
+                                  'a b.mp4'])
+def test_a_name_is_no_address(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_mp4(tmp_path / 'plain.mp4', levels(3))
+    (tmp_path / 'plain.mp4').rename(tmp_path / name)
+    with Video(name) as video:  # relative, as `detect .` lists it
+        assert len(list(video.frames())) == 3
+    with pytest.raises(DataError, match='No such file'):
+        Video(f'x{name}')
+
+
+@pytest.mark.parametrize('text', [
+    '#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nplain.mp4\n',
+    'ffconcat version 1.0\nfile plain.mp4\n',
+    'v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n'])
+def test_a_playlist_opens_nothing(tmp_path, text):
+    write_mp4(tmp_path / 'plain.mp4', levels(3))
+    (tmp_path / 'list.mp4').write_text(text)
+    with pytest.raises(DataError, match='list.mp4 cannot be opened as a video'):
+        Video(tmp_path / 'list.mp4')
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / 'a.mp4')
+    with pytest.raises(DataError, match='a.mp4 is no regular file'):
+        Video(tmp_path / 'a.mp4')
+
+
+def test_a_frame_larger_than_stated_is_not_decoded(tmp_path):
+    frames = [cv2.imencode('.jpg', np.zeros((side, side, 3), np.uint8))[1].tobytes()
+              for side in (64, 12_000, 64)]
+    with av.open(str(tmp_path / 'a.avi'), 'w') as container:
+        stream = container.add_stream('mjpeg', rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = 'yuvj420p'
+        for index, data in enumerate(frames):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts = stream, index, index
+            container.mux(packet)
+    with Video(tmp_path / 'a.avi') as video:
+        assert [frame.image.shape for frame in video.frames()] == [(64, 64, 3)] * 2
+    assert 'a.avi is damaged: 2 of about 3 frames could be read' in video.damage

@@ -58,10 +58,10 @@ def test_what_is_no_jpeg_is_left_to_the_decoder(data):
 
 
 @pytest.mark.parametrize('content, kind, says', [
-    (b'', 'unreadable picture', 'not a picture'),
-    (b'no picture', 'unreadable picture', 'not a picture'),
+    (b'', 'unreadable picture', 'not an image'),
+    (b'no picture', 'unreadable picture', 'not an image'),
     (jpeg()[:-300], 'truncated picture', 'truncated'),
-    (cv2.imencode('.png', scene(1))[1].tobytes()[:-2000], 'unreadable picture', 'not a picture'),
+    (cv2.imencode('.png', scene(1))[1].tobytes()[:-2000], 'unreadable picture', 'not an image'),
     (bomb(50_000, 50_000), 'unreadable picture', 'more than 100000000 pixels'),
     (bomb(12_000, 10_000), 'unreadable picture', 'more than 100000000 pixels')], ids=range(6))
 def test_bad_pictures_are_refused_by_name(tmp_path, content, kind, says):

@@ -79,7 +79,7 @@ def test_an_unknown_class_is_named(tmp_path):
 def test_a_broken_picture_is_named(tmp_path, content):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(content)
-    with pytest.raises(DataError, match='broken.jpg is not a picture'):
+    with pytest.raises(DataError, match='broken.jpg is not an image'):
         read_picture(path)
 
 
