@@ -22,6 +22,8 @@ _LIKE_SIZE = 1.4
 _AGREES = 0.8
 # A shift must explain this much more than standing still, in objects.
 _SHIFT_GAIN = 0.2
+# and this much more for each median object size that it is long.
+_PER_SIZE = 0.05
 _MAX_REFERENCES = 8
 # Standing still that explains this share of what can be explained is not questioned.
 _GOOD_ENOUGH = 0.8
@@ -125,7 +127,9 @@ def common_shift(boxes: np.ndarray, labels: np.ndarray, known: np.ndarray, found
         return still
     largest = np.argsort(-boxes[:, 3])[:_MAX_REFERENCES]
     candidates = away[largest][like[largest]]  # (k, 2)
-    agreement = _agreement(away, scale, weight, candidates)
+    # Of two shifts that explain as much the smaller one is likelier.
+    length = np.abs(candidates).sum(1) / np.median(_sizes(boxes))
+    agreement = _agreement(away, scale, weight, candidates) - _PER_SIZE * length
     best = int(np.argmax(agreement))
     return candidates[best] if agreement[best] > now + _SHIFT_GAIN else still
 

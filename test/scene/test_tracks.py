@@ -146,7 +146,8 @@ def test_no_more_than_max_detections_are_published():
 
 
 def test_ids_stay_through_a_turn_that_moves_every_box_past_its_neighbour():
-    spots = [(60 + 90 * k, 200 + 4 * k, 90 + 90 * k, 245 + 4 * k) for k in range(6)]
+    spots = [(x, 200 + 4 * k, x + 30, 245 + 4 * k) for k, x in enumerate(
+        (20, 75, 190, 250, 385, 460))]
     shifts = [0, 0, 0, 70, 160, 250, 250]
     frames = [[((a + dx, b, c + dx, d), 0.9 - 0.01 * k, 0)
                for k, (a, b, c, d) in enumerate(spots) if c + dx < 640] for dx in shifts]
