@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import signal
-import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
-from ssd_perception.core.errors import SettingError
+from ssd_perception.core.format import to_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,40 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play; one line at the end says what was sent."""
-    from ssd_perception.bags.reader import Bag
+    from ssd_perception.live.play import PlayOptions, play
+    from ssd_perception.live.player import PlayerOptions
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    with Bag(args.bag) as bag:
-        bag.require(args.topics)
-        topics = {name: kind for name, kind in bag.topics.items()
-                  if not args.topics or name in args.topics}
-        if not any(bag.counts[name] for name in topics):
-            raise SettingError(f'{args.bag} has no messages to play.')
-        return _play(args, bag, topics)
-
-
-def _play(args: argparse.Namespace, bag, topics: dict[str, str]) -> int:
-    from tqdm import tqdm
-
-    from ssd_perception.core.interface import IMAGE_TYPES
-    from ssd_perception.live.player import PlayerOptions, run_player
-
-    options = PlayerOptions(args.rate, args.raw, args.stamp == 'now', args.clock,
-                            args.wait_for_subscribers, args.wait_timeout)
-    passes = itertools.count() if args.loop else range(1)
-    total = sum(bag.counts[name] for name, kind in topics.items() if kind in IMAGE_TYPES)
-    shown = not args.quiet and sys.stderr.isatty()
-    with tqdm(total=None if args.loop else total, desc='waiting for subscribers', unit='frame',
-              disable=not shown) as bar:
-        report = run_player((bag.records(list(topics)) for _ in passes), topics, options,
-                            args.ros_args, progress=bar.update,
-                            started=lambda images: bar.set_description(', '.join(images)))
+    report = play(PlayOptions(
+        args.bag, PlayerOptions(args.rate, args.raw, args.stamp == 'now', args.clock,
+                                args.wait_for_subscribers, args.wait_timeout),
+        args.topics, args.loop, not args.quiet, args.ros_args))
     if args.report:
-        _write_report(args.report, report)
+        atomic_write(args.report, (json.dumps(to_json(report), indent=2) + '\n').encode())
     print(f'Sent {report.frames} frames and {sum(report.messages.values())} messages in '
           f'{report.seconds:.1f} s, the latest {report.latest_ms:.0f} ms behind its time.')
     return 0
-
-
-def _write_report(path: Path, report) -> None:
-    atomic_write(path, (json.dumps(asdict(report), indent=2) + '\n').encode())

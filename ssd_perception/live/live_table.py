@@ -18,7 +18,7 @@ class LiveTable:
         title: the heading on a terminal.
     """
 
-    def __init__(self, stream: TextIO, title: str):
+    def __init__(self, stream: TextIO, title: str) -> None:
         self._stream, self._title = stream, title
         self._terminal = stream.isatty()
         self._lines = 0
@@ -33,7 +33,7 @@ class LiveTable:
             self._line(rows)
 
     def finish(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Show the last state, whenever the one before was shown."""
+        """Show the last state now."""
         if self._terminal:
             self._draw(rows)
         else:
@@ -43,7 +43,7 @@ class LiveTable:
         width = max((len(name) for name, _ in rows), default=0)
         lines = [f'\x1b[1m{self._title}\x1b[0m', *(
             f'  \x1b[2m{name:<{width}}\x1b[0m  {value}' for name, value in rows)]
-        # Up to the first line of the last time, then each line is cleared and written anew.
+        # Up to the first line of the table, then each line is cleared and written again.
         up = f'\x1b[{self._lines}F' if self._lines else ''
         self._stream.write(up + ''.join(f'\x1b[2K{line}\n' for line in lines) + '\x1b[J')
         self._stream.flush()

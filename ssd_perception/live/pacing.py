@@ -1,33 +1,27 @@
-"""When a recorded message is due, and what may be prepared before then; no ROS in here."""
+"""When recorded messages are published, and how many are prepared ahead; without ROS."""
 
 from __future__ import annotations
 
 import collections
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any
 
-# Messages prepared ahead, and the time that must be left for preparing one: a large JPEG's.
+from ssd_perception.bags.reader import Record
+
+# Messages prepared ahead, and the time that preparing one may take: decoding a large JPEG.
 AHEAD = 8
 SPARE_S = 0.03
 
 
-class Recorded(Protocol):
-    """What is to be known of a recorded message; see ``bags.reader.Record``."""
-
-    @property
-    def stamp_ns(self) -> int:
-        """When it was recorded, nanoseconds."""
-
-
 class Pace:
-    """When what was recorded at some time is to be published; the first one asked for is now.
+    """Turns the time of recording into the time of publishing; the first message is due now.
 
     Args:
         rate: 2 is twice as fast as recorded.
     """
 
-    def __init__(self, rate: float):
+    def __init__(self, rate: float) -> None:
         self._rate = rate
         self._start: tuple[float, int] | None = None
 
@@ -37,8 +31,8 @@ class Pace:
         begin, first_ns = self._start
         return begin + (stamp_ns - first_ns) / 1e9 / self._rate
 
-    def has_time_before(self, record: Recorded) -> bool:
-        """Tell whether another message can be prepared before ``record`` is due."""
+    def has_time_before(self, record: Record) -> bool:
+        """Return whether another message can be prepared before ``record`` is due."""
         return self._start is None or self.due(record.stamp_ns) - time.monotonic() > SPARE_S
 
     def seconds(self) -> float:
@@ -46,16 +40,16 @@ class Pace:
         return time.monotonic() - self._start[0] if self._start else 0.0
 
 
-def early(prepared: Iterator[tuple], pace: Pace) -> Iterator[tuple]:
+def early(prepared: Iterator[tuple[Record, Any]], pace: Pace) -> Iterator[tuple[Record, Any]]:
     """Prepare some messages ahead whenever the next one leaves time for it.
 
-    Messages of one frame are due at the same moment: decoding the picture only when the
-    camera_info before it has gone out would make it late.
+    The messages of one frame are due at the same moment. An image that is decoded after its
+    camera_info has been published is late.
 
     Args:
         prepared: record and message; taking one is what costs time.
     """
-    waiting: collections.deque = collections.deque()
+    waiting: collections.deque[tuple[Record, Any]] = collections.deque()
     while True:
         while len(waiting) < AHEAD and (not waiting or pace.has_time_before(waiting[0][0])):
             item = next(prepared, None)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import rclpy
 from rclpy.clock import Clock, ClockType
@@ -20,6 +20,7 @@ from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image
 
+from ssd_perception.bags.reader import Record
 from ssd_perception.core.errors import SettingError, UserError
 from ssd_perception.core.interface import COMPRESSED_SUFFIX, IMAGE_TYPES
 from ssd_perception.imaging.encodings import to_rgb
@@ -27,7 +28,7 @@ from ssd_perception.live.pacing import Pace, early
 from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile, profile_variable
 from ssd_perception.ros.messages import image_message
 
-# Reliable matches subscribers of both kinds; a few frames of depth outlast a hiccup.
+# Reliable matches subscribers of both kinds; a few frames of depth bridge a short pause.
 QOS = QoSProfile(depth=10)
 CLOCK_PERIOD_S = 0.02
 _DDS_SETTINGS = ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES)
@@ -35,15 +36,6 @@ _DDS_SETTINGS = ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES)
 
 class NoSubscriber(UserError, RuntimeError):
     """Nobody subscribed within the time allowed; one sentence."""
-
-
-class Recorded(Protocol):
-    """What the player needs of a recorded message; see ``bags.reader.Record``."""
-
-    topic: str
-    type: str
-    stamp_ns: int
-    cdr: bytes
 
 
 @dataclass(frozen=True)
@@ -95,7 +87,7 @@ def allow_large_images() -> None:
     """Make Fast DDS carry camera images between processes; call it before rclpy.init.
 
     Its default shared-memory segment of 512 kB loses frames of 640x480 in colour when the
-    subscriber is best effort. A setting of the user's own is left alone.
+    subscriber is best effort. Settings that the user has made stay.
     """
     if any(os.environ.get(name) for name in _DDS_SETTINGS):
         return
@@ -153,19 +145,19 @@ class Player(Node):
                         f'{self.options.timeout_s:g} s; start the detector, or do not wait.')
                 time.sleep(0.02)
         if self.options.subscribers:
-            # We have matched them; this is for them to match us, where that comes second. A
-            # best-effort subscriber misses what is sent before.
+            # We have discovered them; half a second for them to discover us. A best-effort
+            # subscriber misses what is sent before.
             time.sleep(0.5)
 
-    def play(self, records: Iterable[Recorded],
+    def play(self, records: Iterable[Record],
              progress: Callable[[bool], object] = lambda is_frame: None) -> PlayReport:
         """Publish one pass of ``records``, in order; return the report of all passes so far.
 
         Args:
-            progress: called after each message; True tells that it was an image.
+            progress: called after each message; True where it was an image.
         """
         passed_s = self.report.seconds
-        self._stamps.clear()  # the recorded stamps come again, now is another
+        self._stamps.clear()  # recorded stamps repeat in each pass, and get a new stamp of now
         pace = Pace(self.options.rate)
         for record, message in early(self._prepared(records), pace):
             due = pace.due(record.stamp_ns)
@@ -184,7 +176,7 @@ class Player(Node):
         return self.report
 
     def finish(self) -> None:
-        """Give what was published last the time to arrive before the topics vanish."""
+        """Wait for the last messages to arrive before the topics vanish."""
         for output in self._outputs.values():
             output.wait_for_all_acked(Duration(seconds=1))
         time.sleep(0.2)  # best-effort subscribers acknowledge nothing
@@ -195,8 +187,8 @@ class Player(Node):
             kind, name = Image, topic.removesuffix(COMPRESSED_SUFFIX)
         return self.create_publisher(kind, name, QOS)
 
-    def _prepared(self, records: Iterable[Recorded]) -> Iterator[tuple[Recorded, object]]:
-        """Yield records with what is to be published: all that takes time, before its time."""
+    def _prepared(self, records: Iterable[Record]) -> Iterator[tuple[Record, object]]:
+        """Yield records with the message to publish; decoding takes its time here."""
         for record in records:
             kind = self._types[record.topic]
             decode = self.options.raw and kind is CompressedImage
@@ -243,7 +235,7 @@ def message_class(name: str) -> type:
                            'here; choose other topics.') from error
 
 
-def run_player(make_passes: Iterable[Iterable[Recorded]], topics: dict[str, str],
+def run_player(make_passes: Iterable[Iterable[Record]], topics: dict[str, str],
                options: PlayerOptions, ros_args: list[str],
                progress: Callable[[bool], object] = lambda is_frame: None,
                started: Callable[[list[str]], None] = lambda image_topics: None) -> PlayReport:
@@ -257,8 +249,8 @@ def run_player(make_passes: Iterable[Iterable[Recorded]], topics: dict[str, str]
         NoSubscriber, ValueError: see ``Player``; KeyboardInterrupt passes through.
     """
     allow_large_images()
-    # Without rclpy's handlers a Ctrl-C stays Python's KeyboardInterrupt and publishers live on
-    # until we have finished with them.
+    # Without rclpy's handlers Ctrl-C is Python's KeyboardInterrupt, and publishers live until
+    # the last messages are out.
     rclpy.init(args=ros_args, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     try:
         player = Player(topics, options)

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, whatever happens, and say why when they fail."""
+"""Child processes that end with their parent, and whose failures come with their last output."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import IO
 
 from ssd_perception.core.errors import UserError
 
-# Long enough for a node to free its camera, short enough for someone who waits at a prompt.
+# A node needs seconds to release its camera; a person waits at the prompt meanwhile.
 GRACE_S = 5.0
 _SHOWN_LINES = 5
 
 
 class ProcessFailed(UserError, RuntimeError):
-    """A child ended when it should not have, or did not end when it should; one message."""
+    """A child ended too early, failed, or did not end in time."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Processes:
         environment: variables added to the children's.
     """
 
-    def __init__(self, environment: dict[str, str]):
+    def __init__(self, environment: dict[str, str]) -> None:
         self._environment = {**os.environ, **environment}
         self._children: list[Child] = []
 
@@ -80,7 +80,7 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         # A second Ctrl-C must not leave children behind.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -112,4 +112,4 @@ def _ended(child: Child) -> str:
     code = child.process.returncode
     how = f'was killed by signal {-code}' if code < 0 else f'ended with exit code {code}'
     words = child.last_words()
-    return f'The {child.name} {how}' + (f': {words}' if words else ' without a word.')
+    return f'The {child.name} {how}' + (f': {words}' if words else ' without any output.')

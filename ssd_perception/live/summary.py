@@ -1,17 +1,17 @@
-"""A run's frames become figures, annotated pictures, a video, a contact sheet and a page."""
+"""Write a run into a folder: figures, annotated images, a video, a contact sheet and a page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.core.detections import Detections
 from ssd_perception.live.page import summary_page
+from ssd_perception.live.run_result import RunResult, SeenFrame, above
 from ssd_perception.viz.contact_sheet import contact_sheet, spread
 from ssd_perception.viz.drawing import draw_detections
 from ssd_perception.viz.video import write_video
@@ -20,62 +20,14 @@ SHEET_TILES = 12
 JPEG_QUALITY = 88
 
 
-@dataclass(frozen=True)
-class SeenFrame:
-    """One frame of a run.
-
-    Attributes:
-        stamp_ns: its header's stamp.
-        jpeg: the picture, or None when it was not kept.
-        detections: the answer, of all scores; None when there was none.
-        truth: ground truth, or None.
-        age_ms: from the stamp to the arrival of the answer; None without an answer.
-    """
-
-    stamp_ns: int
-    jpeg: bytes | None
-    detections: Detections | None
-    truth: GroundTruth | None
-    age_ms: float | None
-
-
-def figures(frames: Sequence[SeenFrame], class_names: Sequence[str], threshold: float) -> dict:
-    """Return a run's figures, ready for JSON; None where there is nothing to measure.
-
-    Args:
-        threshold: detections with lower scores are not counted.
-    """
-    answered = [frame for frame in frames if frame.detections is not None]
-    shown = [above(found, threshold) for frame in frames
-             if (found := frame.detections) is not None]
-    ages = np.array([frame.age_ms for frame in answered if frame.age_ms is not None])
-    seconds = (frames[-1].stamp_ns - frames[0].stamp_ns) / 1e9 if len(frames) > 1 else 0.0
-    counts = sum((np.bincount(d.labels, minlength=len(class_names)) for d in shown),
-                 np.zeros(len(class_names), np.int64))
-    return {
-        'frames': len(frames),
-        'answered': len(answered),
-        'frames_with_detections': sum(len(d) > 0 for d in shown),
-        'detections': int(counts.sum()),
-        'detections_per_class': {n: int(c) for n, c in zip(class_names, counts)},
-        'display_threshold': threshold,
-        'seconds': round(seconds, 3),
-        'age_ms': {name: round(float(np.percentile(ages, q)), 2) if len(ages) else None
-                   for name, q in (('median', 50), ('p95', 95), ('max', 100))},
-    }
-
-
 def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequence[str],
-                  summary: dict, title: str) -> None:
+                  result: RunResult, title: str) -> None:
     """Write everything about a run into an existing ``folder``.
 
     ``frames/*.jpg``, ``video.webm``, ``contact_sheet.png``, ``summary.html`` and
-    ``summary.json``; the pictures only of frames that have one.
-
-    Args:
-        summary: what ``figures`` returned, with more added where there is more to say.
+    ``summary.json``; images only of frames that have one.
     """
-    threshold = summary['display_threshold']
+    threshold = result.display_threshold
     pictured = [frame for frame in frames if frame.jpeg is not None]
     tiles = set(spread(len(pictured), SHEET_TILES))
     (folder / 'frames').mkdir()
@@ -98,24 +50,20 @@ def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequen
         _write(folder / 'contact_sheet.png', contact_sheet(
             kept, [_caption(pictured[i], start, threshold) for i in sorted(tiles)]))
     (folder / 'summary.html').write_text(
-        summary_page(title, folder, frames, class_names, summary), encoding='utf-8')
-    (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n', encoding='utf-8')
-
-
-def above(detections: Detections, threshold: float) -> Detections:
-    """Return the detections whose score is at least ``threshold``."""
-    return detections[detections.scores >= threshold]
+        summary_page(title, folder, frames, class_names, result), encoding='utf-8')
+    (folder / 'summary.json').write_text(json.dumps(result.to_json(), indent=2) + '\n',
+                                         encoding='utf-8')
 
 
 def frame_rate(frames: Sequence[SeenFrame]) -> float:
-    """Return frames per second by the median distance of stamps; 10 when it has no meaning."""
+    """Return frames per second by the median distance of stamps; 10 where stamps say nothing."""
     gaps = np.diff([frame.stamp_ns for frame in frames])
     period = float(np.median(gaps)) if len(gaps) else 0.0
     return min(max(1e9 / period, 1.0), 120.0) if period > 0 else 10.0
 
 
 def _annotate(frame: SeenFrame, class_names: Sequence[str], threshold: float) -> np.ndarray:
-    assert frame.jpeg is not None  # the caller chose frames with pictures
+    assert frame.jpeg is not None  # the caller chose frames with images
     bgr = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8),
                        cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     assert bgr is not None  # the node has decoded it before

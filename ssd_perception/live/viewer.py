@@ -26,11 +26,12 @@ from ssd_perception.ros.messages import detections_from_message
 
 QOS = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-# Frames are kept in memory as JPEG, about 60 kB at 640x480, and written when all is over:
-# on a small robot the detector needs the processor while it runs.
+# Frames are kept in memory as JPEG, about 60 kB at 640x480, and written at the end: on a small
+# robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
 RATE_WINDOW = 20
-LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0  # for the images, before and after they are found
+# How often to look for the publishers of images: before and after they are found.
+LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Frame:
 
     Attributes:
         stamp_ns: the header's stamp, the key of all the rest.
-        jpeg: the picture, None when it was not received or not kept.
+        jpeg: the image, None when it was not received or not kept.
         answer, truth: Detection2DArray messages, None when there was none.
         age_ms: arrival of the answer minus the stamp.
     """
@@ -79,7 +80,7 @@ class Viewer(Node):
     Args:
         image, detections, truth: topics; relative names can be remapped.
         threshold: detections below are collected, but not counted in ``live``.
-        max_frames: pictures kept; of further frames only the detections are.
+        max_frames: images kept; of further frames only the detections are kept.
     """
 
     def __init__(self, image: str = 'image', detections: str = 'detections',
@@ -93,9 +94,9 @@ class Viewer(Node):
         self._names: list[str] = []
         self._ages: list[float] = []
         self._arrivals: collections.deque = collections.deque(maxlen=RATE_WINDOW)
-        self._pictures: queue.Queue = queue.Queue()
-        self._pictures_kept = 0
-        self._encoder = threading.Thread(target=self._encode_pictures, daemon=True)
+        self._to_encode: queue.Queue = queue.Queue()
+        self._images_kept = 0
+        self._encoder = threading.Thread(target=self._encode_images, daemon=True)
         self._encoder.start()
         self._answers = self.create_subscription(
             Detection2DArray, detections, self._receive_answer, QOS)
@@ -105,8 +106,8 @@ class Viewer(Node):
         self._finder = self.create_timer(LOOK_EVERY_S, self._find_images)
 
     def close(self) -> None:
-        """Wait for the last pictures to be encoded."""
-        self._pictures.put(None)
+        """Wait for the last images to be encoded."""
+        self._to_encode.put(None)
         self._encoder.join()
 
     def class_names(self) -> list[str]:
@@ -126,12 +127,12 @@ class Viewer(Node):
         return None if found is None else GroundTruth(found.xyxy, found.labels)
 
     def _find_images(self) -> None:
-        """Subscribe to the images once both ends are there; anew when their kind changes.
+        """Subscribe to the images when camera and detector exist; again when their kind changes.
 
-        A player that waits for subscribers thereby starts only when answers can be heard. And
-        a publisher must be there to subscribe with its own reliability: best effort loses
-        large frames, reliable does not match a best-effort camera. One that was killed is seen
-        for a while beside the one that follows it, which may be of another kind.
+        So a player that waits for subscribers starts when answers can be received. And
+        the subscription takes the reliability of the publisher: best effort loses large frames,
+        reliable does not match a best-effort camera. A camera that was killed is listed for a
+        while beside its successor, which may be of another kind.
         """
         image = self.resolve_topic_name(self._image)
         publishers = [p for p in self.get_publishers_info_by_topic(image)
@@ -170,7 +171,7 @@ class Viewer(Node):
         now_ns = self.get_clock().now().nanoseconds
         frame = self._frame(message)
         if frame.answer is not None:
-            return  # a recording in a loop: the first pass counts
+            return  # a recording in a loop: only its first pass counts
         frame.answer = message
         frame.age_ms = (now_ns - frame.stamp_ns) / 1e6
         self._ages.append(frame.age_ms)
@@ -195,12 +196,12 @@ class Viewer(Node):
 
     def _receive_image(self, message: Image | CompressedImage) -> None:
         frame = self._frame(message)
-        if self._pictures_kept < self._max_frames:
-            self._pictures_kept += 1
-            self._pictures.put((frame, message))
+        if self._images_kept < self._max_frames:
+            self._images_kept += 1
+            self._to_encode.put((frame, message))
 
-    def _encode_pictures(self) -> None:
-        while (item := self._pictures.get()) is not None:
+    def _encode_images(self) -> None:
+        while (item := self._to_encode.get()) is not None:
             frame, message = item
             try:
                 if isinstance(message, CompressedImage) and 'jpeg' in message.format:
@@ -217,7 +218,7 @@ def _converted(message: Detection2DArray | None, class_names: list[str]) -> Dete
 
 def collect(viewer: Viewer, stopped: Callable[[], bool], show: Callable[[Live], None],
             show_every_s: float = 0.25) -> None:
-    """Spin ``viewer`` until ``stopped`` says so; call ``show`` with the figures on the way."""
+    """Spin ``viewer`` until ``stopped()``; call ``show`` with the figures meanwhile."""
     executor = SingleThreadedExecutor()
     executor.add_node(viewer)
     shown = 0.0

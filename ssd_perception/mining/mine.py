@@ -14,6 +14,7 @@ from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.messages import json_rows
 from ssd_perception.core.result_folder import result_folder
+from ssd_perception.core.signals import sigterm_as_ctrl_c
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
@@ -25,7 +26,7 @@ from ssd_perception.mining.selection import Selection, SelectionSummary
 from ssd_perception.mining.selection_page import selection_page
 from ssd_perception.replay.cameras import Recording, find_images
 from ssd_perception.replay.replay import require_readable
-from ssd_perception.replay.scan import Stages, scan, sigterm_as_ctrl_c
+from ssd_perception.replay.scan import Stages, scan
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
 from ssd_perception.replay.work_folder import (

@@ -16,6 +16,7 @@ from ssd_perception.bags.reader import BagError
 from ssd_perception.bags.recovery import RecoveringBag
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.result_folder import MARK, check_replaceable, result_folder
+from ssd_perception.core.signals import sigterm_as_ctrl_c
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS, SCORE_THRESHOLD
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
@@ -30,7 +31,7 @@ from ssd_perception.replay.results import (
     write_lines,
     write_videos,
 )
-from ssd_perception.replay.scan import Stages, scan, sigterm_as_ctrl_c
+from ssd_perception.replay.scan import Stages, scan
 from ssd_perception.replay.summary import ReplaySummary, RunSettings, summarise, tiles, tracks
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes

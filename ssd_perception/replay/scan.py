@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import queue
-import signal
 import sys
 import threading
 import time
@@ -304,19 +303,3 @@ def decode_record(index: int, record: Record) -> tuple[FrameResult, np.ndarray |
     except BagError as error:
         return replace(result, error=str(error)), None
     return replace(result, height=image.shape[0], width=image.shape[1]), image
-
-
-@contextlib.contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, so that it can be continued and cleans up.
-
-    Python takes signals in its main thread alone; elsewhere nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -89,7 +89,7 @@ def test_weights_that_promise_nothing_are_a_failure_with_results(demo, synthetic
     process = demo(synthetic, '--weights', str(random_weights))
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert 'do not say their AP50' in err and 'Traceback' not in err
+    assert 'have no AP50 on the recording' in err and 'Traceback' not in err
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
     assert summary['sent'] == 20 and summary['answered'] > 0
     assert summary['ap50'] is not None and summary['age_ms']['median'] > 0

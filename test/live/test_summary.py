@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,12 +16,8 @@ pytest.importorskip('av')
 from ssd_perception.core.detections import Detections, GroundTruth  # noqa: E402
 from ssd_perception.core.result_folder import result_folder  # noqa: E402
 from ssd_perception.live.live_table import LiveTable  # noqa: E402
-from ssd_perception.live.summary import (  # noqa: E402
-    SeenFrame,
-    figures,
-    frame_rate,
-    write_summary,
-)
+from ssd_perception.live.run_result import AgeFigures, SeenFrame, summarise  # noqa: E402
+from ssd_perception.live.summary import frame_rate, write_summary  # noqa: E402
 from ssd_perception.viz.contact_sheet import contact_sheet, spread  # noqa: E402
 from ssd_perception.viz.video import write_video  # noqa: E402
 
@@ -38,30 +35,33 @@ def frame(index, answered=True, size=(64, 48)):
 
 def test_figures_count_above_the_threshold():
     run = [frame(0), frame(1, answered=False), frame(2)]
-    summary = figures(run, NAMES, 0.5)
-    assert summary['frames'] == 3 and summary['answered'] == 2
-    assert summary['detections_per_class'] == {'cone': 2, 'cube': 0}
-    assert summary['frames_with_detections'] == 2
-    assert summary['age_ms'] == {'median': 21.0, 'p95': 21.9, 'max': 22.0}
-    assert figures(run, NAMES, 0.1)['detections'] == 4
+    result = summarise(run, NAMES, 0.5)
+    assert result.frames == 3 and result.answered == 2
+    assert result.detections_per_class == {'cone': 2, 'cube': 0}
+    assert result.frames_with_detections == 2
+    assert result.age_ms == AgeFigures(median=21.0, p95=21.9, max=22.0)
+    # the one object of each frame is found with the best score; there is no cube
+    assert result.ap50 == 1.0 and result.ap50_frames == 2
+    assert result.to_json()['ap50_per_class'] == {'cone': 1.0, 'cube': None}
+    assert summarise(run, NAMES, 0.1).detections == 4
 
 
 @pytest.mark.parametrize('run', [[], [frame(0, answered=False)]], ids=['none', 'unanswered'])
 def test_figures_of_nothing(run):
-    summary = figures(run, NAMES, 0.5)
-    assert summary['detections'] == 0 and summary['age_ms']['median'] is None
-    json.dumps(summary)
+    result = summarise(run, NAMES, 0.5)
+    assert result.detections == 0 and result.ap50 is None
+    plain = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert plain['age_ms']['median'] is None and 'ap50' not in plain
 
 
 def test_folder_has_everything_and_the_page_needs_nothing_else(tmp_path):
     run = [frame(i, answered=i != 3) for i in range(15)]
-    summary = {**figures(run, NAMES, 0.5), 'ap50': 0.9, 'reference_ap50': 0.91,
-               'ap50_per_class': {'cone': 0.9, 'cube': None}}
+    summary = replace(summarise(run, NAMES, 0.5, 0.91), ap50=0.9)
     with result_folder(tmp_path / 'out') as folder:
         write_summary(folder, run, NAMES, summary, 'A <run> & more')
     out = tmp_path / 'out'
     assert len(list((out / 'frames').glob('*.jpg'))) == 15
-    assert json.loads((out / 'summary.json').read_text()) == summary
+    assert json.loads((out / 'summary.json').read_text()) == summary.to_json()
     assert cv2.imread(str(out / 'contact_sheet.png')).shape[1] > 1900
     page = (out / 'summary.html').read_text()
     assert 'A &lt;run&gt; &amp; more' in page
@@ -73,13 +73,13 @@ def test_folder_has_everything_and_the_page_needs_nothing_else(tmp_path):
 def test_frames_without_pictures_and_of_other_sizes(tmp_path):
     run = [frame(0), frame(1, size=(32, 32)), SeenFrame(2 * 10 ** 8, None, Detections.empty(),
                                                         None, 5.0)]
-    write_summary(tmp_path, run, NAMES, figures(run, NAMES, 0.5), 'mixed')
+    write_summary(tmp_path, run, NAMES, summarise(run, NAMES, 0.5), 'mixed')
     assert len(list((tmp_path / 'frames').iterdir())) == 2
 
 
 def test_no_picture_at_all(tmp_path):
     run = [SeenFrame(0, None, Detections.empty(), None, 5.0)]
-    write_summary(tmp_path, run, NAMES, figures(run, NAMES, 0.5), 'blind')
+    write_summary(tmp_path, run, NAMES, summarise(run, NAMES, 0.5), 'blind')
     assert not (tmp_path / 'video.webm').exists() and (tmp_path / 'summary.html').exists()
 
 

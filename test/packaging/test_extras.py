@@ -12,7 +12,7 @@ from ssd_perception.inference.runtimes import RUNTIMES, to_markdown
 
 # Modules that are imported when the verbs of an extra run.
 NEEDED_BY = {
-    'demo': ('live.summary', 'live.live_table', 'evaluation.voc', 'bags.frames'),
+    'demo': ('live.demo', 'live.summary', 'live.live_table'),
     'detect': ('replay.detection_folder', 'imaging.files'),
     'evaluate': ('evaluation.run', 'evaluation.report'),
     'bags': ('bags.reader', 'bags.writer', 'bags.frames'),

@@ -46,7 +46,7 @@ LIBRARIES = {
     'evaluation': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'pycocotools', 'matplotlib'},
     'ros': ROS | {'numpy', 'cv2', 'yaml'},
     'training': TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'},
-    'live': ROS | {'numpy', 'markupsafe', 'cv2'},
+    'live': ROS | {'numpy', 'markupsafe', 'cv2', 'safetensors', 'tqdm'},
     'replay': {'numpy', 'markupsafe', 'cv2', 'tqdm'},
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},

@@ -1,0 +1,60 @@
+"""The use-case behind ``ssd_perception play``: publish a recording over DDS."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ssd_perception.bags.reader import Bag
+from ssd_perception.core.errors import SettingError
+from ssd_perception.core.interface import IMAGE_TYPES
+from ssd_perception.core.signals import sigterm_as_ctrl_c
+from ssd_perception.live.player import PlayerOptions, PlayReport, run_player
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """What to play.
+
+    Attributes:
+        bag: rosbag2 folder, or an .mcap or .db3 file.
+        player: how to play.
+        topics: those to publish; empty for all.
+        loop: begin again at the end.
+        progress: show a bar on a terminal.
+        ros_args: arguments of ROS, from --ros-args on.
+    """
+
+    bag: Path
+    player: PlayerOptions = field(default_factory=PlayerOptions)
+    topics: Sequence[str] = ()
+    loop: bool = False
+    progress: bool = True
+    ros_args: Sequence[str] = ()
+
+
+def play(options: PlayOptions) -> PlayReport:
+    """Play; return what was sent.
+
+    Raises:
+        UserError: for a recording, topic or type that cannot be played, and when the
+            subscribers do not come.
+    """
+    with sigterm_as_ctrl_c(), Bag(options.bag) as bag:
+        bag.require(list(options.topics))
+        topics = {name: kind for name, kind in bag.topics.items()
+                  if not options.topics or name in options.topics}
+        if not any(bag.counts[name] for name in topics):
+            raise SettingError(f'{options.bag} has no messages to play.')
+        passes = itertools.count() if options.loop else range(1)
+        total = sum(bag.counts[name] for name, kind in topics.items() if kind in IMAGE_TYPES)
+        with tqdm(total=None if options.loop else total, desc='waiting for subscribers',
+                  unit='frame', disable=not (options.progress and sys.stderr.isatty())) as bar:
+            return run_player((bag.records(list(topics)) for _ in passes), topics,
+                              options.player, list(options.ros_args), progress=bar.update,
+                              started=lambda images: bar.set_description(', '.join(images)))
