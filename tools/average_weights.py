@@ -3,7 +3,7 @@
 Fine-tunings of one network lie in one valley of the loss, and their mean is often better than
 each of them (Wortsman et al. 2022, "Model soups"). It costs nothing when the detector runs:
 
-    python tools/average_weights.py runs/a/best.safetensors runs/b/best.safetensors \\
+    python tools/average_weights.py runs/a/a.safetensors runs/b/b.safetensors \\
         --out runs/mean.safetensors
     ssd_perception evaluate --weights runs/mean.safetensors --data PHOTOGRAPHS
 

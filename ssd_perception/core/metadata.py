@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ssd_perception.core.anchors import AnchorSpec, BoxCoder, level_shape
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.placement import RESIZE_MODES
+from ssd_perception.core.settings import setting
 
 KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
 FORMAT_VERSION = 1
@@ -36,24 +37,20 @@ class MetadataError(WeightsError):
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that fixes the network's tensors.
+    """Everything that fixes the network's tensors."""
 
-    Attributes:
-        backbone: one of ``BACKBONES``.
-        input_hw: height and width of the network input, px; a multiple of 32, at most 2048.
-        strides: strides of the pyramid's levels, px; P3 to P7 are 8 to 128.
-        pyramid_channels: channels of every pyramid level.
-        head_depth: convolutions in a head before the predicting one.
-        anchors, box_coder: see core/anchors.py.
-    """
-
-    backbone: str = 'efficientnet_lite1'
-    input_hw: tuple[int, int] = (320, 320)
-    strides: tuple[int, ...] = (8, 16, 32, 64, 128)
-    pyramid_channels: int = 96
-    head_depth: int = 2
-    anchors: AnchorSpec = field(default_factory=AnchorSpec)
-    box_coder: BoxCoder = field(default_factory=BoxCoder)
+    backbone: str = setting('efficientnet_lite1', f'One of {", ".join(BACKBONES)}.')
+    input_hw: tuple[int, int] = setting(
+        (320, 320), "Height and width of the network's input, px, multiples of 32.")
+    strides: tuple[int, ...] = setting(
+        (8, 16, 32, 64, 128), "Strides of the pyramid's levels, px; P3 to P7 are 8 to 128.")
+    pyramid_channels: int = setting(96, 'Channels of every pyramid level.')
+    head_depth: int = setting(2, 'Convolutions in a head before the predicting one.')
+    anchors: AnchorSpec = setting(
+        meaning='Side of the smallest square anchor of a level, in strides; factors on it; and '
+        'height / width of the anchors.', default_factory=AnchorSpec)
+    box_coder: BoxCoder = setting(
+        meaning="Factors on coded centres and sizes, SSD's.", default_factory=BoxCoder)
 
     @property
     def anchor_count(self) -> int:
@@ -85,23 +82,20 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a uint8 RGB image becomes the network's input.
+    """How a uint8 RGB image becomes the network's input."""
 
-    Attributes:
-        resize: ``letterbox`` keeps the aspect ratio and pads right and below; ``stretch``.
-        interpolation: ``area`` averages when shrinking, by halves and linear sampling for the
-            rest (and is linear when enlarging); ``linear`` samples in one step.
-        padding_value: 0 to 255, the grey of the padding.
-        channel_order: ``rgb``.
-        mean, std: per channel, in units of 0 to 255; input = (pixel - mean) / std.
-    """
-
-    resize: str = 'letterbox'
-    interpolation: str = 'area'
-    padding_value: int = 127
-    channel_order: str = 'rgb'
-    mean: tuple[float, ...] = (127.0, 127.0, 127.0)
-    std: tuple[float, ...] = (128.0, 128.0, 128.0)
+    resize: str = setting(
+        'letterbox', 'letterbox keeps the proportions and pads right and below; stretch fills '
+        'the input with any image.')
+    interpolation: str = setting(
+        'area', 'area averages when shrinking, by halves and linear sampling for the rest (and '
+        'is linear when enlarging); linear samples in one step.')
+    padding_value: int = setting(127, 'Grey of the padding, 0 to 255.')
+    channel_order: str = setting('rgb', 'Always rgb.')
+    mean: tuple[float, ...] = setting(
+        (127.0, 127.0, 127.0), 'Input = (pixel - mean) / std for R, G, B in 0 to 255: what the '
+        'backbone was trained with.')
+    std: tuple[float, ...] = setting((128.0, 128.0, 128.0), 'Standard deviation of R, G, B.')
 
     def __post_init__(self):
         _require(self.resize in RESIZE_MODES, 'resize', f'one of {", ".join(RESIZE_MODES)}',

@@ -116,8 +116,8 @@ class ColourJitter(nn.Module):
             hsv[..., 0] += np.uint8(round(hue * 256) % 256)
             pixels = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
         if saturation != 1:
-            grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-            pixels = cv2.addWeighted(pixels, saturation, grey, 1 - saturation, 0)
+            greys = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+            pixels = cv2.addWeighted(pixels, saturation, greys, 1 - saturation, 0)
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -174,7 +175,7 @@ class _Places:
 
 
 def batches(pictures: TrainingImages, recipe: Recipe, start: int, device: torch.device,
-            world: World) -> Iterator[list[Batch]]:
+            world: World) -> Generator[list[Batch], None, None]:
     """Yield, for iterations ``start`` to the end, this process's ``accumulate`` batches.
 
     All processes' batches of one iteration together are ``batch_size`` pictures, the same
@@ -187,12 +188,42 @@ def batches(pictures: TrainingImages, recipe: Recipe, start: int, device: torch.
         worker_init_fn=_start_worker,
         # Its own generator: making a loader must not move the global one.
         generator=torch.Generator())
+    iterator = iter(loader)
     parts: list[Batch] = []
-    for batch in loader:
-        parts.append(batch)
-        if len(parts) == recipe.accumulate:
-            yield parts
-            parts = []
+    try:
+        for batch in iterator:
+            parts.append(batch)
+            if len(parts) == recipe.accumulate:
+                yield parts
+                parts = []
+    finally:
+        _end_workers(iterator)
+
+
+def _end_workers(iterator: Any) -> None:
+    """End the loader's processes; one that still works after seconds is killed.
+
+    They ignore SIGTERM, see ``_start_worker``, which is all that torch would send, and it would
+    then wait for them for ever.
+    """
+    with contextlib.suppress(RuntimeError):  # about a worker that died
+        getattr(iterator, '_shutdown_workers', lambda: None)()
+    for worker in getattr(iterator, '_workers', ()):
+        worker.kill()
+
+
+def describe_loader_failure(error: RuntimeError) -> str:
+    """Return a sentence about loader processes that died; empty for any other error."""
+    text = str(error)
+    if 'shared memory' in text or 'Bus error' in text or (
+            'unable to write to file' in text and '/torch_' in text):
+        return ('The loader processes have run out of shared memory in /dev/shm; give the '
+                'container more (docker run --shm-size=2g), or --set workers=0 for no loader '
+                'processes, or a smaller batch_size.')
+    if text.startswith('DataLoader worker'):
+        return (f'A loader process died ({text.partition(".")[0]}); the system may have been out '
+                'of memory: lower workers, cache_mib or batch_size.')
+    return ''
 
 
 def _collate(items: Sequence[Item]) -> Batch:

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.training.recipe import Recipe
-from ssd_perception.training.schedule import ThreePhase
+from ssd_perception.training.schedule import schedule_of
 
 
 def plot_schedule(recipe: Recipe, path: Path) -> None:
     """Draw the three phases of the planned learning rate, and where mosaic ends."""
-    schedule = ThreePhase(recipe.iterations, recipe.warmup, recipe.plateau, recipe.floor)
+    schedule = schedule_of(recipe)
     steps = np.unique(np.linspace(0, recipe.iterations - 1, 1000).astype(int))
     factors = np.array([schedule(int(step)) for step in steps])
     figure = Figure(figsize=(8, 3.2), layout='constrained')
@@ -25,7 +25,7 @@ def plot_schedule(recipe: Recipe, path: Path) -> None:
         'pyramid and heads': 1.0, 'backbone': recipe.backbone_rate}
     for name, rate in groups.items():
         axes.plot(steps, factors * recipe.learning_rate * rate, label=name)
-    ends = {'warm-up ends': recipe.warmup, 'plateau ends': schedule.decay_start}
+    ends = {'warm-up ends': schedule.warmup, 'plateau ends': schedule.decay_start}
     if recipe.augmentation.mosaic:
         ends['mosaic ends'] = recipe.iterations * (1 - recipe.augmentation.mosaic_off)
     for place, (name, step) in enumerate(ends.items()):

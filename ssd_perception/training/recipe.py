@@ -5,151 +5,185 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from ssd_perception.core.errors import UserError
+from ssd_perception.core import settings
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.metadata import Architecture, MetadataError, Preprocessing, build
+from ssd_perception.core.settings import setting
+
+PROBABILITY = (0.0, 1.0)
 
 
-class RecipeError(UserError, ValueError):
+class RecipeError(SettingError):
     """A recipe cannot be used; the message names the file, the key and what was expected."""
 
 
 @dataclass(frozen=True)
 class PasteRecipe:
-    """Settings of ``data.paste.Paster``.
+    """Settings of ``data.paste.Paster``: cut-outs of objects, pasted into images."""
 
-    Attributes:
-        probability: of cut-outs being pasted into a picture; 0 switches it off.
-        cutouts: folder with a sub-folder of cut-outs for every class, and ``none``.
-        backgrounds: folder of pictures without objects to paste into; empty: the training
-            pictures.
-        recolour: probability of any other colour for a cut-out.
-    """
-
-    probability: float = 0.0
-    cutouts: str = ''
-    backgrounds: str = ''
-    recolour: float = 0.3
+    probability: float = setting(
+        0.0, 'Probability for an image; 0 switches pasting off.', limits=PROBABILITY)
+    cutouts: str = setting(
+        '', 'Folder with a sub-folder of PNG or WebP images with transparent surroundings for '
+        'every class, and "none" for look-alikes, which get no box.')
+    backgrounds: str = setting(
+        '', "Folder of images without objects to paste into; '' means: the training images.")
+    recolour: float = setting(
+        0.3, 'Probability that a cut-out gets any other colour.', limits=PROBABILITY)
 
 
 @dataclass(frozen=True)
 class AugmentationRecipe:
-    """Settings of ``data.augment.Augmentation`` and of what is composed before it.
+    """Settings of ``data.augment.Augmentation`` and of what is composed before it."""
 
-    Attributes:
-        mosaic: probability of a mosaic of four.
-        mosaic_off: share of the run, at its end, without mosaic.
-        aspect, flip, zoom_out, crop, photometric, camera: see ``data.augment.Augmentation``.
-        synthetic: share of pictures that are drawn and hold nothing.
-        recolour_empty: probability of other colours for pictures without objects, which stay
-            so in any colour.
-        recolour_objects: the same for pictures with objects, whose class is their shape.
-        paste: cut-outs of objects.
-    """
-
-    mosaic: float = 0.4
-    mosaic_off: float = 0.25
-    aspect: float = 1.35
-    flip: float = 0.5
-    zoom_out: float = 0.3
-    crop: float = 0.6
-    photometric: float = 0.8
-    camera: float = 0.3
-    synthetic: float = 0.0
-    recolour_empty: float = 0.0
-    recolour_objects: float = 0.0
-    paste: PasteRecipe = field(default_factory=PasteRecipe)
+    mosaic: float = setting(0.4, 'Probability of a mosaic of four images.', limits=PROBABILITY)
+    mosaic_off: float = setting(
+        0.25, 'Share of the run, at its end, without mosaic.', limits=PROBABILITY)
+    aspect: float = setting(
+        1.35, 'Widest sideways stretch, and its inverse. Cameras from 5:4 to 16:9 fill the same '
+        'input.', limits=(1.0, 4.0))
+    flip: float = setting(0.5, 'Probability of mirroring left and right.', limits=PROBABILITY)
+    zoom_out: float = setting(
+        0.3, 'Probability of placing the image on a larger grey canvas.', limits=PROBABILITY)
+    crop: float = setting(
+        0.6, 'Probability of cutting out a part around objects.', limits=PROBABILITY)
+    photometric: float = setting(
+        0.8, 'Probability of other brightness, contrast, saturation and hue.', limits=PROBABILITY)
+    camera: float = setting(
+        0.3, "Probability of a camera's fault: blur, JPEG artefacts, noise, grey.",
+        limits=PROBABILITY)
+    synthetic: float = setting(
+        0.0, 'Share of images that are drawn and hold no object: a covered lens, a wall, '
+        'coloured blobs.', limits=PROBABILITY)
+    recolour_empty: float = setting(
+        0.0, 'Probability that an image without objects gets any other colours. It stays one '
+        'without objects, so a detector of orange cones sees more orange things that are no '
+        'cones.', limits=PROBABILITY)
+    recolour_objects: float = setting(
+        0.0, 'The same for images with objects: then a class is its shape, not its colour.',
+        limits=PROBABILITY)
+    paste: PasteRecipe = setting(
+        meaning='Cut-outs of objects, pasted into images.', default_factory=PasteRecipe)
 
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """Settings of ``training.losses.DetectionLoss``.
+    """Settings of ``training.losses.DetectionLoss``."""
 
-    Attributes:
-        box: ``giou``, or ``smooth_l1`` on coded deltas as in SSD and RetinaNet.
-        alpha, gamma: of the focal loss.
-        box_weight: of the box loss beside it. GIoU at weight 1 is drowned by classification; see
-            DIoU-SSD's ablation.
-        foreground_iou, background_iou: see ``training.losses.match``.
-    """
-
-    box: str = 'giou'
-    alpha: float = 0.25
-    gamma: float = 2.0
-    box_weight: float = 2.0
-    foreground_iou: float = 0.5
-    background_iou: float = 0.4
+    box: str = setting('giou', 'Loss of boxes: giou on decoded boxes, or smooth_l1 on coded '
+                       'deltas as in SSD and RetinaNet.', choices=('giou', 'smooth_l1'))
+    alpha: float = setting(0.25, 'Focal loss: weight of objects, the background has 1 - alpha.',
+                           limits=PROBABILITY)
+    gamma: float = setting(2.0, 'Focal loss: how much easy anchors are left out.',
+                           limits=(0.0, 10.0))
+    box_weight: float = setting(
+        2.0, 'Weight of the box loss. At weight 1 classification drowns GIoU (see the ablation '
+        'of DIoU-SSD).', limits=(0.0, 100.0))
+    foreground_iou: float = setting(
+        0.5, 'An anchor belongs to an object from this IoU on.', limits=PROBABILITY)
+    background_iou: float = setting(
+        0.4, 'An anchor is background below this IoU; between the two it does not count.',
+        limits=PROBABILITY)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides what comes out of a training, except the data.
 
-    The YAML files under config/train explain each key where it is set.
-
     Raises:
         RecipeError: for a value out of its range; the message names the key.
     """
 
-    iterations: int
-    class_names: tuple[str, ...] = ()
-    architecture: Architecture = field(default_factory=Architecture)
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    init: str = 'lite'
-    drop_path: float = 0.0
-    frozen_stages: int = 0
-    freeze_backbone_norms: bool = True
-    batch_size: int = 8  # pictures per optimiser step, over all processes
-    accumulate: int = 1  # parts a process computes its share of a batch in
-    multi_scale: tuple[float, ...] = ()  # lowest and highest factor on input_hw; empty: off
-    learning_rate: float = 0.01
-    backbone_rate: float = 1.0
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 0.0001
-    gradient_clip: float = 10.0
-    warmup: int = 100
-    plateau: float = 0.3
-    floor: float = 0.01
-    ema_decay: float = 0.998
-    ema_ramp: float = 200.0
-    precision: str = 'auto'
-    loss: LossRecipe = field(default_factory=LossRecipe)
-    augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
-    seed: int = 0
-    workers: int = 1
-    cache_mib: int = 600
-    checkpoint_every: int = 100
-    evaluate_every: int = 200
-    patience: int = 0  # measurements without a better one before stopping; 0: never
+    iterations: int = setting(meaning='Optimiser steps of the whole run.', limits=(1, 10 ** 7))
+    class_names: tuple[str, ...] = setting(
+        (), 'Names in label order; [] means: those found in the data, sorted.')
+    init: str = setting(
+        'lite', 'Weights to begin with: lite (ImageNet, for EfficientNet-Lite; B1 takes the '
+        "kernels of Lite1), imagenet (B1: torchvision's, downloaded once), the path of a "
+        '.safetensors file of this package, or random.')
+    drop_path: float = setting(
+        0.0, 'Stochastic depth: largest rate at which a residual block is skipped, reached at '
+        'the last block.', limits=(0, 0.9))
+    frozen_stages: int = setting(
+        0, 'Stages of the backbone (the stem is one) that are not trained.', limits=(0, 8))
+    freeze_backbone_norms: bool = setting(
+        True, "Keep ImageNet's batch-norm statistics in the backbone; those of small batches are "
+        'noisier.')
+    architecture: Architecture = setting(meaning='The network.', default_factory=Architecture)
+    preprocessing: Preprocessing = setting(
+        meaning='How an image becomes the input.', default_factory=Preprocessing)
+    batch_size: int = setting(
+        8, 'Images per step, over all processes; a multiple of processes x accumulate.',
+        limits=(1, 4096))
+    accumulate: int = setting(
+        1, 'Parts in which a process computes its share of a batch: less memory, the same '
+        'gradient.', limits=(1, 4096))
+    multi_scale: tuple[float, ...] = setting(
+        (), 'Lowest and highest factor on input_hw, drawn anew for each step; [] switches it '
+        'off.', limits=(0.25, 4))
+    learning_rate: float = setting(
+        0.01, 'Highest rate of SGD, for the pyramid and the heads.', limits=(1e-7, 10))
+    backbone_rate: float = setting(
+        1.0, 'Factor on it for the backbone, which is trained already.', limits=(0, 10))
+    momentum: float = setting(0.9, 'Momentum of SGD.', limits=(0, 0.999))
+    nesterov: bool = setting(False, "Nesterov's variant of momentum.")
+    weight_decay: float = setting(
+        0.0001, 'Weight decay; not applied to norms and biases.', limits=(0, 1))
+    gradient_clip: float = setting(
+        10.0, 'Largest norm of the gradient; 0 switches clipping off.', limits=(0, 1e6))
+    warmup: int = setting(
+        100, 'First phase of the rate: steps of its linear rise, at most a fifth of the run.',
+        limits=(0, 10 ** 6))
+    plateau: float = setting(
+        0.3, 'Second phase: share of the run after which the rate begins to fall, as a cosine.',
+        limits=PROBABILITY)
+    floor: float = setting(
+        0.01, 'Third phase: factor on the rate that the cosine ends at.', limits=PROBABILITY)
+    ema_decay: float = setting(
+        0.998, 'Memory of the average of the weights at the end; 0.998 is about 500 steps, 0 '
+        'switches it off.', limits=(0, 0.99999))
+    ema_ramp: float = setting(
+        200.0, 'Steps over which that memory grows.', limits=(1, 10 ** 6))
+    precision: str = setting(
+        'auto', 'auto (bf16 or fp16 on a GPU, fp32 on a CPU), fp32, fp16, or bf16 (GPU only).',
+        choices=('auto', 'fp32', 'bf16', 'fp16'))
+    loss: LossRecipe = setting(meaning='The loss.', default_factory=LossRecipe)
+    augmentation: AugmentationRecipe = setting(
+        meaning='Random changes of the training images.', default_factory=AugmentationRecipe)
+    seed: int = setting(0, 'Everything random follows from it.', limits=(0, 2 ** 31))
+    workers: int = setting(
+        1, 'Loader processes of each training process; images do not depend on their number.',
+        limits=(0, 64))
+    cache_mib: int = setting(
+        600, 'Decoded images kept in memory by a training process, MiB, shared out over its '
+        'workers.', limits=(0, 10 ** 6))
+    checkpoint_every: int = setting(100, 'Steps between checkpoints.', limits=(1, 10 ** 6))
+    evaluate_every: int = setting(
+        200, 'Steps between measurements on the validation images.', limits=(1, 10 ** 7))
+    patience: int = setting(
+        0, 'Measurements without a better one after which training stops; 0: never. What the end '
+        'of the cosine would gain, which is most, is lost then.', limits=(0, 10 ** 6))
 
-    def __post_init__(self):
-        for name, low, high in (
-                ('iterations', 1, 10 ** 7), ('batch_size', 1, 4096), ('accumulate', 1, 4096),
-                ('patience', 0, 10 ** 6), ('learning_rate', 1e-7, 10),
-                ('backbone_rate', 0, 10), ('momentum', 0, 0.999), ('weight_decay', 0, 1),
-                ('gradient_clip', 0, 1e6), ('frozen_stages', 0, 8), ('ema_decay', 0, 0.99999),
-                ('ema_ramp', 1, 10 ** 6), ('workers', 0, 64), ('checkpoint_every', 1, 10 ** 6),
-                ('evaluate_every', 1, 10 ** 7), ('drop_path', 0, 0.9)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise RecipeError(f'"{name}" must be from {low} to {high}, got {value}.')
-        for name, value, choices in (('precision', self.precision,
-                                      ('auto', 'fp32', 'bf16', 'fp16')),
-                                     ('loss.box', self.loss.box, ('giou', 'smooth_l1'))):
-            if value not in choices:
-                raise RecipeError(f'"{name}" must be one of {", ".join(choices)}, '
-                                  f'got "{value}".')
-        scales = self.multi_scale
-        if scales and (len(scales) != 2 or not 0.25 <= scales[0] <= scales[1] <= 4):
+    def __post_init__(self) -> None:
+        parts = ((self, ''), (self.loss, 'loss.'), (self.augmentation, 'augmentation.'),
+                 (self.augmentation.paste, 'augmentation.paste.'))
+        try:
+            for part, where in parts:
+                settings.check(part, where)
+        except SettingError as error:
+            raise RecipeError(str(error)) from error
+        if self.multi_scale and not (len(self.multi_scale) == 2
+                                     and self.multi_scale[0] <= self.multi_scale[1]):
             raise RecipeError('"multi_scale" must be empty, or the lowest and the highest factor '
-                              f'from 0.25 to 4, got {list(scales)}.')
+                              f'from 0.25 to 4, got {list(self.multi_scale)}.')
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON types, for metadata and checkpoints."""
         return dataclasses.asdict(self)
 
@@ -174,6 +208,14 @@ def load_recipe(path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> Rec
     for override in overrides:
         _set(data, override)
     return recipe_from_dict(data, str(path))
+
+
+def change(recipe: Recipe, changes: tuple[str, ...]) -> Recipe:
+    """Return the recipe with ``key=value`` changes; see ``load_recipe``."""
+    data = recipe.as_dict()
+    for item in changes:
+        _set(data, item)
+    return recipe_from_dict(data, '--set') if changes else recipe
 
 
 def _set(data: dict, override: str) -> None:

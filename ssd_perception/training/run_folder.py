@@ -20,18 +20,26 @@ from ssd_perception.training.recipe import Recipe
 class RunFolder:
     """Writes what a run leaves behind; every file is there whole or as it was.
 
-    ``checkpoint.pt``, ``best.safetensors``, ``last.safetensors``, ``log.jsonl``,
-    ``schedule.png``, ``curves.png``, ``tensorboard/``.
+    ``checkpoint.pt``, ``log.jsonl``, ``schedule.png``, ``curves.png``, ``tensorboard/``, and
+    weights that carry the folder's name.
 
     Args:
         path: the folder, made when it is missing.
         warn: gets one sentence when something could not be written; the run goes on, with
             the last good files in place.
+
+    Attributes:
+        best: weights with the best COCO AP on the first validation split; there is none without
+            such a split.
+        last: weights of the last checkpoint.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None]):
         self.path, self._warn = path, warn
         self.checkpoint = path / 'checkpoint.pt'
+        name = path.resolve().name or 'run'  # so that logs can tell the weights of runs apart
+        self.best = path / f'{name}.safetensors'
+        self.last = path / f'{name}.last.safetensors'
         self._log_path = path / 'log.jsonl'
         self._board: SummaryWriter | None = None
 
@@ -76,9 +84,9 @@ class RunFolder:
                 self._board.add_scalar(name, value, row['iteration'])
         self._try(write, 'the log')
 
-    def save_weights(self, name: str, model: SSD, metadata: Metadata) -> bool:
-        """Write weights for the Detector; return whether that worked."""
-        return self._try(lambda: save_weights(self.path / name, model, metadata), name)
+    def save_weights(self, path: Path, model: SSD, metadata: Metadata) -> bool:
+        """Write weights for the Detector to ``best`` or ``last``; return whether that worked."""
+        return self._try(lambda: save_weights(path, model, metadata), path.name)
 
     def save_checkpoint(self, state: dict) -> bool:
         """Write what the run can be continued from; return whether that worked."""

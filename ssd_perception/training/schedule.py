@@ -53,6 +53,12 @@ class ThreePhase:
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
+def schedule_of(recipe: Recipe) -> ThreePhase:
+    """Return a recipe's schedule; a short run has a warm-up of a fifth of its steps."""
+    warmup = min(recipe.warmup, recipe.iterations // 5)
+    return ThreePhase(recipe.iterations, warmup, recipe.plateau, recipe.floor)
+
+
 def make_optimizer(model: SSD, recipe: Recipe) -> torch.optim.SGD:
     """Return SGD with momentum over what of ``model`` is trained."""
     return torch.optim.SGD(parameter_groups(model, recipe), lr=recipe.learning_rate,

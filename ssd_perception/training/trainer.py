@@ -27,13 +27,19 @@ from ssd_perception.inference.runtimes.torch import TorchRuntime
 from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.training.checkpoints import read_checkpoint
-from ssd_perception.training.dataset import Batch, TrainingImages, batches, random_stream
+from ssd_perception.training.dataset import (
+    Batch,
+    TrainingImages,
+    batches,
+    describe_loader_failure,
+    random_stream,
+)
 from ssd_perception.training.distributed import World, local_device
 from ssd_perception.training.inputs import NetworkInputs
 from ssd_perception.training.losses import count_positives
 from ssd_perception.training.recipe import Recipe, RecipeError
 from ssd_perception.training.run_folder import RunFolder
-from ssd_perception.training.schedule import ModelEma, ThreePhase, make_optimizer
+from ssd_perception.training.schedule import ModelEma, make_optimizer, schedule_of
 
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -56,7 +62,8 @@ class Trainer:
 
     Attributes:
         precision: arithmetic of the network really used: fp32, bf16 or fp16.
-        skipped: sentences about pictures that could not be read.
+        images: what is trained on, augmented.
+        skipped: sentences about images that could not be read.
         world: the processes that train together.
     """
 
@@ -86,10 +93,9 @@ class Trainer:
         self._network = self.world.wrap(self.model, self.device)
         self.precision = choose_precision(recipe.precision, self.device)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == 'fp16')
-        self._schedule = ThreePhase(recipe.iterations, recipe.warmup, recipe.plateau,
-                                    recipe.floor)
+        self._schedule = schedule_of(recipe)
         self._inputs = NetworkInputs(recipe, self.device)
-        self._pictures = TrainingImages(samples, recipe.class_names, recipe)
+        self.images = TrainingImages(samples, recipe.class_names, recipe)
         self.iteration, self.best, self._since_best = 0, -1.0, 0
         self.skipped: set[str] = set()
         self._bar: tqdm | None = None
@@ -123,43 +129,60 @@ class Trainer:
         """Train to the end, or to SIGINT or SIGTERM; return the last weights' metadata.
 
         Raises:
-            TrainingFailed: when the loss is not finite; the batch's files are named.
+            TrainingFailed: when the loss is not finite (the batch's files are named), when a
+                loader process died, or when the last results could not be written.
             KeyboardInterrupt: after a signal, the checkpoint being written.
         """
         recipe, main = self.recipe, self.world.main
         if main:
             self.folder.open(recipe, self.iteration)
+            if self._schedule.warmup < recipe.warmup:
+                self._log(f'The warm-up is shortened from {recipe.warmup} to '
+                          f'{self._schedule.warmup} steps, a fifth of this run.')
         previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         self._bar = tqdm(total=recipe.iterations, initial=self.iteration, desc='train',
                          unit='it', disable=not (progress and main))
+        stream = batches(self.images, recipe, self.iteration, self.device, self.world)
         try:
-            for parts in batches(self._pictures, recipe, self.iteration, self.device, self.world):
+            for parts in stream:
                 self.step(parts)
-                last = self.iteration == recipe.iterations
-                if main and (last or self.iteration % recipe.evaluate_every == 0):
-                    self._evaluate()
-                # The processes agree here: a signal may have reached only some of them.
-                interrupted, finished = self.world.sum(torch.tensor(
-                    [self._signalled, self._out_of_patience()], dtype=torch.int64,
-                    device=self.device)).tolist()
-                stop = last or interrupted or finished
-                if main and (stop or self.iteration % recipe.checkpoint_every == 0):
-                    saved = self._save()
-                    if stop and not saved:
-                        raise TrainingFailed(
-                            f'The results of iteration {self.iteration} could not be written in '
-                            f'{self.folder.path}; the last good checkpoint is whole. Make room '
-                            'and go on with --resume.')
-                if interrupted and not last:
-                    raise KeyboardInterrupt
-                if stop:
+                if self._after_step():
                     break
+        except RuntimeError as error:
+            sentence = describe_loader_failure(error)
+            if not sentence:
+                raise
+            raise TrainingFailed(f'{sentence} --resume goes on from the last '
+                                 'checkpoint.') from error
         finally:
             self._bar.close()
             self.folder.close()
             for number, handler in previous.items():
                 signal.signal(number, handler)
+            stream.close()
         return self.metadata
+
+    def _after_step(self) -> bool:
+        """Measure and save where it is time to; return whether the run ends here."""
+        recipe, main = self.recipe, self.world.main
+        last = self.iteration == recipe.iterations
+        if main and (last or self.iteration % recipe.evaluate_every == 0):
+            self._evaluate()
+        # The processes agree here: a signal may have reached only some of them.
+        interrupted, finished = self.world.sum(torch.tensor(
+            [self._signalled, self._out_of_patience()], dtype=torch.int64,
+            device=self.device)).tolist()
+        stop = bool(last or interrupted or finished)
+        if main and (stop or self.iteration % recipe.checkpoint_every == 0):
+            saved = self._save()
+            if stop and not saved:
+                raise TrainingFailed(
+                    f'The results of iteration {self.iteration} could not be written in '
+                    f'{self.folder.path}; the last good checkpoint is whole. Make room and go '
+                    'on with --resume.')
+        if interrupted and not last:
+            raise KeyboardInterrupt
+        return stop
 
     def step(self, parts: Sequence[Batch]) -> None:
         """One iteration: the gradient of all parts of all processes, then one SGD step."""
@@ -181,7 +204,7 @@ class Trainer:
         self.iteration += 1
         if self.world.main:
             self._ema.update(self.model)
-            self._tell(losses, factor * recipe.learning_rate, parts)
+            self._log_step(losses, factor * recipe.learning_rate, parts)
 
     def _gradient(self, parts: Sequence[Batch]) -> dict[str, float]:
         """Add up the gradient of the whole step; return its loss parts, for people."""
@@ -225,7 +248,7 @@ class Trainer:
             f"The loss is {loss} at iteration {self.iteration}; the batch's files are listed in "
             f'{evidence}. Lower the learning rate or check them.')
 
-    def _tell(self, losses: dict[str, float], rate: float, parts: Sequence[Batch]) -> None:
+    def _log_step(self, losses: dict[str, float], rate: float, parts: Sequence[Batch]) -> None:
         if self._bar is not None:
             self._bar.set_postfix(cls=f'{losses["classes"]:.3f}', lr=f'{rate:.2e}',
                                   box=f'{losses["boxes"]:.3f}', refresh=False)
@@ -233,10 +256,10 @@ class Trainer:
         self.folder.log({'iteration': self.iteration, **losses, 'learning_rate': rate}, 'train/')
         for reason in {r for part in parts for r in part.skipped} - self.skipped:
             self.skipped.add(reason)
-            self._log(f'{reason} Another picture takes its place.')
+            self._log(f'{reason} Another image takes its place.')
 
     def _evaluate(self) -> None:
-        """Measure the averaged weights with the very Detector that will fly."""
+        """Measure the averaged weights with the Detector that runs on the robot."""
         detector = Detector.from_runtime(TorchRuntime(self._ema.model, self.metadata,
                                                       self.device.type, 'fp32'))
         figures = {name: evaluate(detector, samples)
@@ -251,7 +274,7 @@ class Trainer:
             self._since_best = 0 if score > self.best else self._since_best + 1
             if score > self.best:
                 self.best = score
-                self.folder.save_weights('best.safetensors', self._ema.model, self.metadata)
+                self.folder.save_weights(self.folder.best, self._ema.model, self.metadata)
         self.folder.draw_curves()
 
     def _out_of_patience(self) -> bool:
@@ -259,7 +282,7 @@ class Trainer:
 
     def _save(self) -> bool:
         """Write what the run has reached; return whether all of it could be written."""
-        weights = self.folder.save_weights('last.safetensors', self._ema.model, self.metadata)
+        weights = self.folder.save_weights(self.folder.last, self._ema.model, self.metadata)
         return weights and self.folder.save_checkpoint({
             'recipe_hash': self._hash, 'iteration': self.iteration, 'best': self.best,
             'since_best': self._since_best, 'model': self.model.state_dict(),

@@ -35,16 +35,16 @@ def test_bad_files_are_named_once_and_counted(tmp_path, capsys):
     (root / 'JPEGImages/a1.jpg').unlink()
     assert train(tmp_path, root) == 0
     said = capsys.readouterr()
-    assert 'Training on 2 pictures (cone)' in said.out
+    assert 'Training on 2 images (cone)' in said.out
     assert said.err.count('a0.xml') == 1 and said.err.count('"a1"') == 1
     assert '2 files were skipped or read in part; `ssd_perception check_data`' in said.err
-    assert (tmp_path / 'run/last.safetensors').is_file()
+    assert (tmp_path / 'run/run.last.safetensors').is_file()
 
 
 def test_a_coco_folder_is_trained_on(tmp_path, capsys):
     assert train(tmp_path, write_coco(tmp_path / 'd', SETS)) == 0
     said = capsys.readouterr()
-    assert 'Training on 4 pictures (cone)' in said.out and 'skipped' not in said.err
+    assert 'Training on 4 images (cone)' in said.out and 'skipped' not in said.err
 
 
 def test_nothing_but_bad_files_is_one_sentence(tmp_path, capsys):

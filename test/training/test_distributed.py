@@ -82,7 +82,7 @@ def test_the_train_verb_under_torchrun_writes_once_and_resumes(data, tmp_path):
             'cpu', '--set', 'batch_size=4')
     done = torchrun(2, *verb)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count('Training on 6 pictures') == 1 and 'in 2 processes' in done.stdout
+    assert done.stdout.count('Training on 6 images') == 1 and 'in 2 processes' in done.stdout
     rows = [json.loads(line) for line in (out / 'log.jsonl').read_text().splitlines()]
     assert [row['iteration'] for row in rows if 'classes' in row] == [1, 2, 3, 4, 5, 6]
     state = torch.load(out / 'checkpoint.pt', weights_only=True)

@@ -32,9 +32,12 @@ class Run:
         self.command = [sys.executable, '-m', 'ssd_perception', 'train', recipe, '--data', data,
                         '--out', self.out, '--device', 'cpu', '--resume']
 
-    def start(self, **options):
-        return subprocess.Popen(list(map(str, self.command)), stdout=subprocess.PIPE,
+    def start_with(self, *more, **options):
+        return subprocess.Popen([*map(str, self.command), *more], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
+
+    def start(self, **options):
+        return self.start_with(**options)
 
     def finish(self, **options):
         process = self.start(**options)
@@ -62,7 +65,7 @@ class Run:
         return torch.load(path, weights_only=True)['iteration'] if path.exists() else 0
 
     def weights(self):
-        return (self.out / 'last.safetensors').read_bytes()
+        return (self.out / f'{self.out.name}.last.safetensors').read_bytes()
 
     def wait_for(self, condition, process):
         deadline = time.monotonic() + 120
@@ -99,7 +102,7 @@ def test_a_file_limit_is_told_and_the_last_good_checkpoint_stays(run):
     code, _, err = run.finish(preexec_fn=limit)
     assert code == 1 and 'Traceback' not in err
     assert 'checkpoint.pt' not in err.splitlines()[-1] and 'Make room' in err.splitlines()[-1]
-    assert 'last.safetensors could not be written' in err
+    assert '.last.safetensors could not be written' in err
     assert (run.out / 'checkpoint.pt').read_bytes() == before
     assert not list(run.out.glob('*.partial'))
     code, _, err = run.finish()
@@ -165,3 +168,23 @@ def test_twenty_kills_at_random_moments_cost_at_most_an_interval_each(tmp_path, 
     steps = [row['iteration'] for row in map(json.loads, (run.out / 'log.jsonl').open())
              if 'classes' in row]
     assert steps == list(range(1, 401))
+
+
+@pytest.mark.parametrize('number, words', [
+    (signal.SIGKILL, 'A loader process died'),
+    (signal.SIGBUS, '/dev/shm; give the container more')])
+def test_a_loader_process_that_dies_ends_the_run(tmp_path, data, number, words):
+    run = Run(tmp_path, data, 100_000, every=5)
+    process = run.start_with('--set', 'workers=2')
+    run.wait_for(lambda: run.logged() > 2, process)
+    tasks = subprocess.run(['ps', '--ppid', str(process.pid), '-o', 'pid='], text=True,
+                           capture_output=True, check=True).stdout.split()
+    assert tasks, 'the loader has no processes'
+    os.kill(int(tasks[0]), number)
+    begin = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 30
+    assert process.returncode == 1
+    last = err.strip().splitlines()[-1]
+    assert last.startswith('ssd_perception train: ') and words in last and '--resume' in last
+    assert 'Traceback' not in err

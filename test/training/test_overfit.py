@@ -33,6 +33,6 @@ def test_sixteen_photographs_are_learned_by_heart(tmp_path, backbone, norms_froz
         freeze_backbone_norms=norms_frozen, warmup=20, ema_decay=0.9, evaluate_every=10 ** 6)
     trainer = Trainer(recipe, samples, {}, tmp_path)
     trainer.run(progress=False)
-    figures = evaluate(Detector.from_weights(tmp_path / 'last.safetensors', device='cpu'), samples)
+    figures = evaluate(Detector.from_weights(trainer.folder.last, device='cpu'), samples)
     print(backbone, figures.voc10_ap50, figures.coco_ap)
     assert figures.voc10_ap50 >= 0.99

@@ -21,7 +21,7 @@ def train(tmp_path, data, name, *more):
     recipe.write_text(YAML.format(iterations=2, every=2))
     code = main(['train', str(recipe), '--data', str(data), '--out', str(tmp_path / name),
                  '--device', 'cpu', *more])
-    return code, tmp_path / name / 'last.safetensors'
+    return code, tmp_path / name / f'{name}.last.safetensors'
 
 
 def test_it_goes_on_from_weights(tmp_path, data):
@@ -50,7 +50,7 @@ def test_a_folder_counts_several_times(tmp_path, data, capsys, repeat, says):
     code, _ = train(tmp_path, data, 'run', '--repeat', *repeat)
     told = capsys.readouterr()
     if says is None:
-        assert code == 0 and 'Training on 18 pictures' in told.out
+        assert code == 0 and 'Training on 18 images' in told.out
     else:
         assert code == 1 and says in told.err and told.err.count('\n') == 1
 
@@ -61,7 +61,7 @@ def test_pictures_of_other_things_join_without_their_objects(tmp_path, data, cap
         path.write_text(path.read_text().replace('cone', 'bus'))
     code, _ = train(tmp_path, data, 'run', '--negatives', f'{street}:train', '--set',
                     'augmentation.recolour_empty=1.0')
-    assert code == 0 and 'Training on 8 pictures (cone)' in capsys.readouterr().out
+    assert code == 0 and 'Training on 8 images (cone)' in capsys.readouterr().out
     code, _ = train(tmp_path, data, 'other', '--negatives', f'{street}:night')
     error = capsys.readouterr().err
     assert code == 1 and 'night' in error and error.count('\n') == 1

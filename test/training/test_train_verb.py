@@ -31,7 +31,7 @@ def train(recipe, data, tmp_path, *more):
 def test_one_command_leaves_weights_and_a_report(recipe, data, tmp_path, capsys):
     assert train(recipe, data, tmp_path) == 0
     told = capsys.readouterr().out
-    assert 'Training on 6 pictures (cone), from the beginning' in told and 'report.html' in told
+    assert 'Training on 6 images (cone), from the beginning' in told and 'report.html' in told
     report = tmp_path / 'run/report'
     assert '<svg' in (report / 'report.html').read_text()
     figures = json.loads((report / 'report.json').read_text())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from tiny import TINY, first_step, write_pictures
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.voc import read_voc
+from ssd_perception.evaluation.accuracy import Accuracy
 from ssd_perception.model.weights import load_model
 from ssd_perception.training.checkpoints import CheckpointError
 from ssd_perception.training.recipe import LossRecipe, RecipeError, load_recipe
@@ -52,8 +54,8 @@ def test_a_resumed_run_ends_in_the_same_weights_bit_for_bit(samples, tmp_path, m
 
     expected, got = weights_of(whole), weights_of(second)
     assert all(torch.equal(expected[key], got[key]) for key in expected)
-    assert (tmp_path / 'whole/last.safetensors').read_bytes() == \
-        (tmp_path / 'parts/last.safetensors').read_bytes()
+    assert (tmp_path / 'whole/whole.last.safetensors').read_bytes() == \
+        (tmp_path / 'parts/parts.last.safetensors').read_bytes()
 
 
 def test_pictures_do_not_depend_on_the_number_of_workers(samples, tmp_path):
@@ -68,7 +70,7 @@ def test_pictures_do_not_depend_on_the_number_of_workers(samples, tmp_path):
 def test_the_run_leaves_weights_log_and_checkpoint(samples, tmp_path):
     trainer = Trainer(TINY, samples, {'tiny': samples}, tmp_path)
     trainer.run(progress=False)
-    model, metadata = load_model(tmp_path / 'best.safetensors')
+    model, metadata = load_model(trainer.folder.best)
     assert metadata.class_names == ('cone',) and metadata.recipe['iterations'] == 6
     rows = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
     assert len([r for r in rows if 'classes' in r]) == 6 and 'validation' in rows[-1]
@@ -158,7 +160,8 @@ def test_multi_scale_resizes_pictures_boxes_and_anchors_together(samples, tmp_pa
 def test_without_a_better_measurement_training_stops(samples, tmp_path, monkeypatch):
     measured = iter([0.1, 0.3, 0.2, 0.3, 0.9])
     monkeypatch.setattr('ssd_perception.training.trainer.evaluate',
-                        lambda *args: {'coco_ap': next(measured), 'voc10_ap50': None})
+                        lambda *args: Accuracy(math.nan, math.nan, next(measured),
+                                               *[math.nan] * 5, {}, 1, 1, 0))
     recipe = dataclasses.replace(TINY, iterations=60, evaluate_every=1, patience=2)
     trainer = Trainer(recipe, samples, {'tiny': samples}, tmp_path)
     trainer.run(progress=False)
@@ -209,7 +212,7 @@ def test_the_run_is_drawn_and_seen_in_tensorboard(samples, tmp_path):
 
 def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
     Trainer(TINY, samples, {}, tmp_path / 'first').run(progress=False)
-    path = tmp_path / 'first/last.safetensors'
+    path = tmp_path / 'first/first.last.safetensors'
     second = Trainer(dataclasses.replace(TINY, init=str(path)), samples, {}, tmp_path / 'second')
     model, _ = load_model(path)
     assert all(torch.equal(value, second.model.state_dict()[key])

@@ -1,0 +1,258 @@
+"""Plan a training from the data, the time and the machine: every choice a rule with its reason.
+
+docs/training.md has the measurement behind each rule.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing
+from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
+from ssd_perception.data.sample import Sample
+from ssd_perception.imaging.files import image_size
+from ssd_perception.inference.runtimes import open_runtime
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import save_weights
+from ssd_perception.training.dataset import batches
+from ssd_perception.training.recipe import AugmentationRecipe, LossRecipe, Recipe, change
+from ssd_perception.training.recipe_yaml import to_yaml
+from ssd_perception.training.trainer import Trainer
+
+GRID = 32  # px, of input sides
+SIDES = 320, 512  # shortest and longest long side of an input, px
+SMALL_PX = 24.0  # what a small object should measure in the input: three cells of P3
+SMALL_SHARE = 0.1  # of the objects that are smaller
+EPOCHS = 300  # more see the same images again to no use
+MIN_STEPS = 60
+MEASURED_STEPS = 8
+RESERVE = 0.1  # share of the time for measurements and reports
+SAMPLED = 2000  # images that are looked at
+CALLS = 15  # of a network whose latency is measured
+
+
+@dataclass
+class Plan:
+    """A recipe that was planned.
+
+    Attributes:
+        recipe: what to train by.
+        reasons: key of the recipe -> why it has its value.
+    """
+
+    recipe: Recipe
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[str]:
+        """What to tell people before the training begins."""
+        a = self.recipe.architecture
+        height, width = a.input_hw
+        return [f'Planned: {a.backbone} at {width}x{height}, {a.anchors.per_cell} anchors per '
+                f'cell, {self.recipe.iterations} steps of {self.recipe.batch_size} images.',
+                *(f'  {key}: {reason}' for key, reason in self.reasons.items())]
+
+    @property
+    def yaml(self) -> str:
+        """The recipe as a file that reproduces the run."""
+        return to_yaml(self.recipe, 'Planned by `ssd_perception train` from the data.',
+                       self.reasons)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a plan depends on.
+
+    Attributes:
+        boxes: per image float (n, 4), px.
+        sizes: per image height and width, px.
+    """
+
+    boxes: list[np.ndarray]
+    sizes: list[tuple[int, int]]
+
+    @classmethod
+    def at(cls, samples: Sequence[Sample]) -> Look:
+        """Look at up to ``SAMPLED`` samples; images whose size cannot be read are left out.
+
+        Raises:
+            DataError: when no image can be read, or there is no object.
+        """
+        step = max(1, len(samples) // SAMPLED)
+        boxes, sizes = [], []
+        for sample in samples[::step]:
+            try:
+                sizes.append(sample.stated_hw or image_size(sample.path))
+            except DataError:
+                continue
+            boxes.append(sample.xyxy)
+        if not any(map(len, boxes)):
+            raise DataError('The training images hold no object with a box that could be read; '
+                            '`ssd_perception check_data` shows what is wrong.')
+        return cls(boxes, sizes)
+
+    def small(self) -> float:
+        """Return the side of a small object, as a share of its image's long side."""
+        shares = [np.sqrt(np.prod(box[:, 2:] - box[:, :2], axis=1)) / max(size)
+                  for box, size in zip(self.boxes, self.sizes)]
+        return float(np.quantile(np.concatenate(shares), SMALL_SHARE))
+
+
+def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes: float,
+                latency_ms: float | None, device: str, changes: tuple[str, ...] = (),
+                init: str = '') -> Plan:
+    """Plan a training.
+
+    Args:
+        samples: to be trained on.
+        minutes: that it may take.
+        latency_ms: that the network may take for one image here; None for any.
+        device: ``cpu`` or ``cuda``.
+        changes: ``key=value`` on top of the plan; what follows from a changed key follows.
+        init: weights to begin with; '' chooses.
+
+    Raises:
+        DataError: when there is nothing to plan from.
+        RecipeError: for a change that is none of a recipe.
+    """
+    look = Look.at(samples)
+    gpu = device == 'cuda'
+    recipe = Recipe(
+        MIN_STEPS, class_names, architecture=Architecture('efficientnet_lite0'),
+        init=init or 'lite', batch_size=32 if gpu else 8, learning_rate=0.08 if gpu else 0.04,
+        plateau=0.4, workers=8 if gpu else 1, loss=LossRecipe(box_weight=5.0),
+        augmentation=AugmentationRecipe(synthetic=0.05))
+    plan = Plan(change(recipe, changes))
+    _choose_input(plan, look, changes)
+    if latency_ms is not None:
+        _bound_latency(plan, latency_ms, device, changes)
+    _choose_anchors(plan, look, changes)
+    _choose_length(plan, samples, minutes, device, changes)
+    return plan
+
+
+def _update(plan: Plan, changes: tuple[str, ...], key: str, reason: str, **values: object) -> None:
+    """Put values into the recipe, and then the user's own changes."""
+    plan.recipe = change(replace(plan.recipe, **values), changes)  # type: ignore[arg-type]
+    if not any(item.startswith(f'{key}=') for item in changes):
+        plan.reasons[key] = reason
+
+
+def input_size(look: Look) -> tuple[tuple[int, int], str]:
+    """Return height and width of the input for these images, and why."""
+    small = look.small()
+    longest = float(np.median([max(size) for size in look.sizes]))
+    wanted = min(SMALL_PX / max(small, 1e-3), longest)
+    side = int(min(SIDES[1], max(SIDES[0], GRID * round(wanted / GRID))))
+    aspect = float(np.median([width / height for height, width in look.sizes]))
+    short = max(GRID * 2, GRID * round(side * min(aspect, 1 / aspect) / GRID))
+    hw = (short, side) if aspect >= 1 else (side, short)
+    return hw, (f'images of {aspect:.2f} width / height; a tenth of the objects are smaller than '
+                f'{100 * small:.0f} % of the long side, {small * side:.0f} px here.')
+
+
+def _choose_input(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:
+    hw, reason = input_size(look)
+    _update(plan, changes, 'architecture.input_hw', reason,
+            architecture=replace(plan.recipe.architecture, input_hw=hw))
+
+
+def _choose_anchors(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:
+    a = plan.recipe.architecture
+    boxes = placed_boxes(zip(look.boxes, look.sizes), a, plan.recipe.preprocessing)
+    covered = coverage(boxes, a).covered or 0.0
+    better = suggest(boxes, a) if covered < ENOUGH else None
+    if better is None:
+        plan.reasons['architecture.anchors'] = (
+            f'{100 * covered:.1f} % of the objects overlap an anchor by half or more.')
+        return
+    _update(plan, changes, 'architecture.anchors',
+            f'fitted to the objects by k-means: {100 * better.covered:.1f} % of them overlap an '
+            f'anchor by half or more, {100 * covered:.1f} % would with the usual ones.',
+            architecture=replace(a, anchors=better.spec))
+
+
+def latency(architecture: Architecture, preprocessing: Preprocessing, device: str) -> float:
+    """Return the median milliseconds of the network for one image in the fastest runtime."""
+    metadata = Metadata(('a',), architecture, preprocessing)
+    with tempfile.TemporaryDirectory() as folder:
+        weights = save_weights(Path(folder, 'untrained.safetensors'), SSD(architecture, 1),
+                               metadata)
+        runtime = open_runtime(weights, 'auto', device, 'auto', None)
+        image = np.zeros((1, *architecture.input_hw, 3), np.uint8)
+        times = []
+        for _ in range(CALLS):
+            begin = time.perf_counter()
+            runtime(image)
+            times.append(1000 * (time.perf_counter() - begin))
+    return float(np.median(times[3:]))
+
+
+def _bound_latency(plan: Plan, limit: float, device: str, changes: tuple[str, ...]) -> None:
+    """Shrink the input until the network is fast enough; time follows its area."""
+    while True:
+        a = plan.recipe.architecture
+        taken = latency(a, plan.recipe.preprocessing, device)
+        height, width = a.input_hw
+        fixed = any(item.startswith('architecture.') for item in changes)
+        if taken <= limit or fixed or min(a.input_hw) <= 4 * GRID:
+            break
+        factor = min(0.95, math.sqrt(limit / taken))
+        smaller = tuple(max(4 * GRID, GRID * math.floor(side * factor / GRID))
+                        for side in (height, width))
+        plan.recipe = replace(plan.recipe, architecture=replace(
+            a, input_hw=(smaller[0], smaller[1])))
+    verdict = 'within' if taken <= limit else 'more than'
+    plan.reasons['architecture.backbone'] = (
+        f'the network takes {taken:.1f} ms for an image at {width}x{height} on this machine, '
+        f'{verdict} the {limit:g} ms that were asked for.')
+
+
+def _choose_length(plan: Plan, samples: Sequence[Sample], minutes: float, device: str,
+                   changes: tuple[str, ...]) -> None:
+    step = step_seconds(plan.recipe, samples, device)
+    batch = plan.recipe.batch_size
+    by_time = int(60 * minutes * (1 - RESERVE) / step)
+    by_data = EPOCHS * max(1, len(samples)) // batch
+    steps = max(MIN_STEPS, min(by_time, by_data))
+    epochs = steps * batch / max(1, len(samples))
+    limit = f'{minutes:g} minutes' if by_time <= by_data else f'{EPOCHS} epochs at most'
+    _update(plan, changes, 'iterations',
+            f'{limit}; a step takes {step:.2f} s here, and every image is seen {epochs:.0f} '
+            'times.', iterations=steps, warmup=max(1, min(100, steps // 10)),
+            ema_decay=round(1 - 1 / max(20, min(500, steps // 8)), 5),
+            ema_ramp=float(max(10, min(200, steps // 8))),
+            evaluate_every=max(25, math.ceil(steps / 6)),
+            checkpoint_every=max(10, min(200, steps // 10)))
+
+
+def step_seconds(recipe: Recipe, samples: Sequence[Sample], device: str) -> float:
+    """Return the seconds of a training step here, the loading of images included."""
+    recipe = replace(recipe, iterations=10 ** 6, init='random')
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(recipe, samples, {}, Path(folder, 'run'), device)
+        trainer.folder.open(recipe, 0)
+        stream = batches(trainer.images, recipe, 0, trainer.device, trainer.world)
+        times = []
+        try:
+            # What the loader had in stock is used up before the measurement.
+            for count, parts in enumerate(stream):
+                trainer.step(parts)
+                if trainer.device.type == 'cuda':
+                    torch.cuda.synchronize()
+                times.append(time.perf_counter())
+                if count >= 2 * MEASURED_STEPS:
+                    break
+        finally:
+            stream.close()
+            trainer.folder.close()
+    return (times[-1] - times[-1 - MEASURED_STEPS]) / MEASURED_STEPS
