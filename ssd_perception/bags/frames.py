@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class LabelledFrame:
     xyxy: np.ndarray
     labels: np.ndarray
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[np.ndarray]:
         return iter((self.image, self.xyxy, self.labels))
 
 
@@ -78,7 +79,7 @@ def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
                     del waiting[next(iter(waiting))]
 
 
-def to_rgb(message) -> np.ndarray:
+def to_rgb(message: Any) -> np.ndarray:
     """Return an image message, as rosbags reads it, as uint8 (H, W, 3) RGB.
 
     Raises:
@@ -90,7 +91,7 @@ def to_rgb(message) -> np.ndarray:
         raise BagError(str(error)) from error
 
 
-def _boxes(message, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _boxes(message: Any, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     rows = rows_of(message)
     for row in rows:
         if row.name not in class_names:

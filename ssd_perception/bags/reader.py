@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rosbags.rosbag2 import Reader
 
@@ -39,7 +39,7 @@ class Record:
     cdr: bytes
 
     @property
-    def message(self):
+    def message(self) -> Any:
         """The message as rosbags reads it, deserialized anew on each access.
 
         Raises:
@@ -108,7 +108,7 @@ class Bag:
         """Return the topics that have one of the ROS ``types``, sorted."""
         return sorted(topic for topic, name in self.topics.items() if name in types)
 
-    def _records(self, connections) -> Iterator[Record]:
+    def _records(self, connections: Any) -> Iterator[Record]:
         read = 0
         try:
             for connection, stamp_ns, cdr in self._reader.messages(connections) \
@@ -129,7 +129,7 @@ class Bag:
     def __enter__(self: _AnyBag) -> _AnyBag:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 import zstandard
@@ -125,7 +126,7 @@ class StorageFile:
         return SqliteSalvage(self._path, self._name)
 
 
-def qos_text(profiles) -> str:
+def qos_text(profiles: Any) -> str:
     """Return rosbags' QoS profiles as the YAML text that rosbag2 stores; empty for none."""
     if not profiles:
         return ''

@@ -85,7 +85,7 @@ class BagWriter:
         """Append a serialized message on a topic that was announced."""
         self._writer.write(self._connections[topic], stamp_ns, cdr)
 
-    def write(self, topic: str, stamp_ns: int, message) -> None:
+    def write(self, topic: str, stamp_ns: int, message: Any) -> None:
         """Append a rosbags message; ``stamp_ns`` is nanoseconds since the epoch."""
         self.add_topic(topic, message.__msgtype__)
         self._writer.write(self._connections[topic], stamp_ns,
@@ -95,7 +95,7 @@ class BagWriter:
         self._writer.open()
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             self._writer.__exit__(kind, error, trace)
             if kind is None:

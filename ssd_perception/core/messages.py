@@ -64,7 +64,7 @@ def json_rows(detections: Detections, class_names: Sequence[str]) -> list[dict]:
     return rows
 
 
-def rows_of(message) -> list[Row]:
+def rows_of(message: Any) -> list[Row]:
     """Return the best hypothesis of each detection of a Detection2DArray.
 
     Any object with such a message's fields will do: rclpy's, and those of recordings.

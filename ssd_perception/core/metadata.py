@@ -58,7 +58,7 @@ class Architecture:
         return self.anchors.per_cell * sum(math.prod(level_shape(self.input_hw, stride))
                                            for stride in self.strides)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require(self.backbone in BACKBONES, 'backbone', f'one of {", ".join(BACKBONES)}',
                  self.backbone)
         _require(len(self.input_hw) == 2
@@ -97,7 +97,7 @@ class Preprocessing:
         'backbone was trained with.')
     std: tuple[float, ...] = setting((128.0, 128.0, 128.0), 'Standard deviation of R, G, B.')
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require(self.resize in RESIZE_MODES, 'resize', f'one of {", ".join(RESIZE_MODES)}',
                  self.resize)
         _require(self.interpolation in INTERPOLATIONS, 'interpolation',
@@ -135,7 +135,7 @@ class Metadata:
     date: str = ''
     attribution: str = ''
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = self.class_names
         _require(1 <= len(names) <= 1000 and len(set(names)) == len(names)
                  and all(name and len(name) <= 100 and name.isprintable() for name in names),

@@ -39,7 +39,7 @@ class PostprocessSettings:
     max_detections: int = 100
     classes: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         thresholds = [('score_threshold', self.score_threshold),
                       ('nms_threshold', self.nms_threshold),
                       *((f'class_thresholds[{name}]', t) for name, t in self.class_thresholds)]

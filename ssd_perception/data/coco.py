@@ -6,6 +6,7 @@ import json
 import os
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -201,15 +202,15 @@ def _objects(path: Path, rows: list, categories: dict[int | str, str], images: d
     return found, broken
 
 
-def _get(row, key: str):
+def _get(row: Any, key: str) -> Any:
     return row.get(key) if isinstance(row, dict) else None
 
 
-def _is_id(value) -> bool:
+def _is_id(value: object) -> bool:
     # COCO's are integers; some tools write texts.
     return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
-def _is_number(value) -> bool:
+def _is_number(value: object) -> bool:
     # Bounded: JSON may hold integers that no float can.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9

@@ -90,7 +90,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *_: object) -> None:
         self._container.close()
 
     def frames(self) -> Iterator[Frame]:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from markupsafe import Markup
 
@@ -54,10 +53,8 @@ def write_report(folder: Path, report: DatasetReport, samples: np.ndarray | None
         writer.writeheader()
         writer.writerows(rows)
     _write_json(folder / MARK, figures(report))
-    if samples is not None and not cv2.imwrite(
-            str(folder / 'samples.jpg'), cv2.cvtColor(samples, cv2.COLOR_RGB2BGR),
-            [cv2.IMWRITE_JPEG_QUALITY, 90]):
-        raise OSError(f'{folder / "samples.jpg"} could not be written.')
+    if samples is not None:
+        (folder / 'samples.jpg').write_bytes(encode_jpeg(samples, 90).tobytes())
     (folder / 'report.html').write_text(
         document(title, list(_parts(report, samples))), encoding='utf-8')
 
@@ -172,5 +169,5 @@ def _shown(problem: Problem) -> str:
     return '/'.join(problem.file.parts[-3:])
 
 
-def _write_json(path: Path, value) -> None:
+def _write_json(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + '\n', encoding='utf-8')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ssd_perception.core.anchors import AnchorSpec
 from ssd_perception.data.anchor_fit import MATCH_IOU, Suggestion
@@ -75,7 +75,7 @@ def suggestion_lines(suggestion: Suggestion) -> Iterator[str]:
 
 def recipe_lines(spec: AnchorSpec) -> list[str]:
     """Return ``spec`` as the recipe's YAML."""
-    def listed(values) -> str:
+    def listed(values: Iterable[float]) -> str:
         return '[' + ', '.join(f'{value:g}' for value in values) + ']'
     return ['architecture:', '  anchors:', f'    base_scale: {spec.base_scale:g}',
             f'    octave_scales: {listed(spec.octave_scales)}',

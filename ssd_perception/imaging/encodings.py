@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -85,7 +86,7 @@ ENCODINGS: dict[str, Layout] = {
 }
 
 
-def to_rgb(message) -> np.ndarray:
+def to_rgb(message: Any) -> np.ndarray:
     """Return the picture of an Image or CompressedImage as uint8 (H, W, 3) RGB.
 
     Any object with the fields of such a message will do: rclpy's, and those of recordings.
@@ -109,7 +110,7 @@ def to_rgb(message) -> np.ndarray:
     return rgb
 
 
-def _samples(message) -> np.ndarray:
+def _samples(message: Any) -> np.ndarray:
     """Return the message's samples as a view, without the padding of its rows."""
     layout = ENCODINGS.get(message.encoding)
     if layout is None:

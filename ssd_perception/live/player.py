@@ -59,7 +59,7 @@ class PlayerOptions:
     subscribers: int = 1
     timeout_s: float = 30.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0.01 <= self.rate <= 100:
             raise SettingError(f'rate must be from 0.01 to 100, got {self.rate}.')
         if self.clock and self.stamp_now:

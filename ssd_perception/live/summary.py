@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.live.page import summary_page
 from ssd_perception.live.run_result import RunResult, SeenFrame, above
 from ssd_perception.viz.contact_sheet import contact_sheet, spread
@@ -17,7 +18,6 @@ from ssd_perception.viz.drawing import draw_detections
 from ssd_perception.viz.video import write_video
 
 SHEET_TILES = 12
-JPEG_QUALITY = 88
 
 
 def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequence[str],
@@ -37,7 +37,7 @@ def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequen
         size = None
         for index, frame in enumerate(pictured):
             image = _annotate(frame, class_names, threshold)
-            _write(folder / 'frames' / f'{index:06d}.jpg', image)
+            (folder / 'frames' / f'{index:06d}.jpg').write_bytes(encode_jpeg(image).tobytes())
             if index in tiles:
                 kept.append(image)
             size = size or (image.shape[1], image.shape[0])
@@ -47,7 +47,7 @@ def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequen
     if pictured:
         write_video(folder / 'video.webm', annotated(), frame_rate(pictured))
         start = frames[0].stamp_ns
-        _write(folder / 'contact_sheet.png', contact_sheet(
+        _write_png(folder / 'contact_sheet.png', contact_sheet(
             kept, [_caption(pictured[i], start, threshold) for i in sorted(tiles)]))
     (folder / 'summary.html').write_text(
         summary_page(title, folder, frames, class_names, result), encoding='utf-8')
@@ -81,7 +81,6 @@ def _caption(frame: SeenFrame, start_ns: int, threshold: float) -> str:
     return f'{when}   {count} detection{"" if count == 1 else "s"}{age}'
 
 
-def _write(path: Path, image: np.ndarray) -> None:
-    quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == '.jpg' else []
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality):
+def _write_png(path: Path, image: np.ndarray) -> None:
+    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
         raise OSError(f'{path} could not be written.')

@@ -44,7 +44,7 @@ def voc_annotation(image: LabelledImage, folder: str, whole: bool = True) -> byt
     """
     root = ElementTree.Element('annotation')
 
-    def add(parent: ElementTree.Element, **texts) -> None:
+    def add(parent: ElementTree.Element, **texts: object) -> None:
         for name, text in texts.items():
             ElementTree.SubElement(parent, name).text = str(text)
 

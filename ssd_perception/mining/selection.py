@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.files import read_picture
 from ssd_perception.mining.choose import Choice, frame_uncertainty
 from ssd_perception.replay.cameras import RecordedCamera
@@ -124,7 +125,7 @@ class Selection:
             drawn = draw_detections(small, self.thresholds.passed(found).scaled(scale),
                                     self.thresholds.class_names,
                                     weak=self.thresholds.narrowly_missed(found).scaled(scale))
-            data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+            data = encode_jpeg(drawn, 85)
             camera = f'{frame.camera}, ' if len(self.cameras) > 1 else ''
             novelty = '' if frame.novelty is None else f', novelty {frame.novelty:.2f}'
             made.append((data.tobytes(), f'{camera}{frame.seconds:.1f} s: uncertainty '

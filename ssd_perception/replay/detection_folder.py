@@ -45,7 +45,7 @@ class DetectionFolder:
         self._lines = open(self._folder / LINES, 'w', encoding='utf-8')
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lines.close()
 
     def add_picture(self, path: Path, image: np.ndarray) -> None:

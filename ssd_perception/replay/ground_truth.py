@@ -14,7 +14,7 @@ from ssd_perception.bags.reader import Bag, BagError
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.detections import GroundTruth
 from ssd_perception.core.interface import DETECTIONS_TYPE, stamp_to_ns
-from ssd_perception.core.messages import rows_of
+from ssd_perception.core.messages import Row, rows_of
 from ssd_perception.data.layout import read_split
 from ssd_perception.evaluation.accuracy import (
     MAX_DETECTIONS,
@@ -121,7 +121,7 @@ def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
     return FrameTruths(frames, f'the messages on {topic}', len(truths))
 
 
-def _truth(rows, class_names: tuple[str, ...], topic: str) -> GroundTruth:
+def _truth(rows: Sequence[Row], class_names: tuple[str, ...], topic: str) -> GroundTruth:
     for row in rows:
         if row.name not in class_names:
             raise BagError(f'The ground truth on {topic} has the class "{row.name}", which is '

@@ -15,7 +15,6 @@ from ssd_perception.replay.summary import (
     ReplaySummary,
     RunSettings,
     StepTime,
-    Track,
 )
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.page import (
@@ -33,7 +32,7 @@ from ssd_perception.viz.page import (
     warning,
     wide,
 )
-from ssd_perception.viz.timeline import stage_bars, timeline
+from ssd_perception.viz.timeline import Track, stage_bars, timeline
 
 
 def replay_page(title: str, folder: Path, summary: ReplaySummary,

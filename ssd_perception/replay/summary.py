@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.format import to_json
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.replay.ground_truth import ReplayAccuracy
 from ssd_perception.replay.results import ReplayResults
 from ssd_perception.replay.thresholds import Uncertain, most_uncertain
 from ssd_perception.viz.drawing import draw_detections
+from ssd_perception.viz.timeline import Track
 
 STEPS = ('decode', 'preprocess', 'network', 'postprocess', 'draw')
 TILES = 12
@@ -109,23 +111,6 @@ class ReplaySummary:
         return values
 
 
-@dataclass
-class Track:
-    """What one camera's timeline shows.
-
-    Attributes:
-        seconds: (frames,) times since the recording's first frame.
-        counts: class -> (frames,) published detections.
-        points: class -> (time in s, score) of every published detection.
-        faint: class -> the same of those between half the threshold and the threshold.
-    """
-
-    seconds: list[float] = field(default_factory=list)
-    counts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    points: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
-    faint: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
-
-
 def tracks(results: ReplayResults) -> dict[str, Track]:
     """Return camera -> its timeline."""
     names = {camera.topic: camera.name for camera in results.cameras}
@@ -203,7 +188,7 @@ def _tile(item: Uncertain, jpeg: bytes, results: ReplayResults) -> tuple[bytes, 
     size = _TILE_WIDTH, max(1, round(bgr.shape[0] * scale))
     rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
     drawn = draw_detections(rgb, Detections.empty(), results.class_names, weak=weak)
-    data = cv2.imencode('.jpg', drawn[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+    data = encode_jpeg(drawn, 85).tobytes()
     where = _camera(results.cameras, result.topic)
     name = results.class_names[result.detections.labels[item.detection]]
     score = result.detections.scores[item.detection]

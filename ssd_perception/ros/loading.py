@@ -112,7 +112,7 @@ class Recovery:
         on_cpu: the CPU stands in for the configured device until the next configure.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.attempts = 0
         self.on_cpu = False
         self._not_before = 0.0

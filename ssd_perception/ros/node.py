@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -60,7 +61,7 @@ class DetectorNode(LifecycleNode):
 
     def __init__(self, load: Callable[[NodeParameters], Detector] = load_detector,
                  stages: Callable[[Node, NodeParameters], Sequence[Stage]] = make_stages,
-                 **arguments):
+                 **arguments: Any) -> None:
         super().__init__('ssd_detector', **arguments)
         self.parameters = declare(self)
         self._state = 'unconfigured'

@@ -135,7 +135,7 @@ class NodeParameters:
         True, 'Configure and activate at once. Set false under a lifecycle manager.',
         fixed=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for spec in fields(self):
             value = getattr(self, spec.name)
             if isinstance(spec.default, tuple):

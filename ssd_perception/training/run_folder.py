@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
@@ -76,7 +76,7 @@ class RunFolder:
         Args:
             group: what their names there begin with.
         """
-        def write():
+        def write() -> None:
             assert self._board is not None  # made by ``open``
             with open(self._log_path, 'a') as file:
                 file.write(json.dumps(row) + '\n')
@@ -107,7 +107,7 @@ class RunFolder:
         return True
 
 
-def _numbers(row: dict, prefix: str):
+def _numbers(row: dict, prefix: str) -> Iterator[tuple[str, float]]:
     """Yield (name, number) of everything numeric in ``row``, nested names joined by slashes."""
     for key, value in row.items():
         if isinstance(value, dict):

@@ -31,7 +31,7 @@ class ThreePhase:
     floor: float
     warmup_start: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.iterations < 1 or self.warmup < 0 or not 0 <= self.plateau <= 1 \
                 or not 0 <= self.floor <= 1 or not 0 <= self.warmup_start <= 1:
             raise ValueError('A schedule needs iterations >= 1, warmup >= 0, and plateau, floor '

@@ -293,7 +293,7 @@ class Trainer:
         if self.world.main:
             tqdm.write(sentence, file=sys.stderr)
 
-    def _on_signal(self, number, frame) -> None:
+    def _on_signal(self, number: int, frame: object) -> None:
         self._signalled = True  # the step in progress ends, then the checkpoint is written
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib import rc_context
@@ -14,18 +16,34 @@ _WIDTH_IN = 11.5
 _MANY = 2000  # dots beyond which a plot carries them as a picture
 
 
-def timeline(track, class_names: Sequence[str], threshold: float) -> str:
+@dataclass
+class Track:
+    """What one camera's timeline shows.
+
+    Attributes:
+        seconds: (frames,) times since the recording's first frame.
+        counts: class -> (frames,) published detections.
+        points: class -> (time in s, score) of every published detection.
+        faint: class -> the same of those between half the threshold and the threshold.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    counts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    points: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    faint: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+
+
+def timeline(track: Track, class_names: Sequence[str], threshold: float) -> str:
     """Return an SVG: every detection's score over time, and how many there are in each frame.
 
     Args:
-        track: ``replay.summary.Track``.
         threshold: drawn as a line.
     """
     with rc_context(STYLE):
         return _timeline(track, class_names, threshold)
 
 
-def _timeline(track, class_names: Sequence[str], threshold: float) -> str:
+def _timeline(track: Track, class_names: Sequence[str], threshold: float) -> str:
     figure = Figure((_WIDTH_IN, 4.2), layout='constrained', dpi=150)
     scores, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     # The longer the recording, the smaller the dots: they must not become one field of colour.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorrt as trt
@@ -130,7 +131,7 @@ def _engine(exported: ExportedFile, precision: str, logger: trt.Logger) -> bytes
     return atomic_write(path, engine, shared=True).read_bytes()
 
 
-def _checked(result: tuple):
+def _checked(result: tuple) -> Any:
     """Return what a CUDA call gives beside its status, or raise."""
     status, *values = result
     if status != cuda.cudaError_t.cudaSuccess:
