@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ssd_perception.core.errors import SettingError
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -30,28 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; 0 when the data can be used, warnings or not, and 1 when there are errors."""
-    from ssd_perception.core.result_folder import check_replaceable, result_folder
-    from ssd_perception.datacheck.augmented_samples import augmented_samples
-    from ssd_perception.datacheck.check import check_dataset
-    from ssd_perception.datacheck.report import MARK, write_report
+    from ssd_perception.datacheck import run as use_case
     from ssd_perception.datacheck.text import counted, lines
-    from ssd_perception.training.recipe import Recipe, load_recipe
 
-    check_replaceable(args.out.expanduser().absolute(), MARK)  # now rather than after the work
-    if args.set and not args.recipe:
-        raise SettingError('--set changes keys of a recipe: give one with --recipe.')
-    recipe = load_recipe(args.recipe, tuple(args.set)) if args.recipe else Recipe(iterations=1)
-    found = check_dataset(args.data, args.splits, recipe.architecture, recipe.preprocessing,
-                    recipe.class_names, args.one_based, progress=True)
-    usable = [sample for split in [s for s in found.splits if s.trains] or found.splits
-              for sample in split.samples if found.facts[sample.path].hw]
-    with result_folder(args.out, MARK) as folder:
-        samples = augmented_samples(usable, found.class_names, recipe)
-        title = 'Data: ' + ', '.join(split.label for split in found.splits)
-        write_report(folder, found, samples, title)
-    for line in lines(found):
+    report = use_case.run(use_case.CheckOptions(
+        tuple(args.data), args.out, tuple(args.splits), args.recipe, tuple(args.set),
+        args.one_based, progress=True), print)
+    for line in lines(report):
         print(line)
-    warnings = len(found.problems) - found.errors
-    print(f'\n{counted(found.errors, "error")}, {counted(warnings, "warning")}; see '
+    print(f'\n{counted(report.errors, "error")}, {counted(report.warnings, "warning")}; see '
           f'{args.out / "report.html"}.')
-    return 1 if found.errors else 0
+    return 1 if report.errors else 0

@@ -84,7 +84,7 @@ def read_split(root: str | os.PathLike, split: str, one_based: bool | None = Fal
 
     Args:
         root: a folder in one of ``LAYOUTS``, or a zip archive of one.
-        split: its name, such as ``train``; ``find_split`` says which other names serve.
+        split: its name, such as ``train``; see ``find_split`` for other names.
         one_based: whether VOC's boxes count from 1; None finds out. All others count from 0.
         on_bad: takes what is wrong with single files or entries, which are left out; a box
             without area costs its object, anything else its image. None raises at the first.
@@ -141,7 +141,7 @@ def find_split(root: str | os.PathLike, split: str) -> Found:
     ``val2017``. ``train`` finds the one split of a folder that has none called train, val or test.
 
     Raises:
-        DataError: when there is no such split; the message says what was looked for.
+        DataError: when there is no such split; the message names what was looked for.
     """
     folder = data_root(root)
     found = _find(folder, split)
@@ -261,7 +261,7 @@ def data_root(root: str | os.PathLike) -> Path:
 
 
 def labelled_classes(root: Path) -> tuple[str, ...] | None:
-    """Return the classes that ``dataset.yaml`` says the folder labels; None without such a list.
+    """Return the classes labelled in a folder, from its ``dataset.yaml``; None without a list.
 
     Raises:
         DataError: when the file cannot be read, or its ``classes`` are no list of names.

@@ -1,4 +1,4 @@
-"""What every data layout is read into: one picture on disk and the objects in it."""
+"""What every data layout is read into: one image on disk and the objects in it."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ OnBad = Callable[[DataError], None]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture on disk and the objects in it.
+    """One image on disk and the objects in it.
 
     Attributes:
-        path: the picture.
-        xyxy: float32 (n, 4), continuous edges in the picture's pixels, from 0.
+        path: the image.
+        xyxy: float32 (n, 4), continuous edges in the image's pixels, from 0.
         names: n class names.
         difficult: bool (n,), VOC's flag and COCO's ``iscrowd``: kept in training, ignored in
             evaluation.
-        annotation: the file that says so; the picture itself where nothing else is known.
-        stated_hw: height and width, px, that the annotation gives the picture; None where it
-            gives none.
+        annotation: the file with the objects; the image itself where there is none.
+        stated_hw: height and width, px, that the annotation states for the image; None where it
+            states none.
         labelled: the classes whose objects are labelled in this image, known from its folder;
             None means every class. An object of another class may be in the image without a
-            box, so the image says nothing about that class's background.
+            box, so the image is no background for that class.
     """
 
     path: Path

@@ -16,7 +16,7 @@ class TrainingData(NamedTuple):
     Attributes:
         train: samples to train on; those of a folder that counts n times, n times.
         validation: name of a folder -> its samples to measure on, for folders that have some.
-        taken: a sentence for each folder that says what was taken from it.
+        taken: a sentence for each folder: what was taken from it.
     """
 
     train: list[Sample]

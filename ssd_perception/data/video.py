@@ -125,7 +125,7 @@ class Video:
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
-    """Return RGB, turned as the display matrix of phone videos says."""
+    """Return RGB, turned by the display matrix of phone videos."""
     image = frame.to_ndarray(format='rgb24')
     # Counter-clockwise, in degrees; older PyAV does not have it.
     turns = round(getattr(frame, 'rotation', 0) / 90) % 4

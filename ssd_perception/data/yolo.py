@@ -40,10 +40,10 @@ _MAX_CLASSES = 10_000
 
 @dataclass(frozen=True)
 class _Set:
-    """What a folder in this layout says about itself.
+    """The description of a folder in this layout.
 
     Attributes:
-        source: the file that says it; the folder where there is none.
+        source: the file with the description; the folder where there is none.
         names: class names by their number; None where no file has them.
         entries: split -> folders and lists, as they are written; where empty, folders of images
             have the splits' names.
@@ -129,7 +129,7 @@ def label_file(root: Path, image: Path) -> Path | None:
 
 
 def _described(root: Path) -> _Set | None:
-    """Return what data.yaml, obj.data or a list of names says; None for another layout."""
+    """Return the description in data.yaml, obj.data or a list of names; None if there is none."""
     if not root.is_dir():
         return None
     others = sorted({path.name for ending in ('*.yaml', '*.yml') for path in root.glob(ending)}
@@ -151,7 +151,7 @@ def _described(root: Path) -> _Set | None:
 
 
 def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
-    """Return what a YAML file says; None when it is about something else, unless ``certain``."""
+    """Return a YAML file's description; None when it is something else, unless ``certain``."""
     try:
         data = read_yaml(regular_file(path), as_texts=True, max_bytes=_MAX_BYTES)
     except (OSError, YamlError) as error:
@@ -225,7 +225,7 @@ def _label_studio_names(path: Path) -> dict[int, str]:
 
 
 def _from_obj_data(root: Path) -> _Set:
-    """Return what darknet's obj.data says, as CVAT writes it."""
+    """Return the description in darknet's obj.data, as CVAT writes it."""
     path = root / 'obj.data'
     rows = dict(row.split('=', 1) for row in read_lines(path, 'obj.data', _MAX_BYTES)
                 if '=' in row)
@@ -291,7 +291,7 @@ def _object(words: list[str], keypoints: bool) -> tuple[list[float], int]:
     """Return an object's edges in shares of the image, and its class.
 
     Raises:
-        ValueError: a part of a sentence that says what was expected.
+        ValueError: a part of a sentence: what was expected.
     """
     try:
         number, *values = map(float, words)

@@ -1,4 +1,4 @@
-"""A sheet of samples: each picture with its boxes, and what training makes of it."""
+"""A sheet of samples: each image with its boxes, and what training makes of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ssd_perception.core.text import printable
 from ssd_perception.data.sample import Sample
 from ssd_perception.datacheck.tiles import draw_boxes, labelled_picture
 from ssd_perception.training.dataset import TrainingImages
@@ -27,14 +28,14 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
     one is from the part of a run that has no mosaic.
 
     Args:
-        samples: pictures that can be decoded, with classes among ``class_names``; those with
+        samples: images that can be decoded, with classes among ``class_names``; those with
             objects are preferred. None is returned when there are none.
     """
     chosen = [s for s in samples if len(s.xyxy)] or list(samples)
     chosen = [chosen[i] for i in spread(len(chosen), ROWS)]
     if not chosen:
         return None
-    # An epoch of these pictures shows each once; the last epochs of a run have no mosaic.
+    # An epoch of these images shows each once; the last epochs of a run have no mosaic.
     share = dataclasses.replace(recipe.augmentation, mosaic_off=1 / VERSIONS)
     pictures = TrainingImages(chosen, class_names, dataclasses.replace(
         recipe, iterations=VERSIONS * len(chosen), batch_size=1, accumulate=1,
@@ -50,7 +51,7 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
                                               class_names))
     rows = [[labelled_picture(sample, class_names, _TILE, _TILE), *versions[str(sample.path)]]
             for sample in chosen]
-    return _sheet(rows, [sample.path.name for sample in chosen])
+    return _sheet(rows, [printable(sample.path.name, 40) for sample in chosen])
 
 
 def _sheet(rows: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> np.ndarray:

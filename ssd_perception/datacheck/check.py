@@ -1,10 +1,12 @@
-"""Read a whole data set, decode all of it and run every check: what `check_data` reports."""
+"""Read a whole data set, decode every image and run every check."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -20,8 +22,8 @@ from ssd_perception.data.anchor_fit import (
     placed_boxes,
     suggest,
 )
-from ssd_perception.data.layout import has_split, read_split, separate_splits
-from ssd_perception.data.sample import class_names
+from ssd_perception.data.layout import find_split, has_split, read_split, separate_splits
+from ssd_perception.data.sample import Sample, class_names
 from ssd_perception.datacheck.checks import (
     Split,
     check_boxes,
@@ -36,16 +38,35 @@ from ssd_perception.datacheck.leaks import check_copies
 from ssd_perception.datacheck.problems import KINDS, Problem
 
 
+class SplitRow(NamedTuple):
+    """What a split holds.
+
+    Attributes:
+        label: folder and split.
+        images, negatives: number of images, and of those without objects.
+        objects: class -> number, the most frequent first.
+        difficult: number of objects that are marked so.
+        coverage: of its objects by the anchors.
+    """
+
+    label: str
+    images: int
+    negatives: int
+    objects: dict[str, int]
+    difficult: int
+    coverage: Coverage
+
+
 @dataclass(frozen=True)
 class DatasetReport:
     """Everything that was found.
 
     Attributes:
         splits: what could be read.
-        facts: each picture's.
+        facts: each image's.
         problems: errors first, then by kind in the order of ``KINDS``.
         class_names: the recipe's, then others that occur.
-        architecture, preprocessing: what the pictures were placed for.
+        architecture, preprocessing: what the images were placed for.
         placed: label of a split -> float64 (n, 4) boxes in network-input px.
         coverage: label of a split -> of its objects.
         suggestion: better anchors for the training splits when coverage is low.
@@ -66,15 +87,42 @@ class DatasetReport:
         """Number of problems that are errors."""
         return sum(problem.error for problem in self.problems)
 
+    @property
+    def warnings(self) -> int:
+        """Number of problems that are warnings."""
+        return len(self.problems) - self.errors
+
+    @property
+    def by_kind(self) -> dict[str, list[Problem]]:
+        """The problems of each kind, in their order."""
+        found: dict[str, list[Problem]] = {}
+        for problem in self.problems:
+            found.setdefault(problem.kind, []).append(problem)
+        return found
+
+    def rows(self) -> list[SplitRow]:
+        """Return what each split holds."""
+        return [SplitRow(
+            split.label, len(split.samples), sum(not s.names for s in split.samples),
+            dict(Counter(name for s in split.samples for name in s.names).most_common()),
+            sum(int(s.difficult.sum()) for s in split.samples), self.coverage[split.label])
+            for split in self.splits]
+
+    def usable(self) -> list[Sample]:
+        """Return the samples whose images can be decoded: of training, or of all splits."""
+        chosen = [split for split in self.splits if split.trains] or self.splits
+        return [sample for split in chosen for sample in split.samples
+                if self.facts[sample.path].hw]
+
 
 def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: Architecture,
-            preprocessing: Preprocessing, recipe_names: Sequence[str] = (),
-            one_based: bool | None = None, progress: bool = False,
-            processes: int | None = None) -> DatasetReport:
+                  preprocessing: Preprocessing, recipe_names: Sequence[str] = (),
+                  one_based: bool | None = None, progress: bool = False,
+                  processes: int | None = None) -> DatasetReport:
     """Read and check.
 
     Args:
-        folders: in VOC or COCO layout.
+        folders: in one of ``data.layout.LAYOUTS``.
         names: splits; empty means all, without those that only join others (trainval).
         architecture, preprocessing: decide where pictures and anchors lie.
         recipe_names: class names that are known; empty means all.
@@ -127,7 +175,7 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
     wanted = list(names) or separate_splits(folder)
     present = [name for name in wanted if has_split(folder, name)]
     if not present:
-        read_split(folder, wanted[0] if wanted else 'train')  # raises, and says what it missed
+        find_split(folder, wanted[0] if wanted else 'train')  # raises
     for name in present:
         split = Split(folder, name, [])
 
@@ -137,7 +185,7 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
         try:
             split.samples.extend(read_split(folder, name, one_based, bad))
         except DataError as error:
-            if len(problems) == before:  # otherwise its parts have been told one by one
+            if len(problems) == before:  # otherwise they are named one by one
                 bad(error)
         splits.append(split)
 

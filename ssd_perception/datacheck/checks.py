@@ -1,4 +1,4 @@
-"""Checks on what a data set says: boxes against pictures, classes, lists."""
+"""Checks on annotations: boxes and the sizes of their images, classes, lists."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 
 from ssd_perception.core.boxes import area, clip, iou
 from ssd_perception.core.metadata import Architecture, Preprocessing
+from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import placed_boxes
-from ssd_perception.data.sample import MIN_SIDE_PX, PICTURE_SUFFIXES, Sample
+from ssd_perception.data.sample import MIN_SIDE_PX, OTHER_SUFFIXES, PICTURE_SUFFIXES, Sample
 from ssd_perception.datacheck.inspection import PictureFacts
 from ssd_perception.datacheck.problems import Problem
 
@@ -41,7 +42,9 @@ class Split:
     @property
     def label(self) -> str:
         """Folder and name, for people."""
-        return f'{self.folder.resolve().name}/{self.name}'
+        archive = self.folder.suffix.lower() == '.zip'
+        name = self.folder.stem if archive else self.folder.resolve().name
+        return f'{printable(name)}/{self.name}'
 
     @property
     def trains(self) -> bool:
@@ -60,7 +63,7 @@ def check_picture(sample: Sample, facts: PictureFacts, split: str) -> Iterator[P
                       f'EXIF orientation {facts.orientation}: viewers show it turned', split=split)
     if sample.stated_hw and facts.hw and sample.stated_hw != facts.hw:
         yield Problem('size differs', sample.annotation or sample.path,
-                      f'says {_size(sample.stated_hw)}, the picture has {_size(facts.hw)}',
+                      f'states {_size(sample.stated_hw)}, the image has {_size(facts.hw)}',
                       sample.path, split)
 
 
@@ -79,7 +82,7 @@ def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
 
     inside = area(clip(xyxy, hw[1], hw[0])) > 0
     yield from problem('box outside', np.flatnonzero(~inside),
-                       f'is outside of the picture, {_size(hw)}')
+                       f'is outside of the image, {_size(hw)}')
     over = np.maximum(-xyxy[:, :2], xyxy[:, 2:] - [hw[1], hw[0]]).max(1, initial=-np.inf)
     yield from problem('box over the edge', np.flatnonzero(inside & (over > OVERHANG_PX)),
                        f'reaches {over[inside].max(initial=0):.1f} px over the edge of '
@@ -92,21 +95,25 @@ def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
 
 
 def _same_boxes(sample: Sample, xyxy: np.ndarray, split: str) -> Iterator[Problem]:
-    twice: list[tuple[int, int]] = []
-    differing: list[tuple[int, int]] = []
+    labels = np.unique(sample.names, return_inverse=True)[1] if sample.names else np.zeros(0, int)
+    found: dict[str, tuple[int, int]] = {}  # kind -> the first pair
+    counts: Counter[str] = Counter()
     for start in range(0, len(xyxy), _BLOCK):
         same = iou(xyxy[start:start + _BLOCK], xyxy) >= SAME_BOX_IOU
-        for i, j in np.argwhere(same) + [start, 0]:
-            if i < j:
-                (twice if sample.names[i] == sample.names[j] else differing).append((i, j))
-    for kind, pairs in (('duplicate box', twice), ('two classes on one object', differing)):
-        if pairs:
-            i, j = pairs[0]
-            names = ' and '.join(dict.fromkeys((sample.names[i], sample.names[j])))
-            more = f' ({len(pairs)} such pairs)' if len(pairs) > 1 else ''
-            yield Problem(kind, sample.annotation or sample.path,
-                          f'{names} at {_box(xyxy[i])}{more}', sample.path, split,
-                          tuple(xyxy[i]))
+        same &= np.arange(len(xyxy)) > start + np.arange(len(same))[:, None]  # each pair once
+        equal = labels[start:start + _BLOCK, None] == labels
+        for kind, pairs in (('duplicate box', same & equal),
+                            ('two classes on one object', same & ~equal)):
+            count = int(pairs.sum())
+            if count and kind not in found:
+                i, j = np.argwhere(pairs)[0]
+                found[kind] = int(i) + start, int(j)
+            counts[kind] += count
+    for kind, (i, j) in found.items():
+        names = ' and '.join(dict.fromkeys((sample.names[i], sample.names[j])))
+        more = f' ({counts[kind]} such pairs)' if counts[kind] > 1 else ''
+        yield Problem(kind, sample.annotation or sample.path, f'{names} at {_box(xyxy[i])}{more}',
+                      sample.path, split, tuple(xyxy[i]))
 
 
 def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Iterator[Problem]:
@@ -158,7 +165,7 @@ def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:
 
 
 def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Problem]:
-    """Yield, per folder of pictures, how many of them no split lists.
+    """Yield, per folder of images, how many no split lists, and those that are not read.
 
     Args:
         faulty: stems of files that have been named already: a picture whose annotation cannot
@@ -166,12 +173,16 @@ def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Proble
     """
     known = {sample.path for split in splits for sample in split.samples}
     for folder in sorted({path.parent for path in known}):
-        more = sorted(path for path in folder.iterdir()
-                      if path.suffix.lower() in PICTURE_SUFFIXES
-                      and path not in known and path.stem not in faulty)
+        below = sorted(folder.iterdir())
+        for path in below:
+            if path.suffix.lower() in OTHER_SUFFIXES:
+                yield Problem('unreadable picture', path,
+                              f'{path.suffix[1:].upper()} is not read; convert it to JPEG or PNG')
+        more = [path for path in below if path.suffix.lower() in PICTURE_SUFFIXES
+                      and path not in known and path.stem not in faulty]
         if more:
             yield Problem('pictures in no split', folder, f'{len(more)}, for example '
-                          f'{more[0].name}')
+                          f'{printable(more[0].name)}')
 
 
 def check_counting(split: Split) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Decode every picture of a data set in several processes, and note what checks need of it."""
+"""Decode every image of a data set in several processes, and keep what the checks need."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ssd_perception.imaging.files import check_pixels, has_end, read_bytes, read
 
 HASH_BITS = 64
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
-# Fewer pictures are decoded sooner than processes are started.
+# Decoding fewer images takes less time than starting processes.
 _WORTH_PROCESSES = 48
 
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What was found in a picture file.
+    """What was found in an image file.
 
     Attributes:
         hw: height and width, px, as stored; None when it could not be decoded.
@@ -48,14 +48,14 @@ class PictureFacts:
 
 
 def inspect_picture(path: Path) -> PictureFacts:
-    """Decode one picture the way training does and, more strictly, with Pillow; never raise."""
+    """Decode one image the way training does and, more strictly, with Pillow; never raise."""
     digest = ''
     try:
         data = read_bytes(path)
         digest = hashlib.sha1(data).hexdigest()
         check_pixels(path, data)
         if not has_end(data):
-            raise DataError('the end of the picture is missing', path, 'truncated picture')
+            raise DataError('the end of the image is missing', path, 'truncated picture')
         perceptual, orientation = _with_pillow(path, data)
         image = read_picture(path)
     except DataError as error:
@@ -84,8 +84,8 @@ def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
                      ) -> Iterator[tuple[Path, PictureFacts]]:
     """Yield every path with its facts, in the order in which they come.
 
-    A decoder that crashes takes its process along; the picture is found and named, and the
-    others are inspected all the same. Memory: each process holds one picture at a time.
+    A decoder that crashes ends its process; the image is found and named, and the others are
+    inspected nevertheless. Memory: each process holds one image at a time.
 
     Args:
         processes: None takes the cores, or none beside this one for a few pictures; 0 none.
@@ -97,7 +97,7 @@ def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
         yield from ((path, inspect(path)) for path in paths)
         return
     suspects = yield from _in_pool(paths, processes, inspect)
-    for path in suspects:  # alone, so that a crash tells which picture it is
+    for path in suspects:  # alone, so that a crash is certainly by this image
         crashed = yield from _in_pool([path], 1, inspect)
         if crashed:
             yield path, PictureFacts(failure=(
@@ -110,7 +110,7 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _can_start_processes() -> bool:
-    """Tell whether a process starts here at all, or every picture would seem to crash it."""
+    """Return whether a process starts at all; else every image would seem to crash it."""
     with _pool(1) as pool:
         try:
             return pool.submit(int).result() == 0

@@ -1,4 +1,4 @@
-"""Pictures that are in a data set more than once, and what of it spoils the measurements."""
+"""Images that are in a data set more than once, in one split or in several."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_copies(splits: Sequence[Split], facts: Mapping[Path, PictureFacts],
     """Yield equal files and near-duplicates, within a split and across splits.
 
     Two splits of one name (the train of two folders) are one here, as they are in training.
-    A picture in two splits by its path is ``checks.check_lists``'s.
+    An image in two splits by its path is ``checks.check_lists``'s.
     """
     where: dict[Path, Split] = {}
     for split in splits:
@@ -36,7 +36,7 @@ def check_copies(splits: Sequence[Split], facts: Mapping[Path, PictureFacts],
                           paths[b], f'the same file as one of {where[paths[a]].label}', paths[a],
                           where[paths[b]].label)
             twin[index] = group[0]
-    # One of each equal group stands for it, or every neighbour of it would be told again.
+    # One of each equal group stands for it, or every neighbour of it would be named again.
     single = [i for i in range(len(paths)) if i not in twin]
     hashes = np.array([facts[paths[i]].perceptual for i in single], np.uint8)
     pairs = near_duplicates(hashes.reshape(len(single), HASH_BITS // 8))

@@ -54,7 +54,7 @@ def size_plot(placed: dict[str, np.ndarray], architecture: Architecture) -> str:
             if len(boxes) > MAX_POINTS:
                 boxes = boxes[rng.choice(len(boxes), MAX_POINTS, replace=False)]
             sides = boxes[:, 2:] - boxes[:, :2]
-            few = len(boxes) < FEW_POINTS  # they would hardly be seen as the many are drawn
+            few = len(boxes) < FEW_POINTS  # drawn larger, to be visible
             panel.plot(sides[:, 0], sides[:, 1], '.', color=_COLOURS[i % len(_COLOURS)],
                        markersize=7 if few else 4, alpha=0.8 if few else 0.45, markeredgewidth=0,
                        label=label, rasterized=not few)

@@ -14,7 +14,7 @@ class Kind(NamedTuple):
 
     Attributes:
         error: True where training or evaluation would lose or misread something; else it is a
-            warning, which may be meant.
+            warning, which may be intended.
         remedy: what to do about it.
     """
 
@@ -23,19 +23,19 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    'unreadable annotation': Kind(True, 'mend or remove the file; training skips it'),
-    'missing picture': Kind(True, 'add the picture or take its name off the list'),
-    'unreadable picture': Kind(True, 'replace or remove it; training skips it'),
+    'unreadable annotation': Kind(True, 'correct or remove the file; training skips it'),
+    'missing picture': Kind(True, 'add the image or remove its name from the list'),
+    'unreadable picture': Kind(True, 'replace, convert or remove it; training skips it'),
     'truncated picture': Kind(True, 'copy it again from its source; its lower part is missing'),
-    'degenerate box': Kind(True, 'mend the box; training leaves the object out'),
-    'box outside': Kind(True, 'mend the box or its size; no part of it is in the picture'),
-    'size differs': Kind(True, 'the boxes were drawn on a picture of another size: export again'),
+    'degenerate box': Kind(True, 'correct the box; training leaves the object out'),
+    'box outside': Kind(True, 'correct the box or the stated size; no part of it is in the image'),
+    'size differs': Kind(True, 'the boxes were drawn on an image of another size: export again'),
     'unknown class': Kind(True, 'add it to class_names of the recipe, or rename it'),
-    'no objects': Kind(True, 'the split has no object of any class to learn from'),
-    'in two splits': Kind(True, 'keep it in one split: figures on it are worth nothing'),
-    'same picture in two splits': Kind(True, 'keep one copy: figures on it are worth nothing'),
+    'no objects': Kind(True, 'the split has no object of any class'),
+    'in two splits': Kind(True, 'keep it in one split: figures measured on it mean nothing'),
+    'same picture in two splits': Kind(True, 'keep one copy: figures measured on it mean nothing'),
     'near-duplicate across splits': Kind(
-        False, 'keep scenes together in one split: figures on them are too good'),
+        False, 'keep scenes together in one split: figures measured on them are too high'),
     'near-duplicates within a split': Kind(
         False, 'frames of one video; fine for training, but they count less than their number'),
     'same picture twice': Kind(False, 'remove one copy'),
@@ -45,27 +45,38 @@ KINDS = {
     'duplicate box': Kind(False, 'remove one of the two'),
     'two classes on one object': Kind(False, 'decide for one class'),
     'EXIF rotation': Kind(
-        False, 'the stored picture is turned; boxes must be on the stored pixels: look at some'),
+        False, 'viewers show the image rotated; boxes must be on the stored pixels: check some'),
     'rare class': Kind(False, 'collect more, or leave the class out'),
     'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
     'similar class names': Kind(False, 'if they mean the same, give them one name'),
-    'boxes count from 1': Kind(False, 'if the export counts from 1, say --one-based'),
+    'boxes count from 1': Kind(False, 'if the export counts from 1, add --one-based'),
     'low anchor coverage': Kind(False, 'take the suggested anchors, or a larger input'),
-    'pictures in no split': Kind(False, 'list them, or leave them out on purpose'),
+    'pictures in no split': Kind(False, 'add them to a list, if they belong to the data set'),
 }
+
+
+class ProblemRow(NamedTuple):
+    """A problem as texts; the fields are the columns of problems.csv and keys of problems.json."""
+
+    severity: str
+    kind: str
+    split: str
+    file: str
+    other: str
+    detail: str
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem of a data set.
 
     Attributes:
         kind: a key of ``KINDS``.
-        file: the file at fault; a folder where the fault is no single file's.
+        file: the file with the problem; a folder where it is not in a single file.
         detail: one sentence, without the file's name.
         other: the second file of a pair.
         split: where it was found, as ``FOLDER/SPLIT``; empty for the whole set.
-        box: (4,) edges in the picture of the (first) box at fault, if it lies in it.
+        box: (4,) edges in the image of the (first) box with the problem, if it is in the image.
     """
 
     kind: str
@@ -84,11 +95,10 @@ class Problem:
     def from_error(cls, error: DataError, split: str, fallback: Path) -> Problem:
         """Return the Problem that a reader raised; ``fallback`` where it names no file."""
         file = error.file or fallback
-        detail = str(error).removeprefix(f'{file}: ').removeprefix(f'{file} ')
+        detail = str(error).removeprefix(str(file)).lstrip(': ')
         return cls(error.problem, file, detail, split=split)
 
-    def as_dict(self) -> dict[str, str]:
-        """Return plain texts, for JSON and CSV."""
-        return {'severity': 'error' if self.error else 'warning', 'kind': self.kind,
-                'split': self.split, 'file': str(self.file),
-                'other': str(self.other or ''), 'detail': self.detail}
+    def row(self) -> ProblemRow:
+        """Return the problem as texts, for JSON and CSV."""
+        return ProblemRow('error' if self.error else 'warning', self.kind, self.split,
+                          str(self.file), str(self.other or ''), self.detail)

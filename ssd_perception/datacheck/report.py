@@ -7,16 +7,18 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from ssd_perception.core.format import format_number
+from ssd_perception.core.format import format_number, to_json
+from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import MATCH_IOU
 from ssd_perception.datacheck.check import DatasetReport
 from ssd_perception.datacheck.plots import balance_plot, coverage_plot, size_plot
-from ssd_perception.datacheck.problems import KINDS, Problem
-from ssd_perception.datacheck.text import by_kind, recipe_lines
+from ssd_perception.datacheck.problems import KINDS, Problem, ProblemRow
+from ssd_perception.datacheck.text import recipe_lines
 from ssd_perception.datacheck.tiles import problem_tile
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.viz.page import (
@@ -46,46 +48,43 @@ def write_report(folder: Path, report: DatasetReport, samples: np.ndarray | None
         samples: uint8 RGB of ``augmented_samples``; None where there are none.
         title: names the data.
     """
-    rows = [problem.as_dict() for problem in report.problems]
-    _write_json(folder / 'problems.json', rows)
-    with open(folder / 'problems.csv', 'w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, ['severity', 'kind', 'split', 'file', 'other', 'detail'])
-        writer.writeheader()
-        writer.writerows(rows)
-    _write_json(folder / MARK, figures(report))
+    rows = [problem.row() for problem in report.problems]
+    _write_json(folder / 'problems.json', [row._asdict() for row in rows])
+    # A name of a file that is not UTF-8 is written with escapes.
+    with open(folder / 'problems.csv', 'w', newline='', encoding='utf-8',
+              errors='backslashreplace') as file:
+        writer = csv.writer(file)
+        writer.writerow(ProblemRow._fields)
+        writer.writerows([csv_cell(text) for text in row] for row in rows)
+    _write_json(folder / MARK, report_json(report))
     if samples is not None:
         (folder / 'samples.jpg').write_bytes(encode_jpeg(samples, 90).tobytes())
-    (folder / 'report.html').write_text(
-        document(title, list(_parts(report, samples))), encoding='utf-8')
+    (folder / 'report.html').write_text(document(title, list(_parts(report, samples))),
+                                        encoding='utf-8', errors='backslashreplace')
 
 
-def figures(report: DatasetReport) -> dict:
-    """Return the figures, ready for JSON."""
-    splits = {}
-    for split in report.splits:
-        covered = report.coverage[split.label]
-        splits[split.label] = {
-            'pictures': len(split.samples),
-            'negatives': sum(not s.names for s in split.samples),
-            'objects': dict(Counter(n for s in split.samples for n in s.names).most_common()),
-            'difficult': sum(int(s.difficult.sum()) for s in split.samples),
-            'anchor_coverage': covered.covered, 'mean_best_iou': covered.mean_iou}
+def csv_cell(text: str) -> str:
+    """Return a cell that spreadsheets show and do not compute: none begins a formula."""
+    return f"'{text}" if text.startswith(('=', '+', '-', '@', '\t', '\r')) else text
+
+
+def report_json(report: DatasetReport) -> dict[str, Any]:
+    """Return the figures of data_report.json."""
     found = report.suggestion
     return {
-        'splits': splits, 'class_names': list(report.class_names),
-        'input_hw': list(report.architecture.input_hw),
-        'errors': report.errors,
-        'warnings': len(report.problems) - report.errors,
-        'problems': {kind: len(rows) for kind, rows in by_kind(report.problems).items()},
-        'suggested_anchors': None if found is None else {
-            'base_scale': found.spec.base_scale,
-            'octave_scales': list(found.spec.octave_scales),
-            'aspect_ratios': list(found.spec.aspect_ratios),
-            'anchor_coverage': found.covered, 'mean_best_iou': found.mean_iou}}
+        'splits': {row.label: {
+            'pictures': row.images, 'negatives': row.negatives, 'objects': row.objects,
+            'difficult': row.difficult, 'anchor_coverage': row.coverage.covered,
+            'mean_best_iou': row.coverage.mean_iou} for row in report.rows()},
+        'class_names': report.class_names, 'input_hw': report.architecture.input_hw,
+        'errors': report.errors, 'warnings': report.warnings,
+        'problems': {kind: len(problems) for kind, problems in report.by_kind.items()},
+        'suggested_anchors': found and {
+            **to_json(found.spec), 'anchor_coverage': found.covered,
+            'mean_best_iou': found.mean_iou}}
 
 
 def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
-    warnings = len(report.problems) - report.errors
     boxes = [found.best_iou for found in report.coverage.values()]
     best = np.concatenate(boxes or [np.zeros(0)])
     height, width = report.architecture.input_hw
@@ -94,16 +93,14 @@ def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
          'in one split' if len(report.splits) == 1 else
          f'in {len(report.splits)} splits'),
         ('objects', str(len(best)), f'{len(report.class_names)} classes'),
-        ('errors', str(report.errors), 'to be mended'),
-        ('warnings', str(warnings), 'to be looked at'),
+        ('errors', str(report.errors), 'to be corrected'),
+        ('warnings', str(report.warnings), 'to be checked'),
         ('anchor coverage', format_number(100 * float((best >= MATCH_IOU).mean())
                                           if len(best) else None,
                                  ' %', 1), f'at {width}x{height}')])
     yield table(['split', 'pictures', 'without objects', 'objects', 'difficult', 'covered'],
-                [[label, str(row['pictures']), str(row['negatives']),
-                  str(sum(row['objects'].values())), str(row['difficult']),
-                  _percent(row['anchor_coverage'])]
-                 for label, row in figures(report)['splits'].items()])
+                [[row.label, str(row.images), str(row.negatives), str(sum(row.objects.values())),
+                  str(row.difficult), _percent(row.coverage.covered)] for row in report.rows()])
     yield heading('Problems') + _overview(report)
     yield html('<h2>What is in it</h2><div class="beside">{}{}{}{}</div>',
                balance_plot(report.splits, report.class_names),
@@ -123,7 +120,7 @@ def _percent(share: float | None) -> str:
 def _overview(report: DatasetReport) -> Markup:
     rows = [[html('<a href="#{}">{}</a>', kind.replace(' ', '_'), kind),
              'error' if KINDS[kind].error else 'warning', KINDS[kind].remedy, str(len(found))]
-            for kind, found in by_kind(report.problems).items()]
+            for kind, found in report.by_kind.items()]
     return table(['kind', '', 'what to do', 'count'], rows, texts=3) if rows \
         else html('<p>None was found.</p>')
 
@@ -139,11 +136,12 @@ def _suggested(report: DatasetReport) -> str:
 
 def _details(report: DatasetReport) -> Iterator[str]:
     samples = {s.path: s for split in report.splits for s in split.samples}
-    # COCO's one file is every picture's; VOC's is one picture's.
+    # COCO has one file for all images; VOC has one for each.
     shared = Counter(s.annotation for s in samples.values())
     by_annotation = {s.annotation: s for s in samples.values() if shared[s.annotation] == 1}
-    for kind, found in by_kind(report.problems).items():
-        rows = [[_shown(problem), problem.detail] for problem in found[:ROWS_PER_KIND]]
+    for kind, found in report.by_kind.items():
+        rows = [[_shown(problem), printable(problem.detail, 1000)]
+                for problem in found[:ROWS_PER_KIND]]
         more = note(f'and {len(found) - ROWS_PER_KIND} more in problems.csv') \
             if len(found) > ROWS_PER_KIND else ''
         tiles = []
@@ -153,8 +151,8 @@ def _details(report: DatasetReport) -> Iterator[str]:
                 or sample is None else {**samples, problem.file: sample}
             tile = problem_tile(problem, known, report.class_names)
             if tile is not None:
-                caption = ' and '.join(file.name for file in (problem.file, problem.other)
-                                       if file in known)
+                caption = ' and '.join(printable(file.name)
+                                       for file in (problem.file, problem.other) if file in known)
                 tiles.append(figure(image(encode_jpeg(tile), problem.kind), caption,
                                     tile.shape[1]))
             if len(tiles) == TILES_PER_KIND:
@@ -166,7 +164,7 @@ def _details(report: DatasetReport) -> Iterator[str]:
 
 def _shown(problem: Problem) -> str:
     """Return the end of the file's path: the whole one is in problems.csv."""
-    return '/'.join(problem.file.parts[-3:])
+    return printable('/'.join(problem.file.parts[-3:]))
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from ssd_perception.core.anchors import AnchorSpec
+from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import MATCH_IOU, Suggestion
 from ssd_perception.datacheck.check import DatasetReport
 from ssd_perception.datacheck.problems import KINDS, Problem
@@ -17,28 +17,23 @@ MAX_CLASSES = 30
 def lines(report: DatasetReport) -> Iterator[str]:
     """Yield the summary, line by line."""
     height, width = report.architecture.input_hw
-    for split in report.splits:
-        counts = Counter(name for s in split.samples for name in s.names)
-        negatives = sum(not s.names for s in split.samples)
-        difficult = sum(int(s.difficult.sum()) for s in split.samples)
-        yield (f'{split.label}: {counted(len(split.samples), "picture")} ({negatives} without '
-               f'objects), {counted(sum(counts.values()), "object")}'
-               + (f' ({difficult} difficult)' if difficult else ''))
-        names = [f'{name} {count}' for name, count in counts.most_common(MAX_CLASSES)]
+    for row in report.rows():
+        yield (f'{row.label}: {counted(row.images, "picture")} ({row.negatives} without '
+               f'objects), {counted(sum(row.objects.values()), "object")}'
+               + (f' ({row.difficult} difficult)' if row.difficult else ''))
+        names = [f'{name} {count}' for name, count in list(row.objects.items())[:MAX_CLASSES]]
         if names:
-            yield f'  {", ".join(names)}' + (
-                f' and {len(counts) - MAX_CLASSES} more classes' if len(counts) > MAX_CLASSES
-                else '')
-        covered = report.coverage[split.label]
-        if covered.covered is not None:
-            yield (f'  anchor coverage at {width}x{height}: {covered.covered:.1%} of objects have '
-                   f'IoU >= {MATCH_IOU:g} (mean best IoU {covered.mean_iou:.2f})')
-    for kind, found in by_kind(report.problems).items():
+            more = len(row.objects) - MAX_CLASSES
+            yield f'  {", ".join(names)}' + (f' and {more} more classes' if more > 0 else '')
+        if row.coverage.covered is not None:
+            yield (f'  anchor coverage at {width}x{height}: {row.coverage.covered:.1%} of objects '
+                   f'have IoU >= {MATCH_IOU:g} (mean best IoU {row.coverage.mean_iou:.2f})')
+    for kind, found in report.by_kind.items():
         yield ''
         yield (f'{"ERROR" if KINDS[kind].error else "warning"}: {kind}, {len(found)}: '
                f'{KINDS[kind].remedy}.')
         for problem in found[:EXAMPLES]:
-            yield f'  {_place(problem)}: {problem.detail}'
+            yield printable(f'  {_place(problem)}: {problem.detail}', 1000)
         if len(found) > EXAMPLES:
             yield f'  ... and {len(found) - EXAMPLES} more'
     if report.suggestion:
@@ -58,16 +53,8 @@ def _place(problem: Problem) -> str:
     return problem.split if problem.split and problem.file.is_dir() else str(problem.file)
 
 
-def by_kind(problems: list[Problem]) -> dict[str, list[Problem]]:
-    """Return the problems grouped, in their order."""
-    found: dict[str, list[Problem]] = {}
-    for problem in problems:
-        found.setdefault(problem.kind, []).append(problem)
-    return found
-
-
 def suggestion_lines(suggestion: Suggestion) -> Iterator[str]:
-    """Yield what to change in the recipe, and what it is worth."""
+    """Yield the keys of the recipe to change, and the coverage that they give."""
     yield (f'These anchors would cover {suggestion.covered:.1%} of the objects (mean best IoU '
            f'{suggestion.mean_iou:.2f}) with {suggestion.spec.per_cell} per position:')
     yield from ('  ' + line for line in recipe_lines(suggestion.spec))
@@ -75,7 +62,7 @@ def suggestion_lines(suggestion: Suggestion) -> Iterator[str]:
 
 def recipe_lines(spec: AnchorSpec) -> list[str]:
     """Return ``spec`` as the recipe's YAML."""
-    def listed(values: Iterable[float]) -> str:
+    def listed(values: Sequence[float]) -> str:
         return '[' + ', '.join(f'{value:g}' for value in values) + ']'
     return ['architecture:', '  anchors:', f'    base_scale: {spec.base_scale:g}',
             f'    octave_scales: {listed(spec.octave_scales)}',

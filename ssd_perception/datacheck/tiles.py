@@ -1,4 +1,4 @@
-"""Small pictures of a data set's problems: the picture with its boxes, or a pair side by side."""
+"""Small images of a data set's problems: the image with its boxes, or a pair side by side."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _GREY = 150
 
 def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
                  class_names: tuple[str, ...]) -> np.ndarray | None:
-    """Return uint8 RGB: the box at fault with its surroundings, or the picture, or the pair.
+    """Return uint8 RGB: the box with its surroundings, or the image, or the pair.
 
     Args:
-        samples: by their picture.
+        samples: by their image.
 
     Returns:
-        None for a problem that is no picture's.
+        None for a problem that is not about an image.
     """
     files = [file for file in (problem.file, problem.other) if file and file in samples]
     if not files:
@@ -46,9 +46,9 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
 
 def labelled_picture(sample: Sample, class_names: tuple[str, ...], width: int,
                      height: int) -> np.ndarray:
-    """Return the picture fitted into ``width`` x ``height`` px, boxes and classes drawn.
+    """Return the image fitted into ``width`` x ``height`` px, boxes and classes drawn.
 
-    A picture that cannot be decoded becomes a grey field that says so.
+    An image that cannot be decoded becomes a grey field with a note.
     """
     try:
         image = read_picture(sample.path)

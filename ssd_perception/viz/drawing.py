@@ -12,6 +12,7 @@ import numpy as np
 from ssd_perception.core.detections import Detections, GroundTruth
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_AVOIDED = 100  # labels that the next ones are placed beside of
 _TRUTH_COLOUR = (255, 255, 255)
 # Steps of the golden ratio around the colour circle keep any number of classes apart, and a
 # class keeps its colour when others are added behind it. The start makes the first one orange.
@@ -135,6 +136,8 @@ class _Label:
         under = [y1 + 1] if y1 + 1 <= bottom else []
         places = [(x, y) for y in (*above, min(y0, bottom), *under,
                                    max(0, min(y1 + 1 - size[1], bottom))) for x in (left, end)]
+        # Of thousands of boxes nobody reads the labels, and comparing all takes minutes.
+        others = others[:_AVOIDED]
         free = (at for at in places if not any(other.meets(*at, *size) for other in others))
         x, y = next(free, places[0])
         return cls(text, colour, x, y, *size, scale, stroke, margin, margin + text_height)

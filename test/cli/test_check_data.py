@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from ssd_perception.datacheck.augmented_samples import augmented_samples  # noqa
 from ssd_perception.training.recipe import Recipe  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
-from small_sets import write_coco, write_voc  # noqa: E402
+from small_sets import write_coco, write_voc, write_yolo, xml  # noqa: E402
 
 BOX = (20, 10, 70, 60)
 DATASETS = Path(__file__).parents[2] / '../shared/datasets'
@@ -38,7 +39,7 @@ def good(count=6):
             'val': {'b': [('cone', BOX)], 'negative': []}}
 
 
-@pytest.mark.parametrize('write', [write_voc, write_coco])
+@pytest.mark.parametrize('write', [write_voc, write_coco, write_yolo])
 def test_good_data_pass_with_warnings_alone(tmp_path, check, write):
     code, said, report = check(write(tmp_path / 'd', good()))
     assert code == 0
@@ -133,3 +134,51 @@ def test_real_sets_pass(tmp_path, name, splits):
     figures = json.loads((tmp_path / 'report/data_report.json').read_text())
     assert list(figures['splits']) == [f'{name}/{split}' for split in splits]
     assert figures['errors'] == 0
+
+
+def test_names_that_are_not_utf8_are_checked_and_read_back(tmp_path, check):
+    root = write_voc(tmp_path / 'd', good())
+    name = os.fsdecode(b'\xcd\xbc\xff')
+    for folder, suffix in (('JPEGImages', '.jpg'), ('Annotations', '.xml')):
+        (root / folder / f'a0{suffix}').rename(root / folder / f'{name}{suffix}')
+    (root / f'Annotations/{name}.xml').write_text(xml([('cone', (300, 300, 400, 400))]))
+    listing = (root / 'ImageSets/Main/train.txt')
+    listing.write_bytes(listing.read_bytes().replace(b'a0', b'\xcd\xbc\xff'))
+    code, said, report = check(root)
+    assert code == 1 and 'ERROR: box outside, 1' in said.out
+    row, = (row for row in json.loads((report / 'problems.json').read_text())
+            if row['kind'] == 'box outside')
+    assert os.fsencode(Path(row['file']).name) == b'\xcd\xbc\xff.xml'
+    assert '\\udcff.xml' in (report / 'problems.csv').read_text(encoding='utf-8')
+    assert '\\udcff' in (report / 'report.html').read_text(encoding='utf-8')
+    assert (report / 'samples.jpg').is_file()
+
+
+def test_a_name_is_no_formula_in_the_table(tmp_path, check, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = write_voc(tmp_path / '=1+2', {'train': {'a': [('cone', BOX)]}})
+    (root / 'JPEGImages/a.jpg').write_bytes(b'')
+    _, _, report = check('=1+2')
+    cells = [cell for row in csv.reader((report / 'problems.csv').read_text().splitlines())
+             for cell in row]
+    assert "'=1+2/train" in cells and not any(cell.startswith(tuple('=+-@')) for cell in cells)
+
+
+@pytest.mark.timeout(120)  # half an hour while pairs of boxes and of labels were compared singly
+def test_thousands_of_equal_boxes_are_counted(tmp_path, check):
+    code, said, _ = check(write_voc(tmp_path / 'd', {'train': {
+        'a': [('cone', BOX)] * 3000 + [('cube', BOX)]}}))
+    assert f'({3000 * 2999 // 2} such pairs)' in said.out and '(3000 such pairs)' in said.out
+
+
+def test_formats_that_are_not_read_are_named(tmp_path, check):
+    root = write_voc(tmp_path / 'd', good())
+    (root / 'JPEGImages/phone.HEIC').write_bytes(b'x')
+    code, said, _ = check(root)
+    assert code == 1 and 'phone.HEIC: HEIC is not read; convert it to JPEG or PNG' in said.out
+
+
+def test_what_is_checked_is_said(tmp_path, check):
+    root = write_yolo(tmp_path / 'd', good())
+    _, said, _ = check(root)
+    assert f'Checking {root}, split "train" (YOLO, data.yaml).' in said.out

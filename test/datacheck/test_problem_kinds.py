@@ -130,9 +130,9 @@ def test_every_kind_is_found_and_names_its_file(tmp_path, kind):
     change(root)
     found = run(root, recipe_names=('cone',) if kind == 'unknown class' else ())
     problems = [problem for problem in found.problems if problem.kind == kind]
-    assert len(problems) == 1, [p.as_dict() for p in found.problems]
+    assert len(problems) == 1, [p.row() for p in found.problems]
     assert problems[0].file.name == file and problems[0].detail
-    assert problems[0].as_dict()['severity'] == ('error' if KINDS[kind].error else 'warning')
+    assert problems[0].row().severity == ('error' if KINDS[kind].error else 'warning')
     # An error shows in the count; a warning alone does not.
     assert (found.errors > 0) == (kind in ('size differs',) or KINDS[kind].error)
 
@@ -222,5 +222,5 @@ def test_a_split_without_a_good_picture_still_has_its_figures(tmp_path):
 
 
 def test_problems_are_plain_texts(tmp_path):
-    row = Problem.from_error(DataError('no file is named'), 'd/train', tmp_path).as_dict()
+    row = Problem.from_error(DataError('no file is named'), 'd/train', tmp_path).row()._asdict()
     assert row['file'] == str(tmp_path) and json.loads(json.dumps(row)) == row
