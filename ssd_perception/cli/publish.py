@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--choose-on', nargs='+', default=(), metavar='NAME',
                         help='--data that choose the default score threshold, each with the same '
                         'weight: the one with the best mean F1 (default: the first one)')
+    parser.add_argument('--max-false-boxes', type=float, default=None, metavar='RATE',
+                        help='choose no threshold that leaves more false boxes an image of any of '
+                        '--negatives, such as 0.02')
     parser.add_argument('--negatives', nargs='*', default=(), metavar='NAME=DIR[:SPLIT]',
                         help='images that hold none of the classes, to count false boxes on')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='write the images of the '
@@ -37,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
 
     metadata = publish(PublishOptions(
         args.weights, args.out, [_named(item) for item in args.data],
-        [_named(item) for item in args.negatives], args.choose_on, args.pictures, args.failures,
+        [_named(item) for item in args.negatives], args.choose_on, args.max_false_boxes,
+        args.pictures, args.failures,
         args.recording, args.attribution), print)
     print(*describe(metadata.metrics, metadata.score_threshold), sep='\n')
     print(f'default score threshold {metadata.score_threshold}; wrote {args.out} and its card '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ class PublishOptions:
         negatives: images that hold none of the classes, whatever their annotations name.
         choose_on: names of ``data`` that choose the default score threshold, each with the same
             weight; empty for the first one.
+        max_false_boxes: most false boxes an image of ``negatives`` that the threshold may leave;
+            None: their number does not count.
         images: folder for the images of the card; None writes none.
         failures: name of ``data`` whose failures are shown there; empty for none.
         recording: rosbag2 with ground truth to measure on.
@@ -62,6 +65,7 @@ class PublishOptions:
     data: Sequence[NamedData]
     negatives: Sequence[NamedData] = ()
     choose_on: Sequence[str] = ()
+    max_false_boxes: float | None = None
     images: Path | None = None
     failures: str = ''
     recording: Path | None = None
@@ -81,7 +85,7 @@ class PublishOptions:
 
 def publish(options: PublishOptions,
             log: Callable[[str], object] = lambda line: None) -> Metadata:
-    """Measure, choose the default threshold, write the file and its card.
+    """Measure, choose the default threshold, write the file, in fp16, and its card.
 
     Args:
         log: called with a line about each thing that is not as expected.
@@ -93,18 +97,22 @@ def publish(options: PublishOptions,
         UserError: for weights, data or a recording that cannot be used.
     """
     sets, negatives = _read(options.data), _read(options.negatives)
-    detector = Detector.from_weights(options.weights)
-    measured = measure_for_metadata(detector, sets, negatives, options.choose_on,
-                                    corruptions=True, progress=True)
-    metrics = measured.to_json()
-    if options.recording:
-        metrics[RECORDING] = _measure_recording(detector, options.recording).to_json()
+    model, metadata = load_model(options.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        # What is measured is what will be stored.
+        stored = save_weights(Path(folder, options.weights.name), model, metadata, half=True)
+        detector = Detector.from_weights(stored)
+        measured = measure_for_metadata(
+            detector, sets, negatives, options.choose_on, corruptions=True, progress=True,
+            max_false_boxes=options.max_false_boxes)
+        metrics = measured.to_json()
+        if options.recording:
+            metrics[RECORDING] = _measure_recording(detector, options.recording).to_json()
     if options.images:
         _write_images(options.images, options, measured, log)
-    model, metadata = load_model(options.weights)
     metadata = dataclasses.replace(metadata, metrics=metrics, score_threshold=measured.threshold,
                                    attribution=options.attribution)
-    save_weights(options.out, model, metadata)
+    save_weights(options.out, model, metadata, half=True)
     write_card(options.out.with_suffix('.md'), metadata)
     return metadata
 

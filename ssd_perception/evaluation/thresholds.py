@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ssd_perception.core.detections import Detections
 from ssd_perception.evaluation.voc import Curve
 
 GRID = np.arange(5, 96) / 100
@@ -51,7 +52,7 @@ def over_thresholds(curves: Sequence[Curve]) -> list[OperatingPoint]:
     return [at_threshold(curves, threshold) for threshold in GRID.tolist()]
 
 
-def best_threshold(sets: Sequence[Sequence[Curve]]) -> float:
+def best_threshold(sets: Sequence[Sequence[Curve]], at_least: float = 0.0) -> float:
     """Return the threshold with the best mean F1 over ``sets``, each of which weighs the same.
 
     The middle one of the thresholds within ``PLATEAU`` of the best mean F1 is taken: at the edge
@@ -59,14 +60,28 @@ def best_threshold(sets: Sequence[Sequence[Curve]]) -> float:
 
     Args:
         sets: one curve per class of each set of images; sets without objects do not count.
+        at_least: lower thresholds are not considered.
 
     Returns:
         A value of ``GRID``; its middle where no set has an object.
     """
+    grid = GRID[GRID >= min(at_least, GRID[-1]) - 1e-9]
     f1 = np.array([[point.f1 for point in over_thresholds(curves)] for curves in sets
                    if any(curve.objects for curve in curves)] or [[0.0] * len(GRID)]).mean(0)
-    plateau = GRID[f1 >= f1.max() - PLATEAU]
+    f1 = f1[-len(grid):]
+    plateau = grid[f1 >= f1.max() - PLATEAU]
     return round(float(plateau[len(plateau) // 2]), 2)
+
+
+def least_threshold(negatives: Sequence[Detections], rate: float) -> float:
+    """Return the lowest value of ``GRID`` with at most ``rate`` false boxes an image.
+
+    Args:
+        negatives: what was detected in images that hold none of the classes.
+    """
+    scores = np.concatenate([found.scores for found in negatives] or [np.zeros(0)])
+    allowed = rate * len(negatives)
+    return next((t for t in GRID.tolist() if (scores >= t).sum() <= allowed), float(GRID[-1]))
 
 
 def best_f1(curves: Sequence[Curve]) -> OperatingPoint | None:

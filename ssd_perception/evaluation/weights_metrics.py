@@ -20,7 +20,7 @@ from ssd_perception.evaluation.analysis import Analysis, analyse, point_to_json
 from ssd_perception.evaluation.calibration import Calibration
 from ssd_perception.evaluation.corruptions import CorruptedAccuracy, under_corruptions
 from ssd_perception.evaluation.failures import FalseBoxes, count_false_boxes
-from ssd_perception.evaluation.thresholds import OperatingPoint, best_threshold
+from ssd_perception.evaluation.thresholds import OperatingPoint, best_threshold, least_threshold
 from ssd_perception.evaluation.voc import precision_recall
 from ssd_perception.inference.detector import Detector
 
@@ -38,6 +38,8 @@ class SetMetrics:
         best_f1: class name -> operating point at the class's own best threshold.
         calibration: its error at the default threshold.
         corruptions: measured on the first set alone, as it takes fifteen times as long.
+        max_false_boxes: most false boxes an image of ``negatives`` that the default threshold
+            was allowed to leave; None where their number did not count.
     """
 
     accuracy: Accuracy | None = None
@@ -47,11 +49,14 @@ class SetMetrics:
     best_f1: Mapping[str, OperatingPoint] = field(default_factory=dict)
     calibration: Calibration | None = None
     corruptions: Sequence[CorruptedAccuracy] = ()
+    max_false_boxes: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return this set's entry of ``Metadata.metrics``."""
         if self.accuracy is None:
-            return {'negatives': to_json(self.negatives)}
+            limit = {} if self.max_false_boxes is None else {
+                'max_false_boxes': self.max_false_boxes}
+            return {'negatives': to_json(self.negatives), **limit}
         row = to_json(self.accuracy)
         for name, point in self.best_f1.items():
             row['per_class'][name]['best_f1'] = to_json(point)
@@ -77,7 +82,8 @@ class SetMetrics:
         """
         try:
             if 'negatives' in row:
-                return cls(negatives=from_json(FalseBoxes, row['negatives']))
+                return cls(negatives=from_json(FalseBoxes, row['negatives']),
+                           max_false_boxes=row.get('max_false_boxes'))
             point, bins = row.get('at_default_threshold'), row.get('calibration')
             return cls(
                 from_json(Accuracy, row), chose_threshold=row.get('chose_threshold', False),
@@ -116,7 +122,8 @@ class WeightsMetrics:
 def measure_for_metadata(
         detector: Detector, sets: Mapping[str, Sequence[Sample]],
         negatives: Mapping[str, Sequence[Sample]] | None = None, choose_on: Sequence[str] = (),
-        corruptions: bool = False, progress: bool = False) -> WeightsMetrics:
+        corruptions: bool = False, progress: bool = False,
+        max_false_boxes: float | None = None) -> WeightsMetrics:
     """Choose the default threshold of weights and measure everything that their file says.
 
     Args:
@@ -125,6 +132,8 @@ def measure_for_metadata(
         choose_on: names of ``sets`` that choose the threshold, each with the same weight; the
             first set where none is named.
         corruptions: measure under corruptions on the first set, too.
+        max_false_boxes: most false boxes an image of any of ``negatives`` that the threshold may
+            leave; None: their number does not count.
 
     Raises:
         SettingError: when ``choose_on`` names an unknown set.
@@ -137,9 +146,13 @@ def measure_for_metadata(
     names = detector.class_names
     found = {name: measure(detector, samples, progress=progress)
              for name, samples in sets.items()}
-    threshold = best_threshold([
-        [precision_recall(found[name].detections, found[name].truths, label)
-         for label in range(len(names))] for name in choose_on])
+    empty = {name: detect_samples(detector, as_negatives(samples), progress=progress)
+             for name, samples in (negatives or {}).items()}
+    threshold = best_threshold(
+        [[precision_recall(found[name].detections, found[name].truths, label)
+          for label in range(len(names))] for name in choose_on],
+        max((least_threshold(each, max_false_boxes) for each in empty.values()), default=0.0)
+        if max_false_boxes is not None else 0.0)
     analyses = {name: analyse(m.detections, m.truths, names, threshold)
                 for name, m in found.items()}
     rows = {name: SetMetrics(
@@ -148,8 +161,8 @@ def measure_for_metadata(
         calibration=a.calibration, corruptions=under_corruptions(
             detector, found[name].samples, progress) if corruptions and not i else ())
         for i, (name, a) in enumerate(analyses.items())}
-    for name, samples in (negatives or {}).items():
-        empty = detect_samples(detector, as_negatives(samples), progress=progress)
-        rows[name] = SetMetrics(negatives=count_false_boxes(empty, threshold))
+    for name, each in empty.items():
+        rows[name] = SetMetrics(negatives=count_false_boxes(each, threshold),
+                                max_false_boxes=max_false_boxes)
     return WeightsMetrics(threshold, rows,
                           {name: (found[name], analyses[name]) for name in sets})

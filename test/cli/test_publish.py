@@ -95,3 +95,19 @@ def test_failures_are_shown_of_pictures_that_are_measured(data, tmp_path, capsys
     error = capsys.readouterr().err
     assert '--failures must be one of few, got "street"' in error and error.count('\n') == 1
     assert not out.exists()
+
+
+def test_negatives_hold_the_threshold_up(data, tmp_path):
+    """Cones are the false boxes here: as many as there are make a strict limit bite."""
+    thresholds = {}
+    for rate in ('1', '0.5', '0'):
+        out = tmp_path / f'{rate}.safetensors'
+        assert publish(data, out, '--negatives', f'street={data}', '--max-false-boxes', rate) == 0
+        metadata = Detector.from_weights(out, 'torch', 'cpu').metadata
+        found = metadata.metrics['street']['negatives']
+        assert found['false_boxes'] <= float(rate) * 3 or metadata.score_threshold == 0.95
+        thresholds[rate] = metadata.score_threshold
+        assert (f'at most {rate} false boxes an image of street'
+                in out.with_suffix('.md').read_text())
+        assert out.stat().st_size < 7e6  # fp16
+    assert thresholds['1'] < thresholds['0']
