@@ -1,7 +1,10 @@
-"""Follow the largest cone: detections in, /cmd_vel out. Copy this and change what it does.
+"""Follow a cone: detections in, /cmd_vel out. Copy this and change what it does.
 
     ros2 launch ssd_perception detector.launch.py image:=/camera/image_raw
     python3 examples/follow_cone.py --ros-args -r camera_info:=/camera/camera_info
+
+It drives by ``target``, in metres, where the detector publishes it (its parameter ``positions``),
+and stops ``distance`` before the object's middle. Without, it drives by the largest box.
 
 Two things that consumers of detections get wrong, and that this shows:
 
@@ -13,10 +16,11 @@ Two things that consumers of detections get wrong, and that this shows:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import rclpy
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import PoseStamped, Twist
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -58,22 +62,35 @@ def command(cone: Cone | None, speed: float, turn: float, near: float) -> Twist:
     return twist
 
 
+def command_to(x: float, y: float, speed: float, turn: float, distance: float) -> Twist:
+    """Return the velocity to a target x metres ahead and y to the left; stop at ``distance``."""
+    twist = Twist()
+    bearing, away = math.atan2(y, x), math.hypot(x, y)
+    if away > distance:
+        # Slow down over the last metre, and rather turn than drive past.
+        twist.linear.x = speed * min(1.0, away - distance + 0.1) * max(0.0, math.cos(2 * bearing))
+        twist.angular.z = turn * bearing
+    return twist
+
+
 class FollowCone(Node):
-    """Listens to ``detections`` and ``camera_info``, publishes ``cmd_vel``."""
+    """Listens to ``target``, ``detections`` and ``camera_info``, publishes ``cmd_vel``."""
 
     def __init__(self):
         super().__init__('follow_cone')
         parameters = {'class_id': 'cone', 'least_score': 0.5, 'speed': 0.3, 'turn': 1.0,
-                      'near': 0.6, 'max_age_s': 0.5}
+                      'near': 0.6, 'max_age_s': 0.5, 'distance': 0.5, 'base_frame': 'base_link'}
         self._settings = {name: self.declare_parameter(name, value).value
                           for name, value in parameters.items()}
         self._sizes: dict[tuple[int, int], tuple[int, int]] = {}  # stamp -> width, height
         self._cone: Cone | None = None
         self._seen: Time | None = None
+        self._target: PoseStamped | None = None
         self._output = self.create_publisher(Twist, 'cmd_vel', 10)
         self.create_subscription(CameraInfo, 'camera_info', self._receive_info,
                                  qos_profile_sensor_data)
         self.create_subscription(Detection2DArray, 'detections', self._receive_detections, 10)
+        self.create_subscription(PoseStamped, 'target', self._receive_target, 10)
         self.create_timer(PERIOD_S, self._drive)
 
     def _receive_info(self, message: CameraInfo) -> None:
@@ -92,12 +109,32 @@ class FollowCone(Node):
         # The age counts from the camera's stamp: the time in the network is part of it.
         self._seen = Time.from_msg(stamp, clock_type=self.get_clock().clock_type)
 
+    def _receive_target(self, message: PoseStamped) -> None:
+        if message.header.frame_id != self._settings['base_frame']:
+            self.get_logger().error(
+                f'The target is in {message.header.frame_id}, not in '
+                f'{self._settings["base_frame"]}: set position_frame of the detector.',
+                throttle_duration_sec=5.0)
+            return
+        self._target = message
+
+    def _is_fresh(self, stamp: Time | None) -> bool:
+        return (stamp is not None and self.get_clock().now() - stamp
+                <= Duration(seconds=self._settings['max_age_s']))
+
     def _drive(self) -> None:
-        now = self.get_clock().now()
-        fresh = (self._seen is not None
-                 and now - self._seen <= Duration(seconds=self._settings['max_age_s']))
-        self._output.publish(command(self._cone if fresh else None, self._settings['speed'],
-                                     self._settings['turn'], self._settings['near']))
+        settings, target = self._settings, self._target
+        if target is None:
+            twist = command(self._cone if self._is_fresh(self._seen) else None,
+                            settings['speed'], settings['turn'], settings['near'])
+        elif self._is_fresh(Time.from_msg(target.header.stamp,
+                                          clock_type=self.get_clock().clock_type)):
+            place = target.pose.position
+            twist = command_to(place.x, place.y, settings['speed'], settings['turn'],
+                               settings['distance'])
+        else:  # who was given a target once drives by nothing less
+            twist = Twist()
+        self._output.publish(twist)
 
 
 def main() -> None:

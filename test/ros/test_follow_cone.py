@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 pytest.importorskip('vision_msgs')
 pytest.importorskip('rosbags')
-from geometry_msgs.msg import Twist  # noqa: E402
+from geometry_msgs.msg import PoseStamped, Twist  # noqa: E402
 from vision_msgs.msg import (  # noqa: E402
     BoundingBox2D,
     Detection2D,
@@ -62,6 +63,54 @@ def test_command(cone, forwards, turns):
     twist = follow_cone.command(cone and follow_cone.Cone(*cone), 0.3, 1.0, 0.6)
     assert (twist.linear.x > 0) == forwards and twist.linear.x <= 0.3
     assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
+
+
+@pytest.mark.parametrize(('place', 'forwards', 'turns'), [
+    ((2.0, 0.0), True, 0), ((2.0, 0.5), True, 1), ((2.0, -0.5), True, -1),
+    ((0.5, 0.0), False, 0), ((0.3, 0.2), False, 0), ((0.5, 2.0), False, 1)])
+def test_command_to_a_target_in_metres(place, forwards, turns):
+    twist = follow_cone.command_to(*place, 0.3, 1.0, 0.5)
+    assert (twist.linear.x > 0) == forwards and twist.linear.x <= 0.3
+    assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
+
+
+def test_a_robot_that_drives_as_told_ends_before_the_target():
+    x, y, yaw, goal = 0.0, 0.0, 0.6, (3.0, -0.5)
+    for _ in range(600):
+        dx, dy = goal[0] - x, goal[1] - y
+        twist = follow_cone.command_to(dx * math.cos(yaw) + dy * math.sin(yaw),
+                                       dy * math.cos(yaw) - dx * math.sin(yaw), 0.3, 1.0, 0.5)
+        yaw += 0.05 * twist.angular.z
+        x, y = x + 0.05 * twist.linear.x * math.cos(yaw), y + 0.05 * twist.linear.x * math.sin(yaw)
+    assert math.hypot(goal[0] - x, goal[1] - y) == pytest.approx(0.5, abs=0.02)
+
+
+def test_driven_by_a_target_over_dds(peer):
+    example = subprocess.Popen([sys.executable, EXAMPLE, '--ros-args', '-p', 'max_age_s:=1.0'])
+    try:
+        received = peer.listen(Twist, '/cmd_vel')
+        targets = peer.publisher(PoseStamped, '/target', 10)
+        assert peer.until(lambda: received and targets.get_subscription_count() > 0, 60.0)
+
+        def drive(frame_id):
+            message = PoseStamped()
+            message.header.frame_id = frame_id
+            message.header.stamp = peer.node.get_clock().now().to_msg()
+            message.pose.position.x, message.pose.position.y = 2.0, 0.4
+            received.clear()
+            targets.publish(message)
+            return peer.until(lambda: any(t.linear.x > 0 and t.angular.z > 0 for t in received),
+                              0.8)
+
+        assert not drive('map')
+        assert drive('base_link')
+        peer.spin(1.2)
+        received.clear()
+        assert peer.until(lambda: len(received) > 3, 20.0)
+        assert all(t == Twist() for t in received)
+    finally:
+        example.kill()
+        example.wait()
 
 
 def test_driven_by_the_recording(peer):
