@@ -99,14 +99,9 @@ def player(bag: str, rate: str, loop: bool) -> list[str]:
         get_package_prefix('ros2bag')
     except PackageNotFoundError:
         # Ours starts when the detector listens, which loading its network may take a while.
-        return [str(executable('ssd_perception')), 'play', *options, '--quiet',
-                '--wait-timeout', '120']
+        ours = Path(get_package_prefix('ssd_perception'), 'lib', 'ssd_perception', 'ssd_perception')
+        return [str(ours), 'play', *options, '--quiet', '--wait-timeout', '120']
     return ['ros2', 'bag', 'play', *options]
-
-
-def executable(name: str) -> Path:
-    """Return the path of one of this package's executables."""
-    return Path(get_package_prefix('ssd_perception'), 'lib', 'ssd_perception', name)
 
 
 def dds_profile(text: str) -> str:
