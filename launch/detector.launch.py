@@ -99,7 +99,7 @@ def player(bag: str, rate: str, loop: bool) -> list[str]:
         get_package_prefix('ros2bag')
     except PackageNotFoundError:
         # Ours starts when the detector listens, which loading its network may take a while.
-        ours = Path(get_package_prefix('ssd_perception'), 'lib', 'ssd_perception', 'ssd_perception')
+        ours = Path(get_package_prefix('ssd_perception')) / 'lib/ssd_perception/ssd_perception'
         return [str(ours), 'play', *options, '--quiet', '--wait-timeout', '120']
     return ['ros2', 'bag', 'play', *options]
 
