@@ -23,11 +23,11 @@ SUFFIXES = ('.mcap', '.db3')
 COMPRESSED_SUFFIXES = tuple(f'{suffix}.zstd' for suffix in SUFFIXES)
 
 
-class WholeFile:
+class UndamagedFile:
     """A file that rosbags opens; see ``connection.Storage``.
 
     Raises:
-        Exception: whatever rosbags hits in one that is not whole.
+        Exception: whatever rosbags raises for a damaged one.
     """
 
     def __init__(self, path: Path):
@@ -115,7 +115,7 @@ class StorageFile:
     def _open(self) -> Storage:
         if not any(has_left(self._path, end) for end in LEFT_BEHIND):
             try:
-                return WholeFile(self._path)
+                return UndamagedFile(self._path)
             except Exception:  # as above
                 pass
         return self._salvage()

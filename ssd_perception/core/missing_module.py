@@ -4,8 +4,8 @@ from __future__ import annotations
 
 _SOURCE_ROS = 'source a ROS 2 installation, or run `make env` for ROS 2 from pip'
 
-# Modules whose absence has a better cure than their own name.
-_CURES = {
+# Modules that another package brings, or that are better installed in another way.
+_REMEDIES = {
     **dict.fromkeys(('rclpy', 'builtin_interfaces', 'diagnostic_msgs', 'lifecycle_msgs',
                      'rcl_interfaces', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs'),
                     _SOURCE_ROS),
@@ -26,4 +26,4 @@ def describe_missing(error: ModuleNotFoundError) -> str:
     name = (error.name or '').partition('.')[0]
     if name in ('', 'ssd_perception'):
         return ''
-    return f'needs the Python module "{name}"; {_CURES.get(name, f"pip install {name}")}.'
+    return f'needs the Python module "{name}"; {_REMEDIES.get(name, f"pip install {name}")}.'

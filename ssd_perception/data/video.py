@@ -128,5 +128,5 @@ def _upright(frame: av.VideoFrame) -> np.ndarray:
     """Return RGB, turned by the display matrix of phone videos."""
     image = frame.to_ndarray(format='rgb24')
     # Counter-clockwise, in degrees; older PyAV does not have it.
-    turns = round(getattr(frame, 'rotation', 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    quarters = round(getattr(frame, 'rotation', 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

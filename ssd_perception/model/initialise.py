@@ -21,7 +21,7 @@ _IMAGENET: dict[str, WeightsEnum] = {'efficientnet_b1': EfficientNet_B1_Weights.
 
 
 class InitialWeightsUnavailable(UserError, RuntimeError):
-    """The initial weights a recipe names cannot be had; the message says what to do."""
+    """The initial weights of a recipe are not available; the message says what to do."""
 
 
 def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
@@ -35,7 +35,7 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
         class_names: of ``model``.
 
     Raises:
-        InitialWeightsUnavailable: when the source cannot be had, or does not fit.
+        InitialWeightsUnavailable: when the source is not available, or does not fit.
         WeightsError: when the file is no weights file.
     """
     name = model.architecture.backbone

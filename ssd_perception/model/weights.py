@@ -56,8 +56,8 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
     for key in expected.keys() | found.keys():
         if expected.get(key) != found.get(key):
             raise WeightsError(
-                f'{path}: tensor "{key}" should be {_told(expected.get(key))} by the metadata, '
-                f'found {_told(found.get(key))}.')
+                f'{path}: tensor "{key}" should be {_shown(expected.get(key))} by the metadata, '
+                f'found {_shown(found.get(key))}.')
     model.load_state_dict(tensors)
     return model.eval(), metadata
 
@@ -72,5 +72,5 @@ def _widened(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype == torch.float16 else tensor
 
 
-def _told(shape_and_type: tuple[tuple[int, ...], torch.dtype] | None) -> str:
+def _shown(shape_and_type: tuple[tuple[int, ...], torch.dtype] | None) -> str:
     return 'absent' if shape_and_type is None else f'{shape_and_type[1]} {shape_and_type[0]}'

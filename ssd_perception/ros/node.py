@@ -224,12 +224,12 @@ class DetectorNode(LifecycleNode):
         self._worker.keep_alive()
         for camera in self._cameras.values():
             camera.follow()
-            told = camera.watchdog.check(time.monotonic(), self.parameters.no_image_timeout_s,
-                                         camera.why_silent)
-            if told:
+            warning = camera.watchdog.check(time.monotonic(), self.parameters.no_image_timeout_s,
+                                            camera.why_silent)
+            if warning:
                 self.get_logger().warning(f'No image for {self.parameters.no_image_timeout_s:g} '
-                                          f's: {told}')
-            elif told is not None:
+                                          f's: {warning}')
+            elif warning is not None:
                 self.get_logger().info(f'Images arrive on {camera.topic}.')
 
     def _diagnose(self) -> None:

@@ -49,7 +49,7 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
             code = _complain(f'{type(error).__name__}: {one_line(error)}')
     if node is not None:
         node.close()
-        node.destroy_node()  # tells the other nodes; they need not wait for a lease to end
+        node.destroy_node()  # other nodes learn of it at once, not when a lease ends
     rclpy.try_shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -94,7 +94,7 @@ def keep_freed_memory() -> bool:
     frame is decoded: 6 of 13 ms. At most 64 MB are kept that nothing uses.
 
     Returns:
-        Whether this C library could be told so; others do as they like.
+        Whether this C library has that setting.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -89,8 +89,8 @@ class Watchdog:
         # A single image, too, ends a complaint, however late this is asked after it.
         heard = bool(self._said) and self._since > self._said_at
         if timeout_s <= 0 or silent < timeout_s - settled_s or heard:
-            told, self._said, self._found = self._said, '', ''
-            return '' if told else None
+            warned, self._said, self._found = self._said, '', ''
+            return '' if warned else None
         sentence = explain()
         if sentence != self._found:
             self._found, self._found_at = sentence, now

@@ -60,7 +60,7 @@ def test_failure_of_another_is_told_with_its_last_words():
             processes.wait(sleeper, 30, alive=(node,))
 
 
-def test_timeout_and_signal_are_told():
+def test_timeout_and_signal_are_named():
     with Processes({}) as processes:
         sleeper = processes.start('viewer', SLEEPER)
         with pytest.raises(ProcessFailed, match='viewer did not end within'):

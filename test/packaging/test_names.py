@@ -12,8 +12,8 @@ import ssd_perception
 PACKAGE = Path(ssd_perception.__file__).parent
 # word of a name -> the field's word
 GIVEN_UP = {
-    'told': 'format_number, describe, shown', 'tell': 'format_number, describe, log',
-    'tells': 'describe', 'says': 'describe, log', 'cure': 'remedy', 'cures': 'remedies',
+    'told': 'format_number, describe, shown', '_tell': 'describe, log', 'tells': 'describe',
+    'says': 'describe, log', 'cure': 'remedy', 'cures': 'remedies',
     'let_go': 'release', 'contestant': 'entry', 'contestants': 'entries', 'turns': 'rounds',
     'peer': 'baseline', 'peers': 'baselines', 'piece': 'chunk', 'pieces': 'chunks',
     'against': 'ground_truth', 'whole_file': 'atomic_write', 'write_whole': 'atomic_write',
@@ -28,7 +28,7 @@ def words(name):
     """Return a name's words, and each two of them that follow each other: letGo, LET_GO."""
     parts = [part for part in re.split(r'_|(?<=[a-z0-9])(?=[A-Z])', name) if part]
     parts = [part.lower() for part in parts]
-    return {*parts, *(f'{a}_{b}' for a, b in zip(parts, parts[1:]))}
+    return {name, *parts, *(f'{a}_{b}' for a, b in zip(parts, parts[1:]))}
 
 
 def names(source):
