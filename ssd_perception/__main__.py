@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.missing_module import describe_missing
+from ssd_perception.core.text import one_line
 
 # Verb -> module with `add_arguments(parser)`, `run(args) -> int` and a one-line docstring.
 # Only the chosen one is imported: training needs no ROS, playing a recording no torch.
@@ -119,7 +120,8 @@ def _sentence(error: Exception) -> str:
     """Return the message for the user; empty for a fault of the package."""
     if isinstance(error, ModuleNotFoundError) and (missing := describe_missing(error)):
         return missing
-    return ' '.join(str(error).split()) if isinstance(error, (UserError, OSError)) else ''
+    # Names of files in it may hold what no terminal should get.
+    return one_line(error, 5000) if isinstance(error, (UserError, OSError)) else ''
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
-"""JPEG and PNG blobs to RGB: size and completeness are read from the bytes before decoding."""
+"""JPEG and PNG blobs to arrays: size and completeness are read from the bytes before decoding."""
 
 from __future__ import annotations
 
 import struct
 from array import array
 from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -33,15 +34,20 @@ _SHRUNK = {1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSC
 # What a message's data come as, from rclpy, from a recording or from a file.
 Buffer = bytes | bytearray | memoryview | array | np.ndarray
 
+# Height and width of an image, px -> of what the network sees of it.
+Seen = Callable[[int, int], tuple[int, int]]
+
 _PNG = b'\x89PNG\r\n\x1a\n'
 _JPEG = b'\xff\xd8\xff'
 # Start-of-frame markers; C4, C8 and CC lie between them and mean something else.
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_MARKER = 0xDA
+# Without a length: restarts, beginning, TEM, and 0, which is no marker at all.
+_BARE_MARKERS = {0x00, 0x01, *range(0xD0, 0xD9)}
 
 
 class ImageError(UserError, ValueError):
-    """A message holds no usable picture; one sentence says what was expected and found."""
+    """A message holds no usable image; one sentence says what was expected and found."""
 
 
 def decode(data: Buffer) -> np.ndarray:
@@ -56,12 +62,12 @@ def decode(data: Buffer) -> np.ndarray:
     return _decode(np.frombuffer(data, np.uint8), lambda width, height: 1)[0]
 
 
-def decode_shrunk(data: Buffer, seen: Callable[[int, int], tuple[int, int]],
+def decode_shrunk(data: Buffer, seen: Seen,
                   least: float = LEAST_RATIO) -> tuple[np.ndarray, int]:
     """Decode a JPEG at a half, a quarter or an eighth where the network sees less anyway.
 
     Args:
-        seen: height, width of a picture -> height, width of what the network sees of it.
+        seen: height, width of an image -> height, width of what the network sees of it.
         least: times as many pixels as seen that must be left in each direction.
 
     Returns:
@@ -83,9 +89,24 @@ def decode_shrunk(data: Buffer, seen: Callable[[int, int], tuple[int, int]],
     return _decode(blob, factor)
 
 
-def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.ndarray, int]:
-    width, height = _size(blob.data)
-    what = f'A compressed picture of {len(blob)} bytes, {width}x{height}'
+def decode_grey(data: Buffer) -> np.ndarray:
+    """Return a JPEG or PNG blob of one channel as (H, W), uint8 or, from a PNG, uint16.
+
+    Raises:
+        ImageError: as ``decode``.
+    """
+    blob = np.frombuffer(data, np.uint8)
+    what = _check(blob, read_header(blob.data))
+    pixels = _imdecode(blob, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    if pixels is None:
+        raise ImageError(f'{what}, cannot be decoded; it is corrupt.')
+    return pixels
+
+
+def _check(blob: np.ndarray, header: Header) -> str:
+    """Refuse impossible sizes; return the image in words, for further messages."""
+    width, height = header.width, header.height
+    what = f'A compressed image of {len(blob)} bytes, {width}x{height}'
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageError(f'{what}, has more than the {MAX_PIXELS} pixels, or {MAX_SIDE} a side, '
                          'allowed.')
@@ -93,14 +114,23 @@ def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.nda
         raise ImageError(f'{what}, has too few bytes for so many pixels; it is corrupt.')
     if width == 0 or height == 0:
         raise ImageError(f'{what}, has no pixels.')
-    # Only JPEG is decoded faster when shrunk: fewer and smaller inverse cosine transforms.
-    shrink = factor(width, height) if blob[0] == _JPEG[0] else 1
+    return what
+
+
+def _imdecode(blob: np.ndarray, flags: int) -> np.ndarray | None:
     try:
-        pixels = cv2.imdecode(blob, _SHRUNK[shrink] | (_RGB or cv2.IMREAD_COLOR)
-                              | cv2.IMREAD_IGNORE_ORIENTATION)
+        return cv2.imdecode(blob, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
-        pixels = None
-    if pixels is None or pixels.shape[:2] != (height // shrink, width // shrink):
+        return None
+
+
+def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.ndarray, int]:
+    header = read_header(blob.data)
+    what = _check(blob, header)
+    # Only JPEG is decoded faster when shrunk: fewer and smaller inverse cosine transforms.
+    shrink = factor(header.width, header.height) if blob[0] == _JPEG[0] else 1
+    pixels = _imdecode(blob, _SHRUNK[shrink] | (_RGB or cv2.IMREAD_COLOR))
+    if pixels is None or pixels.shape[:2] != (header.height // shrink, header.width // shrink):
         raise ImageError(f'{what}, cannot be decoded; it is corrupt.')
     rgb = pixels if _RGB else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     return rgb, shrink
@@ -117,15 +147,32 @@ def encode_jpeg(rgb: np.ndarray, quality: int = 88) -> np.ndarray:
     return blob.reshape(-1)
 
 
-def _size(blob: memoryview) -> tuple[int, int]:
-    """Return the width and height that the header announces; refuse a truncated blob."""
-    head = bytes(blob[:24])
-    if head.startswith(_PNG) and len(head) == 24 and head[12:16] == b'IHDR':
+class Header(NamedTuple):
+    """What the header of a JPEG or PNG announces: pixels, and channels (1 is grey)."""
+
+    width: int
+    height: int
+    channels: int
+
+
+def is_jpeg_or_png(data: Buffer) -> bool:
+    """Say whether a blob begins as one of the two does."""
+    return bytes(memoryview(data)[:8]).startswith((_PNG, _JPEG))
+
+
+def read_header(blob: memoryview) -> Header:
+    """Return what the header announces; refuse a truncated blob.
+
+    Raises:
+        ImageError: for a blob of another format, or one that ends too early.
+    """
+    head = bytes(blob[:26])
+    if head.startswith(_PNG) and len(head) == 26 and head[12:16] == b'IHDR':
         _check_chunks(blob)
-        return struct.unpack('>II', head[16:24])
+        return Header(*struct.unpack('>II', head[16:24]), channels=1 if head[25] == 0 else 3)
     if head.startswith(_JPEG):
-        return _jpeg_size(blob)
-    raise ImageError(f'A compressed picture of {len(blob)} bytes must be JPEG or PNG, but begins '
+        return _jpeg_header(blob)
+    raise ImageError(f'A compressed image of {len(blob)} bytes must be JPEG or PNG, but begins '
                      f'with {head[:8].hex(" ") or "nothing"}.')
 
 
@@ -141,28 +188,38 @@ def _check_chunks(blob: memoryview) -> None:
                      'corrupt.')
 
 
-def _jpeg_size(blob: memoryview) -> tuple[int, int]:
+def _jpeg_header(blob: memoryview) -> Header:
     # Within a scan a 0xFF is never followed by 0xDA; a thumbnail in the head may add a few.
     if bytes(blob).count(b'\xff\xda') > MAX_SCANS:
         raise ImageError(f'A JPEG of {len(blob)} bytes has more than the {MAX_SCANS} scans '
                          'allowed.')
-    position, size = 2, None
-    while position + 9 <= len(blob) and blob[position] == 0xFF:
+    position, header = 2, None
+    while position + 9 <= len(blob):
+        if blob[position] != 0xFF:  # what lies between segments is skipped, as decoders do
+            distance = bytes(blob[position:]).find(b'\xff')
+            if distance < 0:
+                break
+            position += distance
+            continue
         marker = blob[position + 1]
         if marker == 0xFF:  # a fill byte
             position += 1
             continue
-        if marker in _FRAME_MARKERS and size is None:
+        if marker in _BARE_MARKERS:
+            position += 2
+            continue
+        if marker in _FRAME_MARKERS and header is None:
             height, width = struct.unpack('>HH', blob[position + 5:position + 9])
-            size = width, height
-        if marker == _SCAN_MARKER and size is not None:
+            channels = blob[position + 9] if position + 9 < len(blob) else 0
+            header = Header(width, height, channels)
+        if marker == _SCAN_MARKER and header is not None:
             # Within the scan a 0xFF is always followed by 0, so the end mark is unique there.
             # libjpeg would fill what is missing with grey, where nothing can be detected.
             # It is nearly always the very end: the rest is copied and searched only if not.
             if any(b'\xff\xd9' in bytes(blob[start:])
                    for start in (max(position, len(blob) - 64), position)):
-                return size
+                return header
             break
-        position += 2 + struct.unpack('>H', blob[position + 2:position + 4])[0]
+        position += 2 + max(2, struct.unpack('>H', blob[position + 2:position + 4])[0])
     raise ImageError(f'A JPEG of {len(blob)} bytes ends before its end mark; it is truncated or '
                      'corrupt.')

@@ -9,7 +9,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ssd_perception.imaging.compressed import MAX_PIXELS, MAX_SIDE, ImageError, decode
+from ssd_perception.core.text import printable
+from ssd_perception.imaging.compressed import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    ImageError,
+    Seen,
+    decode,
+    decode_grey,
+    decode_shrunk,
+    is_jpeg_or_png,
+    read_header,
+)
+
+_VIDEO = ('h264', 'h265', 'hevc', 'avc', 'av1', 'vp8', 'vp9', 'mpeg', 'nvenc', 'ffmpeg')
 
 
 @dataclass(frozen=True)
@@ -98,23 +111,67 @@ def to_rgb(message: Any) -> np.ndarray:
         ImageError: one sentence naming what was expected and what was found.
     """
     if not hasattr(message, 'encoding'):  # a CompressedImage
-        return decode(message.data)
+        return _decode_compressed(message, None)[0]
     pixels = _samples(message)
     try:
         rgb = ENCODINGS[message.encoding].to_rgb(pixels)
     except cv2.error as error:
         raise ImageError(f'A {message.width}x{message.height} picture in "{message.encoding}" '
                          f'cannot be converted: {error.err}.') from error
-    if rgb.dtype == np.uint16:
-        rgb = cv2.convertScaleAbs(rgb, alpha=255 / 65535)  # rounds, as cv_bridge does
-    return rgb
+    return _as_8_bits(rgb)
+
+
+def _as_8_bits(rgb: np.ndarray) -> np.ndarray:
+    # It rounds, as cv_bridge does.
+    return cv2.convertScaleAbs(rgb, alpha=255 / 65535) if rgb.dtype == np.uint16 else rgb
+
+
+def to_rgb_shrunk(message, seen: Seen) -> tuple[np.ndarray, int]:
+    """Return the image of a CompressedImage, decoded smaller where the network sees less anyway.
+
+    Args:
+        seen: see ``compressed.decode_shrunk``.
+
+    Returns:
+        uint8 (h, w, 3) RGB, and the factor, 1 to 8, from its pixels to those of the image.
+
+    Raises:
+        ImageError: as ``to_rgb``.
+    """
+    return _decode_compressed(message, seen)
+
+
+def _decode_compressed(message, seen: Seen | None) -> tuple[np.ndarray, int]:
+    """Decode JPEG or PNG; ``format`` says what the samples are, as image_transport writes it."""
+    kind = message.format.partition(';')[0].strip()
+    blob = np.frombuffer(message.data, np.uint8)
+    if not is_jpeg_or_png(blob):
+        raise ImageError(_unknown_format(message.format, blob))
+    if kind in ENCODINGS and kind.startswith('bayer_') and read_header(blob.data).channels == 1:
+        mosaic = decode_grey(blob)
+        bits = 8 * mosaic.dtype.itemsize
+        return _as_8_bits(ENCODINGS[f'{kind.rstrip("168")}{bits}'].to_rgb(mosaic)), 1
+    return decode_shrunk(blob, seen) if seen else (decode(blob), 1)
+
+
+def _unknown_format(kind: str, blob: np.ndarray) -> str:
+    """Say what a CompressedImage that is neither JPEG nor PNG holds, and what to use instead."""
+    what = f'A CompressedImage of {len(blob)} bytes in the format "{printable(kind, 60)}"'
+    if 'compresseddepth' in kind.lower():
+        return (f'{what} holds distances; take the topic of the colour image, raw or compressed '
+                'by image_transport as JPEG or PNG.')
+    if any(codec in kind.lower() for codec in _VIDEO):
+        return (f'{what} is a frame of a video, which is of no use without those before it; take '
+                "the raw image, or image_transport's compressed one (JPEG or PNG).")
+    return (f'{what} must be JPEG or PNG, but begins with '
+            f'{bytes(blob[:8]).hex(" ") or "nothing"}.')
 
 
 def _samples(message: Any) -> np.ndarray:
     """Return the message's samples as a view, without the padding of its rows."""
     layout = ENCODINGS.get(message.encoding)
     if layout is None:
-        raise ImageError(f'Encoding "{message.encoding[:40]}" is not known; known are '
+        raise ImageError(f'Encoding "{printable(message.encoding, 40)}" is not known; known are '
                          f'{", ".join(sorted(ENCODINGS))}.')
     height, width, step = message.height, message.width, message.step
     what = f'A {width}x{height} picture in "{message.encoding}"'
@@ -138,7 +195,7 @@ def _samples(message: Any) -> np.ndarray:
     samples = np.lib.stride_tricks.as_strided(data, (rows, row), (step, 1), writeable=False)
     if layout.dtype is np.uint16:
         order = '>u2' if message.is_bigendian else '<u2'
-        # A step may be odd, so a view is not always aligned; the copy is 16 bit anyway rare.
+        # A copy, because a step may be odd and a view would not be aligned.
         samples = np.ascontiguousarray(samples).view(order).astype(np.uint16, copy=False)
     if layout.channels == 1:
         return samples

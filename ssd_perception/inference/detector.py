@@ -16,6 +16,7 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
+from ssd_perception.core.text import printable
 from ssd_perception.imaging.placing import check_image, place
 from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.onnx_file import sha256_of
@@ -160,9 +161,9 @@ class Detector:
     def describe(self) -> str:
         """Return one line for a log: weights, classes, runtime, device, precision, input."""
         height, width = self.metadata.architecture.input_hw
-        return (f'{self.path.name if self.path else "weights"} ({", ".join(self.class_names)}; '
-                f'{self.metadata.architecture.backbone} at {width}x{height}) in {self.runtime} '
-                f'on {self.device}, {self.precision}')
+        name = printable(self.path.name) if self.path else 'weights'
+        return (f'{name} ({", ".join(self.class_names)}; {self.metadata.architecture.backbone} at '
+                f'{width}x{height}) in {self.runtime} on {self.device}, {self.precision}')
 
     def seen(self, height: int, width: int) -> tuple[int, int]:
         """Return to what height and width, px, a picture is resized for the network."""

@@ -23,6 +23,7 @@ from ssd_perception.core.interface import (
     IMAGE_TYPES,
     compressed,
 )
+from ssd_perception.core.text import printable
 from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
@@ -150,8 +151,9 @@ class Camera:
                   if set(types) & set(IMAGE_TYPES)
                   and any(p.node != ours for p in self._publishers(topic))]
         qos = self._subscription.qos_profile if self._subscription else INPUT_QOS
-        return reason(inputs, {source.topic: self._publishers(source.topic)
-                               for source in inputs}, images, qos)
+        # Names and types in the graph are whatever others say.
+        return printable(reason(inputs, {source.topic: self._publishers(source.topic)
+                                         for source in inputs}, images, qos), 1000)
 
     def _publishers(self, topic: str) -> list[Publisher]:
         return [Publisher(f'{info.node_namespace.rstrip("/")}/{info.node_name}', info.topic_type,

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.time import Time
 
 from ssd_perception.core import interface
+from ssd_perception.core.text import printable
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.latest_frame import Counts
 
@@ -142,7 +143,7 @@ def detector_entry(name: str, state: str, failure: str, fallback: str,
                    detector: Detector | None, values: Mapping[str, str]) -> DiagnosticStatus:
     """Return the detector's entry: ERROR while batches fail, WARN on the CPU fallback, else OK."""
     if detector:
-        values = {'weights': str(detector.path), 'runtime': detector.runtime,
+        values = {'weights': printable(detector.path, 1000), 'runtime': detector.runtime,
                   'device': detector.device, 'precision': detector.precision, **values}
     level = (DiagnosticStatus.ERROR if failure else
              DiagnosticStatus.WARN if fallback else DiagnosticStatus.OK)

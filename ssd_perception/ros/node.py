@@ -24,7 +24,7 @@ from vision_msgs.msg import LabelInfo, VisionInfo
 
 from ssd_perception.core import interface
 from ssd_perception.core.frame import Stage
-from ssd_perception.core.text import quoted
+from ssd_perception.core.text import one_line, quoted
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import diagnostics
 from ssd_perception.ros.bridge import choose_converter
@@ -184,7 +184,7 @@ class DetectorNode(LifecycleNode):
             wanted = changed(self.parameters, changes)
             self._slot.check(wanted)
         except ValueError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=one_line(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self, changes: list[Parameter]) -> None:

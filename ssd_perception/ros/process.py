@@ -41,7 +41,7 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
     except (ExternalShutdownException, SystemExit):
         pass
     except ParameterError as error:
-        code = _complain(str(error))
+        code = _complain(one_line(error))
     except Exception as error:
         # Whatever breaks after a signal breaks because of it: the context is gone by then, even
         # while the node is still being made.

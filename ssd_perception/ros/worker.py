@@ -17,7 +17,8 @@ from ssd_perception.core.frame import Frame, Stage, prepare_stages, reset_stages
 from ssd_perception.core.interface import stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import describe_error, one_line, printable
-from ssd_perception.imaging.compressed import ImageError, decode_shrunk
+from ssd_perception.imaging.compressed import ImageError
+from ssd_perception.imaging.encodings import to_rgb_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.latest_frame import LatestFrames
@@ -214,7 +215,7 @@ class Worker:
                                  f'at most {MAX_FRAME_ID} are allowed.')
             # The whole image is wanted only by those who look at it with its detections.
             if hasattr(message, 'format') and not camera.is_watched():
-                rgb, factor = decode_shrunk(message.data, detector.seen)
+                rgb, factor = to_rgb_shrunk(message, detector.seen)
             else:
                 rgb, factor = self._convert(message), 1
         except Exception as error:  # an ImageError, or no memory for so large an image

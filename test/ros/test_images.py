@@ -263,3 +263,57 @@ def test_a_broken_bridge_is_found_out(fault):
         return to_rgb(source)[..., ::-1] if fault == 'colours' else to_rgb(source)
     trusted = bridge.trusted_encodings(broken)
     assert trusted == ([e for e in ENCODINGS if '16' not in e] if fault == '16 bit' else [])
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('kind, suffix', [('bayer_{}8; jpeg compressed ', '.jpg'),
+                                          ('bayer_{}8; png compressed', '.png'),
+                                          ('bayer_{}16; png compressed', '.png')])
+def test_a_compressed_mosaic_is_what_the_raw_one_is(pattern, kind, suffix):
+    bits = 16 if '16' in kind else 8
+    colours = np.zeros((48, 64, 3), np.uint8)
+    colours[:, :32], colours[:, 32:] = (200, 40, 90), (30, 160, 220)
+    place = {'r': 0, 'g': 1, 'b': 2}
+    mosaic = np.empty((48, 64), np.uint8)
+    for corner, letter in enumerate(pattern):
+        mosaic[corner // 2::2, corner % 2::2] = colours[corner // 2::2, corner % 2::2,
+                                                        place[letter]]
+    samples = mosaic.astype(np.uint16) * 257 if bits == 16 else mosaic
+    blob = cv2.imencode(suffix, samples, [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    found = to_rgb(CompressedImage(format=kind.format(pattern), data=blob.tobytes()))
+    for columns in (slice(8, 24), slice(40, 56)):
+        wanted = colours[24, columns.start]
+        assert np.abs(found[8:40, columns].reshape(-1, 3).mean(0) - wanted).max() < 6
+
+
+def test_a_mosaic_that_was_made_colours_before_it_was_compressed_is_left_alone():
+    rgb = np.full((32, 32, 3), (200, 40, 90), np.uint8)
+    blob = cv2.imencode('.png', rgb[..., ::-1])[1].tobytes()
+    message = CompressedImage(format='bayer_rggb8; png compressed bgr8', data=blob)
+    assert (to_rgb(message) == rgb).all()
+
+
+@pytest.mark.parametrize('kind, data, says', [
+    ('h264', b'\0\0\0\1gB\0', 'frame of a video'),
+    ('bgr8; hevc', b'\0\0\0\1', 'frame of a video'),
+    ('16UC1; compressedDepth png', b'\0' * 12 + b'\x89PNG\r\n\x1a\n', 'holds distances'),
+    ('a\nb' * 1000, b'GIF89a', 'must be JPEG or PNG, but begins with 47 49 46')])
+def test_what_is_no_jpeg_or_png_is_named_with_what_to_use_instead(kind, data, says):
+    with pytest.raises(ImageError) as caught:
+        to_rgb(CompressedImage(format=kind, data=data))
+    text = str(caught.value)
+    assert says in text and text.isprintable() and len(text) < 400
+
+
+def test_junk_and_odd_markers_between_the_segments_of_a_jpeg_are_skipped():
+    rgb = np.full((32, 40, 3), (10, 200, 90), np.uint8)
+    blob = cv2.imencode('.jpg', rgb[..., ::-1])[1].tobytes()
+    app0 = 2 + 2 + int.from_bytes(blob[4:6], 'big')
+    for junk in (b'\0\0\0', b'junk', b'\xff\xff\xff', b'\xff\xe1\0\2', b'\xff\xee\0\3x'):
+        odd = blob[:app0] + junk + blob[app0:]
+        if cv2.imdecode(np.frombuffer(odd, np.uint8), 1) is None:
+            continue  # then nobody else reads it either
+        assert np.abs(to_rgb(CompressedImage(format='jpeg', data=odd)).astype(int) - rgb).max() < 9
+    for cut in range(len(blob) - 2):
+        with pytest.raises(ImageError):
+            to_rgb(CompressedImage(format='jpeg', data=blob[:cut]))
