@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / 'docs' / 'architecture.md'
 MARKS = '<!-- drawing -->', '<!-- /drawing -->'
 
-# Files that are imported only when somebody chose what they are for, so that the rest of their
-# part works without the library behind it.
+# Files that are imported only for one choice of the user, so that the rest of their part works
+# without the library that they import.
 ON_CHOICE = {'inference/runtimes/torch.py', 'inference/export.py', 'mining/features.py'}
 
 
@@ -58,7 +58,7 @@ def draw() -> str:
     for part, other in sorted(networkx.transitive_reduction(graph).edges):
         lines.append(f'    {part} {"-.->" if files[part, other] <= ON_CHOICE else "-->"} {other}')
     lines += ['```', '', '| part | what it is | libraries |', '| --- | --- | --- |']
-    # From what stands on everything else down to what stands on nothing.
+    # From the top down: each part before those that it imports.
     for part in networkx.lexicographical_topological_sort(graph):
         docstring = ast.get_docstring(ast.parse((package / part / '__init__.py').read_text()))
         used = ', '.join(sorted(libraries[part], key=str.lower)) or 'none'

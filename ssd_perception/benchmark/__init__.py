@@ -1,1 +1,1 @@
-"""How fast, on this machine: stages, runtimes, other detectors, and the node between processes."""
+"""Measure speed on this machine: stages, runtimes, other detectors, and the node."""

@@ -1,1 +1,1 @@
-"""The verbs of `python -m ssd_perception`, one module each; they import what they need late."""
+"""The verbs of the command line, one module each: arguments and one call, imported late."""

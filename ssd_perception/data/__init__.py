@@ -1,1 +1,1 @@
-"""Pictures with boxes on disk, and what training does to them before the network."""
+"""Labelled images on disk, and what training does to them before the network."""

@@ -1,1 +1,1 @@
-"""How good Detections are: VOC and COCO average precision."""
+"""Measure detections: average precision, thresholds, calibration, failures; report and card."""

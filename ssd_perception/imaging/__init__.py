@@ -1,1 +1,1 @@
-"""Pictures as cameras send them, to RGB arrays: the same for live messages and recorded ones."""
+"""Images of messages and files as RGB arrays: the same for live messages and recorded ones."""

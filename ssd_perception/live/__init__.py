@@ -1,1 +1,1 @@
-"""Live ROS 2 graphs for the command line: play, view, children of demo and benchmark."""
+"""Use-cases on a live ROS 2 graph: play, view and demo, with their child processes."""

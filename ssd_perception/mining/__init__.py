@@ -1,1 +1,1 @@
-"""From a recorded drive to training data: the frames worth a person's time, with boxes."""
+"""Choose the frames of a recording that are worth labelling, and write them with boxes."""

@@ -1,1 +1,1 @@
-"""A recorded drive through the detector: every frame in order, with results to keep and see."""
+"""Run a recording through the detector, frame by frame in order, and keep the results."""

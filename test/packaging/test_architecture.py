@@ -1,9 +1,11 @@
 """The drawing in docs/architecture.md is that of the code, and its links lead to files."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from test_imports import LAYERS
 
 import ssd_perception
 
@@ -28,6 +30,13 @@ def test_drawing_shows_every_part(tool):
     drawn = tool.draw()
     for path in ROOT.glob('ssd_perception/*/__init__.py'):
         assert f'`{path.parent.name}/`' in drawn
+
+
+def test_every_arrow_points_down(tool):
+    row = {part: number for number, parts in enumerate(LAYERS) for part in parts}
+    arrows = re.findall(r'^    (\w+) -(?:\.-|-)> (\w+)$', tool.draw(), re.M)
+    assert len(arrows) > 10
+    assert not [(part, other) for part, other in arrows if row[part] >= row[other]]
 
 
 def test_parts_that_import_each_other_are_refused(tool, monkeypatch, tmp_path):
