@@ -40,12 +40,12 @@ def _qos(depth: int) -> Qos:
                _NEVER, _NEVER, QosLiveliness.AUTOMATIC, _NEVER, False)
 
 
-def write_recording(path: Path, frames: Iterable[tuple[bytes, list[tuple[str, XYXY]]]],
+def write_recording(path: Path, frames: Iterable[tuple[bytes, list[tuple[str, XYXY, int]]]],
                     rate_hz: float, size: tuple[int, int], focal_px: float) -> None:
     """Write a rosbag2 folder; one that is there already is replaced.
 
     Args:
-        frames: JPEG bytes and the boxes in them: class, edges in pixels.
+        frames: JPEG bytes and the boxes in them: class, edges in pixels, number of the object.
         size: width and height in pixels.
     """
     store = typestore()
@@ -96,7 +96,8 @@ def _camera_info(header: Any, size: tuple[int, int], focal_px: float) -> Any:
                                                       do_rectify=False))
 
 
-def _detections(boxes: list[tuple[str, XYXY]]) -> Detections:
-    """Return ground truth as detections that are certain."""
-    return Detections(np.array([xyxy for _, xyxy in boxes]), np.ones(len(boxes)),
-                      np.array([CLASSES.index(label) for label, _ in boxes]))
+def _detections(boxes: list[tuple[str, XYXY, int]]) -> Detections:
+    """Return ground truth as detections that are certain; ids are the objects' numbers."""
+    return Detections(np.array([box[1] for box in boxes]), np.ones(len(boxes)),
+                      np.array([CLASSES.index(box[0]) for box in boxes]),
+                      np.array([box[2] for box in boxes], np.int64))

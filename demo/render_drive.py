@@ -38,7 +38,7 @@ def render_truth(scene: bpy.types.Scene, camera: bpy.types.Object,
         scene.frame_set(number + 1)
         boxes = visible_boxes.visible_boxes(scene, camera, targets,
                                             renderer.render_instances(scene))
-        atomic_write(path, json.dumps([[b.label, b.xyxy] for b in boxes]).encode())
+        atomic_write(path, json.dumps(boxes).encode())
 
 
 def render_frames(scene: bpy.types.Scene, work: Path, frames: Sequence[int]) -> None:

@@ -17,10 +17,14 @@ PLAIN_AREA_PX = 1500.0  # this much in view is plain to see, however small a par
 
 
 class Box(NamedTuple):
-    """One object; xyxy are pixels with continuous edges that start from 0."""
+    """One object; xyxy are pixels with continuous edges that start from 0.
+
+    ``number`` is the same for the same object in all images of a scene, from 1.
+    """
 
     label: str
     xyxy: tuple[float, float, float, float]
+    number: int
 
 
 def _silhouette_area_px(scene: bpy.types.Scene, camera: bpy.types.Object, thing: bpy.types.Object,
@@ -60,5 +64,6 @@ def visible_boxes(scene: bpy.types.Scene, camera: bpy.types.Object,
         if area < PLAIN_AREA_PX and area < MIN_VISIBLE * _silhouette_area_px(
                 scene, camera, thing, width, height):
             continue
-        boxes.append(Box(label, (float(x1), float(y1), float(x2), float(y2))))
+        boxes.append(Box(label, (float(x1), float(y1), float(x2), float(y2)),
+                         thing.pass_index))
     return boxes

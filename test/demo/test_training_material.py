@@ -61,14 +61,15 @@ def test_a_recording_holds_the_boxes_that_were_rendered(tmp_path):
     pytest.importorskip('rosbags')
     from demo import recording
     from ssd_perception.bags.reader import Bag
-    boxes = [('cone', (1.5, 2.0, 30.5, 44.0)), ('cube', (100.0, 20.5, 300.5, 144.0))]
+    boxes = [('cone', (1.5, 2.0, 30.5, 44.0), 4), ('cube', (100.0, 20.5, 300.5, 144.0), 2)]
     recording.write_recording(tmp_path / 'drive', [(b'\xff\xd8', boxes), (b'\xff\xd8', [])], 10,
                               (640, 480), 480.0)
     with Bag(tmp_path / 'drive') as bag:
         found = [record.message.detections for record in bag.records([recording.TRUTH_TOPIC])]
     assert [len(detections) for detections in found] == [2, 0]
-    for (label, (x0, y0, x1, y1)), detection in zip(boxes, found[0]):
+    for (label, (x0, y0, x1, y1), number), detection in zip(boxes, found[0]):
         assert detection.results[0].hypothesis.class_id == label
+        assert detection.id == str(number)
         centre, box = detection.bbox.center.position, detection.bbox
         assert (centre.x, centre.y) == ((x0 + x1) / 2, (y0 + y1) / 2)
         assert (box.size_x, box.size_y) == (x1 - x0, y1 - y0)

@@ -52,6 +52,7 @@ NOT_RUN = {
     'ros2 security': 'needs the sros2 package of an apt installation',
     'ros2 lifecycle': 'needs the ros2 command of an apt installation',
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
+    'python tools/measure_tracks.py': 'needs trackeval',
     'demo/venv/bin/python -m demo.render_drive': 'renders for an hour',
 }
 SOURCES = [*ROOT.glob('ssd_perception/**/*.py'), *ROOT.glob('launch/*.py')]
