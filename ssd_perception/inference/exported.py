@@ -24,10 +24,19 @@ _log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Return the folder of files made from weights: exports and TensorRT engines."""
+    """Return the folder of files made from weights: exports and TensorRT engines.
+
+    Raises:
+        RuntimeUnavailable: where none is named and the user has no home folder.
+    """
     own = os.environ.get(CACHE_VARIABLE)
     base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return Path(own or Path(base, 'ssd_perception')).expanduser().absolute()
+    try:
+        return Path(own or Path(base, 'ssd_perception')).expanduser().absolute()
+    except RuntimeError as error:  # a container's user without HOME
+        raise RuntimeUnavailable(
+            f'Weights must be exported into a cache, and this user has no home folder; set '
+            f'{CACHE_VARIABLE} to a folder that can be written.') from error
 
 
 def is_exported(path: Path) -> bool:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.text import printable
 
 PACKAGE = 'ssd_perception'
 DEFAULT_NAME = 'rover'
@@ -51,7 +52,11 @@ def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
         WeightsNotFound: listing every place tried.
     """
     text = os.fspath(weights) or DEFAULT_NAME
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise WeightsNotFound(f'Weights "{printable(text)}" not found: there is no such home '
+                              'folder.') from error
     tried = [path]
     if path.is_file():
         return path.resolve()

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -41,10 +42,16 @@ PICTURE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=ReliabilityPolicy.RELIABLE)
 
 
+# What the parameter image_transport allows, in the order in which it is chosen.
+_KINDS = {'auto': ('raw', 'compressed', 'direct'), 'raw': ('raw',),
+          'compressed': ('compressed', 'direct')}
+
+
 class Camera:
     """Topics of one camera.
 
     Attributes:
+        image_topic: of its images, resolved; the same whatever transport is in use.
         name: '' for the only camera, else the prefix of its topics.
         statistics: figures for the diagnostics.
         watchdog: knows whether images come.
@@ -55,12 +62,16 @@ class Camera:
         self.name = name
         self.statistics = CameraStatistics()
         self.watchdog = Watchdog(time.monotonic())
-        self._node, self._frames, self._transport = node, frames, transport
+        self._node, self._frames = node, frames
         self._image = f'{prefix}{IMAGE}'
         raw = node.resolve_topic_name(self._image)
         # Derived after remapping, so that one remap serves both.
-        self._inputs = {'raw': Input(raw, IMAGE_TYPE),
-                        'compressed': Input(compressed(raw), COMPRESSED_TYPE)}
+        inputs = {'raw': Input(raw, IMAGE_TYPE),
+                  'compressed': Input(compressed(raw), COMPRESSED_TYPE),
+                  # A driver that publishes JPEGs under any name, or a remap to ".../compressed".
+                  'direct': Input(raw, COMPRESSED_TYPE)}
+        self._inputs = {kind: inputs[kind] for kind in _KINDS[transport]}
+        self.image_topic, self._last_bytes = raw, 0
         self._subscription: Subscription | None = None
         self._listening = ''
         options = QoSOverridingOptions.with_default_policies
@@ -76,12 +87,13 @@ class Camera:
     @property
     def topic(self) -> str:
         """The topic listened to, resolved."""
-        return self._inputs[self._listening or 'raw'].topic
+        return self._inputs[self._listening].topic if self._listening else self.image_topic
 
     def listen(self) -> None:
         """Subscribe to what the parameter says; ``auto`` begins with raw."""
+        self._last_bytes = 0
         self.watchdog = Watchdog(time.monotonic())
-        self._subscribe('compressed' if self._transport == 'compressed' else 'raw')
+        self._subscribe(next(iter(self._inputs)))
         self.follow()
 
     def stop(self) -> None:
@@ -91,13 +103,13 @@ class Camera:
         self._subscription, self._listening = None, ''
 
     def follow(self) -> None:
-        """With ``auto``, go where the images are: raw if it is published, else compressed."""
-        if self._transport != 'auto' or self._subscription is None:
+        """Go where images are published; the first of ``_KINDS`` before the others."""
+        if self._subscription is None:
             return
-        published = {kind: any(p.type == source.type for p in self._publishers(source.topic))
-                     for kind, source in self._inputs.items()}
-        if published['raw'] or published['compressed']:
-            self._subscribe('raw' if published['raw'] else 'compressed')
+        for kind, source in self._inputs.items():
+            if any(p.type == source.type for p in self._publishers(source.topic)):
+                self._subscribe(kind)
+                return
 
     def _subscribe(self, kind: str) -> None:
         if kind == self._listening:
@@ -106,11 +118,14 @@ class Camera:
         self._listening = kind
         self._subscription = self._node.create_subscription(
             Image if kind == 'raw' else CompressedImage,
-            self._image if kind == 'raw' else self._inputs[kind].topic, self._receive, INPUT_QOS,
+            # The relative name where it is the camera's, so that qos_overrides may name it.
+            self._inputs[kind].topic if kind == 'compressed' else self._image,
+            self._receive, INPUT_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def _receive(self, message: Image | CompressedImage) -> None:
         self._frames.put(self.name, message)
+        self._last_bytes = len(message.data)
         now = time.monotonic()
         self.watchdog.alive(now)
         self.statistics.received(now)
@@ -143,19 +158,24 @@ class Camera:
 
     def why_silent(self) -> str:
         """Return the watchdog's sentence from what the ROS graph shows."""
-        inputs = [source for kind, source in self._inputs.items()
-                  if self._transport in ('auto', kind)]
-        # What this node publishes is no camera, whichever of its cameras it belongs to.
+        inputs = list(self._inputs.values())
+        # What this node publishes is no camera, and what it listens to is another one of its own.
         ours = self._node.get_fully_qualified_name()
         images = [topic for topic, types in self._node.get_topic_names_and_types()
                   if set(types) & set(IMAGE_TYPES)
-                  and any(p.node != ours for p in self._publishers(topic))]
+                  and any(p.node != ours for p in self._publishers(topic))
+                  and not any(_name(info) == ours for info in
+                              self._node.get_subscriptions_info_by_topic(topic))]
         qos = self._subscription.qos_profile if self._subscription else INPUT_QOS
         # Names and types in the graph are whatever others say.
         return printable(reason(inputs, {source.topic: self._publishers(source.topic)
-                                         for source in inputs}, images, qos), 1000)
+                                         for source in inputs}, images, qos, self.name,
+                                self._last_bytes), 1000)
 
     def _publishers(self, topic: str) -> list[Publisher]:
-        return [Publisher(f'{info.node_namespace.rstrip("/")}/{info.node_name}', info.topic_type,
-                          info.qos_profile)
+        return [Publisher(_name(info), info.topic_type, info.qos_profile)
                 for info in self._node.get_publishers_info_by_topic(topic)]
+
+
+def _name(info: TopicEndpointInfo) -> str:
+    return f'{info.node_namespace.rstrip("/")}/{info.node_name}'

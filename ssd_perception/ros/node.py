@@ -252,8 +252,11 @@ class DetectorNode(LifecycleNode):
             problem, values = camera.statistics.report(self._frames.counts(camera.name))
             for stage in self._positions:
                 values.update(stage.values(camera.name))
+            # Named after the camera's topic whatever transport is in use: an aggregator takes a
+            # name that is never reported again for a part that has failed.
+            values['topic'] = camera.topic
             entries.append(diagnostics.camera_entry(
-                f'{name}: {camera.topic}', state, camera.watchdog.complaint,
+                f'{name}: {camera.image_topic}', state, camera.watchdog.complaint,
                 unanswered[camera.name], problem, values))
         self._diagnostics.publish(diagnostics.array(self.get_clock().now(), entries))
 

@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
+from ssd_perception.core.interface import COMPRESSED_TYPE
 from ssd_perception.ros.dds import remedy
 
 
@@ -28,8 +29,13 @@ class Input:
     type: str
 
 
+# Fast DDS sends what is larger in fragments, which get lost where its buffers are small.
+LARGE_BYTES = 60_000
+
+
 def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
-           image_topics: Iterable[str], qos: QoSProfile) -> str:
+           image_topics: Iterable[str], qos: QoSProfile, camera: str = '',
+           last_bytes: int = 0) -> str:
     """Say why nothing arrives; one sentence with the remedy.
 
     Args:
@@ -37,6 +43,8 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
         publishers: topic -> its publishers.
         image_topics: other topics in the graph that carry images.
         qos: the subscription's profile.
+        camera: its name, where there are several.
+        last_bytes: of the last image that arrived; 0 when none did.
     """
     inputs = list(inputs)
     for source in inputs:
@@ -47,20 +55,28 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
                 return (f'{publisher.node} publishes {source.topic} with a QoS that cannot serve '
                         f'this subscription ({why.strip().rstrip(".;")}); change one of them, '
                         f'here with the parameter qos_overrides.{source.topic}.subscription.*.')
+        if right and 0 < last_bytes < LARGE_BYTES:
+            return (f'{right[0].node} publishes {source.topic}, but nothing arrives any more: it '
+                    'sends nothing, or is paused.')
         if right:
             return (f'{right[0].node} publishes {source.topic}, but nothing arrives; either it '
                     'sends nothing, or Fast DDS loses its large images: then start the PUBLISHER '
                     f'with {remedy()}.')
     for source in inputs:
         for publisher in publishers[source.topic]:
+            hint = '' if publisher.type != COMPRESSED_TYPE else \
+                '; set the parameter image_transport to auto or compressed'
             return (f'{publisher.node} publishes {source.topic} as {publisher.type}, but '
-                    f'{source.type} is needed.')
+                    f'{source.type} is needed{hint}.')
     wanted = inputs[0].topic
     similar = sorted(image_topics, reverse=True,
                      key=lambda topic: SequenceMatcher(None, wanted, topic).ratio())[:3]
     seen = f'image topics seen: {", ".join(similar)}' if similar else 'no image topic is seen'
-    return (f'Nobody publishes {" or ".join(source.topic for source in inputs)}; {seen}; choose '
-            'one with --ros-args -r image:=TOPIC, or the launch argument image:=TOPIC.')
+    topics = dict.fromkeys(source.topic for source in inputs)
+    remap, argument = (f'{camera}/image:=TOPIC', f'cameras:={camera}=TOPIC') if camera else (
+        'image:=TOPIC', 'image:=TOPIC')
+    return (f'Nobody publishes {" or ".join(topics)}; {seen}; choose one with --ros-args -r '
+            f'{remap}, or the launch argument {argument}.')
 
 
 # A publisher that has just appeared has not had time to send.

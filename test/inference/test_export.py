@@ -263,3 +263,13 @@ def test_weights_stored_in_halves_give_a_file_in_halves_that_every_runtime_widen
             assert a.dtype == np.float32
             np.testing.assert_allclose(a, b, atol=0.02)
     assert open_runtime(half, 'onnxruntime', 'cpu', 'fp32', 1).file == files[1]
+
+
+def test_without_a_home_folder_the_cache_is_named_and_auto_goes_on(pair, monkeypatch):
+    pair[1].unlink()
+    for name in ('SSD_PERCEPTION_CACHE', 'XDG_CACHE_HOME', 'HOME'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr('pwd.getpwuid', lambda uid: {}[uid])  # as for a container's user
+    with pytest.raises(RuntimeUnavailable, match='no home folder; set SSD_PERCEPTION_CACHE'):
+        find_export(pair[0], 'fp32')
+    assert Detector(pair[0], device='cpu').runtime == 'torch'

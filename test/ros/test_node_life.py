@@ -99,10 +99,15 @@ def test_a_camera_changes_its_size_its_encoding_and_its_transport(peer, node):
     blob = cv2.imencode('.jpg', grey)[1].tobytes()
     peer.ask(CompressedImage(header=header(11), format='jpeg', data=blob), detections,
              '/image/compressed', tries=20)
-    assert peer.until(lambda: any(s.name.endswith('/image/compressed') for m in statuses
-                                  for s in m.status)), 'diagnostics name the topic in use'
+    assert peer.until(lambda: any(v.value == '/image/compressed' for m in statuses
+                                  for v in m.status[1].values)), 'diagnostics say which is in use'
     peer.silence('/image/compressed')
-    peer.ask(image(picture(), 12), detections, tries=20)
+    # A driver that publishes JPEGs under any name, here that of the raw images.
+    peer.ask(CompressedImage(header=header(12), format='jpeg', data=blob), detections, tries=20)
+    peer.silence('/image')
+    peer.ask(image(picture(), 13), detections, tries=20)
+    names = {status.name for message in statuses for status in message.status}
+    assert names == {'/ssd_detector: detector', '/ssd_detector: /image'}, 'none goes stale'
 
 
 @pytest.mark.parametrize('offset_s, words', [

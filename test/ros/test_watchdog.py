@@ -60,6 +60,24 @@ def test_wrong_type():
                     'sensor_msgs/msg/Image is needed.')
 
 
+def test_compressed_images_on_a_topic_of_raw_ones_come_with_the_remedy():
+    text = reason(INPUTS[:1], {'/camera/image': [
+        Publisher('/driver', IMAGE_TYPES[1], RELIABLE)]}, [], BEST_EFFORT)
+    assert text.endswith('is needed; set the parameter image_transport to auto or compressed.')
+
+
+def test_with_several_cameras_the_hint_names_the_remap_of_this_one():
+    text = reason(INPUTS, NOBODY, ['/rear/image_raw'], BEST_EFFORT, camera='front')
+    assert '-r front/image:=TOPIC, or the launch argument cameras:=front=TOPIC' in text
+
+
+def test_small_images_that_stop_are_no_matter_of_buffers():
+    publishers = {**NOBODY, '/camera/image': [Publisher('/driver', IMAGE_TYPES[0], RELIABLE)]}
+    text = reason(INPUTS, publishers, [], BEST_EFFORT, last_bytes=35_000)
+    assert text.endswith('but nothing arrives any more: it sends nothing, or is paused.')
+    assert 'PUBLISHER' in reason(INPUTS, publishers, [], BEST_EFFORT, last_bytes=900_000)
+
+
 def test_it_speaks_once_per_reason_and_once_on_recovery():
     dog = Watchdog(now=100.0)
     assert dog.check(103.9, 5.0, lambda: 'A') is None
