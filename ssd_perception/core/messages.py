@@ -174,8 +174,8 @@ class Messages:
         thickness, font_size = max(1.0, width / 320), max(10.0, width / 40)
         boxes, texts = [], []
         clear, black = self._colour((0, 0, 0), 0.0), self._colour((0, 0, 0))
-        for box, score, label in zip(detections.xyxy.tolist(), detections.scores.tolist(),
-                                     detections.labels.tolist()):
+        for box, label, row in zip(detections.xyxy.tolist(), detections.labels.tolist(),
+                                   to_rows(detections, class_names)):
             x0, y0, x1, y1 = box
             colour = self._colour(colours[label])
             boxes.append(new(
@@ -188,7 +188,8 @@ class Messages:
             texts.append(new(
                 'foxglove_msgs/msg/TextAnnotation', timestamp=header.stamp,
                 position=new('foxglove_msgs/msg/Point2', x=x0, y=lower),
-                text=f'{class_names[label]} {score:.2f}', font_size=font_size,
+                text=' '.join(filter(None, (row.name, row.id, f'{row.score:.2f}'))),
+                font_size=font_size,
                 text_color=black, background_color=colour))
         return new('foxglove_msgs/msg/ImageAnnotations', points=boxes, texts=texts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import time
 
 import numpy as np
@@ -17,6 +19,7 @@ from vision_msgs.msg import Detection2DArray
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.interface import (
     ANNOTATED_IMAGE,
+    ANNOTATIONS,
     COMPRESSED_TYPE,
     DETECTIONS,
     IMAGE,
@@ -29,7 +32,7 @@ from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
 from ssd_perception.ros.watchdog import Input, Publisher, Watchdog, reason
-from ssd_perception.viz.drawing import draw_detections
+from ssd_perception.viz.drawing import class_colour, draw_detections
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
 # older frame than the newest is of no use.
@@ -40,6 +43,9 @@ OUTPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
 # Reliable, because that is RViz's default; depth 1, because it is for looking at.
 PICTURE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=ReliabilityPolicy.RELIABLE)
+
+# Pixels; lines and letters of annotations fit such an image where it was decoded smaller.
+USUAL_WIDTH = 640
 
 
 # What the parameter image_transport allows, in the order in which it is chosen.
@@ -83,6 +89,12 @@ class Camera:
         self._jpeg = node.create_publisher(
             CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), PICTURE_QOS,
             qos_overriding_options=options())
+        # Foxglove draws boxes over the camera's own image, which costs nothing here; its messages
+        # are not part of every ROS installation.
+        foxglove = importlib.util.find_spec('foxglove_msgs')
+        self._annotations = node.create_publisher(
+            importlib.import_module('foxglove_msgs.msg').ImageAnnotations,
+            f'{prefix}{ANNOTATIONS}', PICTURE_QOS) if foxglove else None
 
     @property
     def topic(self) -> str:
@@ -147,6 +159,11 @@ class Camera:
             jpeg_quality: 1 to 100, of the compressed image.
         """
         self._detections.publish(MESSAGES.detections_message(header, detections, class_names))
+        if self._annotations is not None and self._annotations.get_subscription_count() > 0:
+            self._annotations.publish(MESSAGES.annotations_message(
+                header, detections, class_names,
+                [class_colour(label) for label in range(len(class_names))],
+                USUAL_WIDTH if rgb is None else rgb.shape[1]))
         raw, jpeg = (publisher.get_subscription_count() > 0
                      for publisher in (self._picture, self._jpeg))
         if rgb is not None and (raw or jpeg):

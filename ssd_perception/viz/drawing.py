@@ -34,7 +34,7 @@ def _dark_colour(label: int) -> tuple[int, int, int]:
 def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequence[str],
                     truth: GroundTruth | None = None,
                     weak: Detections | None = None) -> np.ndarray:
-    """Return a copy of ``image`` with boxes and labels such as "cone 0.93".
+    """Return a copy of ``image`` with boxes and labels such as "cone 0.93", or "cone 3 0.93".
 
     Args:
         image: uint8 (H, W, 3) RGB; not changed.
@@ -58,8 +58,9 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
         cv2.rectangle(canvas, low, high, class_colour(int(detections.labels[i])), thickness)
     labels: list[_Label] = []
     for found, fields in ((detections, class_colour), (weak or Detections.empty(), _dark_colour)):
-        for box, score, number in zip(found.xyxy, found.scores, found.labels.tolist()):
-            name = class_names[number] if number < len(class_names) else str(number)
+        ids = [''] * len(found) if found.ids is None else [f' {one}' for one in found.ids.tolist()]
+        for box, score, number, one in zip(found.xyxy, found.scores, found.labels.tolist(), ids):
+            name = (class_names[number] if number < len(class_names) else str(number)) + one
             labels.append(_Label.beside(box, f'{name} {score:.2f}', fields(number),
                                         canvas.shape, labels))
     for label in reversed(labels):

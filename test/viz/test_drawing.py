@@ -119,3 +119,10 @@ def test_labels_of_a_heap_do_not_cover_each_other(where):
     ink = [(draw_detections(grey(640, 480), Detections([b], [s], [0]), NAMES) < 20).all(-1).sum()
            for b, s in ((box, 0.9), (near, 0.8))]
     assert (both < 20).all(-1).sum() == pytest.approx(sum(ink), rel=0.02)
+
+
+def test_an_id_is_part_of_the_label():
+    box = [[20, 60, 120, 150]]
+    plain, tracked = (draw_detections(grey(200, 200), Detections(box, [0.9], [0], ids), NAMES)
+                      for ids in (None, [12]))
+    assert changed(grey(200, 200), tracked).sum() > changed(grey(200, 200), plain).sum()

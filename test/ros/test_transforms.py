@@ -1,0 +1,118 @@
+"""Transforms come from tf2_ros at the image's stamp; a stand-in has what is used of it."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+from geometry_msgs.msg import Quaternion, TransformStamped, Vector3  # noqa: E402
+
+from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
+from ssd_perception.ros.stages import PositionStage, SizeStage, make_stages  # noqa: E402
+from ssd_perception.ros.transforms import WAIT_S, TransformError, Transforms  # noqa: E402
+from ssd_perception.scene.tracks import TrackStage  # noqa: E402
+
+
+class Log(list):
+    def warning(self, text, **_):
+        self.append(text)
+
+
+class FakeNode:
+    def __init__(self):
+        self.topics, self.log = [], Log()
+
+    def get_logger(self):
+        return self.log
+
+    def create_publisher(self, kind, topic, *_, **__):
+        self.topics.append(topic)
+
+    def resolve_topic_name(self, topic):
+        return f'/{topic}'
+
+    def get_namespace(self):
+        return '/'
+
+
+@pytest.fixture
+def tf2(monkeypatch):
+    """A tf2_ros that knows one transform, and remembers what it was asked."""
+    module = types.ModuleType('tf2_ros')
+    module.asked, module.listeners = [], []
+
+    class TransformException(Exception):
+        pass
+
+    class Buffer:
+        def lookup_transform(self, target, source, time, timeout):
+            module.asked.append((target, source, time.nanoseconds, timeout.nanoseconds))
+            if source != 'optical':
+                raise TransformException('"elsewhere" passed to lookupTransform does not exist')
+            message = TransformStamped()
+            message.transform.translation = Vector3(x=0.1, y=0.0, z=0.4)
+            message.transform.rotation = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
+            return message
+
+    module.Buffer, module.TransformException = Buffer, TransformException
+    module.TransformListener = lambda *args, **kwargs: module.listeners.append((args, kwargs))
+    monkeypatch.setitem(sys.modules, 'tf2_ros', module)
+    return module
+
+
+def test_the_transform_at_the_stamp_is_asked_for_and_waited_for(tf2):
+    transform = Transforms(FakeNode()).lookup('base_link', 'optical', 123)
+    np.testing.assert_allclose(transform @ [0, 0, 1, 1], [1.1, 0, 0.4, 1], atol=1e-12)
+    np.testing.assert_allclose(transform @ [1, 0, 0, 1], [0.1, -1, 0.4, 1], atol=1e-12)
+    assert tf2.asked == [('base_link', 'optical', 123, int(WAIT_S * 1e9))]
+    assert tf2.listeners[0][1] == {'spin_thread': False}  # the node's executor spins it
+
+
+def test_a_transform_that_is_missing_is_a_sentence(tf2):
+    with pytest.raises(TransformError, match='from elsewhere to base_link .*does not exist'):
+        Transforms(FakeNode()).lookup('base_link', 'elsewhere', 123)
+
+
+def test_without_tf2_the_node_says_what_to_set(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tf2_ros', None)
+    node = FakeNode()
+    stages = make_stages(node, NodeParameters(positions='ground'))
+    assert 'set the parameter camera_mount' in node.log[0]
+    assert [type(stage) for stage in stages] == [SizeStage, PositionStage]
+
+
+def test_a_mounting_given_needs_no_tf2(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tf2_ros', None)
+    node = FakeNode()
+    stages = make_stages(node, NodeParameters(
+        positions='auto', tracking=True, camera_mount=('height=0.3',), cameras=('front', 'rear')))
+    assert not node.log
+    assert [type(stage) for stage in stages] == [SizeStage, TrackStage, PositionStage]
+    assert {'front/detections_3d', 'rear/target'} <= set(node.topics)
+
+
+def test_with_everything_off_there_is_no_stage_and_no_topic():
+    node = FakeNode()
+    assert make_stages(node, NodeParameters()) == [] and node.topics == []
+
+
+def test_tracks_alone_need_neither_camera_info_nor_topics():
+    node = FakeNode()
+    (stage,) = make_stages(node, NodeParameters(tracking=True))
+    assert isinstance(stage, TrackStage) and node.topics == []
+
+
+@pytest.mark.parametrize(('values', 'words'), [
+    ({'camera_mount': ('pitch=0.1',)}, 'height=METRES'),
+    ({'camera_mount': ('height=0.3', 'tilt=1')}, '"tilt=1"'),
+    ({'camera_mount': ('height=high',)}, 'finite'),
+    ({'class_heights': ('cone',)}, 'cone=0.33'),
+    ({'class_heights': ('cone=0.4..0.2',)}, 'smaller first'),
+    ({'positions': 'off'}, 'one of none, auto')])
+def test_impossible_parameters_are_refused_in_one_sentence(values, words):
+    with pytest.raises(ValueError, match=words):
+        NodeParameters(**values)
