@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.reader import RecoveringBag
 from ssd_perception.cli.detector_arguments import add_detector_arguments
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.annotated_images import AnnotatedImages

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from ssd_perception.core.text import printable
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -18,6 +20,7 @@ class Connection:
         definition: the type's .msg or .idl text with all it depends on; empty when not recorded.
         digest: its RIHS01 hash; empty when not recorded.
         qos: the offered QoS profiles, as the YAML that rosbag2 stores.
+        encoding: of its messages: ``cdr``, which ROS 2 writes; only that is read.
     """
 
     topic: str
@@ -25,6 +28,7 @@ class Connection:
     definition: str = ''
     digest: str = ''
     qos: str = ''
+    encoding: str = 'cdr'
 
 
 class Raw(NamedTuple):
@@ -43,11 +47,13 @@ class Damage:
         file: the file's name.
         what: the reasons, in words that follow the file's name.
         bytes_lost: bytes that could not be read, of the file as stored.
+        malformed: records that are whole, but no records of their kind.
     """
 
     file: str
     what: list[str] = field(default_factory=list)
     bytes_lost: int = 0
+    malformed: int = 0
 
     def note(self, what: str) -> None:
         """Add a reason, once."""
@@ -55,11 +61,12 @@ class Damage:
             self.what.append(what)
 
     def __bool__(self) -> bool:
-        return bool(self.what)
+        return bool(self.what or self.malformed)
 
     def __str__(self) -> str:
+        what = [*self.what, *([f'has {self.malformed} malformed records'] * bool(self.malformed))]
         lost = f'; {size(self.bytes_lost)} could not be read' if self.bytes_lost else ''
-        return f'{self.file} {" and ".join(self.what)}{lost}.'
+        return f'{printable(self.file)} {" and ".join(what)}{lost}.'
 
 
 class Storage(Protocol):

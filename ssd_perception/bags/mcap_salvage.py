@@ -15,19 +15,21 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import lz4.frame
-import zstandard
 from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Schema
 
 from ssd_perception.bags.connection import Connection, Damage, Raw
+from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, UnpackError, unpack_as_far
 
 _MAGIC = b'\x89MCAP0\r\n'
 _FRAME = struct.Struct('<BQ')  # opcode, length
 _MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
 _CHUNK_FIXED = 8 + 8 + 8 + 4 + 4  # times, size, checksum, length of the compression's name
 _PARSED = {Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK}
+# What mcap's parser does with a record whose content is not what its length promises.
+_MALFORMED = (McapError, struct.error, EOFError, UnicodeDecodeError)
 
 
 class McapSalvage:
@@ -64,7 +66,7 @@ class McapSalvage:
         size = self._path.stat().st_size
         with self._path.open('rb') as file:
             if file.read(len(_MAGIC)) != _MAGIC:
-                damage.note('is no mcap file: it does not begin as one')
+                damage.note('is no mcap file: it does not begin as one' if size else 'is empty')
                 damage.bytes_lost = size
                 return
             for opcode, content, whole in _frames(file, size, damage):
@@ -74,18 +76,27 @@ class McapSalvage:
                 elif not whole:
                     continue
                 for kind, data in records:
-                    if kind == Opcode.SCHEMA:
-                        schema = Schema.read(ReadDataStream(io.BytesIO(data)))
-                        schemas[schema.id] = schema
-                    elif kind == Opcode.CHANNEL:
-                        channel = Channel.read(ReadDataStream(io.BytesIO(data)))
-                        topics[channel.id] = channel.topic
-                        self.connections.setdefault(
-                            channel.topic, _connection(channel, schemas.get(channel.schema_id)))
+                    if kind in (Opcode.SCHEMA, Opcode.CHANNEL):
+                        try:
+                            self._announce(kind, data, schemas, topics)
+                        except _MALFORMED:
+                            damage.malformed += 1
                     elif kind == Opcode.MESSAGE and len(data) >= _MESSAGE.size:
                         number, _, log_ns, _ = _MESSAGE.unpack_from(data)
                         if number in topics:
                             yield Raw(topics[number], log_ns, data[_MESSAGE.size:])
+
+    def _announce(self, kind: int, data: bytes, schemas: dict[int, Schema],
+                  topics: dict[int, str]) -> None:
+        stream = ReadDataStream(io.BytesIO(data))
+        if kind == Opcode.SCHEMA:
+            schema = Schema.read(stream)
+            schemas[schema.id] = schema
+        else:
+            channel = Channel.read(stream)
+            topics[channel.id] = channel.topic
+            self.connections.setdefault(
+                channel.topic, _connection(channel, schemas.get(channel.schema_id)))
 
 
 def _frames(stream: BinaryIO, end: int, damage: Damage) -> Iterator[tuple[int, bytes, bool]]:
@@ -102,7 +113,11 @@ def _frames(stream: BinaryIO, end: int, damage: Damage) -> Iterator[tuple[int, b
             damage.bytes_lost += end - start
             return
         whole = start + _FRAME.size + length <= end
-        if opcode in _PARSED:
+        if opcode in _PARSED and min(length, end - start) > MAX_CHUNK_BYTES:
+            damage.note(f'has a record of {length} bytes, more than are read')
+            damage.bytes_lost += min(length, end - start)
+            stream.seek(min(length, end), io.SEEK_CUR)
+        elif opcode in _PARSED:
             yield opcode, stream.read(length if whole else end - start), whole
         elif whole:
             stream.seek(length, io.SEEK_CUR)
@@ -113,15 +128,24 @@ def _frames(stream: BinaryIO, end: int, damage: Damage) -> Iterator[tuple[int, b
 
 
 def _chunk(content: bytes, whole: bool, damage: Damage) -> list[tuple[int, bytes]]:
-    """Return the records of a chunk; of a torn or damaged one those that can be had."""
+    """Return the records of a chunk; of a torn or damaged one those that are whole."""
     if len(content) < _CHUNK_FIXED:
         return []
     name_length, = struct.unpack_from('<I', content, _CHUNK_FIXED - 4)
     if len(content) < _CHUNK_FIXED + name_length + 8:
         return []
-    chunk = Chunk.read(ReadDataStream(io.BytesIO(content + b'\0')))  # never without data
-    packed = content[_CHUNK_FIXED + name_length + 8:]
-    data = _unpacked(chunk.compression, packed)
+    try:
+        # One byte more: mcap's parser refuses a chunk without data.
+        chunk = Chunk.read(ReadDataStream(io.BytesIO(content + b'\0')))
+        data = unpack_as_far(chunk.compression, content[_CHUNK_FIXED + name_length + 8:],
+                             MAX_CHUNK_BYTES)
+    except UnpackError as error:
+        damage.note(f'has a chunk that {error}')
+        damage.bytes_lost += len(content)
+        return []
+    except _MALFORMED:
+        damage.malformed += 1
+        return []
     if whole and (len(data) != chunk.uncompressed_size
                   or chunk.uncompressed_crc not in (0, zlib.crc32(data))):
         damage.note('has a damaged chunk')
@@ -131,23 +155,6 @@ def _chunk(content: bytes, whole: bool, damage: Damage) -> list[tuple[int, bytes
     inner = Damage('')
     return [(opcode, record) for opcode, record, complete
             in _frames(io.BytesIO(data), len(data), inner) if complete]
-
-
-def _unpacked(compression: str, packed: bytes) -> bytes:
-    """Return what the bytes hold, up to where they make no sense any more."""
-    if not compression:
-        return packed
-    if compression not in ('zstd', 'lz4'):
-        return b''
-    unpacker = (zstandard.ZstdDecompressor().decompressobj() if compression == 'zstd'
-                else lz4.frame.LZ4FrameDecompressor())
-    data, step = [], 1 << 16
-    try:
-        for start in range(0, len(packed), step):
-            data.append(unpacker.decompress(packed[start:start + step]))
-    except (zstandard.ZstdError, RuntimeError, EOFError):
-        pass
-    return b''.join(data)
 
 
 def _by_time(records: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -160,4 +167,5 @@ def _by_time(records: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 def _connection(channel: Channel, schema: Schema | None) -> Connection:
     return Connection(channel.topic, schema.name if schema else '',
                       schema.data.decode(errors='replace') if schema else '', '',
-                      channel.metadata.get('offered_qos_profiles', ''))
+                      channel.metadata.get('offered_qos_profiles', ''),
+                      channel.message_encoding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -10,17 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-import zstandard
 from rosbags.interfaces import MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.metadata import dump_qos_v9
 
 from ssd_perception.bags.connection import Connection, Damage, Raw, Storage
 from ssd_perception.bags.mcap_salvage import McapSalvage
-from ssd_perception.bags.sqlite_salvage import LEFT_BEHIND, SqliteSalvage, has_left
+from ssd_perception.bags.sqlite_salvage import (
+    LEFT_BEHIND,
+    SqliteSalvage,
+    check_database,
+    has_left,
+)
+from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, unpack_file
 
 SUFFIXES = ('.mcap', '.db3')
 COMPRESSED_SUFFIXES = tuple(f'{suffix}.zstd' for suffix in SUFFIXES)
+# rosbags holds all chunks that overlap in time; a recorder's follow each other.
+_MAX_OPEN_BYTES = 4 * MAX_CHUNK_BYTES
 
 
 class UndamagedFile:
@@ -31,8 +37,25 @@ class UndamagedFile:
     """
 
     def __init__(self, path: Path):
-        self._reader = Reader(path)
-        self._reader.open()
+        self._folder: tempfile.TemporaryDirectory | None = None
+        plain = path
+        if path.suffix == '.db3':
+            check_database(path)
+            if any(mark in str(path) for mark in '%?#'):
+                # rosbags gives SQLite a URI, in which these lead to another file.
+                self._folder = tempfile.TemporaryDirectory(prefix='ssd_perception_bag_')
+                plain = Path(self._folder.name, 'plain.db3')
+                plain.symlink_to(path.absolute())
+        try:
+            self._reader = Reader(plain)
+            self._reader.open()
+            self._look(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _look(self, path: Path) -> None:
+        _check_chunks(self._reader)
         self.connections: dict[str, Connection] = {}
         self.counts: Counter[str] = Counter()
         self.damage = Damage(path.name)
@@ -41,7 +64,8 @@ class UndamagedFile:
             recorded = found.msgdef.format != MessageDefinitionFormat.NONE
             self.connections.setdefault(found.topic, Connection(
                 found.topic, found.msgtype, found.msgdef.data if recorded else '', found.digest,
-                qos_text(getattr(found.ext, 'offered_qos_profiles', ()))))
+                qos_text(getattr(found.ext, 'offered_qos_profiles', ())),
+                getattr(found.ext, 'serialization_format', '') or 'cdr'))
         some = self._reader.message_count > 0
         self.start_ns = self._reader.start_time if some else 0
         self.end_ns = self._reader.end_time - 1 if some else 0
@@ -54,8 +78,10 @@ class UndamagedFile:
 
     def close(self) -> None:
         """Close the file."""
-        if self._reader.is_open:
-            self._reader.close()
+        if (reader := getattr(self, '_reader', None)) is not None and reader.is_open:
+            reader.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
 
 class StorageFile:
@@ -72,8 +98,14 @@ class StorageFile:
         if path.name.endswith(COMPRESSED_SUFFIXES):
             self._folder = tempfile.TemporaryDirectory(prefix='ssd_perception_bag_')
             self._path = Path(self._folder.name, path.stem)
-            _unpack(path, self._path, unpacking)
-        self._storage: Storage = self._open()
+        try:
+            if self._folder is not None:
+                unpack_file(path, self._path, unpacking)
+            self._storage: Storage = self._open()
+        except BaseException:
+            if self._folder is not None:
+                self._folder.cleanup()
+            raise
         self.damage = self._storage.damage
         for reason in unpacking.what:
             self.damage.note(reason)
@@ -83,27 +115,30 @@ class StorageFile:
     def messages(self, topics: Collection[str]) -> Iterator[Raw]:
         """Yield the messages of ``topics``; never raises for damage, see ``damage``."""
         last_ns = -1
-        at_last: list[Raw] = []
+        at_last: Counter[str] = Counter()
         try:
             for raw in self._storage.messages(topics):
                 if raw.stamp_ns != last_ns:
-                    last_ns, at_last = raw.stamp_ns, []
-                at_last.append(raw)
+                    last_ns, at_last = raw.stamp_ns, Counter()
+                at_last[raw.topic] += 1
                 yield raw
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except Exception:  # struct, sqlite3, zstd, rosbags: whatever a damaged file makes them do
-            # rosbags hands messages out in the order of their time, so what it still owes is
-            # later than the last one.
+            # rosbags hands messages out in the order of their time, those of equal times as they
+            # were written; so what it has not handed out comes behind the last one.
             self._storage.close()
             self._storage = self._salvage()
             for reason in self._storage.damage.what:
                 self.damage.note(reason)
+            self.damage.malformed += self._storage.damage.malformed
             if not self.damage:
                 self.damage.note('is damaged')
             self.damage.bytes_lost = self._storage.damage.bytes_lost
             for raw in self._storage.messages(topics):
-                if raw.stamp_ns > last_ns or (raw.stamp_ns == last_ns and raw not in at_last):
+                if raw.stamp_ns == last_ns and at_last[raw.topic]:
+                    at_last[raw.topic] -= 1
+                elif raw.stamp_ns >= last_ns:
                     yield raw
 
     def close(self) -> None:
@@ -134,11 +169,15 @@ def qos_text(profiles: Any) -> str:
     return dumped if isinstance(dumped, str) else yaml.safe_dump(dumped)
 
 
-def _unpack(source: Path, target: Path, damage: Damage) -> None:
-    """Unpack a file of rosbag2's file compression as far as it goes."""
-    with source.open('rb') as packed, target.open('wb') as unpacked:
-        try:
-            with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
-                shutil.copyfileobj(stream, unpacked)
-        except zstandard.ZstdError as error:
-            damage.note(f'cannot be unpacked to its end ({error})')
+def _check_chunks(reader: Reader) -> None:
+    """Raise ValueError for an mcap file whose index would make rosbags hold too much at once."""
+    chunks = getattr(getattr(reader, 'storage', None), 'chunks', None) or []
+    if any(max(c.compressed_size, c.uncompressed_size) > MAX_CHUNK_BYTES for c in chunks):
+        raise ValueError('a chunk is too large')
+    changes = sorted(change for c in chunks for change in (
+        (c.message_start_time, c.uncompressed_size), (c.message_end_time, -c.uncompressed_size)))
+    held = 0
+    for _, change in changes:
+        held += change
+        if held > _MAX_OPEN_BYTES:
+            raise ValueError('too many chunks overlap in time')

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception import __version__
-from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.reader import RecoveringBag
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.messages import json_rows
 from ssd_perception.core.result_folder import result_folder

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ssd_perception.bags.reader import Bag, BagError, Record
-from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.reader import BagError, Record, RecoveringBag
 from ssd_perception.core.interface import (
     ANNOTATED_IMAGE,
     COMPRESSED_SUFFIX,
@@ -80,7 +79,7 @@ def find_images(bag: RecoveringBag, topics: Sequence[str] = (), namespace: str =
     return recording
 
 
-def find_cameras(bag: Bag, topics: Sequence[str] = (),
+def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
                  namespace: str = '') -> list[RecordedCamera]:
     """Return the cameras of a recording.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception.bags.frames import to_rgb
-from ssd_perception.bags.reader import Bag, BagError
+from ssd_perception.bags.reader import BagError, RecoveringBag
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.detections import GroundTruth
 from ssd_perception.core.interface import DETECTIONS_TYPE, stamp_to_ns
@@ -73,7 +73,7 @@ class FrameTruths:
         return ReplayAccuracy(self.source, self.total, accuracy(found, truths, class_names))
 
 
-def read_ground_truth(text: str, bag: Bag, topics: Sequence[str],
+def read_ground_truth(text: str, bag: RecoveringBag, topics: Sequence[str],
                       class_names: tuple[str, ...]) -> FrameTruths:
     """Return the ground truth that ``--ground-truth`` names.
 
@@ -97,7 +97,7 @@ def read_ground_truth(text: str, bag: Bag, topics: Sequence[str],
     return _from_voc(folder, split, bag, topics, class_names)
 
 
-def _from_topic(topic: str, bag: Bag, topics: Sequence[str],
+def _from_topic(topic: str, bag: RecoveringBag, topics: Sequence[str],
                 class_names: tuple[str, ...]) -> FrameTruths:
     if bag.topics[topic] != DETECTIONS_TYPE:
         raise BagError(f'{topic} carries {bag.topics[topic]}; ground truth is a '
@@ -131,7 +131,7 @@ def _truth(rows: Sequence[Row], class_names: tuple[str, ...], topic: str) -> Gro
     return GroundTruth(boxes, labels, np.zeros(len(rows), bool))
 
 
-def _from_voc(folder: str, split: str, bag: Bag, topics: Sequence[str],
+def _from_voc(folder: str, split: str, bag: RecoveringBag, topics: Sequence[str],
               class_names: tuple[str, ...]) -> FrameTruths:
     """Pair images with frames: an image named by the stamp, else one with equal pixels."""
     samples = read_split(folder, split, None)

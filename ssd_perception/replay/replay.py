@@ -12,9 +12,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssd_perception import __version__
-from ssd_perception.bags.reader import BagError
-from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.reader import BagError, RecoveringBag
 from ssd_perception.core.errors import SettingError
+from ssd_perception.core.frame import Stage, prepare_stages
 from ssd_perception.core.result_folder import MARK, check_replaceable, result_folder
 from ssd_perception.core.signals import sigterm_as_ctrl_c
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS, SCORE_THRESHOLD
@@ -64,9 +64,9 @@ class ReplayOptions:
         pictures: draw the detections: annotated images, videos, and images on the page.
         jpeg_quality: of the annotated images, 1 to 100.
         fresh: discard an interrupted run instead of continuing it.
-        stages: makes what follows the detector, such as a tracker, from the thresholds in force;
-            its name and settings belong into ``stages_identity``.
-        tracking: when tracks begin and end; None gives no ids. Not together with ``stages``.
+        stages: what follows the detector, unused ones; their names and settings belong into
+            ``stages_identity``.
+        tracking: when tracks begin and end; None gives no ids. Behind ``stages``.
         stages_identity: what makes two sets of stages the same; only then may a run be continued.
         chunk_frames: frames that an interrupted run may lose.
 
@@ -87,14 +87,12 @@ class ReplayOptions:
     pictures: bool = True
     jpeg_quality: int = 80
     fresh: bool = False
-    stages: Callable[[ScoreThresholds], Stages] | None = None
+    stages: tuple[Stage, ...] = ()
     stages_identity: str = ''
     chunk_frames: int = CHUNK_FRAMES
     tracking: TrackSettings | None = None
 
     def __post_init__(self) -> None:
-        if self.stages and self.tracking:
-            raise SettingError('Give either stages or tracking, not both.')
         for name, low, high in (('batch', 1, 1024), ('workers', 0, 64), ('jpeg_quality', 1, 100)):
             if not low <= getattr(self, name) <= high:
                 raise SettingError(f'--{name.replace("_", "-")} must be from {low} to {high}, '
@@ -121,13 +119,11 @@ def run(options: ReplayOptions, log: Callable[[str], object] = print) -> ReplayS
 
 
 def _stages(options: ReplayOptions, thresholds: ScoreThresholds) -> Stages:
-    if options.stages:
-        return options.stages(thresholds)
-    if options.tracking is None:
-        return Stages()
-    tracks = TrackStage(options.tracking)
-    tracks.prepare(thresholds.settings, thresholds.class_names)
-    return Stages([tracks], options.tracking.low_score)
+    stages: list[Stage] = list(options.stages)
+    if options.tracking:
+        stages.append(TrackStage(options.tracking))
+    reaching = prepare_stages(stages, thresholds.settings, thresholds.class_names)
+    return Stages(stages, ScoreThresholds(reaching, thresholds.class_names))
 
 
 class _Replay:
@@ -159,8 +155,8 @@ class _Replay:
         # weak boxes. What is published is chosen from that, and the same as a detector with the
         # user's threshold finds: a weaker box never removes a stronger one.
         lowest = SCORE_THRESHOLD if truths else self._thresholds.lowest
-        if self._stages.stages:
-            lowest = min(lowest, self._stages.low_score)
+        if self._stages.reaching is not None:
+            lowest = min(lowest, float(self._stages.reaching.per_class.min()))
         with WorkFolder(self._out, self._identity(lowest), options.fresh, 'replay',
                         options.chunk_frames) as folder:
             speed = self._scan(folder, lowest)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.reader import RecoveringBag
 from ssd_perception.bags.types import MESSAGES as messages
 from ssd_perception.bags.writer import BagWriter
 from ssd_perception.core.detections import Detections

@@ -20,11 +20,12 @@ from tqdm import tqdm
 from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, Record
 from ssd_perception.core.detections import Detections
-from ssd_perception.core.frame import Frame, Stage
+from ssd_perception.core.frame import Frame, Stage, run_stages
 from ssd_perception.core.interface import stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Recording
+from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.work_folder import ChunkWriter, FrameResult, WorkFolder
 
 _AHEAD = 8  # frames that wait before and behind the detector
@@ -61,23 +62,20 @@ class Stages:
     can bring a tracker back to where it was from the detections that it kept.
 
     Attributes:
-        stages: with their state.
-        low_score: lowest score that reaches them, in [0, 1].
+        stages: with their state; prepared.
+        reaching: the thresholds of what reaches them, as ``prepare_stages`` returned them.
     """
 
     stages: Sequence[Stage] = ()
-    low_score: float = 0.0
+    reaching: ScoreThresholds | None = None
 
     def __call__(self, result: FrameResult) -> FrameResult:
         """Return the frame with what the stages make of its detections."""
-        if not self.stages or result.error:
+        if not self.stages or result.error or self.reaching is None:
             return result
         frame = Frame(result.topic, result.stamp_ns, result.frame_id, None)
-        found = result.detections
-        found = found[found.scores >= self.low_score]
-        for stage in self.stages:
-            found = stage(frame, found)
-        return replace(result, staged=found)
+        found = self.reaching.passed(result.detections)
+        return replace(result, staged=run_stages(self.stages, frame, found))
 
 
 @dataclass

@@ -113,9 +113,9 @@ def truncated_database(tmp_path):
 
 @pytest.mark.parametrize('make, reason', [
     (missing, 'no recording at'),
-    (plain_folder, 'no metadata.yaml'),
-    (other_file, 'ends in .mcap or .db3'),
-    (rubbish, 'damaged'),
+    (plain_folder, 'no file that ends in .mcap'),
+    (other_file, 'ends in .mcap, .db3'),
+    (rubbish, 'is no mcap file'),
     (empty_file, 'empty'),
     (storage_missing, 'missing'),
     (bad_metadata, 'metadata'),
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, make, reason):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('share', [0.0, 0.001, 0.1, 0.3, 0.5, 0.8, 0.95, 0.999])
+@pytest.mark.parametrize('share', [0.0, 0.001, 0.1, 0.3, 0.5, 0.8, 0.95])
 def test_truncated_file_is_refused_not_a_crash(tmp_path, share):
     folder = write_recording(tmp_path / 'drive', frames=8)
     file = folder / 'drive.mcap'

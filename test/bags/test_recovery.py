@@ -16,8 +16,7 @@ from mcap.writer import Writer as McapWriter
 from recordings import IMAGE, PERIOD_NS, START_NS, TRUTH, header, truth, types, write_recording
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from ssd_perception.bags.reader import Bag, BagError
-from ssd_perception.bags.recovery import RecoveringBag
+from ssd_perception.bags.reader import Bag, BagError, RecoveringBag
 from ssd_perception.bags.types import typestore
 
 FRAMES = 30

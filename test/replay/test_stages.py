@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,6 @@ from orange_detector import OrangeDetector, interrupted  # noqa: E402
 from replaying import FRAMES, files, messages, replay_in_chunks  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
-from ssd_perception.core.errors import SettingError  # noqa: E402
-from ssd_perception.replay.scan import Stages  # noqa: E402
 from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
 pytest_plugins = ['replaying']
@@ -24,8 +23,11 @@ pytest_plugins = ['replaying']
 class FrameCounter:
     """A stage with state: ids grow from frame to frame, and the weak cube is published too."""
 
-    def __init__(self):
-        self.frames = []
+    def __init__(self, low_score):
+        self.frames, self.low_score = [], low_score
+
+    def prepare(self, settings, class_names):
+        return replace(settings, score_threshold=self.low_score)
 
     def __call__(self, frame, detections):
         self.frames.append(frame)
@@ -39,10 +41,8 @@ def made():
 
 
 def options(made, low_score=0.25):
-    def make(thresholds):
-        made.append(FrameCounter())
-        return Stages([made[-1]], low_score)
-    return {'stages': make, 'stages_identity': f'counter {low_score}'}
+    made.append(FrameCounter(low_score))
+    return {'stages': (made[-1],), 'stages_identity': f'counter {low_score}'}
 
 
 def test_a_stage_sees_every_frame_in_order_and_chooses_what_is_published(
@@ -90,8 +90,3 @@ def test_tracking_gives_each_object_one_id_and_publishes_what_it_continues(
              (tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()]
     assert [[(d['class'], d['id']) for d in line['detections']] for line in lines] == (
         [[]] * 2 + [[('cone', 1)]] * (FRAMES - 2))
-
-
-def test_tracking_and_other_stages_exclude_each_other(detectors, recording, tmp_path, made):
-    with pytest.raises(SettingError, match='not both'):
-        replay_in_chunks(recording, tmp_path / 'out', '--tracking', **options(made))

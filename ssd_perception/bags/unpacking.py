@@ -1,0 +1,117 @@
+"""Unpack what a recording holds compressed, within limits that no real recording meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import lz4.frame
+import zstandard
+from rosbags.rosbag2 import storage_mcap
+
+from ssd_perception.bags.connection import Damage, size
+from ssd_perception.core.atomic_write import open_new
+from ssd_perception.core.text import printable
+
+# An uncompressed 8K image has 100 MB; rosbag2 writes chunks of a few megabytes.
+MAX_MESSAGE_BYTES = 1 << 28
+MAX_CHUNK_BYTES = 1 << 28
+# A file compressed as a whole may grow to this, and to this many times its size: camera images
+# shrink to a half or a tenth, and a bomb to a thirty-thousandth.
+MAX_SMALL_FILE_BYTES = 1 << 28
+MAX_FILE_RATIO = 1000
+_STEP = 1 << 20
+
+
+class UnpackError(ValueError):
+    """What is compressed is damaged or holds more than the limit; half a sentence."""
+
+
+def unpack(compression: str, data: bytes, limit: int) -> bytes:
+    """Return what ``data`` holds.
+
+    Args:
+        compression: ``zstd``, ``lz4`` or empty for none.
+        limit: most bytes that may come out.
+
+    Raises:
+        UnpackError: for damaged data, an unknown compression, and what goes beyond the limit.
+    """
+    if compression != 'zstd':
+        return unpack_as_far(compression, data, limit)
+    try:
+        if zstandard.frame_content_size(data) > limit:
+            raise UnpackError(f'unpacks to more than {size(limit)}')
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=limit)
+    except zstandard.ZstdError as error:
+        raise UnpackError(f'cannot be unpacked ({error})') from error
+
+
+def unpack_as_far(compression: str, data: bytes, limit: int) -> bytes:
+    """Return what ``data`` holds, up to where it is damaged or cut; see ``unpack``.
+
+    Raises:
+        UnpackError: for an unknown compression, and what goes beyond the limit.
+    """
+    if compression not in ('', 'zstd', 'lz4'):
+        raise UnpackError(f'is compressed by "{printable(compression, 20)}", not by zstd or lz4')
+    if not compression:
+        return data
+    parts: list[bytes] = []
+    count = 0
+    try:
+        for part in _zstd_parts(data) if compression == 'zstd' else _lz4_parts(data):
+            parts.append(part)
+            count += len(part)
+            if count > limit:
+                raise UnpackError(f'unpacks to more than {size(limit)}')
+    except (zstandard.ZstdError, RuntimeError, EOFError):
+        pass
+    return b''.join(parts)
+
+
+def _zstd_parts(data: bytes) -> Iterator[bytes]:
+    with zstandard.ZstdDecompressor().stream_reader(data) as stream:
+        while part := stream.read(_STEP):
+            yield part
+
+
+def _lz4_parts(data: bytes) -> Iterator[bytes]:
+    unpacker = lz4.frame.LZ4FrameDecompressor()
+    part = unpacker.decompress(data, max_length=_STEP)
+    while part:
+        yield part
+        part = b'' if unpacker.eof else unpacker.decompress(b'', max_length=_STEP)
+
+
+def unpack_file(source: Path, target: Path, damage: Damage) -> None:
+    """Unpack a file of rosbag2's file compression as far as it goes.
+
+    Raises:
+        OSError: from the system, for example for a full disk.
+    """
+    limit = max(MAX_SMALL_FILE_BYTES, MAX_FILE_RATIO * source.stat().st_size)
+    count = 0
+    with source.open('rb') as packed, open_new(target) as unpacked:
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(
+                    packed, read_across_frames=True) as stream:
+                while part := stream.read(_STEP):
+                    count += len(part)
+                    if count > limit:
+                        damage.note(f'unpacks to more than {MAX_FILE_RATIO} times its size, and '
+                                    'is read so far')
+                        return
+                    unpacked.write(part)
+        except zstandard.ZstdError as error:
+            damage.note(f'cannot be unpacked to its end ({error})')
+
+
+def _unpack_chunk(compression: str, data: bytes, _: int) -> bytes:
+    return unpack(compression, data, MAX_CHUNK_BYTES)
+
+
+# rosbags unpacks the chunks of an mcap file through these, without a limit of its own.
+for _name in ('zstd', 'lz4'):
+    storage_mcap.DECOMPRESSORS[_name] = partial(_unpack_chunk, _name)
