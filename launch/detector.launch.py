@@ -1,5 +1,6 @@
 """Start the detector: ros2 launch ssd_perception detector.launch.py image:=/camera/image_raw."""
 
+import os
 from pathlib import Path
 
 from ament_index_python.packages import (
@@ -11,15 +12,18 @@ from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
     OpaqueFunction,
+    RegisterEventHandler,
     SetEnvironmentVariable,
     Shutdown,
 )
+from launch.event_handlers import OnProcessIO
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from ssd_perception.ros.dds import profile_variable
+from ssd_perception.ros.dds import PROFILE_VARIABLES, profile_variable
 
+DISCOVERY_S = 1.0  # until DDS has matched player and detector
 SHARE = Path(get_package_share_directory('ssd_perception'))
 
 # Empty means: what params_file or the node itself says. The node's defaults stand nowhere else.
@@ -38,8 +42,8 @@ ARGUMENTS = (
     ('bag', '', 'Path of a recording to play, with its time on /clock.'),
     ('bag_rate', '1.0', 'Pace of the recording: 2.0 plays it twice as fast.'),
     ('bag_loop', 'false', 'true plays the recording again and again.'),
-    ('dds_profile', '', 'Fast DDS profile for all that is started here; "large_images" is the '
-                        'shipped one. The camera driver needs it too.'),
+    ('dds_profile', 'auto', 'Fast DDS profile for all that is started here, or none. auto: the '
+                            'shipped one for large images, which the camera driver needs too.'),
     ('log_level', 'info', 'debug, info, warn, error or fatal.'),
 )
 
@@ -56,6 +60,7 @@ def generate_launch_description() -> LaunchDescription:
 def start(context) -> list:
     """Return the actions for the arguments given."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    check(given)
     # A bag's stamps are old: with wall time every age would be days.
     sim_time = boolean('use_sim_time', given['use_sim_time'] or str(bool(given['bag'])))
     overrides = {name: given[name] for name in ('weights', 'device', 'runtime') if given[name]}
@@ -69,26 +74,31 @@ def start(context) -> list:
               'ros_arguments': ['--log-level', given['log_level']],
               'remappings': remappings or [('image', given['image'])]}
     actions = []
-    if given['dds_profile']:
-        actions.append(SetEnvironmentVariable(profile_variable(),
-                                              dds_profile(given['dds_profile'])))
+    profile = dds_profile(given['dds_profile'])
+    if profile:
+        actions.append(SetEnvironmentVariable(profile_variable(), profile))
     # Without the detector the rest makes no sense, and its exit code must be seen.
     ended = {'on_exit': Shutdown(reason='the detector has ended')}
     if boolean('respawn', given['respawn']):
         ended = {'respawn': True, 'respawn_delay': 1.0}
-    actions.append(Node(
+    detector = Node(
         package='ssd_perception', executable='detector_node', name='ssd_detector',
         parameters=[given['params_file'], {'use_sim_time': sim_time, **overrides}],
-        output='screen', **ended, **common))
+        output='screen', **ended, **common)
+    actions.append(detector)
     if boolean('rviz', given['rviz']):
         actions.append(Node(
             package='rviz2', executable='rviz2', arguments=[
                 '-d', str(SHARE / 'config' / 'detector.rviz')],
             parameters=[{'use_sim_time': sim_time}], **common))
     if given['bag']:
-        actions.append(ExecuteProcess(
+        played = ExecuteProcess(
             cmd=player(given['bag'], given['bag_rate'], boolean('bag_loop', given['bag_loop'])),
-            output='screen'))
+            output='screen')
+        # Not before: loading the network takes a while, and the first images would be lost.
+        callback = once_active(played)
+        actions.append(RegisterEventHandler(OnProcessIO(
+            target_action=detector, on_stdout=callback, on_stderr=callback)))
     return actions
 
 
@@ -101,12 +111,45 @@ def player(bag: str, rate: str, loop: bool) -> list[str]:
         # Ours starts when the detector listens, which loading its network may take a while.
         ours = Path(get_package_prefix('ssd_perception')) / 'lib/ssd_perception/ssd_perception'
         return [str(ours), 'play', *options, '--quiet', '--wait-timeout', '120']
-    return ['ros2', 'bag', 'play', *options]
+    return ['ros2', 'bag', 'play', '--delay', str(DISCOVERY_S), *options]
+
+
+def once_active(action):
+    """Return a callback for output: ``action`` starts once, when the detector says "Active"."""
+    started = []
+
+    def callback(event):
+        if b'Active on' in event.text and not started:
+            started.append(True)
+            return [action]
+        return []
+    return callback
+
+
+def check(given: dict[str, str]) -> None:
+    """Refuse in one sentence what would leave half of the processes running."""
+    for name in ('params_file', 'bag'):
+        if given[name] and not Path(given[name]).expanduser().exists():
+            raise ValueError(f'Launch argument {name}: there is no {given[name]}.')
+    if boolean('rviz', given['rviz']):
+        try:
+            get_package_prefix('rviz2')
+        except PackageNotFoundError as error:
+            raise ValueError('Launch argument rviz needs rviz2: install ros-$ROS_DISTRO-rviz2, or '
+                             'leave it out.') from error
 
 
 def dds_profile(text: str) -> str:
-    """Return the path of a profile given by path, or of the shipped one."""
-    return str(SHARE / 'config' / 'fastdds_large_images.xml') if text == 'large_images' else text
+    """Return the path of the profile to use; empty for none.
+
+    ``auto`` is the shipped one where Fast DDS is used and the environment names no other.
+    """
+    shipped = str(SHARE / 'config' / 'fastdds_large_images.xml')
+    if text == 'auto':
+        fast = 'fastrtps' in os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
+        own = any(os.environ.get(name) for name in PROFILE_VARIABLES)
+        return shipped if fast and not own else ''
+    return {'large_images': shipped, 'none': ''}.get(text, text)
 
 
 def boolean(name: str, text: str) -> bool:
