@@ -33,6 +33,8 @@ from ssd_perception.scene.camera_model import CameraModel
 from ssd_perception.scene.depth import ENCODINGS, DepthError, depth_in_metres
 from ssd_perception.scene.positions import (
     METHODS,
+    TILT,
+    TILT_OF_FIXED,
     Position,
     View,
     locate,
@@ -144,7 +146,8 @@ class CameraScene:
             raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
                             f'image has {size[0]}x{size[1]}.')
         return View(model, self._mounting(frame), self._depth_at(frame.stamp_ns, model),
-                    self._settings.frame != frame.frame_id)
+                    self._settings.frame != frame.frame_id,
+                    TILT if self._settings.mount is None else TILT_OF_FIXED)
 
     def _camera_model(self) -> CameraModel:
         info = self._info

@@ -30,8 +30,9 @@ NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
 _LOWER, _LOWER_PX = 0.016, 1.0
 _SIDE, _SIDE_PX = 0.015, 1.2
 _HEIGHT, _HEIGHT_PX = 0.045, 1.5
-# Of the mounting, after calibration and on its suspension, radians.
-_TILT = 0.0035
+# Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
+# although the robot pitches on its wheels.
+TILT, TILT_OF_FIXED = 0.0035, 0.007
 # Of an object's middle from the middle of what is seen of it, ahead and sideways, as a share of
 # half its width: not all are as deep as wide, nor alike on both sides.
 _DEEP, _ASIDE = 0.3, 0.15
@@ -94,12 +95,14 @@ class View:
             nothing is measured; None where there is no depth camera.
         upright: whether z of that frame points up and the floor is level in it; ground plane
             and known heights need that.
+        tilt: standard deviation of the mounting's angles, radians.
     """
 
     camera: CameraModel
     mounting: np.ndarray
     depth: np.ndarray | None = None
     upright: bool = True
+    tilt: float = TILT
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +237,7 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     origin = view.mounting[:3, 3]
     above = origin[2] - settings.floor_z
     low = boxes.low[i]
-    tilted = low + _TILT * np.linalg.norm(low) * np.array([0, 0, 1])
+    tilted = low + view.tilt * np.linalg.norm(low) * np.array([0, 0, 1])
     if above <= 0 or low[2] >= 0:
         return Position.unknown(HORIZON)
     if max(boxes.low_down[i, 2], tilted[2]) >= 0:
@@ -244,7 +247,7 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     level = np.hypot(points[0][0], points[0][1])
     half = boxes.half_width[i] * np.linalg.norm(points[0]) / np.linalg.norm(low)
     away = np.array([*points[0][:2] / level, 0.0])
-    across = _level_normal(away) * np.hypot(half * _ASIDE, level * _TILT)
+    across = _level_normal(away) * np.hypot(half * _ASIDE, level * view.tilt)
     errors = [*(point - points[0] for point in points[1:]), away * half * _DEEP, across]
     if np.hypot(np.linalg.norm(errors[0]), np.linalg.norm(errors[2])) > _MAX_DEVIATION * level:
         return Position.unknown(FAR)
@@ -294,7 +297,7 @@ def _by_height(boxes: _Boxes, i: int, view: View,
 def _across(boxes: _Boxes, i: int, away: float, half: float, view: View) -> float:
     """Return the standard deviation across the line of sight at a range, metres."""
     pixel = away / view.camera.focal_px
-    return float(np.sqrt((boxes.deviations[i, 1] * pixel) ** 2 + (away * _TILT) ** 2
+    return float(np.sqrt((boxes.deviations[i, 1] * pixel) ** 2 + (away * view.tilt) ** 2
                          + (half * _ASIDE) ** 2))
 
 
