@@ -192,10 +192,16 @@ def has_split(root: str | os.PathLike, split: str) -> bool:
 def taken(root: str | os.PathLike, split: str) -> str:
     """Return where ``read_split`` takes a split from, for people."""
     folder = data_root(root)
-    if split.lower() in _MADE and not _has_on_disk(folder, split) and (
-            whole := _find(folder, 'train')):
-        return f'{whole}: the images set aside for validation'
+    if is_made(folder, split):
+        return f'{find_split(folder, "train")}: the images set aside for validation'
     return str(find_split(folder, split))
+
+
+def is_made(root: str | os.PathLike, split: str) -> bool:
+    """Return whether ``read_split`` gives a part of the training split for ``split``."""
+    folder = data_root(root)
+    return split.lower() in _MADE and not _has_on_disk(folder, split) \
+        and _find(folder, 'train') is not None
 
 
 def _has_on_disk(folder: Path, split: str) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ssd_perception.data.layout import find_split, has_split, read_divided, read_split
+from ssd_perception.data.division import FILE
+from ssd_perception.data.layout import find_split, has_split, is_made, read_divided, read_split
 from ssd_perception.data.sample import OnBad, Sample
 
 
@@ -53,7 +54,8 @@ def read_training_data(folders: Sequence[Path], split: str = 'train', val_split:
             own = read_split(folder, split, one_based, on_bad)
             aside = read_split(folder, val_split, one_based, on_bad) \
                 if has_split(folder, val_split) else []
-            source = f'the split "{val_split}"'
+            source = f'named in {found.root / FILE}' if is_made(folder, val_split) \
+                else f'the split "{val_split}"'
         train += own * times
         if aside:
             validation[str(folder) if folder.name in validation else folder.name] = aside

@@ -11,7 +11,7 @@ import numpy as np
 
 from ssd_perception.core.text import printable
 from ssd_perception.data.sample import Sample
-from ssd_perception.datacheck.tiles import draw_boxes, labelled_picture
+from ssd_perception.datacheck.tiles import draw_boxes, labelled_image
 from ssd_perception.training.dataset import TrainingImages
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.viz.contact_sheet import PAPER, spread
@@ -49,7 +49,7 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
         xyxy = item.target.boxes.numpy() * scale
         versions[item.name].append(draw_boxes(small, xyxy, item.target.labels.numpy(),
                                               class_names))
-    rows = [[labelled_picture(sample, class_names, _TILE, _TILE), *versions[str(sample.path)]]
+    rows = [[labelled_image(sample, class_names, _TILE, _TILE), *versions[str(sample.path)]]
             for sample in chosen]
     return _sheet(rows, [printable(sample.path.name, 40) for sample in chosen])
 

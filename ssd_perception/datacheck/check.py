@@ -29,11 +29,11 @@ from ssd_perception.datacheck.checks import (
     check_boxes,
     check_classes,
     check_counting,
+    check_image,
     check_lists,
-    check_picture,
     check_unlisted,
 )
-from ssd_perception.datacheck.inspection import PictureFacts, inspect_pictures
+from ssd_perception.datacheck.inspection import ImageFacts, inspect_images
 from ssd_perception.datacheck.leaks import check_copies
 from ssd_perception.datacheck.problems import KINDS, Problem
 
@@ -73,7 +73,7 @@ class DatasetReport:
     """
 
     splits: list[Split]
-    facts: dict[Path, PictureFacts]
+    facts: dict[Path, ImageFacts]
     problems: list[Problem]
     class_names: tuple[str, ...]
     architecture: Architecture
@@ -127,7 +127,7 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: A
         architecture, preprocessing: decide where pictures and anchors lie.
         recipe_names: class names that are known; empty means all.
         one_based: see ``layout.read_split``.
-        processes: see ``inspection.inspect_pictures``.
+        processes: see ``inspection.inspect_images``.
 
     Raises:
         DataError: when a folder has none of the splits; nothing else is fatal.
@@ -140,14 +140,14 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: A
         raise DataError('Two of the folders have the same name, or one was given twice; rename or '
                         'check them one by one.')
     paths = list(dict.fromkeys(s.path for split in splits for s in split.samples))
-    facts = dict(tqdm(inspect_pictures(paths, processes), 'pictures', len(paths), unit='img',
+    facts = dict(tqdm(inspect_images(paths, processes), 'pictures', len(paths), unit='img',
                       disable=not progress))
     placed = {}
     for split in splits:
         good = []
         for sample in split.samples:
             found = facts[sample.path]
-            problems += check_picture(sample, found, split.label)
+            problems += check_image(sample, found, split.label)
             if found.hw:
                 problems += check_boxes(sample, found.hw, architecture, preprocessing,
                                         split.label)

@@ -15,7 +15,7 @@ from ssd_perception.core.metadata import Architecture, Preprocessing
 from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import placed_boxes
 from ssd_perception.data.sample import MIN_SIDE_PX, OTHER_SUFFIXES, PICTURE_SUFFIXES, Sample
-from ssd_perception.datacheck.inspection import PictureFacts
+from ssd_perception.datacheck.inspection import ImageFacts
 from ssd_perception.datacheck.problems import Problem
 
 OVERHANG_PX = 1.0  # less is rounding, or one count from 1 too many
@@ -52,7 +52,7 @@ class Split:
         return self.name.startswith('train')
 
 
-def check_picture(sample: Sample, facts: PictureFacts, split: str) -> Iterator[Problem]:
+def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Problem]:
     """Yield what is wrong with a picture file, and with the size its annotation states."""
     if facts.failure:
         kind, detail = facts.failure

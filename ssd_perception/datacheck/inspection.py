@@ -29,7 +29,7 @@ _WORTH_PROCESSES = 48
 
 
 @dataclass(frozen=True)
-class PictureFacts:
+class ImageFacts:
     """What was found in an image file.
 
     Attributes:
@@ -47,7 +47,7 @@ class PictureFacts:
     failure: tuple[str, str] | None = None
 
 
-def inspect_picture(path: Path) -> PictureFacts:
+def inspect_image(path: Path) -> ImageFacts:
     """Decode one image the way training does and, more strictly, with Pillow; never raise."""
     digest = ''
     try:
@@ -60,8 +60,8 @@ def inspect_picture(path: Path) -> PictureFacts:
         image = read_picture(path)
     except DataError as error:
         detail = str(error).removeprefix(f'{path} ')
-        return PictureFacts(digest=digest, failure=(error.problem, detail))
-    return PictureFacts(image.shape[:2], digest, perceptual, orientation)
+        return ImageFacts(digest=digest, failure=(error.problem, detail))
+    return ImageFacts(image.shape[:2], digest, perceptual, orientation)
 
 
 def _with_pillow(path: Path, data: bytes) -> tuple[np.ndarray, int]:
@@ -79,9 +79,9 @@ def _with_pillow(path: Path, data: bytes) -> tuple[np.ndarray, int]:
     return bits, orientation if valid else 1
 
 
-def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
-                     inspect: Callable[[Path], PictureFacts] = inspect_picture,
-                     ) -> Iterator[tuple[Path, PictureFacts]]:
+def inspect_images(paths: Sequence[Path], processes: int | None = None,
+                     inspect: Callable[[Path], ImageFacts] = inspect_image,
+                     ) -> Iterator[tuple[Path, ImageFacts]]:
     """Yield every path with its facts, in the order in which they come.
 
     A decoder that crashes ends its process; the image is found and named, and the others are
@@ -100,7 +100,7 @@ def inspect_pictures(paths: Sequence[Path], processes: int | None = None,
     for path in suspects:  # alone, so that a crash is certainly by this image
         crashed = yield from _in_pool([path], 1, inspect)
         if crashed:
-            yield path, PictureFacts(failure=(
+            yield path, ImageFacts(failure=(
                 'unreadable picture', 'it makes the decoder crash'))
 
 
@@ -119,7 +119,7 @@ def _can_start_processes() -> bool:
 
 
 def _in_pool(paths: Iterable[Path], processes: int,
-             inspect: Callable) -> Generator[tuple[Path, PictureFacts], None, list[Path]]:
+             inspect: Callable) -> Generator[tuple[Path, ImageFacts], None, list[Path]]:
     """Yield what could be inspected; return the paths that were under way in a crash."""
     waiting = iter(paths)
     suspects: list[Path] = []

@@ -9,11 +9,11 @@ import numpy as np
 
 from ssd_perception.data.duplicates import groups, near_duplicates, same_content
 from ssd_perception.datacheck.checks import Split
-from ssd_perception.datacheck.inspection import HASH_BITS, PictureFacts
+from ssd_perception.datacheck.inspection import HASH_BITS, ImageFacts
 from ssd_perception.datacheck.problems import Problem
 
 
-def check_copies(splits: Sequence[Split], facts: Mapping[Path, PictureFacts],
+def check_copies(splits: Sequence[Split], facts: Mapping[Path, ImageFacts],
                  ) -> Iterator[Problem]:
     """Yield equal files and near-duplicates, within a split and across splits.
 

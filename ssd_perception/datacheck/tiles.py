@@ -40,11 +40,11 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
         boxes = clip(sample.xyxy, image.shape[1], image.shape[0])
         return tile(image, np.array(problem.box), Detections.empty(),
                     GroundTruth(boxes, np.zeros(len(boxes), int)), class_names)
-    tiles = [labelled_picture(samples[file], class_names, TILE, TILE) for file in files]
+    tiles = [labelled_image(samples[file], class_names, TILE, TILE) for file in files]
     return np.hstack([centred(image, TILE, TILE) for image in tiles])
 
 
-def labelled_picture(sample: Sample, class_names: tuple[str, ...], width: int,
+def labelled_image(sample: Sample, class_names: tuple[str, ...], width: int,
                      height: int) -> np.ndarray:
     """Return the image fitted into ``width`` x ``height`` px, boxes and classes drawn.
 

@@ -149,3 +149,4 @@ def test_what_a_training_takes_is_said(tmp_path):
         'split "val".', f'{second}, split "train" (Pascal VOC): 10 images for training.']
     made = read_training_data([second])
     assert f'set aside of its training images, named in {second / FILE}' in made.taken[0]
+    assert f'2 for validation, named in {second / FILE}.' in read_training_data([second]).taken[0]

@@ -13,7 +13,7 @@ from PIL import Image
 from small_sets import scene
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.datacheck.inspection import PictureFacts, inspect_picture, inspect_pictures
+from ssd_perception.datacheck.inspection import ImageFacts, inspect_image, inspect_images
 from ssd_perception.imaging.files import has_end, read_picture
 
 
@@ -70,13 +70,13 @@ def test_bad_pictures_are_refused_by_name(tmp_path, content, kind, says):
     with pytest.raises(DataError, match=says) as error:
         read_picture(path)
     assert error.value.problem == kind and 'bad.jpg' in str(error.value)
-    facts = inspect_picture(path)
+    facts = inspect_image(path)
     assert facts.hw is None and facts.perceptual is None
     assert facts.failure[0] in (kind, 'truncated picture')  # Pillow knows more of a PNG
 
 
 def test_a_missing_picture_is_a_failure_too(tmp_path):
-    assert inspect_picture(tmp_path / 'gone.jpg').failure[0] == 'unreadable picture'
+    assert inspect_image(tmp_path / 'gone.jpg').failure[0] == 'unreadable picture'
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA', 'P', 'CMYK', 'I;16', '1'])
@@ -85,7 +85,7 @@ def test_every_kind_of_picture_is_inspected(tmp_path, mode):
     path = tmp_path / ('a.jpg' if mode == 'CMYK' else 'a.png')
     (Image.fromarray(np.zeros((72, 96), np.uint16)) if mode == 'I;16'
      else image.convert(mode)).save(path)
-    facts = inspect_picture(path)
+    facts = inspect_image(path)
     assert facts.failure is None and facts.hw == (72, 96) and facts.orientation == 1
     assert len(facts.digest) == 40 and facts.perceptual.shape == (8,)
 
@@ -94,7 +94,7 @@ def test_exif_rotation_is_told_and_not_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / 'a.jpg').write_bytes(jpeg(exif=exif))
-    facts = inspect_picture(tmp_path / 'a.jpg')
+    facts = inspect_image(tmp_path / 'a.jpg')
     assert facts.orientation == 6 and facts.hw == (72, 96)
     assert read_picture(tmp_path / 'a.jpg').shape == (72, 96, 3)
 
@@ -102,24 +102,24 @@ def test_exif_rotation_is_told_and_not_applied(tmp_path):
 def test_similar_pictures_have_similar_hashes(tmp_path):
     def bits(image):
         (tmp_path / 'a.jpg').write_bytes(jpeg(image))
-        return np.unpackbits(inspect_picture(tmp_path / 'a.jpg').perceptual)
+        return np.unpackbits(inspect_image(tmp_path / 'a.jpg').perceptual)
     first = bits(scene(5, 960, 720))
     brighter = cv2.convertScaleAbs(cv2.resize(scene(5, 960, 720), (320, 240)), alpha=0.8, beta=20)
     assert (bits(brighter) != first).sum() <= 6
     assert (bits(scene(6, 960, 720)) != first).sum() >= 16
 
 
-def crash_on_bad(path: Path) -> PictureFacts:
+def crash_on_bad(path: Path) -> ImageFacts:
     """Stand for a decoder with a defect."""
     if path.name.startswith('bad'):
         os._exit(11)
-    return PictureFacts((1, 1), digest=path.name)
+    return ImageFacts((1, 1), digest=path.name)
 
 
 @pytest.mark.parametrize('names', [[], ['a'], ['bad1'], ['a', 'bad1', 'b', 'c', 'bad2', 'd']])
 def test_a_crash_costs_only_the_picture_that_caused_it(names):
     paths = [Path(name) for name in names]
-    found = dict(inspect_pictures(paths, 2, crash_on_bad))
+    found = dict(inspect_images(paths, 2, crash_on_bad))
     assert set(found) == set(paths)
     for path, facts in found.items():
         if path.name.startswith('bad'):
