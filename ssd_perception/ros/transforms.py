@@ -57,14 +57,23 @@ class Transforms:
 
 
 def matrix(message: TransformStamped) -> np.ndarray:
-    """Return a transform as float64 (4, 4)."""
+    """Return a transform as float64 (4, 4).
+
+    Raises:
+        TransformError: for one that is no rotation and translation.
+    """
     q, t = message.transform.rotation, message.transform.translation
-    x, y, z, w = np.array([q.x, q.y, q.z, q.w]) / max(
-        float(np.linalg.norm([q.x, q.y, q.z, q.w])), 1e-12)
+    turn, away = np.array([q.x, q.y, q.z, q.w]), np.array([t.x, t.y, t.z])
+    length = np.linalg.norm(turn)
+    if not 0.9 < length < 1.1 or not np.isfinite(away).all():
+        raise TransformError(
+            f'The transform from {message.child_frame_id} to {message.header.frame_id} is none: '
+            f'its quaternion has the length {length:g}, its translation is {away.tolist()}.')
+    x, y, z, w = turn / length
     result = np.eye(4)
     result[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
         [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]
-    result[:3, 3] = t.x, t.y, t.z
+    result[:3, 3] = away
     return result

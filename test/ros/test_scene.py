@@ -274,3 +274,29 @@ def test_a_quaternion_turns_as_it_should():
     message.transform.rotation = Quaternion(x=0.0, y=0.0, z=np.sin(0.5), w=np.cos(0.5))
     np.testing.assert_allclose(matrix(message) @ [1, 0, 0, 1],
                                [1 + np.cos(1), 2 + np.sin(1), 3, 1])
+
+
+@pytest.mark.parametrize(('rotation', 'translation'), [
+    ((0.0, 0.0, 0.0, 0.0), (1.0, 2.0, 3.0)), ((np.nan, 0.0, 0.0, 1.0), (1.0, 2.0, 3.0)),
+    ((0.0, 0.0, 0.0, 1.0), (np.inf, 0.0, 0.0)), ((0.0, 0.0, 0.0, 5.0), (0.0, 0.0, 0.0))])
+def test_a_transform_that_is_none_is_refused(rotation, translation):
+    message = TransformStamped()
+    message.transform.rotation = Quaternion(**dict(zip('xyzw', rotation)))
+    message.transform.translation = Vector3(**dict(zip('xyz', translation)))
+    with pytest.raises(TransformError, match='is none'):
+        matrix(message)
+
+
+@pytest.mark.parametrize('values', [
+    {'k': (1e-300,) * 9}, {'k': (1e300,) * 9}, {'k': (480.0, 0.0, np.inf) * 3},
+    {'d': [1e30] * 5}, {'d': [np.nan] * 5}, {'d': [0.1] * 500}, {'distortion_model': 'x' * 999},
+    {'width': 0, 'height': 0}, {'binning_x': 2 ** 32 - 1, 'binning_y': 2 ** 32 - 1}])
+def test_a_hostile_camera_info_costs_positions_alone(values):
+    bench = Bench(info=False, heights={'cone': (0.3, 0.3)})
+    fields = {'width': 640, 'height': 480, 'distortion_model': 'plumb_bob', 'd': [0.0] * 5, 'k': K,
+              'p': P, **values}
+    bench.receive(CameraInfo(**fields))
+    message = bench.publish()
+    for found in message.detections:
+        centre = found.bbox.center.position
+        assert np.isfinite([centre.x, centre.y, centre.z]).all()
