@@ -10,7 +10,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from ssd_perception.core.boxes import iou
-from ssd_perception.data.sample import Labelled, keep_visible
+from ssd_perception.data.sample import TrainingItem, keep_visible
 
 MAX_ZOOM_OUT = 2.5
 CROP_OVERLAPS = 0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0  # least IoU with an object; 1 leaves all
@@ -43,7 +43,7 @@ def add_noise(image: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(np.clip(image.numpy() + 10 * noise, 0, 255).astype(np.uint8))
 
 
-def zoom_out(sample: Labelled, fill: int, rng: np.random.Generator) -> Labelled:
+def zoom_out(sample: TrainingItem, fill: int, rng: np.random.Generator) -> TrainingItem:
     """Put an image anywhere on a canvas of up to ``MAX_ZOOM_OUT`` times its sides."""
     height, width = sample.image.shape[:2]
     factor = rng.uniform(1, MAX_ZOOM_OUT)
@@ -55,7 +55,7 @@ def zoom_out(sample: Labelled, fill: int, rng: np.random.Generator) -> Labelled:
     return sample._replace(image=canvas, xyxy=moved)
 
 
-def overlap_crop(sample: Labelled, rng: np.random.Generator) -> Labelled:
+def overlap_crop(sample: TrainingItem, rng: np.random.Generator) -> TrainingItem:
     """Cut out a part that overlaps an object by at least a random IoU (SSD, section 2.2).
 
     An image without objects is cut anywhere. Boxes whose centre is outside go, the rest is
@@ -75,11 +75,11 @@ def overlap_crop(sample: Labelled, rng: np.random.Generator) -> Labelled:
         if len(xyxy) and not (kept.any() and iou(xyxy[kept], part[None]).max() >= limit):
             continue
         boxes = np.clip(xyxy[kept], part[[0, 1, 0, 1]], part[[2, 3, 2, 3]]) - part[[0, 1, 0, 1]]
-        return Labelled(image[top:top + h, left:left + w], boxes, labels[kept])
+        return TrainingItem(image[top:top + h, left:left + w], boxes, labels[kept])
     return sample
 
 
-def mirror(sample: Labelled) -> Labelled:
+def mirror(sample: TrainingItem) -> TrainingItem:
     """Mirror left to right."""
     width = sample.image.shape[1]
     return sample._replace(image=cv2.flip(sample.image, 1), xyxy=np.stack(
@@ -154,7 +154,7 @@ class Augmentation:
             ], p=[0.35, 0.25, 0.3, 0.1])], p=camera),
         ])
 
-    def geometry(self, sample: Labelled) -> Labelled:
+    def geometry(self, sample: TrainingItem) -> TrainingItem:
         """Stretch, zoom out, crop and flip; slivers of cut objects are dropped."""
         image, xyxy, labels = sample
         factor = float(torch.empty(1).uniform_(-1, 1)) * np.log(self._aspect)
@@ -163,7 +163,7 @@ class Augmentation:
         image = cv2.resize(image, (stretched, height), interpolation=cv2.INTER_LINEAR)
         xyxy = xyxy * np.array([stretched / width, 1, stretched / width, 1], np.float32)
         rng = np.random.default_rng(int(torch.randint(2 ** 62, ())))
-        cut = Labelled(image, xyxy, np.arange(len(labels)))  # an index: whole boxes are compared
+        cut = TrainingItem(image, xyxy, np.arange(len(labels)))  # indices
         if rng.random() < self._zoom_out:
             cut = zoom_out(cut, self._fill, rng)
         whole = cut.xyxy
@@ -172,14 +172,14 @@ class Augmentation:
         if rng.random() < self._flip:
             cut = mirror(cut)
         visible = keep_visible(cut.xyxy, whole[cut.labels])
-        return Labelled(np.ascontiguousarray(cut.image), cut.xyxy[visible],
+        return TrainingItem(np.ascontiguousarray(cut.image), cut.xyxy[visible],
                         labels[cut.labels[visible]])
 
     def colour(self, image: np.ndarray) -> np.ndarray:
         """Change colours and add camera faults; uint8 (H, W, 3) in and out."""
         return _applied(self._colour, image)
 
-    def recolour(self, sample: Labelled) -> Labelled:
+    def recolour(self, sample: TrainingItem) -> TrainingItem:
         """Give a picture any colours.
 
         Without objects it stays a picture without: with a few hundred of them a detector of

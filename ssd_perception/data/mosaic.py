@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from ssd_perception.data.sample import Labelled, keep_visible
+from ssd_perception.data.sample import TrainingItem, keep_visible
 
 SCALES = 0.4, 1.2  # least and greatest longest side of a picture, in sides of the canvas
 
 
-def mosaic(pictures: Sequence[Labelled], side: int, padding_value: int,
-           rng: np.random.Generator) -> Labelled:
+def mosaic(pictures: Sequence[TrainingItem], side: int, padding_value: int,
+           rng: np.random.Generator) -> TrainingItem:
     """Compose four pictures around a random centre of a square canvas.
 
     Args:
@@ -51,4 +51,4 @@ def mosaic(pictures: Sequence[Labelled], side: int, padding_value: int,
         visible = keep_visible(cut, whole)
         boxes.append(cut[visible])
         labels.append(label[visible])
-    return Labelled(canvas, np.concatenate(boxes).astype(np.float32), np.concatenate(labels))
+    return TrainingItem(canvas, np.concatenate(boxes).astype(np.float32), np.concatenate(labels))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.cutouts import TRANSPARENT, Cutout, read_cutout, resized
-from ssd_perception.data.sample import MIN_VISIBLE, Labelled
+from ssd_perception.data.sample import MIN_VISIBLE, TrainingItem
 
 MAX_OBJECTS = 6
 SIZES = 0.03, 0.6  # least and greatest height of an object, in longer sides of the image
@@ -66,12 +66,12 @@ class Paster:
         self._kept: dict[Path, np.ndarray] = {}
 
     def __call__(self, image: np.ndarray, xyxy: np.ndarray, labels: np.ndarray,
-                 rng: np.random.Generator, skipped: list[str]) -> Labelled:
+                 rng: np.random.Generator, skipped: list[str]) -> TrainingItem:
         """Return the image with cut-outs, and boxes and labels of all that can be seen.
 
         Args:
             image: uint8 (H, W, 3) RGB; it is not changed.
-            xyxy, labels: of the objects in it, as in ``Labelled``.
+            xyxy, labels: of the objects in it, as in ``TrainingItem``.
             skipped: sentences about cut-outs that cannot be read are added to it.
         """
         height, width = image.shape[:2]
@@ -91,7 +91,7 @@ class Paster:
         for index, layer in enumerate(layers):
             _blend(canvas, owner, index, layer, softness, rng)
         boxes, found = _visible(owner, layers)
-        return Labelled(np.clip(canvas, 0, 255).astype(np.uint8),
+        return TrainingItem(np.clip(canvas, 0, 255).astype(np.uint8),
                         np.concatenate([xyxy.reshape(-1, 4), boxes]).astype(np.float32),
                         np.concatenate([labels, found]).astype(np.int64))
 

@@ -126,8 +126,8 @@ def as_negatives(samples: Sequence[Sample]) -> list[Sample]:
                     difficult=np.zeros(0, bool), labelled=None) for sample in samples]
 
 
-class Labelled(NamedTuple):
-    """A picture in memory with its objects.
+class TrainingItem(NamedTuple):
+    """An image in memory with its objects, on its way into a batch.
 
     Attributes:
         image: uint8 (H, W, 3) RGB.

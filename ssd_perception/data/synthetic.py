@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ssd_perception.data.sample import Labelled
+from ssd_perception.data.sample import TrainingItem
 
 PLAIN = 0.4  # share without any blob
 MAX_BLOBS = 6
 
 
-def synthetic_negative(height: int, width: int, rng: np.random.Generator) -> Labelled:
+def synthetic_negative(height: int, width: int, rng: np.random.Generator) -> TrainingItem:
     """Draw a picture that holds no object of any class.
 
     A detector whose every training picture shows a scene has never seen a dark lens or a wall
@@ -28,7 +28,7 @@ def synthetic_negative(height: int, width: int, rng: np.random.Generator) -> Lab
             _draw_blob(image, rng)
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 4.0))
     image += np.float32(rng.uniform(0, 12)) * rng.standard_normal(image.shape, np.float32)
-    return Labelled(np.clip(image, 0, 255).astype(np.uint8), np.zeros((0, 4), np.float32),
+    return TrainingItem(np.clip(image, 0, 255).astype(np.uint8), np.zeros((0, 4), np.float32),
                     np.zeros(0, np.int64))
 
 

@@ -37,18 +37,16 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
         return None
     # An epoch of these images shows each once; the last epochs of a run have no mosaic.
     share = dataclasses.replace(recipe.augmentation, mosaic_off=1 / VERSIONS)
-    pictures = TrainingImages(chosen, class_names, dataclasses.replace(
+    images = TrainingImages(chosen, class_names, dataclasses.replace(
         recipe, iterations=VERSIONS * len(chosen), batch_size=1, accumulate=1,
         augmentation=share))
     versions: dict[str, list[np.ndarray]] = defaultdict(list)
-    for index in range(len(pictures)):
-        item = pictures[index]
-        image = np.ascontiguousarray(item.image.permute(1, 2, 0).numpy())
-        scale = _TILE / max(image.shape[:2])
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        xyxy = item.target.boxes.numpy() * scale
-        versions[item.name].append(draw_boxes(small, xyxy, item.target.labels.numpy(),
-                                              class_names))
+    for index in range(len(images)):
+        item, origin = images[index]
+        scale = _TILE / max(item.image.shape[:2])
+        small = cv2.resize(item.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        versions[origin.name].append(draw_boxes(small, item.xyxy * scale, item.labels,
+                                                class_names))
     rows = [[labelled_image(sample, class_names, _TILE, _TILE), *versions[str(sample.path)]]
             for sample in chosen]
     return _sheet(rows, [printable(sample.path.name, 40) for sample in chosen])

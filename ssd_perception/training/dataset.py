@@ -1,10 +1,11 @@
-"""The training set as torch sees it: augmented pictures that depend on seed and index only."""
+"""The training set as torch sees it: augmented images that depend on seed and index only."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import cv2
@@ -17,7 +18,7 @@ from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.cutouts import read_backgrounds, read_cutouts
 from ssd_perception.data.mosaic import mosaic
 from ssd_perception.data.paste import Paster
-from ssd_perception.data.sample import Labelled, Sample, keep_visible, labels
+from ssd_perception.data.sample import Sample, TrainingItem, keep_visible, labels
 from ssd_perception.data.synthetic import synthetic_negative
 from ssd_perception.imaging.files import PictureCache
 from ssd_perception.imaging.placing import place
@@ -31,35 +32,58 @@ def random_stream(seed: int, *position: int) -> np.random.Generator:
     return np.random.default_rng([seed, *position])
 
 
-class Item(NamedTuple):
-    """One augmented picture.
+class Origin(NamedTuple):
+    """What an image of the run was made from.
 
     Attributes:
-        image: uint8 (3, H, W) at the network's input size.
-        target: its objects, in input px.
-        name: the (first) file it was made from.
+        name: the (first) file.
+        labelled: bool (classes,), those whose objects are labelled in all of its files; the image
+            says nothing about the background of the others. None means every class.
         skipped: why files could not be read; others took their place.
     """
 
-    image: torch.Tensor
-    target: Target
     name: str
+    labelled: np.ndarray | None
     skipped: tuple[str, ...]
 
 
 class Batch(NamedTuple):
-    """Items that one forward pass takes; the fields are Item's, ``images`` (B, 3, H, W)."""
+    """What one forward pass takes.
+
+    Attributes:
+        images: uint8 (B, 3, H, W) at the network's input size.
+        targets: the objects of each, in input px.
+        labelled: bool (B, classes), see ``Origin``; None where every class is labelled in
+            every image.
+        names: the (first) file each image was made from.
+        skipped: why files could not be read; others took their place.
+    """
 
     images: torch.Tensor
     targets: list[Target]
+    labelled: torch.Tensor | None
     names: list[str]
     skipped: list[str]
 
 
-class TrainingImages(Dataset):
-    """Maps a place in the run to an augmented picture at the network's input size.
+@dataclass
+class _Sources:
+    """What one image of the run was made from."""
 
-    The index counts all pictures of the whole run, so picture ``i`` is the same whoever
+    skipped: list[str] = field(default_factory=list)
+    used: list[Sample] = field(default_factory=list)
+
+    def labelled(self, class_names: tuple[str, ...]) -> np.ndarray | None:
+        """Return which classes are labelled in all of them; None for all classes."""
+        limits = [sample.labelled for sample in self.used if sample.labelled is not None]
+        return np.array([all(name in limit for limit in limits) for name in class_names]
+                        ) if limits else None
+
+
+class TrainingImages(Dataset):
+    """Maps a place in the run to an augmented image at the network's input size.
+
+    The index counts all images of the whole run, so image ``i`` is the same whoever
     loads it, with any number of workers, before or after a resume.
     """
 
@@ -80,7 +104,7 @@ class TrainingImages(Dataset):
         self._paster: Paster | None = None
         self._backgrounds: list[Sample] = []
         if a.paste.probability:
-            # Half as much again as the pictures may take.
+            # Half as much again as the images may take.
             self._paster = Paster(read_cutouts(a.paste.cutouts, class_names), a.paste.recolour,
                                   recipe.cache_mib * 2 ** 19 // workers)
             self._backgrounds = read_backgrounds(a.paste.backgrounds)
@@ -88,61 +112,61 @@ class TrainingImages(Dataset):
     def __len__(self) -> int:
         return self._recipe.iterations * self._recipe.batch_size
 
-    def __getitem__(self, index: int) -> Item:
-        """Make the picture at place ``index`` of the run.
+    def __getitem__(self, index: int) -> tuple[TrainingItem, Origin]:
+        """Make the image at place ``index`` of the run, at the network's input size.
 
         Raises:
-            DataError: when no picture at all can be read.
+            DataError: when no image at all can be read.
         """
         recipe, count = self._recipe, len(self._samples)
         rng = random_stream(recipe.seed, 1, index)
-        # Every picture comes once per epoch, in an order of that epoch's own.
+        # Every image comes once per epoch, in an order of that epoch's own.
         order = random_stream(recipe.seed, 0, index // count).permutation(count)
         first = int(order[index % count])
         height, width = recipe.architecture.input_hw
-        skipped: list[str] = []
+        sources = _Sources()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(2 ** 62)))
             paster = self._paster
             if paster and rng.random() >= recipe.augmentation.paste.probability:
                 paster = None
-            picture = self._composed(index, first, paster is not None, rng, skipped)
+            item = self._composed(index, first, paster is not None, rng, sources)
             canvas = np.empty((height, width, 3), np.uint8)
-            placement = place(picture.image, canvas, recipe.preprocessing)
-            boxes = placement.to_input(picture.xyxy).astype(np.float32).reshape(-1, 4)
+            placement = place(item.image, canvas, recipe.preprocessing)
+            boxes = placement.to_input(item.xyxy).astype(np.float32).reshape(-1, 4)
             large = keep_visible(boxes, boxes)  # what shrank to nothing cannot be learned
-            picture = Labelled(canvas, boxes[large], picture.labels[large])
+            item = TrainingItem(canvas, boxes[large], item.labels[large])
             if paster:
-                picture = paster(*picture, rng, skipped)
-            canvas = self._augmentation.colour(picture.image)
-        return Item(torch.from_numpy(canvas).permute(2, 0, 1),
-                    Target(torch.from_numpy(picture.xyxy), torch.from_numpy(picture.labels)),
-                    str(self._samples[first].path), tuple(skipped))
+                item = paster(canvas, item.xyxy, item.labels, rng, sources.skipped)
+            canvas = self._augmentation.colour(item.image)
+        return item._replace(image=canvas), Origin(
+            str(self._samples[first].path), sources.labelled(self._class_names),
+            tuple(sources.skipped))
 
     def _composed(self, index: int, first: int, pasted_into: bool, rng: np.random.Generator,
-                  skipped: list[str]) -> Labelled:
-        """Return the picture of place ``index``: a drawn one, a mosaic or sample ``first``."""
+                  sources: _Sources) -> TrainingItem:
+        """Return the image at place ``index``: a drawn one, a mosaic or sample ``first``."""
         recipe, a, count = self._recipe, self._recipe.augmentation, len(self._samples)
         height, width = recipe.architecture.input_hw
         if pasted_into and self._backgrounds:
             which = int(rng.integers(len(self._backgrounds)))
-            return self._changed(self._backgrounds, which, skipped)
+            return self._changed(self._backgrounds, which, sources)
         # Without any the draws are those of recipes that were made before there were some.
         if a.synthetic and rng.random() < a.synthetic:
             return synthetic_negative(height, width, rng)
         if index < len(self) * (1 - a.mosaic_off) and rng.random() < a.mosaic:
             others = rng.integers(count, size=3)
-            tiles = [self._changed(self._samples, int(i), skipped) for i in (first, *others)]
+            tiles = [self._changed(self._samples, int(i), sources) for i in (first, *others)]
             tiles = [tiles[i] for i in rng.permutation(4)]
             return mosaic(tiles, max(height, width), recipe.preprocessing.padding_value, rng)
-        return self._changed(self._samples, first, skipped)
+        return self._changed(self._samples, first, sources)
 
-    def _changed(self, samples: Sequence[Sample], index: int, skipped: list[str]) -> Labelled:
-        picture = self._augmentation.recolour(self._read(samples, index, skipped))
-        return self._augmentation.geometry(picture)
+    def _changed(self, samples: Sequence[Sample], index: int, sources: _Sources) -> TrainingItem:
+        item = self._augmentation.recolour(self._read(samples, index, sources))
+        return self._augmentation.geometry(item)
 
-    def _read(self, samples: Sequence[Sample], index: int, skipped: list[str]) -> Labelled:
-        # The next one takes the place of a picture that cannot be decoded, the same one on
+    def _read(self, samples: Sequence[Sample], index: int, sources: _Sources) -> TrainingItem:
+        # The next one takes the place of an image that cannot be decoded, the same one on
         # every machine and after every resume.
         count = len(samples)
         for which in (i % count for i in range(index, index + count)):
@@ -150,14 +174,15 @@ class TrainingImages(Dataset):
             try:
                 image, scale_x, scale_y = self._cache.read(sample.path)
             except DataError as error:
-                skipped.append(str(error))
+                sources.skipped.append(str(error))
                 continue
             scale = np.array([scale_x, scale_y] * 2, np.float32)
             height, width = image.shape[:2]
             xyxy = np.clip(sample.xyxy * scale, 0, [width, height] * 2).astype(np.float32)
-            return Labelled(image, xyxy, labels(sample, self._class_names))
-        raise DataError(f'None of the {count} pictures can be read; '
-                        f'the last one: {skipped[-1]}')
+            sources.used.append(sample)
+            return TrainingItem(image, xyxy, labels(sample, self._class_names))
+        raise DataError(f'None of the {count} images can be read; '
+                        f'the last one: {sources.skipped[-1]}')
 
 
 class _Places:
@@ -174,15 +199,15 @@ class _Places:
             yield from range(first, first + share)
 
 
-def batches(pictures: TrainingImages, recipe: Recipe, start: int, device: torch.device,
+def batches(images: TrainingImages, recipe: Recipe, start: int, device: torch.device,
             world: World) -> Generator[list[Batch], None, None]:
     """Yield, for iterations ``start`` to the end, this process's ``accumulate`` batches.
 
-    All processes' batches of one iteration together are ``batch_size`` pictures, the same
+    All processes' batches of one iteration together are ``batch_size`` images, the same
     ones for any number of processes and parts.
     """
     loader = DataLoader(
-        pictures, recipe.batch_size // (world.size * recipe.accumulate),
+        images, recipe.batch_size // (world.size * recipe.accumulate),
         num_workers=recipe.workers, collate_fn=_collate, sampler=_Places(recipe, world, start),
         pin_memory=device.type == 'cuda', prefetch_factor=4 if recipe.workers else None,
         worker_init_fn=_start_worker,
@@ -226,10 +251,16 @@ def describe_loader_failure(error: RuntimeError) -> str:
     return ''
 
 
-def _collate(items: Sequence[Item]) -> Batch:
-    images, targets, names, skipped = zip(*items)
-    return Batch(torch.stack(images), list(targets), list(names),
-                 [reason for reasons in skipped for reason in reasons])
+def _collate(made: Sequence[tuple[TrainingItem, Origin]]) -> Batch:
+    items, origins = zip(*made)
+    known = next((origin.labelled for origin in origins if origin.labelled is not None), None)
+    labelled = None if known is None else torch.from_numpy(np.stack(
+        [np.ones_like(known) if o.labelled is None else o.labelled for o in origins]))
+    return Batch(
+        torch.stack([torch.from_numpy(item.image).permute(2, 0, 1) for item in items]),
+        [Target(torch.from_numpy(item.xyxy), torch.from_numpy(item.labels)) for item in items],
+        labelled, [origin.name for origin in origins],
+        [reason for origin in origins for reason in origin.skipped])
 
 
 def _start_worker(worker: int) -> None:

@@ -1,4 +1,4 @@
-"""From batches of pictures to what the network and the loss take, at one or several sizes."""
+"""From batches of images to what the network and the loss take, at one or several sizes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class NetworkInputs:
             y, x = (new / old for new, old in zip(size, inputs.shape[2:]))
             scale = torch.tensor([x, y, x, y], device=self._device)
             inputs = F.interpolate(inputs, size, mode='bilinear', antialias=True)
-        # All targets in one copy each: a copy per picture would make the GPU wait for it.
+        # All targets in one copy each: a copy per image would make the GPU wait for it.
         counts = [len(target.labels) for target in batch.targets]
         boxes, labels = (torch.cat(parts).to(self._device) for parts in zip(*batch.targets))
         return inputs, [Target(*pair) for pair in

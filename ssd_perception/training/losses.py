@@ -17,7 +17,7 @@ SMOOTH_L1_BETA = 1 / 9  # RetinaNet's, on coded deltas
 
 
 class Target(NamedTuple):
-    """Objects of one picture as the network sees it.
+    """Objects of one image as the network sees it.
 
     Attributes:
         boxes: float32 (G, 4), edges in network-input px.
@@ -29,11 +29,11 @@ class Target(NamedTuple):
 
 
 class LossParts(NamedTuple):
-    """Scalars; ``total`` is what is minimised, the rest is for people.
+    """Scalars; ``total`` is what is minimised, the rest is for the log.
 
     Attributes:
         total, classes, boxes: ``total = classes + box_weight * boxes``.
-        positives: number of anchors with an object in these pictures.
+        positives: number of anchors with an object in these images.
     """
 
     total: torch.Tensor
@@ -71,7 +71,7 @@ class DetectionLoss:
         self._coder, self._recipe = coder, recipe
 
     def assign(self, targets: Sequence[Target]) -> torch.Tensor:
-        """Return int64 (B, A), the object of each anchor; see ``matcher.match``.
+        """Return int64 (B, A), the object of each anchor; see ``match``.
 
         It needs no prediction, so the positives of a whole step, over all its parts and
         processes, are known before the first forward pass.
@@ -81,29 +81,34 @@ class DetectionLoss:
 
     def __call__(self, logits: torch.Tensor, deltas: torch.Tensor, targets: Sequence[Target],
                  matches: torch.Tensor | None = None,
-                 positives: torch.Tensor | None = None) -> LossParts:
+                 positives: torch.Tensor | None = None,
+                 labelled: torch.Tensor | None = None) -> LossParts:
         """Compare (B, A, C) logits and (B, A, 4) deltas with B targets, in fp32.
 
         Args:
             matches: what ``assign`` returned for these targets; None assigns here.
-            positives: what sums are divided by; None takes these pictures' own count.
+            positives: what sums are divided by; None takes these images' own count.
+            labelled: bool (B, C), classes whose objects are labelled in each image: for the
+                others its anchors are neither objects nor background. None means all.
         """
         logits, deltas = logits.float(), deltas.float()
         matches = self.assign(targets) if matches is None else matches
-        # One list for the whole batch: a question per picture would make a GPU wait each time.
-        picture, anchor = (matches >= 0).nonzero(as_tuple=True)  # (P,) each
+        # One list for the whole batch: a question per image would make a GPU wait each time.
+        image, anchor = (matches >= 0).nonzero(as_tuple=True)  # (P,) each
         first = [0, *itertools.accumulate(len(t.labels) for t in targets[:-1])]
-        objects = matches[picture, anchor] + torch.tensor(first, device=matches.device)[picture]
+        objects = matches[image, anchor] + torch.tensor(first, device=matches.device)[image]
         boxes, labels = (torch.cat(parts) for parts in zip(*targets))
         wanted = torch.zeros_like(logits)
-        wanted[picture, anchor, labels[objects]] = 1
+        wanted[image, anchor, labels[objects]] = 1
         own = count_positives(matches)
         # A batch of empty scenes has no positive; its background loss still counts.
         share = (own if positives is None else positives).clamp(min=1)
         counted = (matches != IGNORED)[..., None]  # (B, A, 1)
+        if labelled is not None:
+            counted = counted & labelled[:, None]  # (B, A, C)
         focal = sigmoid_focal_loss(logits, wanted, self._recipe.alpha,
                                    self._recipe.gamma) * counted
-        box = self._box_loss(deltas[picture, anchor], self._anchors[anchor],
+        box = self._box_loss(deltas[image, anchor], self._anchors[anchor],
                              boxes[objects]) / share
         classes = focal.sum() / share
         return LossParts(classes + self._recipe.box_weight * box, classes.detach(), box.detach(),

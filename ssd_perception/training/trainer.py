@@ -55,8 +55,8 @@ class Trainer:
 
     Args:
         recipe: what to do.
-        samples: pictures to train on.
-        validation: name -> pictures; the first one chooses the best weights.
+        samples: images to train on.
+        validation: name -> images; the first one chooses the best weights.
         out: the run's folder.
         device: ``cpu`` or ``cuda``.
 
@@ -78,7 +78,7 @@ class Trainer:
         self._validation = validation
         a = recipe.architecture
         plain = recipe.as_dict()
-        # The data belong to what a run is: a resume with other pictures is another run.
+        # The data belong to what a run is: a resume with other images is another run.
         self._hash = recipe_hash({'recipe': plain, 'pictures': [s.path.name for s in samples]})
         self.metadata = Metadata(recipe.class_names, a, recipe.preprocessing, recipe=plain,
                                  recipe_hash=recipe_hash(plain))
@@ -195,7 +195,7 @@ class Trainer:
             group['lr'] = factor * group['full_rate']
         self._train_mode()
         self._optimizer.zero_grad(set_to_none=True)
-        losses = self._gradient(parts)
+        losses = self.gradient(parts)
         self._scaler.unscale_(self._optimizer)
         if recipe.gradient_clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), recipe.gradient_clip)
@@ -206,7 +206,7 @@ class Trainer:
             self._ema.update(self.model)
             self._log_step(losses, factor * recipe.learning_rate, parts)
 
-    def _gradient(self, parts: Sequence[Batch]) -> dict[str, float]:
+    def gradient(self, parts: Sequence[Batch]) -> dict[str, float]:
         """Add up the gradient of the whole step; return its loss parts, for people."""
         size = self._inputs.size(self.iteration)
         loss = self._inputs.loss(size)
@@ -221,7 +221,9 @@ class Trainer:
                 with torch.autocast(self.device.type, _DTYPES[self.precision],
                                     enabled=self.precision != 'fp32'):
                     logits, deltas = self._network(inputs)
-                result = loss(logits, deltas, targets, matches[index], positives)
+                labelled = parts[index].labelled
+                result = loss(logits, deltas, targets, matches[index], positives,
+                              None if labelled is None else labelled.to(self.device))
                 if not math.isfinite(result.total.item()):
                     self._give_up(result.total.item(), parts[index])
                 # The processes' gradients are averaged; their losses are shares of one sum.

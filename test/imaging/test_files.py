@@ -7,7 +7,7 @@ import torch
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.mosaic import mosaic
-from ssd_perception.data.sample import Labelled, class_names, labels
+from ssd_perception.data.sample import TrainingItem, class_names, labels
 from ssd_perception.data.voc import read_voc
 from ssd_perception.imaging.files import PictureCache, read_picture
 
@@ -97,7 +97,7 @@ def marked(side=200, box=(60, 80, 120, 160)):
     """A black picture with one white box, so that pixels can prove where the box went."""
     image = np.zeros((side, side, 3), np.uint8)
     image[box[1]:box[3], box[0]:box[2]] = 255
-    return Labelled(image, np.array([box], np.float32), np.array([1]))
+    return TrainingItem(image, np.array([box], np.float32), np.array([1]))
 
 
 def white_inside(sample):
@@ -126,7 +126,7 @@ def test_augmented_boxes_stay_on_their_objects(seed):
 
 
 def test_pictures_without_objects_survive_everything():
-    empty = Labelled(np.zeros((50, 70, 3), np.uint8), np.zeros((0, 4), np.float32),
+    empty = TrainingItem(np.zeros((50, 70, 3), np.uint8), np.zeros((0, 4), np.float32),
                      np.zeros(0, np.int64))
     augmentation = Augmentation(**PARTS)
     for seed in range(10):

@@ -55,5 +55,5 @@ def gradient(trainer, samples):
     """Return name -> gradient of a trainer's first step, and its loss parts."""
     parts = first_step(trainer, samples)
     trainer._train_mode()
-    losses = trainer._gradient(parts)
+    losses = trainer.gradient(parts)
     return {name: p.grad.clone() for name, p in trainer.model.named_parameters()}, losses

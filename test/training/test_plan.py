@@ -1,0 +1,108 @@
+"""A plan follows from the data, the time and the machine, and a user's own keys win."""
+
+import numpy as np
+import pytest
+from tiny import write_pictures
+
+from ssd_perception.__main__ import main
+from ssd_perception.core.errors import DataError
+from ssd_perception.data.sample import Sample
+from ssd_perception.model.weights import load_model
+from ssd_perception.training import plan
+from ssd_perception.training.recipe import load_recipe
+
+
+def samples_of(side, width=640, height=480, count=40, ratio=1.0):
+    """Return samples with three objects each, whose sides have the geometric mean ``side``."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(count):
+        w, h = side / ratio ** 0.5, side * ratio ** 0.5
+        x, y = rng.uniform(0, width - w, 3), rng.uniform(0, height - h, 3)
+        boxes = np.stack([x, y, x + w, y + h], 1).astype(np.float32)
+        found.append(Sample(None, boxes, ('a',) * 3, np.zeros(3, bool), None, (height, width)))
+    return found
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    monkeypatch.setattr(plan, 'step_seconds', lambda recipe, samples, device: 0.5)
+
+    def call(samples, minutes=10, latency_ms=None, changes=()):
+        return plan.plan_recipe(samples, ('a',), minutes, latency_ms, 'cpu', changes)
+    return call
+
+
+@pytest.mark.parametrize('samples, input_hw', [
+    (samples_of(200), (256, 320)),                          # large objects: the smallest input
+    (samples_of(30), (384, 512)),                           # 24 px in the input
+    (samples_of(5), (384, 512)),                            # never larger than the largest
+    (samples_of(10, 320, 240), (256, 320)),                 # never larger than the images
+    (samples_of(200, 480, 640), (320, 256)),                # portrait
+    (samples_of(200, 640, 640), (320, 320))])
+def test_the_input_follows_the_images_and_their_small_objects(planned, samples, input_hw):
+    assert planned(samples).recipe.architecture.input_hw == input_hw
+
+
+def test_anchors_are_fitted_where_the_usual_ones_do_not_match(planned):
+    usual = planned(samples_of(100))
+    assert usual.recipe.architecture.anchors.aspect_ratios == (0.5, 1.0, 2.0)
+    thin = planned(samples_of(100, ratio=6.0))
+    assert max(thin.recipe.architecture.anchors.aspect_ratios) > 4
+    assert 'k-means' in thin.reasons['architecture.anchors']
+
+
+@pytest.mark.parametrize('minutes, steps', [(10, 1080), (0.1, 60), (1000, 300 * 40 // 8)])
+def test_the_length_follows_time_and_data(planned, minutes, steps):
+    recipe = planned(samples_of(100), minutes).recipe
+    assert recipe.iterations == steps
+    assert recipe.warmup <= steps / 5 and 1 / (1 - recipe.ema_decay) < steps
+
+
+def test_own_keys_win_and_what_depends_on_them_follows(planned):
+    found = planned(samples_of(100, ratio=6.0), changes=(
+        'iterations=7', 'architecture.input_hw=[128, 128]', 'architecture.head_depth=1'))
+    a = found.recipe.architecture
+    assert (found.recipe.iterations, a.input_hw, a.head_depth) == (7, (128, 128), 1)
+    assert max(a.anchors.aspect_ratios) > 4
+    assert 'iterations' not in found.reasons
+
+
+def test_the_plan_is_a_recipe_that_reads_back(planned, tmp_path):
+    found = planned(samples_of(30, ratio=5.0))
+    (tmp_path / 'recipe.yaml').write_text(found.yaml)
+    assert load_recipe(tmp_path / 'recipe.yaml') == found.recipe
+    for key, reason in found.reasons.items():
+        assert any(key in line and reason in line for line in found.lines)
+
+
+@pytest.mark.parametrize('limit, verdict', [(25.0, 'within'), (0.001, 'more than')])
+def test_latency_bounds_the_input(planned, monkeypatch, limit, verdict):
+    monkeypatch.setattr(plan, 'latency', lambda a, p, d: np.prod(a.input_hw) / 2560)  # ms
+    found = planned(samples_of(30), latency_ms=limit)
+    assert np.prod(found.recipe.architecture.input_hw) < 512 * 384
+    assert verdict in found.reasons['architecture.backbone']
+
+
+def test_without_an_object_there_is_nothing_to_plan(planned):
+    empty = [Sample(None, np.zeros((0, 4), np.float32), (), np.zeros(0, bool), None, (48, 64))]
+    with pytest.raises(DataError, match='hold no object'):
+        planned(empty)
+
+
+def test_training_without_a_recipe_ends_in_measured_weights(tmp_path, capsys):
+    data, out = write_pictures(tmp_path / 'data', 12), tmp_path / 'mine'
+    arguments = ['train', '--data', str(data), '--out', str(out), '--device', 'cpu', '--minutes',
+                 '0.1', '--set', 'architecture.input_hw=[64, 64]', 'batch_size=2', 'workers=0',
+                 'architecture.pyramid_channels=8', 'init=random', 'iterations=4']
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert 'Planned: efficientnet_lite0 at 64x64' in said and 'label more validation' in said
+    _, metadata = load_model(out / 'mine.safetensors')
+    assert metadata.metrics['data']['objects'] > 0
+    assert f'default score threshold {metadata.score_threshold:g}' in said
+    assert load_recipe(out / 'recipe.yaml').as_dict() == load_recipe(
+        out / 'recipe.yaml', ('iterations=4',)).as_dict()
+    # The same line with --resume continues the run by its own recipe.
+    assert main([*arguments, '--resume']) == 0
+    assert 'from iteration 4 on' in capsys.readouterr().out
