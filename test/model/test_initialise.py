@@ -1,11 +1,13 @@
 """Initial weights: the published ones fit and are used, own ones carry classes over."""
 
+import dataclasses
 import importlib.util
 
 import pytest
 import torch
 from torchvision.models import efficientnet_b1
 
+from ssd_perception.core.anchors import AnchorSpec
 from ssd_perception.core.metadata import Architecture, Metadata, WeightsError
 from ssd_perception.model.backbones import make_backbone
 from ssd_perception.model.initialise import InitialWeightsUnavailable, initialise
@@ -97,6 +99,28 @@ def test_own_weights_carry_over_with_the_classes_of_the_same_name(tmp_path):
     initialise(same, str(path), ('cone', 'cube', 'ball'))
     x = torch.randn(1, 3, 64, 64)
     assert torch.equal(same.eval()(x)[0], source.eval()(x)[0])
+
+
+@pytest.mark.parametrize('scales, kept', [((1.0, 1.3, 1.6), True), ((1.0, 1.5), False)])
+def test_own_weights_serve_other_inputs_and_anchors(tmp_path, scales, kept):
+    torch.manual_seed(0)
+    source = network()
+    path = save_weights(tmp_path / 'old.safetensors', source,
+                        Metadata(('a', 'b'), source.architecture))
+    architecture = dataclasses.replace(
+        source.architecture, input_hw=(96, 64),
+        anchors=AnchorSpec(2.0, scales, source.architecture.anchors.aspect_ratios))
+    model = SSD(architecture, 2)
+    initialise(model, str(path), ('a', 'b'))
+    found, wanted = model.state_dict(), source.state_dict()
+    for key in wanted:
+        if '_head.predict.1.' not in key:
+            assert torch.equal(found[key], wanted[key]), key
+    same = found['box_head.predict.1.weight'].shape == wanted['box_head.predict.1.weight'].shape
+    assert same == kept
+    if kept:
+        assert torch.equal(found['box_head.predict.1.weight'],
+                           wanted['box_head.predict.1.weight'])
 
 
 def test_own_weights_of_another_architecture_are_refused_by_what_differs(tmp_path):
