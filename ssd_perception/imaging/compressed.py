@@ -157,7 +157,7 @@ class Header(NamedTuple):
 
 def is_jpeg_or_png(data: Buffer) -> bool:
     """Say whether a blob begins as one of the two does."""
-    return bytes(memoryview(data)[:8]).startswith((_PNG, _JPEG))
+    return bytes(np.frombuffer(data, np.uint8, min(8, len(data)))).startswith((_PNG, _JPEG))
 
 
 def read_header(blob: memoryview) -> Header:
@@ -169,7 +169,8 @@ def read_header(blob: memoryview) -> Header:
     head = bytes(blob[:26])
     if head.startswith(_PNG) and len(head) == 26 and head[12:16] == b'IHDR':
         _check_chunks(blob)
-        return Header(*struct.unpack('>II', head[16:24]), channels=1 if head[25] == 0 else 3)
+        width, height = struct.unpack('>II', head[16:24])
+        return Header(width, height, channels=1 if head[25] == 0 else 3)
     if head.startswith(_JPEG):
         return _jpeg_header(blob)
     raise ImageError(f'A compressed image of {len(blob)} bytes must be JPEG or PNG, but begins '

@@ -126,7 +126,7 @@ def _as_8_bits(rgb: np.ndarray) -> np.ndarray:
     return cv2.convertScaleAbs(rgb, alpha=255 / 65535) if rgb.dtype == np.uint16 else rgb
 
 
-def to_rgb_shrunk(message, seen: Seen) -> tuple[np.ndarray, int]:
+def to_rgb_shrunk(message: Any, seen: Seen) -> tuple[np.ndarray, int]:
     """Return the image of a CompressedImage, decoded smaller where the network sees less anyway.
 
     Args:
@@ -141,7 +141,7 @@ def to_rgb_shrunk(message, seen: Seen) -> tuple[np.ndarray, int]:
     return _decode_compressed(message, seen)
 
 
-def _decode_compressed(message, seen: Seen | None) -> tuple[np.ndarray, int]:
+def _decode_compressed(message: Any, seen: Seen | None) -> tuple[np.ndarray, int]:
     """Decode JPEG or PNG; ``format`` says what the samples are, as image_transport writes it."""
     kind = message.format.partition(';')[0].strip()
     blob = np.frombuffer(message.data, np.uint8)

@@ -72,7 +72,7 @@ def assert_like_the_devkit(detections, truths, classes=CLASSES):
 
 
 @given(case)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_case_is_like_the_devkit(images):
     assert_like_the_devkit(*images)
 

@@ -84,13 +84,10 @@ def rover(tmp_path):
     context.try_shutdown()
 
 
-@pytest.mark.parametrize('compressed, reliability', [
-    (False, ReliabilityPolicy.RELIABLE), (False, ReliabilityPolicy.BEST_EFFORT),
-    (True, ReliabilityPolicy.RELIABLE)])
-def test_pairs_and_measures(rover, tmp_path, compressed, reliability):
+def test_pairs_and_measures(rover, tmp_path):
     process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1',
                    '--reference-ap50', '1')
-    rover(compressed, reliability).drive(skip={2})
+    rover(False, ReliabilityPolicy.RELIABLE).drive(skip={2})
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
@@ -103,7 +100,7 @@ def test_pairs_and_measures(rover, tmp_path, compressed, reliability):
 @pytest.mark.parametrize('before, after', [
     ((False, ReliabilityPolicy.RELIABLE), (True, ReliabilityPolicy.RELIABLE)),
     ((False, ReliabilityPolicy.RELIABLE), (False, ReliabilityPolicy.BEST_EFFORT))])
-def test_a_camera_that_comes_back_as_another_kind_is_seen(rover, tmp_path, before, after):
+def test_cameras_of_all_kinds_are_seen_after_one_another(rover, tmp_path, before, after):
     process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1')
     first = rover(*before)
     first.wait_for_viewer()
@@ -111,6 +108,8 @@ def test_a_camera_that_comes_back_as_another_kind_is_seen(rover, tmp_path, befor
     rover(*after).drive()
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
+    summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
+    assert summary['answered'] == FRAMES and summary['ap50'] == 1.0
     assert len(list((tmp_path / 'out' / 'frames').iterdir())) == FRAMES
 
 

@@ -1,6 +1,7 @@
 """What colcon, rosdep and pip are told about the package agrees with itself and with the code."""
 
 import ast
+import functools
 import re
 import sys
 from pathlib import Path
@@ -104,6 +105,7 @@ def manifest():
     return parse_package(ROOT / 'package.xml')
 
 
+@functools.cache
 def foreign_imports():
     """Return the names of all libraries that the package and its launch files import."""
     names = set()

@@ -83,7 +83,7 @@ def test_thickness_follows_the_size():
         box = Detections([[width * 0.3, height * 0.4, width * 0.9, height * 0.9]], [0.5], [0])
         drawn = draw_detections(grey(width, height), box, NAMES)
         return changed(grey(width, height), drawn)[int(height * 0.8), :width // 2].sum()
-    assert line(320, 240) < line(1280, 960) < line(3840, 2160)
+    assert line(320, 240) < line(960, 720) < line(1920, 1080)
 
 
 def test_best_score_is_on_top():
