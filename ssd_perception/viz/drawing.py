@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ import numpy as np
 from ssd_perception.core.detections import Detections, GroundTruth
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_HAS_UNICODE = int(cv2.__version__.partition('.')[0]) >= 5
+# Latin letters that are no letter with an accent.
+_LETTERS = str.maketrans({'ß': 'ss', 'æ': 'ae', 'Æ': 'AE', 'ø': 'o', 'Ø': 'O', 'ł': 'l', 'Ł': 'L',
+                          'đ': 'd', 'Đ': 'D', 'œ': 'oe', 'Œ': 'OE', 'ı': 'i', 'þ': 'th'})
 _AVOIDED = 100  # labels that the next ones are placed beside of
 _TRUTH_COLOUR = (255, 255, 255)
 # Steps of the golden ratio around the colour circle keep any number of classes apart, and a
@@ -24,6 +29,19 @@ def class_colour(label: int) -> tuple[int, int, int]:
     hue = (_FIRST_HUE + label * _GOLDEN) % 1.0
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, 1.0)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def drawable(name: str, label: int, has_unicode: bool = _HAS_UNICODE) -> str:
+    """Return a class's name as the letters of this OpenCV can show it.
+
+    OpenCV 4 draws ASCII alone, and question marks for the rest: letters lose their accents there,
+    and a name in another script becomes the number of its class.
+    """
+    if name.isascii() or has_unicode:
+        return name
+    plain = unicodedata.normalize('NFKD', name.translate(_LETTERS))
+    plain = ''.join(c for c in plain if not unicodedata.combining(c))
+    return plain if plain.isascii() else f'class {label}'
 
 
 def _dark_colour(label: int) -> tuple[int, int, int]:
@@ -60,7 +78,8 @@ def draw_detections(image: np.ndarray, detections: Detections, class_names: Sequ
     for found, fields in ((detections, class_colour), (weak or Detections.empty(), _dark_colour)):
         ids = [''] * len(found) if found.ids is None else [f' {one}' for one in found.ids.tolist()]
         for box, score, number, one in zip(found.xyxy, found.scores, found.labels.tolist(), ids):
-            name = (class_names[number] if number < len(class_names) else str(number)) + one
+            name = (drawable(class_names[number], number) if number < len(class_names)
+                    else str(number)) + one
             labels.append(_Label.beside(box, f'{name} {score:.2f}', fields(number),
                                         canvas.shape, labels))
     for label in reversed(labels):
@@ -79,7 +98,7 @@ def draw_truth(image: np.ndarray, truth: GroundTruth, class_names: Sequence[str]
     canvas = draw_detections(image, Detections.empty(), class_names, truth)
     labels: list[_Label] = []
     for box, label in zip(truth.boxes(), np.asarray(truth.labels).tolist()):
-        labels.append(_Label.beside(box, class_names[label], class_colour(label), canvas.shape,
+        labels.append(_Label.beside(box, drawable(class_names[label], label), class_colour(label), canvas.shape,
                                     labels))
     for label in labels:
         label.draw(canvas)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssd_perception.core.detections import Detections, GroundTruth
-from ssd_perception.viz.drawing import class_colour, draw_detections
+from ssd_perception.viz.drawing import class_colour, draw_detections, drawable
 
 NAMES = ('cone', 'inflatable_cube')
 GREY = 90
@@ -126,3 +126,11 @@ def test_an_id_is_part_of_the_label():
     plain, tracked = (draw_detections(grey(200, 200), Detections(box, [0.9], [0], ids), NAMES)
                       for ids in (None, [12]))
     assert changed(grey(200, 200), tracked).sum() > changed(grey(200, 200), plain).sum()
+
+
+@pytest.mark.parametrize('name, shown', [
+    ('cone', 'cone'), ('Kegel groß', 'Kegel gross'), ('cône', 'cone'), ('łódź', 'lodz'),
+    ('锥', 'class 3'), ('конус', 'class 3')])
+def test_a_name_that_opencv_4_cannot_draw_is_readable_all_the_same(name, shown):
+    assert drawable(name, 3, has_unicode=False) == shown
+    assert drawable(name, 3, has_unicode=True) == name
