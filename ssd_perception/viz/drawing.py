@@ -98,8 +98,8 @@ def draw_truth(image: np.ndarray, truth: GroundTruth, class_names: Sequence[str]
     canvas = draw_detections(image, Detections.empty(), class_names, truth)
     labels: list[_Label] = []
     for box, label in zip(truth.boxes(), np.asarray(truth.labels).tolist()):
-        labels.append(_Label.beside(box, drawable(class_names[label], label), class_colour(label), canvas.shape,
-                                    labels))
+        name = drawable(class_names[label], label)
+        labels.append(_Label.beside(box, name, class_colour(label), canvas.shape, labels))
     for label in labels:
         label.draw(canvas)
     return canvas
