@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.imaging.compressed import encode_jpeg
+from ssd_perception.imaging.compressed import ImageError, decode, encode_jpeg
 from ssd_perception.live.page import summary_page
 from ssd_perception.live.run_result import RunResult, SeenFrame, above
 from ssd_perception.viz.contact_sheet import contact_sheet, spread
@@ -28,27 +29,32 @@ def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequen
     ``summary.json``; images only of frames that have one.
     """
     threshold = result.display_threshold
-    pictured = [frame for frame in frames if frame.jpeg is not None]
-    tiles = set(spread(len(pictured), SHEET_TILES))
+    with_image = [frame for frame in frames if frame.jpeg is not None]
+    tiles = set(spread(len(with_image), SHEET_TILES))
     (folder / 'frames').mkdir()
-    kept: list[np.ndarray] = []
+    kept: list[tuple[np.ndarray, str]] = []
 
     def annotated() -> Iterator[np.ndarray]:
         size = None
-        for index, frame in enumerate(pictured):
+        for index, frame in enumerate(with_image):
             image = _annotate(frame, class_names, threshold)
+            if image is None:
+                continue
             (folder / 'frames' / f'{index:06d}.jpg').write_bytes(encode_jpeg(image).tobytes())
             if index in tiles:
-                kept.append(image)
+                kept.append((image, _caption(frame, frames[0].stamp_ns, threshold)))
             size = size or (image.shape[1], image.shape[0])
             # A video has one size; a camera that changed its own is scaled to the first.
             yield image if image.shape[1::-1] == size else cv2.resize(image, size)
 
-    if pictured:
-        write_video(folder / 'video.webm', annotated(), frame_rate(pictured))
-        start = frames[0].stamp_ns
+    images = annotated()
+    first = next(images, None)
+    if first is not None:
+        write_video(folder / 'video.webm', itertools.chain([first], images),
+                    frame_rate(with_image))
+    if kept:
         _write_png(folder / 'contact_sheet.png', contact_sheet(
-            kept, [_caption(pictured[i], start, threshold) for i in sorted(tiles)]))
+            [image for image, _ in kept], [caption for _, caption in kept]))
     (folder / 'summary.html').write_text(
         summary_page(title, folder, frames, class_names, result), encoding='utf-8')
     (folder / 'summary.json').write_text(json.dumps(result.to_json(), indent=2) + '\n',
@@ -62,14 +68,17 @@ def frame_rate(frames: Sequence[SeenFrame]) -> float:
     return min(max(1e9 / period, 1.0), 120.0) if period > 0 else 10.0
 
 
-def _annotate(frame: SeenFrame, class_names: Sequence[str], threshold: float) -> np.ndarray:
+def _annotate(frame: SeenFrame, class_names: Sequence[str],
+              threshold: float) -> np.ndarray | None:
+    """Return the image with its detections; None for one that cannot be decoded."""
     assert frame.jpeg is not None  # the caller chose frames with images
-    bgr = cv2.imdecode(np.frombuffer(frame.jpeg, np.uint8),
-                       cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    assert bgr is not None  # the node has decoded it before
+    try:
+        rgb = decode(frame.jpeg)
+    except ImageError:
+        return None
     shown = above(frame.detections, threshold) if frame.detections is not None \
         else Detections.empty()
-    return draw_detections(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), shown, class_names, frame.truth)
+    return draw_detections(rgb, shown, class_names, frame.truth)
 
 
 def _caption(frame: SeenFrame, start_ns: int, threshold: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 import queue
 import statistics
 import threading
@@ -16,7 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo
 
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.interface import GROUND_TRUTH, IMAGE_TYPES, stamp_to_ns
@@ -119,12 +120,22 @@ class Viewer(Node):
 
     def detections(self, frame: Frame, class_names: list[str]) -> Detections | None:
         """Return a frame's answer, labelled by ``class_names``; None when there is none."""
-        return _converted(frame.answer, class_names)
+        return self._converted(frame.answer, class_names)
 
     def ground_truth(self, frame: Frame, class_names: list[str]) -> GroundTruth | None:
         """Return a frame's ground truth, labelled by ``class_names``; None without one."""
-        found = _converted(frame.truth, class_names)
+        found = self._converted(frame.truth, class_names)
         return None if found is None else GroundTruth(found.xyxy, found.labels)
+
+    def _converted(self, message: Detection2DArray | None,
+                   class_names: list[str]) -> Detections | None:
+        if message is None:
+            return None
+        usable = [detection for detection in message.detections if _is_usable(detection)]
+        if left_out := len(message.detections) - len(usable):
+            self.get_logger().warning(f'{left_out} detections of a frame are left out: they have '
+                                      'no class, or a box or score that is no number.')
+        return detections_from_message(Detection2DArray(detections=usable), class_names)
 
     def _find_images(self) -> None:
         """Subscribe to the images when camera and detector exist; again when their kind changes.
@@ -212,8 +223,13 @@ class Viewer(Node):
                 self.get_logger().warning(str(error), throttle_duration_sec=5)
 
 
-def _converted(message: Detection2DArray | None, class_names: list[str]) -> Detections | None:
-    return None if message is None else detections_from_message(message, class_names)
+def _is_usable(detection: Detection2D) -> bool:
+    """Return whether a detection has a class and finite numbers; anybody may publish."""
+    box = detection.bbox
+    numbers = (box.center.position.x, box.center.position.y, box.size_x, box.size_y,
+               *(result.hypothesis.score for result in detection.results))
+    return bool(detection.results) and all(map(math.isfinite, numbers)) \
+        and min(box.size_x, box.size_y) >= 0
 
 
 def collect(viewer: Viewer, stopped: Callable[[], bool], show: Callable[[Live], None],

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ssd_perception.core.text import printable
+
 PAPER = 24  # grey
 _GAP, _CAPTION, _INK = 8, 26, 225
 
@@ -33,7 +35,8 @@ def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns
         fitted = fit(image, tile_width, tile_height)
         left, top = x + (tile_width - fitted.shape[1]) // 2, y + (tile_height - len(fitted)) // 2
         sheet[top:top + len(fitted), left:left + fitted.shape[1]] = fitted
-        cv2.putText(sheet, caption, (x + 2, y + tile_height + _CAPTION - 8),
+        # OpenCV crashes on surrogates, which file names may have.
+        cv2.putText(sheet, printable(caption), (x + 2, y + tile_height + _CAPTION - 8),
                     cv2.FONT_HERSHEY_SIMPLEX, 0.5, (_INK, _INK, _INK), 1, cv2.LINE_AA)
     return sheet
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.core.text import printable
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _HAS_UNICODE = int(cv2.__version__.partition('.')[0]) >= 5
@@ -139,6 +140,7 @@ class _Label:
         objects can be read.
         """
         height, width = shape[:2]
+        text = printable(text)  # OpenCV crashes on surrogates
         scale = max(0.4, min(height, width) / 1000)
         stroke = max(1, round(scale * 1.6))
         (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, stroke)

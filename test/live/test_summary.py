@@ -162,3 +162,14 @@ def test_table_elsewhere_is_plain_and_rare():
         table.show([('frames', str(count)), ('age', '')])
     table.finish([('frames', '50')])
     assert stream.getvalue() == 'frames 0\nframes 50\n'
+
+
+def test_images_that_cannot_be_decoded_are_left_out(tmp_path):
+    broken = SeenFrame(10 ** 9, b'\xff\xd8 no image', Detections.empty(), None, 5.0)
+    run = [broken, frame(11), replace(broken, stamp_ns=2 * 10 ** 9)]
+    write_summary(tmp_path, run, NAMES, summarise(run, NAMES, 0.5), 'damaged')
+    assert [path.name for path in (tmp_path / 'frames').iterdir()] == ['000001.jpg']
+    (tmp_path / 'none').mkdir()
+    write_summary(tmp_path / 'none', [broken], NAMES, summarise([broken], NAMES, 0.5), 'damaged')
+    assert sorted(path.name for path in (tmp_path / 'none').iterdir()) == [
+        'frames', 'summary.html', 'summary.json']

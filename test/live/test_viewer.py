@@ -18,7 +18,11 @@ import recordings  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-from vision_msgs.msg import Detection2DArray  # noqa: E402
+from vision_msgs.msg import (  # noqa: E402
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesisWithPose,
+)
 
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
@@ -32,6 +36,14 @@ FRAMES = 6
 def view(*words):
     return subprocess.Popen([sys.executable, '-m', 'ssd_perception', 'view', *words], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def detection(x, width, score):
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id, result.hypothesis.score = 'cone', score
+    found = Detection2D(results=[result])
+    found.bbox.center.position.x, found.bbox.size_x = x, width
+    return found
 
 
 @pytest.fixture
@@ -59,7 +71,7 @@ def rover(tmp_path):
             for publisher in (self.image, self.answers, self.truth):
                 node.destroy_publisher(publisher)
 
-        def drive(self, skip=()):
+        def drive(self, skip=(), extra=()):
             self.wait_for_viewer()
             time.sleep(1.0)  # the viewer must have matched these publishers, too
             # Small pictures: this is about pairing, and no DDS setting is needed for them.
@@ -75,6 +87,7 @@ def rover(tmp_path):
                         message = deserialize_message(record.cdr, Detection2DArray)
                         self.truth.publish(message)
                         if frame not in skip:
+                            message.detections += extra
                             self.answers.publish(message)
                     time.sleep(0.02)
 
@@ -87,7 +100,10 @@ def rover(tmp_path):
 def test_pairs_and_measures(rover, tmp_path):
     process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1',
                    '--reference-ap50', '1')
-    rover(False, ReliabilityPolicy.RELIABLE).drive(skip={2})
+    # What is no detection costs itself alone: no class, no number, a negative size.
+    rover(False, ReliabilityPolicy.RELIABLE).drive(skip={2}, extra=[
+        Detection2D(), detection(float('nan'), 5.0, 0.9), detection(5.0, -1.0, 0.9),
+        detection(5.0, 5.0, float('inf'))])
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())

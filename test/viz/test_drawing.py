@@ -1,10 +1,12 @@
 """Boxes and labels are drawn on a copy, inside the frame, at every picture size."""
 
+import cv2
 import numpy as np
 import pytest
 
 from ssd_perception.core.detections import Detections, GroundTruth
-from ssd_perception.viz.drawing import class_colour, draw_detections, drawable
+from ssd_perception.viz.contact_sheet import contact_sheet
+from ssd_perception.viz.drawing import class_colour, draw_detections, draw_truth, drawable
 
 NAMES = ('cone', 'inflatable_cube')
 GREY = 90
@@ -134,3 +136,14 @@ def test_an_id_is_part_of_the_label():
 def test_a_name_that_opencv_4_cannot_draw_is_readable_all_the_same(name, shown):
     assert drawable(name, 3, has_unicode=False) == shown
     assert drawable(name, 3, has_unicode=True) == name
+
+
+def test_names_that_are_not_text_are_escaped_before_opencv_gets_them(monkeypatch):
+    """OpenCV ends the process for a surrogate, as in the name of a file that is not UTF-8."""
+    texts = []
+    monkeypatch.setattr(cv2, 'getTextSize', lambda text, *_: texts.append(text) or ((9, 9), 3))
+    monkeypatch.setattr(cv2, 'putText', lambda image, text, *_: texts.append(text))
+    draw_detections(grey(99, 99), Detections([[1, 1, 50, 50]], [0.9], [0]), ['a\udcff\x1b[2J'])
+    draw_truth(grey(99, 99), GroundTruth(np.array([[1, 1, 50, 50]]), np.array([0])), ['\udcff'])
+    contact_sheet([grey(99, 99)], ['\udcff\n.jpg'])
+    assert len(texts) >= 5 and all(text.isprintable() for text in texts)
