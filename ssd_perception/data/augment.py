@@ -127,9 +127,9 @@ class Augmentation:
     Random numbers come from torch's global generator; the caller seeds it per sample.
 
     Args:
-        aspect: pictures are stretched sideways by up to this factor, or its inverse.
+        aspect: images are stretched sideways by up to this factor, or its inverse.
         flip, zoom_out, crop, photometric, camera: probabilities of each part.
-        recolour_empty, recolour_objects: probability that ``recolour`` changes a picture at
+        recolour_empty, recolour_objects: probability that ``recolour`` changes an image at
             all, without and with objects in it.
         padding_value: grey that fills the margins, 0 to 255.
     """
@@ -180,9 +180,9 @@ class Augmentation:
         return _applied(self._colour, image)
 
     def recolour(self, sample: TrainingItem) -> TrainingItem:
-        """Give a picture any colours.
+        """Give an image any colours.
 
-        Without objects it stays a picture without: with a few hundred of them a detector of
+        Without objects it stays an image without: with a few hundred of them a detector of
         orange cones would otherwise see few orange things that are none. Objects keep their
         class: a blue cone is a cone.
         """

@@ -1,4 +1,4 @@
-"""Mosaic of four pictures (Bochkovskiy et al. 2020, YOLOv4), boxes clipped, slivers dropped."""
+"""Mosaic of four images (Bochkovskiy et al. 2020, YOLOv4), boxes clipped, slivers dropped."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import numpy as np
 
 from ssd_perception.data.sample import TrainingItem, keep_visible
 
-SCALES = 0.4, 1.2  # least and greatest longest side of a picture, in sides of the canvas
+SCALES = 0.4, 1.2  # least and greatest longest side of an image, in sides of the canvas
 
 
-def mosaic(pictures: Sequence[TrainingItem], side: int, padding_value: int,
+def mosaic(images: Sequence[TrainingItem], side: int, padding_value: int,
            rng: np.random.Generator) -> TrainingItem:
-    """Compose four pictures around a random centre of a square canvas.
+    """Compose four images around a random centre of a square canvas.
 
     Args:
-        pictures: exactly four.
+        images: exactly four.
         side: of the canvas, px.
-        padding_value: grey of the canvas where no picture reaches, 0 to 255.
+        padding_value: grey of the canvas where no image reaches, 0 to 255.
 
     Returns:
         The canvas with the boxes of all four, clipped to what is seen of them.
 
     Raises:
-        ValueError: for another number of pictures.
+        ValueError: for another number of images.
     """
-    if len(pictures) != 4:
-        raise ValueError(f'A mosaic takes 4 pictures, got {len(pictures)}.')
+    if len(images) != 4:
+        raise ValueError(f'A mosaic takes 4 images, got {len(images)}.')
     canvas = np.full((side, side, 3), padding_value, np.uint8)
     centre_x, centre_y = (rng.uniform(0.3, 0.7, 2) * side).astype(int)
     boxes, labels = [], []
-    for index, (image, xyxy, label) in enumerate(pictures):
+    for index, (image, xyxy, label) in enumerate(images):
         right, below = index % 2, index // 2
         x0, x1 = (centre_x, side) if right else (0, centre_x)
         y0, y1 = (centre_y, side) if below else (0, centre_y)

@@ -1,4 +1,4 @@
-"""Drawn pictures without objects: a covered lens, a blank wall, blobs of any colour and shape."""
+"""Drawn images without objects: a covered lens, a blank wall, blobs of any colour and shape."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MAX_BLOBS = 6
 
 
 def synthetic_negative(height: int, width: int, rng: np.random.Generator) -> TrainingItem:
-    """Draw a picture that holds no object of any class.
+    """Draw an image that holds no object of any class.
 
-    A detector whose every training picture shows a scene has never seen a dark lens or a wall
+    A detector whose every training image shows a scene has never seen a dark lens or a wall
     that fills the view, and may find in them whatever is large and of one colour. Random shapes
     in random colours are domain randomisation (Tobin et al. 2017), of the negatives here. Shapes
     are round or have many corners, so that none is the outline of a common object.

@@ -15,7 +15,7 @@ from ssd_perception.model.ssd import SSD
 
 
 class PixelNetwork(nn.Module):
-    """A trained SSD for running only: uint8 pictures in, raw predictions out.
+    """A trained SSD for running only: uint8 images in, raw predictions out.
 
     Every norm is part of the convolution before it, and the division by the pixels' standard
     deviation part of the first one. Subtracting the mean stays apart: the first convolution

@@ -16,7 +16,7 @@ class World:
     """This process among all; ``World()`` is one alone.
 
     Attributes:
-        rank: 0 writes files and talks, the others only compute.
+        rank: 0 writes files and logs, the others only compute.
         size: number of processes, over all machines.
     """
 
@@ -40,7 +40,7 @@ class World:
 
     @property
     def main(self) -> bool:
-        """Whether this process is the one that writes and talks."""
+        """Whether this process is the one that writes and logs."""
         return self.rank == 0
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
@@ -73,12 +73,12 @@ class World:
             model, device_ids=[device] if device.type == 'cuda' else None)
 
     def wait(self) -> None:
-        """Wait until every process is here: none may part under another's last step."""
+        """Wait for all processes, so that none ends while another one computes its last step."""
         if self.size > 1:
             distributed.barrier()
 
     def leave(self) -> None:
-        """Part from the others; does nothing when alone."""
+        """Leave the group of processes; a process alone has none to leave."""
         if self.size > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
 

@@ -245,7 +245,7 @@ class Trainer:
 
     def _give_up(self, loss: float, batch: Batch) -> None:
         evidence = self.folder.path / 'bad_batch.json'
-        evidence.write_text(json.dumps({'iteration': self.iteration, 'pictures': batch.names}))
+        evidence.write_text(json.dumps({'iteration': self.iteration, 'images': batch.names}))
         raise TrainingFailed(
             f"The loss is {loss} at iteration {self.iteration}; the batch's files are listed in "
             f'{evidence}. Lower the learning rate or check them.')

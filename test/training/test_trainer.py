@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_pictures(samples, tmp_pat
         trainer.model.class_head.predict[1].bias.fill_(float('nan'))
     with pytest.raises(TrainingFailed, match='iteration 0'):
         trainer.run(progress=False)
-    assert json.loads((tmp_path / 'bad_batch.json').read_text())['pictures']
+    assert json.loads((tmp_path / 'bad_batch.json').read_text())['images']
 
 
 def test_norms_and_biases_are_not_decayed(samples, tmp_path):
