@@ -9,7 +9,7 @@ and stops ``distance`` before the object's middle. Without, it drives by the lar
 Two things that consumers of detections get wrong, and that this shows:
 
 - A Detection2DArray has pixels but no image size. The camera's CameraInfo has it, and the same
-  stamp as the picture and its detections: they are paired by that stamp.
+  stamp as the image and its detections: they are paired by that stamp.
 - Detections stop, or grow old, without a message saying so. The command comes from a timer, which
   looks at the age of what it steers by; a robot that no longer sees stands still.
 """
@@ -30,7 +30,7 @@ from sensor_msgs.msg import CameraInfo
 from vision_msgs.msg import Detection2DArray
 
 PERIOD_S = 0.05
-REMEMBERED = 60  # sizes of pictures whose detections may still come
+REMEMBERED = 60  # sizes of images whose detections may still come
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def _usage() -> str:
     width = max(map(len, VERBS)) + 2
     rows = ''.join(f'  {verb:<{width}}{_docstring(module)}\n' for verb, module in VERBS.items())
     return ('usage: ssd_perception VERB [arguments]\n\n'
-            f"{rows}\nssd_perception VERB --help tells a verb's arguments.\n")
+            f"{rows}\nssd_perception VERB --help lists a verb's arguments.\n")
 
 
 def _docstring(module: str) -> str:

@@ -47,7 +47,7 @@ def run_stages(stages: Iterable[Stage], frame: Frame, detections: Detections) ->
 
 def prepare_stages(stages: Iterable[Stage], settings: PostprocessSettings,
                    class_names: tuple[str, ...]) -> PostprocessSettings:
-    """Tell stages the thresholds that are to be published; return those to detect with.
+    """Give stages the thresholds that are to be published; return those to detect with.
 
     A stage that needs weaker detections, as a tracker does, returns lower ones from ``prepare``;
     it has to leave out by itself what is not to be published. Called before the first frame and

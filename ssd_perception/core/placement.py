@@ -44,7 +44,7 @@ class Placement:
             raise SettingError(f'Resize mode must be one of {", ".join(RESIZE_MODES)}, '
                                f'got "{mode}".')
         scale = min(input_hw[0] / height, input_hw[1] / width)
-        # A 1 px wide picture must not vanish; both sides stay within the input.
+        # A 1 px wide image must not vanish; both sides stay within the input.
         return cls(width, height, max(1, min(input_hw[1], round(width * scale))),
                    max(1, min(input_hw[0], round(height * scale))))
 

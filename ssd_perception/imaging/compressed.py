@@ -19,14 +19,14 @@ MAX_SIDE = 1 << 14
 # Neither format packs more: deflate stops at 1032 to 1, and a JPEG spends at least a bit on every
 # 8x8 block. A header that announces more than its bytes can hold is damaged or a bomb.
 MAX_PIXELS_PER_BYTE = 1100
-# A progressive JPEG has about ten; each is a pass over the whole picture, so a small file with
+# A progressive JPEG has about ten; each is a pass over the whole image, so a small file with
 # thousands of them would keep the decoder busy for minutes.
 MAX_SCANS = 100
 
 # The network's input is averaged from at least so many decoded pixels in each direction.
 LEAST_RATIO = 1.5
 
-# OpenCV before 4.11 gives BGR only; its own names for a smaller picture in colour include the
+# OpenCV before 4.11 gives BGR only; its own names for a smaller image in colour include the
 # flag for BGR.
 _RGB = getattr(cv2, 'IMREAD_COLOR_RGB', 0)
 _SHRUNK = {1: 0, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
@@ -72,7 +72,7 @@ def decode_shrunk(data: Buffer, seen: Seen,
 
     Returns:
         uint8 (h, w, 3) RGB, and the factor, 1 to 8, that takes its pixels to those of the
-        picture; a PNG, and a picture that no factor divides, come whole.
+        image; a PNG, and a image that no factor divides, come whole.
 
     Raises:
         ImageError: as ``decode``.
@@ -81,7 +81,7 @@ def decode_shrunk(data: Buffer, seen: Seen,
 
     def factor(width: int, height: int) -> int:
         height_seen, width_seen = seen(height, width)
-        # Only what divides the picture: else its last pixels would stand for less than others,
+        # Only what divides the image: else its last pixels would stand for less than others,
         # and boxes would be off.
         return next((f for f in (8, 4, 2) if height % f == 0 and width % f == 0
                      and height >= f * least * height_seen and width >= f * least * width_seen),

@@ -34,7 +34,7 @@ class Layout:
             same dtype.
         channels: samples per pixel in a row.
         dtype: uint8 or uint16.
-        rows: rows in memory per image row; planar YUV stores its colour below the picture.
+        rows: rows in memory per image row; planar YUV stores its colour below the image.
         even: the sides (in ``w``, ``h``) that must be even because pixels share a colour.
     """
 
@@ -55,15 +55,15 @@ def _same(pixels: np.ndarray) -> np.ndarray:
 
 def _bayer(code: int) -> Callable[[np.ndarray], np.ndarray]:
     def convert(pixels: np.ndarray) -> np.ndarray:
-        if min(pixels.shape) < 3:  # OpenCV leaves such a picture black
-            raise ImageError(f'A Bayer picture must be at least 3x3, got {pixels.shape[1]}x'
+        if min(pixels.shape) < 3:  # OpenCV leaves such a image black
+            raise ImageError(f'A Bayer image must be at least 3x3, got {pixels.shape[1]}x'
                              f'{pixels.shape[0]}.')
         return cv2.cvtColor(pixels, code)
     return convert
 
 
 def _nv24(planes: np.ndarray) -> np.ndarray:
-    # OpenCV knows no NV24. Every pixel doubled, its luma is the Y plane of an NV12 picture
+    # OpenCV knows no NV24. Every pixel doubled, its luma is the Y plane of an NV12 image
     # of twice the size whose colour plane is NV24's own, so one formula serves both.
     height, width = planes.shape[0] // 3, planes.shape[1]
     luma = planes[:height].repeat(2, 0).repeat(2, 1)
@@ -100,7 +100,7 @@ ENCODINGS: dict[str, Layout] = {
 
 
 def to_rgb(message: Any) -> np.ndarray:
-    """Return the picture of an Image or CompressedImage as uint8 (H, W, 3) RGB.
+    """Return the image of an Image or CompressedImage as uint8 (H, W, 3) RGB.
 
     Any object with the fields of such a message will do: rclpy's, and those of recordings.
 
@@ -116,7 +116,7 @@ def to_rgb(message: Any) -> np.ndarray:
     try:
         rgb = ENCODINGS[message.encoding].to_rgb(pixels)
     except cv2.error as error:
-        raise ImageError(f'A {message.width}x{message.height} picture in "{message.encoding}" '
+        raise ImageError(f'A {message.width}x{message.height} image in "{message.encoding}" '
                          f'cannot be converted: {error.err}.') from error
     return _as_8_bits(rgb)
 
@@ -174,7 +174,7 @@ def _samples(message: Any) -> np.ndarray:
         raise ImageError(f'Encoding "{printable(message.encoding, 40)}" is not known; known are '
                          f'{", ".join(sorted(ENCODINGS))}.')
     height, width, step = message.height, message.width, message.step
-    what = f'A {width}x{height} picture in "{message.encoding}"'
+    what = f'A {width}x{height} image in "{message.encoding}"'
     if height == 0 or width == 0:
         raise ImageError(f'{what} has no pixels.')
     if ('w' in layout.even and width % 2) or ('h' in layout.even and height % 2):

@@ -83,7 +83,7 @@ def find_export(path: Path, precision: str) -> ExportedFile:
 
 
 def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray) -> None:
-    """Refuse a network whose outputs for one picture are not those that the metadata promise.
+    """Refuse a network whose outputs for one image are not those that the metadata promise.
 
     Raises:
         WeightsError: naming the file, what was expected and what was found.
@@ -97,8 +97,8 @@ def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray
                                f'by the metadata, found {array.dtype} {array.shape}.')
 
 
-def grey_picture(metadata: Metadata) -> np.ndarray:
-    """Return one uint8 (1, H, W, 3) picture of the input's size."""
+def grey_images(metadata: Metadata) -> np.ndarray:
+    """Return one uint8 (1, H, W, 3) image of the input's size."""
     return np.full((1, *metadata.architecture.input_hw, 3), 127, np.uint8)
 
 

@@ -24,8 +24,8 @@ from ssd_perception.inference.export import write_onnx
 from ssd_perception.inference.onnx_file import read_export
 
 
-class _Pictures(CalibrationDataReader):
-    """Hands pictures to the quantiser one by one, placed exactly as the Detector places them."""
+class _Images(CalibrationDataReader):
+    """Gives images to the quantiser one by one, placed exactly as the Detector places them."""
 
     def __init__(self, images: Iterable[np.ndarray], metadata: Metadata):
         self._images: Iterator[np.ndarray] = iter(images)
@@ -60,7 +60,7 @@ def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, ou
         # constants folded and shapes inferred, which the quantiser needs
         quant_pre_process(exported, plain, skip_symbolic_shape=True)
         quantize_static(
-            plain, quantised, _Pictures(images, source.metadata), quant_format=QuantFormat.QDQ,
+            plain, quantised, _Images(images, source.metadata), quant_format=QuantFormat.QDQ,
             per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
             nodes_to_exclude=predicting_layers(onnx.load(plain)))

@@ -1,7 +1,7 @@
 """Load and run weights in a child process first, under limits of time and memory.
 
-A file that nobody vouches for may hang a runtime, fill the memory or crash it: then the child
-dies, and whoever asked goes on.
+A file from an unknown source may hang a runtime, fill the memory or crash: then only the child is
+lost.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ssd_perception.ros.parameters import NodeParameters, ParameterError
 
 
 def load_detector(parameters: NodeParameters) -> Detector:
-    """Return a Detector, warm for as many pictures at once as there are cameras.
+    """Return a Detector, warm for as many images at once as there are cameras.
 
     Raises:
         Whatever ``Detector.from_weights`` raises; the message is one sentence.

@@ -19,7 +19,7 @@ from ssd_perception.ros.parameters import NodeParameters
 # A load that takes longer hangs, and is abandoned. TensorRT builds an engine, which takes minutes.
 LOAD_WITHIN_S = 180.0
 BUILD_WITHIN_S = 3600.0
-# So long a load may go on while other weights are wanted already.
+# A load may take so long when other weights are wanted already.
 SWAP_AFTER_S = 10.0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.inference.exported import check_outputs, find_export, grey_picture
+from ssd_perception.inference.exported import check_outputs, find_export, grey_images
 from ssd_perception.inference.onnx_file import ExportedFile
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 
@@ -42,7 +42,7 @@ class OnnxRuntime:
         providers = [_CUDA, 'CPUExecutionProvider'] if cuda else ['CPUExecutionProvider']
         try:
             self._session = ort.InferenceSession(str(exported.path), options, providers=providers)
-            check_outputs(exported, *self(grey_picture(exported.metadata)))
+            check_outputs(exported, *self(grey_images(exported.metadata)))
         except WeightsError:
             raise
         except Exception as error:  # its exceptions have no common class of their own

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.inference.exported import check_outputs, find_export, grey_picture
+from ssd_perception.inference.exported import check_outputs, find_export, grey_images
 from ssd_perception.inference.onnx_file import ExportedFile
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 from ssd_perception.inference.runtimes.quiet_openvino import ov
@@ -43,7 +43,7 @@ class OpenVino:
         self._requests: dict[int, ov.InferRequest] = {}  # by batch size
         try:
             self._model = self._core.read_model(exported.path)
-            check_outputs(exported, *self(grey_picture(exported.metadata)))
+            check_outputs(exported, *self(grey_images(exported.metadata)))
         except WeightsError:
             raise
         except Exception as error:  # its exceptions are RuntimeError and others

@@ -1,7 +1,7 @@
 """OpenVINO without its telemetry: a robot's detector talks to nobody but ROS.
 
-Importing openvino tells Google Analytics, from a process forked for it, unless the person at the
-machine has opted out. Where `openvino_telemetry` cannot be imported it takes its own stub.
+Importing openvino reports to Google Analytics, from a process forked for it, unless the user has
+opted out. Where `openvino_telemetry` cannot be imported, openvino uses a stub of its own.
 """
 
 from __future__ import annotations

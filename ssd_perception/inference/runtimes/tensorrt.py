@@ -17,7 +17,7 @@ from ssd_perception.inference.exported import (
     cache_folder,
     check_outputs,
     find_export,
-    grey_picture,
+    grey_images,
     is_exported,
 )
 from ssd_perception.inference.onnx_file import ExportedFile, read_export, sha256_of
@@ -57,7 +57,7 @@ class TensorRT:
             per_picture = int(np.prod(engine.get_tensor_shape(name)[1:])) * dtype.itemsize
             self._buffers[name] = _checked(cuda.cudaMalloc(MAX_BATCH * per_picture))
             self._context.set_tensor_address(name, self._buffers[name])
-        check_outputs(exported, *self(grey_picture(self.metadata)))
+        check_outputs(exported, *self(grey_images(self.metadata)))
 
     @classmethod
     def load(cls, path: Path, device: str, precision: str, threads: int | None) -> TensorRT:

@@ -25,7 +25,7 @@ class TorchRuntime:
 
     def __init__(self, model: SSD, metadata: Metadata, device: str = 'auto',
                  precision: str = 'auto', graphs: bool = False):
-        """Take a copy of ``model``: while training, the one measured goes on being averaged.
+        """Take a copy of ``model``: training continues to change the original.
 
         Args:
             graphs: record CUDA graphs, one for each batch size, when it first occurs.
