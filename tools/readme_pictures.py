@@ -1,4 +1,4 @@
-"""Make the README's pictures from a replay of the demo recording.
+"""Make the README's images from a replay of the demo recording.
 
     ssd_perception replay demo/recording --ground-truth /ground_truth/detections --out replayed
     python tools/readme_pictures.py replayed
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def frames(replayed: Path, recording: Path) -> np.ndarray:
-    """Return a contact sheet, uint8 (H, W, 3) RGB, of frames with detections and truth."""
+    """Return a contact sheet, uint8 (H, W, 3) RGB, of frames with detections and ground truth."""
     names = list(json.loads((replayed / 'summary.json').read_text())['detections_per_class'])
     lines = [json.loads(line)
              for line in (replayed / 'detections.jsonl').read_text().splitlines()]

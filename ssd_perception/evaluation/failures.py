@@ -24,7 +24,7 @@ class FalsePositive:
 
     Attributes:
         image, index: which detection of which image.
-        label, score: what it says.
+        label, score: of the detection.
         kind: one of ``KINDS``.
         overlap: the greatest IoU with an object of its class, in [0, 1].
     """
@@ -45,8 +45,8 @@ class Miss:
         image, index: which object of which image.
         label: its class.
         area: square pixels.
-        below_threshold: the best score of a detection of its class on it, all of which lie
-            below the threshold; None when there is none.
+        below_threshold: the best score of the detections of its class on it, which are all
+            below the threshold; None without any.
     """
 
     image: int
@@ -109,19 +109,19 @@ def misses(matches: Sequence[Matches], truths: Sequence[GroundTruth],
 def confusion_matrix(detections: Sequence[Detections], truths: Sequence[GroundTruth],
                      class_count: int, score_threshold: float,
                      iou_threshold: float = 0.5) -> np.ndarray:
-    """Count detections by the class of the object they lie on, whatever class they say.
+    """Count detections by their class and by the class of the object that they lie on.
 
-    The convention, since there are several: detections of at least ``score_threshold``, highest
-    score first over all classes of an image, each take the free object that they overlap most,
-    if by at least ``iou_threshold``; of objects overlapped alike one of the detection's own
-    class is preferred. A detection without an object counts as made up, an object that none
-    took as missed. A second box on an object already taken is made up too, also when its class
-    is the right one. Difficult objects count nowhere, nor do detections that have only them.
+    There are several conventions; this is the one here. The detections of an image with a score
+    of at least ``score_threshold`` come in the order of their scores, all classes together. Each
+    takes the free object that it overlaps most, if the IoU is at least ``iou_threshold``; of
+    objects with equal IoU it prefers one of its own class. A detection that gets no object is
+    false, and that includes a second box on one object. An object that no detection took is
+    missed. Difficult objects do not count, nor do detections on difficult objects only.
 
     Returns:
-        int64 (C + 1, C + 1): rows are the objects' classes, columns the detections'; the last
-        row holds what was made up ("background" detected as a class), the last column what was
-        missed. Each row but the last sums to that class's objects.
+        int64 (C + 1, C + 1): rows are the objects' classes, columns the detections'. The last
+        row counts false detections ("background" detected as a class), the last column missed
+        objects. Each other row sums to the objects of its class.
     """
     matrix = np.zeros((class_count + 1, class_count + 1), np.int64)
     for found, truth in zip(detections, truths, strict=True):

@@ -15,7 +15,7 @@ TRUE, FALSE, IGNORED = 1, 0, -1
 
 @dataclass(frozen=True)
 class Matches:
-    """What became of one class's detections, best score first; equal scores in image order.
+    """The outcome of each detection of one class, best score first; equal scores in image order.
 
     A detection's outcome does not depend on lower scores: cutting all arrays at a score gives
     the matches at that threshold.

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ssd_perception.viz.drawing import class_colour
 
-# Axes and text are drawn in a colour of no other use, which then becomes the page's own.
+# Axes and text are drawn in this colour, which nothing else has; it is replaced by the page's.
 INK = '#010203'
 # Middle tones: they show on white and on black.
 BLUE, ORANGE, GREEN, GREY = '#3987d6', '#e0752d', '#2f9e62', '#888888'
@@ -29,15 +29,13 @@ STYLE: dict[Any, Any] = {
 
 
 def line_colour(label: int) -> tuple[float, float, float]:
-    """Return the colour of a class, as in the pictures but dark enough for a white page and light
-    enough for a black one.
-    """
+    """Return the colour of a class: that of its boxes, readable on white and on black pages."""
     red, green, blue = (v / 255 for v in class_colour(label))
     luma = 0.299 * red + 0.587 * green + 0.114 * blue  # ITU-R BT.601
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
     if luma >= _LEAST_LUMA:
         return colorsys.hsv_to_rgb(hue, saturation * 0.85, value * min(1.0, 0.55 / luma))
-    white = (_LEAST_LUMA - luma) / (1 - luma)  # so much of it, mixed in
+    white = (_LEAST_LUMA - luma) / (1 - luma)  # the share of white
     return white + (1 - white) * red, white + (1 - white) * green, white + (1 - white) * blue
 
 
@@ -48,7 +46,7 @@ def svg(figure: Figure, title: str) -> Markup:
                    metadata={'Date': None, 'Creator': None, 'Format': None, 'Type': None})
     text = buffer.getvalue()
     text = text[text.index('<svg'):].strip()
-    # Names of parts would occur once per plot of the page; only what is referred to keeps one.
+    # Ids repeat in each plot of a page; only those that are referred to are kept.
     used = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else '', text)
     text = re.sub(r'(<svg[^>]*?) xmlns:xlink="[^"]*"', r'\1', text).replace('xlink:href', 'href')

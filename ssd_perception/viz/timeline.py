@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ssd_perception.viz.plot_style import BLUE, GREY, STYLE, line_colour, svg
 
 _WIDTH_IN = 11.5
-_MANY = 2000  # dots beyond which a plot carries them as a picture
+_MANY = 2000  # beyond so many dots a plot holds them as pixels
 
 
 @dataclass

@@ -10,11 +10,11 @@ import av
 import cv2
 import numpy as np
 
-# VP9 in WebM is free of royalties and its encoder of copyleft. OpenCV's own writer takes 31 s
-# for 10 s of 640x480, its mp4v no browser plays; libvpx in real-time mode takes half a second.
+# VP9 in WebM is free of royalties, and its encoder has a permissive licence. For 10 s of 640x480
+# OpenCV's VP9 takes 31 s, libvpx in real-time mode half a second; no browser plays mp4v.
 _VP9 = {'deadline': 'realtime', 'cpu-used': '7', 'row-mt': '1', 'crf': '28', 'b:v': '0'}
-# VP8 takes a quarter of VP9's processor time (2.6 ms against 11 ms for 640x480), for what must not
-# slow a network beside it. Its speed is negative: a positive one would follow the machine's load.
+# VP8 takes a quarter of VP9's processor time (2.6 ms and 11 ms for 640x480); it is for videos
+# that are written beside a network. A negative speed is fixed, a positive one follows the load.
 _VP8 = {'deadline': 'realtime', 'cpu-used': '-12', 'b:v': '8M', 'qmax': '36'}
 
 
