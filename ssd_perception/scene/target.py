@@ -58,6 +58,8 @@ class TargetSelector:
             and wanted.class_name in ('', class_names[detections.labels[i]])
             and (not wanted.track_id or (ids is not None and ids[i] == wanted.track_id))}
         if ids is not None and self._followed:
+            if self._followed in ids:  # in sight, also where its box is cut and gives no position
+                self._seen_ns = stamp_ns
             same = [i for i in ranges if ids[i] == self._followed]
             waiting = 0 <= stamp_ns - self._seen_ns <= wanted.timeout_s * 1e9
             if not same and waiting and not wanted.track_id:

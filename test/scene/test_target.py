@@ -58,3 +58,12 @@ def test_a_clock_that_goes_back_waits_for_nobody():
     selector = TargetSelector(TargetSettings())
     choose(selector, 0, (2.0, 0, 1))
     assert choose(selector, -3, (3.0, 0, 2)) == 3.0
+
+
+def test_a_target_in_sight_without_a_position_is_not_given_up():
+    # so near that its box is cut by the image's edge: the cone behind is not the next target
+    selector = TargetSelector(TargetSettings(timeout_s=1.0))
+    choose(selector, 0, (0.6, 0, 1), (2.0, 0, 2))
+    for tenth in range(1, 50):
+        assert choose(selector, tenth / 10, (None, 0, 1), (2.0, 0, 2)) is None
+    assert choose(selector, 6.5, (2.0, 0, 2)) == 2.0
