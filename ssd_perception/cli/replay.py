@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
+from ssd_perception.core.text import printable
 from ssd_perception.scene.tracks import TrackSettings
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _print_summary(summary: ReplaySummary, out: Path) -> None:
     if summary.unreadable:
         print(f'{summary.unreadable} images could not be decoded.')
     for topic in summary.not_copied:
-        print(f'{topic} was not copied: its type is not known.')
+        print(f'{printable(topic)} was not copied: its type is not known.')
     speed = summary.frames_per_s
     print(f'{summary.detections} detections in {summary.frames_with_detections} of '
           f'{summary.frames} frames' + (f', {speed:.1f} frames/s.' if speed else '.'))

@@ -42,6 +42,7 @@ LAST_ERROR = 'last error'
 DETECTOR_ENTRY = ': detector'
 
 NS_PER_S = 10 ** 9
+MAX_FRAME_ID = 256  # characters; it is copied to every detection
 
 
 class Stamp(Protocol):

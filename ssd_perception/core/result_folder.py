@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 MARK = 'summary.json'
+# Errors of a disk, which the system reports without a name where a file is open already.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+# What libraries say in errors of their own.
+_FULL = ('disk is full', 'no space left')
 
 
 @contextlib.contextmanager
@@ -21,6 +26,7 @@ def result_folder(path: str | os.PathLike, mark: str = MARK) -> Iterator[Path]:
     Raises:
         FileExistsError: when ``path`` holds something that is no earlier result, which a
             mistyped path must not cost.
+        OSError: from the system, for example for a full disk; it names the folder.
     """
     path = Path(path).expanduser().absolute()
     check_replaceable(path, mark)
@@ -29,17 +35,32 @@ def result_folder(path: str | os.PathLike, mark: str = MARK) -> Iterator[Path]:
     old = path.with_name(f'.{path.name}.{os.getpid()}.old')
     partial.mkdir()
     try:
-        yield partial
+        with naming_folder(path):
+            yield partial
         if path.exists():
             path.rename(old)
         partial.rename(path)
-    except OSError as error:
-        if error.filename is None:  # write() names no file: a full disk
-            error.filename = os.fspath(path)
-        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def naming_folder(path: Path) -> Iterator[None]:
+    """Let errors of a full or broken disk name the folder that was written.
+
+    Raises:
+        OSError: in place of such an error, also of a library's own kind.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if any(words in str(error).lower() for words in _FULL):
+            number = errno.ENOSPC
+        if number in _DISK:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
 
 
 def check_replaceable(path: Path, mark: str = MARK) -> None:

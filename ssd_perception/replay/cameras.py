@@ -13,9 +13,11 @@ from ssd_perception.core.interface import (
     IMAGE_TYPES,
     compressed,
 )
+from ssd_perception.core.text import printable
 
 # Results of an earlier run, and images that show distances, not what is there.
 _NO_CAMERA = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE), '/compressedDepth', '/theora')
+_VIDEO_TYPES = ('/FFMPEGPacket', '/CompressedVideo', 'theora_image_transport/msg/Packet')
 _MAX_NAME = 100  # characters; file systems allow 255
 
 
@@ -75,7 +77,8 @@ def find_images(bag: RecoveringBag, topics: Sequence[str] = (), namespace: str =
     """
     recording = Recording(bag, tuple(find_cameras(bag, topics, namespace)))
     if not recording.frames:
-        raise BagError(f'{bag.path} has no images on {", ".join(recording.topics)}.')
+        raise BagError(f'{bag.path} has no images on '
+                       f'{", ".join(map(printable, recording.topics))}.')
     return recording
 
 
@@ -95,12 +98,14 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
     bag.require(topics)
     for topic in topics:
         if topic not in images:
-            raise BagError(f'{topic} carries {bag.topics[topic] or "something unknown"}, no '
-                           f'images; topics of images: {", ".join(images) or "none"}.')
+            kind = printable(bag.topics[topic]) or 'something unknown'
+            named = ', '.join(map(printable, images)) or 'none'
+            raise BagError(f'{printable(topic)} carries {kind}, no images; topics of images: '
+                           f'{named}.')
     chosen = list(dict.fromkeys(topics)) or [t for t in images if _is_camera(t, images)]
     if not chosen:
-        found = f'only {", ".join(images)}' if images else 'no images'
-        raise BagError(f'{bag.path} has no topic of camera images: {found}.')
+        raise BagError(f'{bag.path} has no topic of camera images; it has '
+                       f'{bag.describe_topics()}.{_advice(bag)}')
     root = '/' + namespace.strip('/') if namespace.strip('/') else ''
     if len(chosen) == 1:
         return [RecordedCamera(chosen[0], root, 'camera')]
@@ -112,6 +117,18 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
         names = chosen
     return [RecordedCamera(topic, root + '/' + name.strip('/'), file_name)
             for topic, name, file_name in zip(chosen, names, _file_names(names))]
+
+
+def _advice(bag: RecoveringBag) -> str:
+    """Return what to do where a recording has images in a form that is not read."""
+    if any(connection.encoding == 'ros1' for connection in bag.connections.values()):
+        return ' Messages of ROS 1 are not read; rosbags-convert makes them those of ROS 2.'
+    if any(connection.encoding != 'cdr' for connection in bag.connections.values()):
+        return ' Only messages in CDR are read, as ROS 2 records them.'
+    if any(kind.endswith(_VIDEO_TYPES) for kind in bag.topics.values()):
+        return (' Video packets are not read; record the Image or CompressedImage topic, or '
+                'decode them with `ros2 run image_transport republish`.')
+    return ''
 
 
 def _file_names(names: Sequence[str]) -> list[str]:

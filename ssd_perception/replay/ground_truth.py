@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,11 +105,24 @@ def _from_topic(topic: str, bag: RecoveringBag, topics: Sequence[str],
                        f'{DETECTIONS_TYPE}.')
     # Cameras that are triggered together have equal stamps; then the frame tells them apart.
     several = len(topics) > 1
-    truths = {}
+    truths: dict[tuple[int, str], GroundTruth] = {}
+    count = unreadable = 0
     for record in bag.records([topic]):
-        header = record.message.header
-        key = stamp_to_ns(header.stamp), header.frame_id if several else ''
-        truths[key] = _truth(rows_of(record.message), class_names, topic)
+        count += 1
+        try:
+            message = record.message
+            rows = rows_of(message)
+        except ValueError:  # no such message, or a detection without a class
+            unreadable += 1
+            continue
+        if not all(math.isfinite(value) for row in rows for value in row[:4]):
+            unreadable += 1
+            continue
+        key = stamp_to_ns(message.header.stamp), message.header.frame_id if several else ''
+        truths[key] = _truth(rows, class_names, topic)
+    if len(truths) == 1 < count - unreadable:
+        raise BagError(f'All {count - unreadable} messages on {topic} have one stamp; ground '
+                       'truth belongs to the image with the same stamp.')
     frames = {}
     for index, record in enumerate(bag.records(topics)):
         try:
@@ -118,7 +132,8 @@ def _from_topic(topic: str, bag: RecoveringBag, topics: Sequence[str],
         key = stamp_to_ns(header.stamp), header.frame_id if several else ''
         if key in truths:
             frames[index] = truths[key]
-    return FrameTruths(frames, f'the messages on {topic}', len(truths))
+    source = f'the messages on {topic}' + f', {unreadable} unreadable' * bool(unreadable)
+    return FrameTruths(frames, source, len(truths))
 
 
 def _truth(rows: Sequence[Row], class_names: tuple[str, ...], topic: str) -> GroundTruth:

@@ -17,6 +17,7 @@ from ssd_perception.core.errors import SettingError
 from ssd_perception.core.frame import Stage, prepare_stages
 from ssd_perception.core.result_folder import MARK, check_replaceable, result_folder
 from ssd_perception.core.signals import sigterm_as_ctrl_c
+from ssd_perception.core.text import printable
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS, SCORE_THRESHOLD
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
@@ -146,8 +147,8 @@ class _Replay:
         options, recording, detector = self._options, self._recording, self._detectors[0]
         self._log(detector.describe() + (f', {len(self._detectors)} side by side'
                                          if self._detectors[1:] else ''))
-        self._log(f'Looking at {", ".join(recording.topics)}' + ''.join(
-            f'; not at {topic}' for topic in recording.other_topics()) + '.')
+        self._log(f'Looking at {", ".join(map(printable, recording.topics))}' + ''.join(
+            f'; not at {printable(topic)}' for topic in recording.other_topics()) + '.')
         truths = read_ground_truth(
             options.ground_truth, recording.bag, recording.topics,
             detector.class_names) if options.ground_truth else None

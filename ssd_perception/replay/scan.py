@@ -21,8 +21,9 @@ from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, Record
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.frame import Frame, Stage, run_stages
-from ssd_perception.core.interface import stamp_to_ns
+from ssd_perception.core.interface import MAX_FRAME_ID, NS_PER_S, stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.core.result_folder import naming_folder
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Recording
 from ssd_perception.replay.thresholds import ScoreThresholds
@@ -112,7 +113,8 @@ def scan(recording: Recording, detectors: Sequence[Detector], settings: Postproc
     with tqdm(total=total, initial=done, desc=folder.verb, unit='frame',
               disable=not sys.stderr.isatty()) as bar:
         try:
-            count = work.run(bar.update)
+            with naming_folder(folder.path):
+                count = work.run(bar.update)
         except KeyboardInterrupt:
             bar.close()
             print(f'Interrupted; the same command continues behind frame {folder.done_frames}.',
@@ -295,9 +297,24 @@ def decode_record(index: int, record: Record) -> tuple[FrameResult, np.ndarray |
     result = FrameResult(index, record.topic, record.stamp_ns, 0, '', 0, 0, Detections.empty())
     try:
         message = record.message
-        result = replace(result, stamp_ns=stamp_to_ns(message.header.stamp),
-                         frame_id=message.header.frame_id)
+        result = _with_header(result, message.header)
         image = to_rgb(message)
     except BagError as error:
         return replace(result, error=str(error)), None
     return replace(result, height=image.shape[0], width=image.shape[1]), image
+
+
+def _with_header(result: FrameResult, header: Any) -> FrameResult:
+    """Return the frame with its header's fields.
+
+    Raises:
+        BagError: for fields that the header of a result cannot have.
+    """
+    stamp_ns = stamp_to_ns(header.stamp)
+    if abs(stamp_ns // NS_PER_S) >= 1 << 31:  # seconds are int32, and nanoseconds may add some
+        raise BagError(f'The stamp {header.stamp.sec} s + {header.stamp.nanosec} ns is '
+                       'impossible.')
+    if len(header.frame_id) > MAX_FRAME_ID:
+        raise BagError(f'A frame_id of {len(header.frame_id)} characters is refused; at most '
+                       f'{MAX_FRAME_ID} are allowed.')
+    return replace(result, stamp_ns=stamp_ns, frame_id=header.frame_id)

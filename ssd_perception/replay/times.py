@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from ssd_perception.core.text import printable
 from ssd_perception.replay.work_folder import FrameResult
 
 # A longer pause between two frames of a camera is taken for a jump of its clock: from 1970 to now
@@ -63,7 +64,7 @@ class FrameTimes:
         if len(stamps) > 1 or len(recorded) == 1:
             return [stamp_ns for _, stamp_ns, _ in frames]
         self._recorded.add(topic)
-        self.notes.append(f'All {len(frames)} images on {topic} have the stamp '
+        self.notes.append(f'All {len(frames)} images on {printable(topic)} have the stamp '
                           f'{stamps.pop() / 1e9:g} s; their times of recording are used.')
         return [recorded_ns for _, _, recorded_ns in frames]
 
@@ -80,8 +81,8 @@ class FrameTimes:
         if jumps:
             index, gap = jumps[0]
             more = f', and {len(jumps) - 1} times more' if jumps[1:] else ''
-            self.notes.append(f'The time of {topic} jumps by {describe_gap(gap)} before frame '
-                              f'{index}{more}; such gaps are left out.')
+            self.notes.append(f'The time of {printable(topic)} jumps by {describe_gap(gap)} '
+                              f'before frame {index}{more}; such gaps are left out.')
 
 
 def describe_gap(gap_ns: int) -> str:

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.frame import Frame, Stage, prepare_stages, reset_stages, run_stages
-from ssd_perception.core.interface import stamp_to_ns
+from ssd_perception.core.interface import MAX_FRAME_ID, stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.imaging.compressed import ImageError
@@ -29,7 +29,6 @@ from ssd_perception.ros.slot import DetectorSlot, Serving
 # A batch that takes longer hangs: in a driver whose device is gone.
 STUCK_S = 10.0
 # It is copied to every detection; the names of frames in use have some twenty characters.
-MAX_FRAME_ID = 256
 
 
 @dataclass(frozen=True)
