@@ -169,21 +169,21 @@ def test_without_a_better_measurement_training_stops(samples, tmp_path, monkeypa
     assert torch.load(tmp_path / 'checkpoint.pt', weights_only=True)['iteration'] == 4
 
 
-def test_a_picture_that_cannot_be_read_is_told_once_and_replaced(tmp_path, capsys):
+def test_an_image_that_cannot_be_read_is_named_once_and_replaced(tmp_path, capsys):
     root = write_pictures(tmp_path / 'data')
     (root / 'JPEGImages/2.png').write_bytes(b'no picture')
     trainer = Trainer(TINY, read_voc(root, 'train'), {}, tmp_path / 'run')
     trainer.run(progress=False)
     assert len(trainer.skipped) == 1
     told = capsys.readouterr().err
-    assert told.count('2.png is not a picture') == 1 and 'takes its place' in told
+    assert told.count('2.png is not an image') == 1 and 'takes its place' in told
 
 
-def test_without_any_readable_picture_training_fails_in_a_sentence(tmp_path):
+def test_without_any_readable_image_training_fails_in_a_sentence(tmp_path):
     root = write_pictures(tmp_path / 'data')
     for picture in (root / 'JPEGImages').iterdir():
         picture.write_bytes(b'')
-    with pytest.raises(DataError, match='None of the 6 pictures can be read'):
+    with pytest.raises(DataError, match='None of the 6 images can be read'):
         Trainer(TINY, read_voc(root, 'train'), {}, tmp_path / 'run').run(progress=False)
 
 
