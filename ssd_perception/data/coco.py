@@ -13,7 +13,7 @@ import numpy as np
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside
 from ssd_perception.core.text import printable, quoted
-from ssd_perception.data.folder import read_bounded
+from ssd_perception.data.folder import SPLITS, WHOLE, canonical, read_bounded
 from ssd_perception.data.sample import (
     MAX_OBJECTS,
     OnBad,
@@ -25,6 +25,8 @@ from ssd_perception.data.sample import (
 
 MAX_JSON_BYTES = 2 * 2 ** 30  # COCO's own train2017 has 0.45 GiB
 ROBOFLOW = '_annotations.coco.json'
+# Of a folder without splits: Roboflow's, and Label Studio's and other tools'.
+_WHOLE_FILES = (ROBOFLOW, 'result.json', 'annotations.json')
 _ROBOFLOW_NAMES = {'val': 'valid'}  # what other layouts call val
 
 
@@ -32,16 +34,22 @@ def annotation_files(root: str | os.PathLike, split: str) -> list[Path]:
     """Return where the split's JSON file may lie, whether it is there or not; best first."""
     root = Path(root).expanduser()
     names = dict.fromkeys((split, _ROBOFLOW_NAMES.get(split, split)))
+    whole = [root / name for name in _WHOLE_FILES] if split == WHOLE else []
     return [root / 'annotations' / f'instances_{split}.json',
-            *(root / name / ROBOFLOW for name in names)]
+            *(root / name / ROBOFLOW for name in names),
+            root / 'annotations' / f'{split}.json', root / f'{split}.json', *whole]
 
 
 def splits(root: str | os.PathLike) -> list[str]:
     """Return the names of the splits that ``root`` has annotations of, sorted."""
     root = Path(root).expanduser()
     standard = (root / 'annotations').glob('instances_*.json')
-    return sorted({path.stem.removeprefix('instances_') for path in standard}
-                  | {path.parent.name for path in root.glob(f'*/{ROBOFLOW}')})
+    others = [*(root / 'annotations').glob('*.json'), *root.glob('*.json')]
+    found = {path.stem.removeprefix('instances_') for path in standard}
+    found |= {path.parent.name for path in root.glob(f'*/{ROBOFLOW}')}
+    found |= {path.stem for path in others if canonical(path.stem) in SPLITS}
+    whole = any((root / name).is_file() for name in _WHOLE_FILES)
+    return sorted(found or ({WHOLE} if whole else set()))
 
 
 def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) -> list[Sample]:
@@ -54,7 +62,8 @@ def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) 
     Args:
         root: holds ``annotations/instances_SPLIT.json`` and the images in ``SPLIT``,
             ``images/SPLIT``, ``images`` or itself; or ``SPLIT/_annotations.coco.json`` with the
-            images beside it (Roboflow; ``val`` finds its ``valid``).
+            images beside it (Roboflow; ``val`` finds its ``valid``); or ``SPLIT.json``, or one
+            file for all (``annotation_files``).
         split: such as ``train2017``.
         on_bad: takes what is wrong with single entries; the image of a broken entry (only
             the object, if its box has no area) is left out and reading goes on. None raises

@@ -47,6 +47,18 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
     assert told(read_split(root, 'train', one_based=True)) == told(read_split(voc, 'train'))
 
 
+@pytest.mark.parametrize('file, split', [
+    ('annotations/train.json', 'train'), ('train.json', 'train'), ('result.json', 'all'),
+    ('annotations/instances_default.json', 'default'), ('_annotations.coco.json', 'all')])
+def test_other_places_of_coco_files(tmp_path, file, split):
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(json.dumps(coco(TRAIN)))
+    write_pictures(tmp_path / 'images', TRAIN)
+    (tmp_path / 'package.json').write_text('{}')
+    assert splits(tmp_path) == [split] and not has_split(tmp_path, 'val')
+    assert [s.path.stem for s in read_split(tmp_path, 'train')] == list(TRAIN)
+
+
 def test_a_picture_named_with_its_folder_is_found(tmp_path):
     data = coco({'a': []})
     data['images'][0]['file_name'] = 'deep/a.jpg'
