@@ -82,7 +82,7 @@ def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) 
     inside(root, path.relative_to(root).as_posix())
     data = _load(path)
     categories = _categories(path, data['categories'])
-    folders = [path.parent] if path.name == ROBOFLOW else [
+    folders = [path.parent, path.parent / 'images'] if path.name == ROBOFLOW else [
         root / split, root / 'images' / split, root / 'images', root]
     images = _images(path, data['images'], root, folders, on_bad)
     objects, broken = _objects(path, data['annotations'], categories, images, on_bad)
