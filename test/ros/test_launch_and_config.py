@@ -162,3 +162,28 @@ def test_a_bag_is_played_by_what_is_installed(description, monkeypatch, ros2bag)
     play.add_arguments(parser)
     args = parser.parse_args(command[2:])
     assert (args.rate, args.loop, args.clock, args.wait_timeout) == (0.5, True, True, 120)
+
+
+def test_nav2_follows_the_topic_in_the_frame_that_the_node_publishes():
+    from ssd_perception.core import interface
+    from ssd_perception.ros.parameters import NodeParameters
+    tree = ElementTree.parse(ROOT / 'config' / 'nav2_follow.xml').getroot()
+    action = tree.find(f"BehaviorTree[@ID='{tree.get('main_tree_to_execute')}']/FollowObject")
+    assert action.get('pose_topic') == interface.TARGET
+    values = yaml.safe_load((ROOT / 'config' / 'nav2_follow.yaml').read_text())
+    server = values['following_server']['ros__parameters']
+    assert server['base_frame'] == NodeParameters().position_frame
+    assert server['detection_timeout'] > NodeParameters().target_timeout_s
+    assert server['skip_orientation'] is True
+
+
+def test_the_launch_file_for_nav2_starts_the_server_and_its_manager(monkeypatch):
+    pytest.importorskip('launch_ros', reason='the launch stack is not installed here')
+    spec = importlib.util.spec_from_file_location('follow_launch',
+                                                  ROOT / 'launch' / 'follow.launch.py')
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setattr('ament_index_python.packages.get_package_share_directory',
+                        lambda _: str(ROOT))
+    spec.loader.exec_module(module)
+    kinds = [type(entity).__name__ for entity in module.generate_launch_description().entities]
+    assert kinds == ['DeclareLaunchArgument'] * 3 + ['IncludeLaunchDescription', 'Node', 'Node']
