@@ -1,0 +1,1 @@
+"""A rover in a simulated course: MuJoCo is the robot, the node and the follower are real."""
