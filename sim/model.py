@@ -59,10 +59,10 @@ _MODEL = """
 _ROVER = """
 <body name="rover" pos="0 0 0" euler="0 0 {heading}">
   <freejoint/>
-  <geom name="body" type="box" pos="0.01 0 0.13" size="0.17 0.11 0.05" mass="4"
+  <geom name="body" type="box" pos="0.05 0 0.13" size="0.13 0.11 0.05" mass="4"
     rgba="0.15 0.15 0.17 1"/>
   <geom name="caster" type="sphere" pos="0.13 0 0.03" size="0.03" mass="0.1"
-    friction="0.02 0.001 0.0001" rgba="0.1 0.1 0.1 1"/>
+    priority="1" friction="0.02 0.001 0.0001" rgba="0.1 0.1 0.1 1"/>
   <geom name="mast" type="box" pos="0.02 0 0.25" size="0.015 0.015 0.08" mass="0.2"
     rgba="0.2 0.2 0.2 1"/>
   <camera name="camera" pos="{x} 0 {z}" fovy="{fov}" xyaxes="0 -1 0 {up_x} 0 {up_z}"/>

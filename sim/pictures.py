@@ -111,7 +111,7 @@ def _plan(drive: Drive, moment: Moment, found: Sequence[Match], way: Sequence[tu
 def _rover(canvas: np.ndarray, pose: tuple[float, float, float]) -> None:
     x, y, heading = pose
     cos, sin = math.cos(heading), math.sin(heading)
-    corners = [(-0.16, -model.HALF_WIDTH), (-0.16, model.HALF_WIDTH),
+    corners = [(-0.08, -model.HALF_WIDTH), (-0.08, model.HALF_WIDTH),
                (model.FRONT, 0.6 * model.HALF_WIDTH), (model.FRONT, -0.6 * model.HALF_WIDTH)]
     outline = [_pixel(x + cos * a - sin * b, y + sin * a + cos * b) for a, b in corners]
     cv2.fillPoly(canvas, [np.array(outline)], (50, 50, 55), cv2.LINE_AA)

@@ -29,7 +29,11 @@ def floor(kind: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def wall(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return uint8 (SIDE, SIDE, 3) RGB of a kind of ``course.WALLS``."""
+    """Return uint8 (SIDE, SIDE, 3) RGB of a kind of ``course.WALLS``; up is to the right."""
+    return np.ascontiguousarray(np.rot90(_upright_wall(kind, rng)))
+
+
+def _upright_wall(kind: str, rng: np.random.Generator) -> np.ndarray:
     if kind == 'plaster':
         tint = np.array(((0.80, 0.79, 0.74), (0.62, 0.70, 0.68), (0.74, 0.70, 0.60))[
             rng.integers(3)])
