@@ -1,10 +1,12 @@
 # Everything from one place; each target first makes the environment ready (tools/make_env.sh), which costs
 # nothing where it already is. PYTHON chooses the interpreter of a new one: make demo PYTHON=python3.12
 # Without a sourced ROS 2, ROS_DISTRO chooses the wheels: ROS_DISTRO=jazzy make test, in .venv-jazzy.
-.PHONY: help demo test test-slow env clean
+.PHONY: help demo drive test test-slow env clean
 
 help:
 	@echo 'make demo       the detector node on the shipped recording, over DDS; results in demo_output/'
+	@echo 'make drive      the node and a follower drive a simulated rover to a cone; results in drive_output/;'
+	@echo '                ARGS="--courses 20 --latency-ms 100 --loss 0.1" is handed on'
 	@echo 'make test       the quick tests; ARGS="-k boxes -x" is handed to pytest'
 	@echo 'make test-slow  the tests that take minutes: builds, installs, long replays'
 	@echo 'make env        only the environment'
@@ -25,6 +27,9 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 demo: env
 	$(VENV)/bin/python -m ssd_perception demo --recording demo/recording --out demo_output
 
+drive: env
+	$(VENV)/bin/python -m sim.drive --out drive_output $(ARGS)
+
 test: env
 	$(VENV)/bin/python -m pytest -m 'not slow' $(ARGS)
 
@@ -35,5 +40,5 @@ env:
 	@tools/make_env.sh
 
 clean:
-	rm -rf .venv .venv-* .venv.lock build install log demo_output .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-* .venv.lock build install log demo_output drive_output .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -38,6 +38,8 @@ TRAIN = [
 BAGS = ['rosbags>=0.10', 'mcap>=1.2', 'zstandard>=0.21', 'lz4>=4', 'tqdm']
 DEMO = [*BAGS, *PAGES, 'av>=14']  # video and page of the results
 REPLAY = [*DEMO, *EVALUATE]
+# the rover in a simulated course: physics and camera, and the assignment of positions to things
+DRIVE = [*DEMO, 'mujoco>=3.2', 'scipy>=1.15']
 TEST = [
     *EXPORT,
     *OPENVINO,
@@ -111,6 +113,7 @@ setup(
         'bags': BAGS,
         'demo': DEMO,
         'replay': REPLAY,
+        'drive': DRIVE,
         'test': TEST,
     },
     entry_points={

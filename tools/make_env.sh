@@ -13,7 +13,7 @@ VENV=${VENV:-.venv}
 STAMPS=$VENV/.stamps
 ROS_FROM_PIP=tools/ros_from_pip
 DISTRO=${ROS_DISTRO:-kilted}
-EXTRAS='torch,train,replay,test'
+EXTRAS='torch,train,replay,drive,test'
 
 die() { echo "make env: $*" >&2; exit 1; }
 

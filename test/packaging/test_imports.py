@@ -166,7 +166,7 @@ def test_openvino_is_imported_without_its_telemetry_alone():
 
 def test_files_are_short_enough_to_read_at_once():
     root = PACKAGE.parent
-    paths = [path for folder in (NAME, 'test', 'tools', 'demo', 'examples', 'launch')
+    paths = [path for folder in (NAME, 'test', 'tools', 'demo', 'sim', 'examples', 'launch')
              for path in (root / folder).rglob('*.py')]
     counts = {path.relative_to(root): len(path.read_text().splitlines()) for path in paths}
     long = [f'{path}: {count} lines' for path, count in counts.items() if count > MAX_LINES]

@@ -113,6 +113,41 @@ def test_driven_by_a_target_over_dds(peer):
         example.wait()
 
 
+SETTINGS = {**follow_cone.PARAMETERS, 'front': 0.2, 'distance': 0.5}
+
+
+@pytest.mark.parametrize('target, obstacles, forwards, turns', [
+    ((2.0, 0.0), [], True, 0), ((2.0, 0.5), [], True, 1), ((2.0, -0.5), [], True, -1),
+    ((0.7, 0.0), [], False, 0), ((0.6, 0.0), [], False, 0),
+    ((0.0, 2.0), [], False, 1),  # beside: turn first
+    ((2.0, 0.0), [(1.0, 0.1)], True, -1), ((2.0, 0.0), [(1.0, -0.1)], True, 1),
+    ((2.0, 0.0), [(1.0, 0.8)], True, 0),  # far enough aside
+    ((2.0, 0.0), [(2.6, 0.0)], True, 0), ((2.0, 0.0), [(-0.5, 0.0)], True, 0),
+    ((2.0, 0.0), [(1.0, 0.1), (1.5, -0.1)], True, -1),  # the first one counts
+])
+def test_command_towards_a_target(target, obstacles, forwards, turns):
+    twist = follow_cone.command_towards(
+        follow_cone.Place(*target), [follow_cone.Place(*at, 0.15) for at in obstacles], SETTINGS)
+    assert (twist.linear.x > 0) == forwards and twist.linear.x <= SETTINGS['speed']
+    assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
+
+
+def test_a_place_is_where_it_was_when_the_robot_has_moved():
+    way, start = follow_cone.Way(), 10 ** 9
+    way.drive(start, Twist())
+    seen = follow_cone.Place(2.0, 0.0).at_pose(*way.pose(start))
+    twist = Twist()
+    twist.linear.x, twist.angular.z = 0.5, 0.0
+    way.drive(start + 10 ** 9, twist)
+    now = seen.from_pose(*way.pose(start + 10 ** 9))
+    assert (now.x, now.y) == pytest.approx((1.5, 0.0))
+    twist.linear.x, twist.angular.z = 0.0, 1.0
+    way.drive(start + 2 * 10 ** 9, twist)
+    now = seen.from_pose(*way.pose(start + 2 * 10 ** 9))
+    assert (now.x, now.y) == pytest.approx((1.5 * math.cos(1), -1.5 * math.sin(1)))
+    assert way.pose(start) == (0.0, 0.0, 0.0)  # what was seen then was seen from there
+
+
 def test_driven_by_the_recording(peer):
     """Over DDS: it drives while the recording plays, and stands when that is over."""
     recording = ROOT / 'demo' / 'recording'
