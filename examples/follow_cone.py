@@ -37,9 +37,10 @@ PARAMETERS = {
     'class_id': 'cone', 'least_score': 0.5, 'speed': 0.3, 'turn': 1.0, 'max_age_s': 0.5,
     'near': 0.6,  # without positions: the share of the image's height at which it stops
     'distance': 0.5,  # with them: from the robot's front to the target's middle, metres
-    'front': 0.18,  # from base_link to the robot's front
+    'front': 0.0,  # from base_link to the robot's front
     'clearance': 0.29,  # from base_link's line to the surface of what it passes
     'memory_s': 5.0,  # how long a target or obstacle out of sight is remembered
+    'base_frame': 'base_link',  # that positions are in
 }
 
 
@@ -194,15 +195,28 @@ class FollowCone(Node):
         # The age counts from the camera's stamp: the time in the network is part of it.
         self._seen_ns = _nanoseconds(message)
 
-    def _receive_positions(self, message: Detection3DArray) -> None:
+    def _is_usable(self, message: Detection3DArray | PoseStamped) -> bool:
+        """Return whether positions are the robot's; from then on it drives by nothing less."""
+        frame, expected = message.header.frame_id, self._settings['base_frame']
+        if frame != expected:
+            self.get_logger().error(f'The positions are in {frame}, not in {expected}: set '
+                                    'position_frame of the detector.', throttle_duration_sec=5.0)
+            return False
         self._with_positions, self._seen_ns = True, _nanoseconds(message)
-        pose = self._way.pose(self._seen_ns)
+        return True
+
+    def _receive_positions(self, message: Detection3DArray) -> None:
+        if not self._is_usable(message):
+            return
+        pose = self._way.pose(_nanoseconds(message))
         for k, found in enumerate(message.detections):
             middle = found.bbox.center.position
             self._things[found.id or f'without id {k}'] = Place(
-                middle.x, middle.y, found.bbox.size.x / 2, self._seen_ns).at_pose(*pose)
+                middle.x, middle.y, found.bbox.size.x / 2, _nanoseconds(message)).at_pose(*pose)
 
     def _receive_target(self, message: PoseStamped) -> None:
+        if not self._is_usable(message):
+            return
         stamp_ns, at = _nanoseconds(message), message.pose.position
         place = Place(at.x, at.y, 0.0, stamp_ns).at_pose(*self._way.pose(stamp_ns))
         known = self._remembered(self._target, stamp_ns)
