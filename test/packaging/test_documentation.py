@@ -27,6 +27,7 @@ RUN_BY = {
     'ssd_perception train': 'test/cli/test_train_past_bad_files.py',
     'ssd_perception view': 'test/live/test_viewer.py',
     'make demo': 'test/demo/test_demo.py',
+    'make drive': 'test/sim/test_drive.py',
     'colcon build': 'test/packaging/test_install.py',
     'pip install': 'test/packaging/test_robot_install.py',
     'ruff check': 'test/packaging/test_style.py',

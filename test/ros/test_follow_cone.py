@@ -65,24 +65,53 @@ def test_command(cone, forwards, turns):
     assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
 
 
-@pytest.mark.parametrize(('place', 'forwards', 'turns'), [
-    ((2.0, 0.0), True, 0), ((2.0, 0.5), True, 1), ((2.0, -0.5), True, -1),
-    ((0.5, 0.0), False, 0), ((0.3, 0.2), False, 0), ((0.5, 2.0), False, 1)])
-def test_command_to_a_target_in_metres(place, forwards, turns):
-    twist = follow_cone.command_to(*place, 0.3, 1.0, 0.5)
-    assert (twist.linear.x > 0) == forwards and twist.linear.x <= 0.3
+SETTINGS = {**follow_cone.PARAMETERS, 'front': 0.2}
+
+
+@pytest.mark.parametrize(('target', 'obstacles', 'forwards', 'turns'), [
+    ((2.0, 0.0), [], True, 0), ((2.0, 0.5), [], True, 1), ((2.0, -0.5), [], True, -1),
+    ((0.7, 0.0), [], False, 0), ((0.6, 0.0), [], False, 0),
+    ((0.0, 2.0), [], False, 1),  # beside: turn first
+    ((2.0, 0.0), [(1.0, 0.1)], True, -1), ((2.0, 0.0), [(1.0, -0.1)], True, 1),
+    ((2.0, 0.0), [(1.0, 0.8)], True, 0),  # far enough aside
+    ((2.0, 0.0), [(2.6, 0.0)], True, 0), ((2.0, 0.0), [(-0.5, 0.0)], True, 0),
+    ((2.0, 0.0), [(1.0, 0.1), (1.5, -0.1)], True, -1),  # the first one counts
+])
+def test_command_towards_a_target(target, obstacles, forwards, turns):
+    twist = follow_cone.command_towards(
+        follow_cone.Place(*target), [follow_cone.Place(*at, 0.15) for at in obstacles], SETTINGS)
+    assert (twist.linear.x > 0) == forwards and twist.linear.x <= SETTINGS['speed']
     assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
 
 
-def test_a_robot_that_drives_as_told_ends_before_the_target():
-    x, y, yaw, goal = 0.0, 0.0, 0.6, (3.0, -0.5)
-    for _ in range(600):
-        dx, dy = goal[0] - x, goal[1] - y
-        twist = follow_cone.command_to(dx * math.cos(yaw) + dy * math.sin(yaw),
-                                       dy * math.cos(yaw) - dx * math.sin(yaw), 0.3, 1.0, 0.5)
-        yaw += 0.05 * twist.angular.z
-        x, y = x + 0.05 * twist.linear.x * math.cos(yaw), y + 0.05 * twist.linear.x * math.sin(yaw)
-    assert math.hypot(goal[0] - x, goal[1] - y) == pytest.approx(0.5, abs=0.02)
+@pytest.mark.parametrize('obstacles', [(), ((1.5, -0.15),), ((1.2, -0.3), (2.0, -0.3))])
+def test_a_robot_that_drives_as_commanded_ends_before_the_target(obstacles):
+    way, twist = follow_cone.Way(), Twist()
+    goal, things = follow_cone.Place(3.0, -0.5), [follow_cone.Place(*at, 0.1) for at in obstacles]
+    for tick in range(800):
+        way.drive(tick * 50_000_000, twist)
+        pose = way.pose(tick * 50_000_000)
+        assert all(math.hypot(t.x - pose[0], t.y - pose[1]) > 0.3 for t in things)
+        twist = follow_cone.command_towards(
+            goal.from_pose(*pose), [thing.from_pose(*pose) for thing in things], SETTINGS)
+    x, y, heading = way.pose(800 * 50_000_000)
+    front = x + 0.2 * math.cos(heading), y + 0.2 * math.sin(heading)
+    assert math.dist(front, (3.0, -0.5)) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_place_is_where_it_was_when_the_robot_has_moved():
+    way, start, twist = follow_cone.Way(), 10 ** 9, Twist()
+    way.drive(start, twist)
+    seen = follow_cone.Place(2.0, 0.0).at_pose(*way.pose(start))
+    twist.linear.x = 0.5
+    way.drive(start + 10 ** 9, twist)
+    now = seen.from_pose(*way.pose(start + 10 ** 9))
+    assert (now.x, now.y) == pytest.approx((1.5, 0.0))
+    twist.linear.x, twist.angular.z = 0.0, 1.0
+    way.drive(start + 2 * 10 ** 9, twist)
+    now = seen.from_pose(*way.pose(start + 2 * 10 ** 9))
+    assert (now.x, now.y) == pytest.approx((1.5 * math.cos(1), -1.5 * math.sin(1)))
+    assert way.pose(start) == (0.0, 0.0, 0.0)  # what was seen then was seen from there
 
 
 def test_driven_by_a_target_over_dds(peer):
@@ -111,41 +140,6 @@ def test_driven_by_a_target_over_dds(peer):
     finally:
         example.kill()
         example.wait()
-
-
-SETTINGS = {**follow_cone.PARAMETERS, 'front': 0.2, 'distance': 0.5}
-
-
-@pytest.mark.parametrize('target, obstacles, forwards, turns', [
-    ((2.0, 0.0), [], True, 0), ((2.0, 0.5), [], True, 1), ((2.0, -0.5), [], True, -1),
-    ((0.7, 0.0), [], False, 0), ((0.6, 0.0), [], False, 0),
-    ((0.0, 2.0), [], False, 1),  # beside: turn first
-    ((2.0, 0.0), [(1.0, 0.1)], True, -1), ((2.0, 0.0), [(1.0, -0.1)], True, 1),
-    ((2.0, 0.0), [(1.0, 0.8)], True, 0),  # far enough aside
-    ((2.0, 0.0), [(2.6, 0.0)], True, 0), ((2.0, 0.0), [(-0.5, 0.0)], True, 0),
-    ((2.0, 0.0), [(1.0, 0.1), (1.5, -0.1)], True, -1),  # the first one counts
-])
-def test_command_towards_a_target(target, obstacles, forwards, turns):
-    twist = follow_cone.command_towards(
-        follow_cone.Place(*target), [follow_cone.Place(*at, 0.15) for at in obstacles], SETTINGS)
-    assert (twist.linear.x > 0) == forwards and twist.linear.x <= SETTINGS['speed']
-    assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
-
-
-def test_a_place_is_where_it_was_when_the_robot_has_moved():
-    way, start = follow_cone.Way(), 10 ** 9
-    way.drive(start, Twist())
-    seen = follow_cone.Place(2.0, 0.0).at_pose(*way.pose(start))
-    twist = Twist()
-    twist.linear.x, twist.angular.z = 0.5, 0.0
-    way.drive(start + 10 ** 9, twist)
-    now = seen.from_pose(*way.pose(start + 10 ** 9))
-    assert (now.x, now.y) == pytest.approx((1.5, 0.0))
-    twist.linear.x, twist.angular.z = 0.0, 1.0
-    way.drive(start + 2 * 10 ** 9, twist)
-    now = seen.from_pose(*way.pose(start + 2 * 10 ** 9))
-    assert (now.x, now.y) == pytest.approx((1.5 * math.cos(1), -1.5 * math.sin(1)))
-    assert way.pose(start) == (0.0, 0.0, 0.0)  # what was seen then was seen from there
 
 
 def test_driven_by_the_recording(peer):
