@@ -30,7 +30,7 @@ class Rover:
         self.course = course
         self._model = mujoco.MjModel.from_xml_string(xml, assets)
         self._data = mujoco.MjData(self._model)
-        self._renderer = mujoco.Renderer(self._model, model.HEIGHT, model.WIDTH)
+        self._renderer: mujoco.Renderer | None = None
         self._speeds = np.zeros(2)  # of the wheels' rims as commanded, left and right, m/s
         self._own = {self._body('rover'), self._body('left'), self._body('right')}
         self._touchable = {self._body(thing.name): thing.name for thing in course.things}
@@ -43,7 +43,8 @@ class Rover:
 
     def close(self) -> None:
         """Free the renderer."""
-        self._renderer.close()
+        if self._renderer is not None:
+            self._renderer.close()
 
     def step(self, seconds: float, linear: float, angular: float) -> None:
         """Drive on under a command: metres and radians per second."""
@@ -73,6 +74,8 @@ class Rover:
 
     def image(self) -> np.ndarray:
         """Return what the camera sees: uint8 (HEIGHT, WIDTH, 3) RGB."""
+        if self._renderer is None:
+            self._renderer = mujoco.Renderer(self._model, model.HEIGHT, model.WIDTH)
         self._renderer.update_scene(self._data, 'camera')
         return self._renderer.render()
 

@@ -48,7 +48,7 @@ def test_the_transform_is_the_mounting():
 
 def test_points_go_to_the_base_and_back():
     pose, points = (1.0, -2.0, 0.7), np.array([[3.0, 1.0], [0.0, 0.0]])
-    np.testing.assert_allclose(from_base(to_base(points, pose), pose), points)
+    np.testing.assert_allclose(from_base(to_base(points, pose), pose), points, atol=1e-12)
     ahead = np.array([[1 + math.cos(0.7), -2 + math.sin(0.7)]])
     np.testing.assert_allclose(to_base(ahead, pose), [[1.0, 0.0]], atol=1e-12)
 
