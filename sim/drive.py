@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ssd_perception.core.errors import SettingError, UserError
 from ssd_perception.core.result_folder import check_replaceable, result_folder
+from ssd_perception.core.text import one_line
 
 if TYPE_CHECKING:
     from sim.episode import Drive, Settings
@@ -57,12 +58,11 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError('--courses must be at least 1, --latency-ms at least 0 and --loss '
                            'within 0 and 1.')
     try:
-        import mujoco  # noqa: F401
+        import sim.rover  # noqa: F401
     except ImportError as error:
-        raise UserError('MuJoCo is not installed; run pip install "ssd_perception[drive]" or '
-                        'make env.') from error
-    # EGL renders without a display, on a processor as well
-    os.environ.setdefault('MUJOCO_GL', 'egl')
+        raise UserError(f'The simulator cannot run here: {one_line(error)}. It needs MuJoCo (pip '
+                        'install "ssd_perception[drive]", or make env) and EGL (apt install '
+                        'libegl1 libgl1-mesa-dri).') from error
     check_replaceable(args.out.absolute())
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended all the same
     from sim.episode import Settings
