@@ -103,7 +103,9 @@ def follow(seed):
             if place is not None:
                 target, stamp = place, taken
         fresh = step - stamp <= MAX_AGE_STEPS
-        twist = follow_cone.command_to(*target, 0.3, 1.0, 0.5) if fresh else follow_cone.Twist()
+        twist = follow_cone.command_towards(
+            follow_cone.Place(*target), (), follow_cone.PARAMETERS) if fresh else (
+                follow_cone.Twist())
         yaw += STEP_S * twist.angular.z
         x += STEP_S * twist.linear.x * math.cos(yaw)
         y += STEP_S * twist.linear.x * math.sin(yaw)
