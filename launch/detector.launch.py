@@ -1,6 +1,5 @@
 """Start the detector: ros2 launch ssd_perception detector.launch.py image:=/camera/image_raw."""
 
-import os
 from pathlib import Path
 
 from ament_index_python.packages import (
@@ -21,7 +20,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from ssd_perception.ros.dds import PROFILE_VARIABLES, profile_variable
+from ssd_perception.ros.dds import lacks_profile, profile_variable
 
 DISCOVERY_S = 1.0  # until DDS has matched player and detector
 SHARE = Path(get_package_share_directory('ssd_perception'))
@@ -146,9 +145,7 @@ def dds_profile(text: str) -> str:
     """
     shipped = str(SHARE / 'config' / 'fastdds_large_images.xml')
     if text == 'auto':
-        fast = 'fastrtps' in os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
-        own = any(os.environ.get(name) for name in PROFILE_VARIABLES)
-        return shipped if fast and not own else ''
+        return shipped if lacks_profile() else ''
     return {'large_images': shipped, 'none': ''}.get(text, text)
 
 

@@ -29,6 +29,12 @@ def profile_variable() -> str:
     return PROFILE_VARIABLES[is_2]
 
 
+def lacks_profile() -> bool:
+    """Say whether Fast DDS is used here, as by default, and the environment has no profile."""
+    is_fast = 'fastrtps' in os.environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
+    return is_fast and not any(os.environ.get(name) for name in PROFILE_VARIABLES)
+
+
 def remedy() -> str:
     """Return what to set for a publisher of large images, in words."""
     now, before = PROFILE_VARIABLES
