@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 import rclpy
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseStamped, TransformStamped, Twist
+from geometry_msgs.msg import (
+    Point,
+    PoseStamped,
+    Quaternion,
+    TransformStamped,
+    Twist,
+    Vector3,
+)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -44,7 +51,7 @@ class NoAnswer(RuntimeError):
 class Bridge(Node):
     """Publishes what a robot publishes, and waits for what the robot waits for."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__('simulator')
         self.command = Twist()
         self.commands = 0
@@ -54,7 +61,7 @@ class Bridge(Node):
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         publisher = self.create_publisher
-        self._clock = publisher(Clock, '/clock', 10)
+        self._ticks = publisher(Clock, '/clock', 10)
         self._image = publisher(CompressedImage, f'{IMAGE}/compressed', QoSProfile(depth=5))
         self._info = publisher(CameraInfo, CAMERA_INFO, 10)
         self._odometry = publisher(Odometry, '/odom', 10) if Odometry else None
@@ -88,7 +95,7 @@ class Bridge(Node):
     def tick(self, now_ns: int) -> None:
         """Let simulated time go on, and wait for the follower's next command."""
         before = self.commands
-        self._clock.publish(Clock(clock=_time(now_ns)))
+        self._ticks.publish(Clock(clock=_time(now_ns)))
         # A command that does not come is no error: the robot drives on by the last one.
         self.until(lambda: self.commands > before, _COMMAND_WITHIN_S)
 
@@ -152,7 +159,8 @@ def camera_transform(stamp: Time) -> TransformStamped:
     return message
 
 
-def _set_pose(position, orientation, x: float, y: float, heading: float) -> None:
+def _set_pose(position: Point | Vector3, orientation: Quaternion, x: float, y: float,
+              heading: float) -> None:
     position.x, position.y = x, y
     orientation.w, orientation.z = math.cos(heading / 2), math.sin(heading / 2)
 

@@ -18,7 +18,10 @@ from ssd_perception.core.result_folder import check_replaceable, result_folder
 from ssd_perception.core.text import one_line
 
 if TYPE_CHECKING:
+    from sim.bridge import Bridge
+    from sim.course import Course
     from sim.episode import Drive, Settings
+    from ssd_perception.live.processes import Child
 
 ROOT = Path(__file__).parents[1]
 _READY_WITHIN_S = 120.0
@@ -149,7 +152,7 @@ def _parameters(values: dict) -> list[str]:
     return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
 
 
-def _wait_until_ready(bridge, children: Sequence) -> float:
+def _wait_until_ready(bridge: Bridge, children: Sequence[Child]) -> float:
     """Show grey images until node and follower answer; return the simulated time, seconds."""
     import numpy as np
 
@@ -186,7 +189,8 @@ class Progress:
     def __init__(self, courses: int):
         self._courses, self._seen = courses, 0
         self._terminal = sys.stderr.isatty()
-        self._course, self._said_s = None, 0.0
+        self._course: Course | None = None
+        self._said_s = 0.0
 
     def __call__(self, drive: Drive) -> None:
         """Show where a drive is."""
@@ -196,7 +200,8 @@ class Progress:
         if now - self._said_s < (0.2 if self._terminal else 10.0):
             return
         self._said_s = now
-        boxes = len(drive.moments[-1].detections.detections) if drive.moments else 0
+        answer = drive.moments[-1].detections if drive.moments else None
+        boxes = len(answer.detections) if answer else 0
         line = (f'course {self._seen} of {self._courses} (seed {drive.course.seed}, '
                 f'{drive.course.kind}): {drive.seconds:.1f} s driven, {len(drive.moments)} images,'
                 f' {boxes} objects')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -151,7 +152,7 @@ def _cone(thing: Thing, k: int) -> tuple[str, str]:
                                f'euler="0 0 {thing.yaw}"><freejoint/>{"".join(geoms)}</body>')
 
 
-def _numbers(values) -> str:
+def _numbers(values: Iterable[float]) -> str:
     return ' '.join(f'{value:.5g}' for value in values)
 
 

@@ -77,7 +77,8 @@ def _clouds(rng: np.random.Generator, octaves: int) -> np.ndarray:
         grid = np.pad(rng.random((cells, cells)), 2, mode='wrap')
         step = SIDE // cells
         large = cv2.resize(grid, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
-        total += large[2 * step:2 * step + SIDE, 2 * step:2 * step + SIDE] / 2 ** (k / 2 + 1)
+        inside = slice(2 * step, 2 * step + SIDE)
+        total += np.asarray(large, np.float64)[inside, inside] / 2 ** (k / 2 + 1)
     low, high = total.min(), total.max()
     return ((total - low) / (high - low))[..., None]
 
