@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.episode import Drive
 from sim.figures import matches
-from sim.pictures import drive_images
+from sim.pictures import drive_image
 from ssd_perception.core.format import format_number
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.viz.page import cards, document, heading, image, note, table, video, wide
@@ -42,8 +42,8 @@ def write_page(folder: Path, drives: Sequence[Drive], summary: dict) -> None:
         parts += _ranges(drive)
     parts.append(heading('How they ended'))
     for drive in drives[:_ENDS]:
-        ends = list(drive_images(drive))[-1:]
-        for last in ends:
+        if drive.moments:
+            last = drive_image(drive, len(drive.moments) - 1)
             small = np.asarray(cv2.resize(last, None, fx=0.5, fy=0.5,
                                           interpolation=cv2.INTER_AREA), np.uint8)
             parts.append(image(encode_jpeg(small, 85), f'The end of course {drive.course.seed}'))

@@ -36,14 +36,18 @@ def write_drive_video(path: Path, drives: Sequence[Drive]) -> None:
 
 
 def drive_images(drive: Drive) -> Iterator[np.ndarray]:
-    """Yield uint8 (HEIGHT, WIDTH + PLAN_SIDE, 3) RGB for each answered image."""
-    way: list[tuple[float, float]] = []
-    for k, moment in enumerate(drive.moments):
-        found = matches(drive, moment)
-        way.append(moment.pose[:2])
-        end = drive if k + 1 == len(drive.moments) else None
-        yield np.concatenate([_camera_view(moment, found), _plan(drive, moment, found, way, end)],
-                             axis=1)
+    """Yield what ``drive_image`` returns for each answered image."""
+    return (drive_image(drive, k) for k in range(len(drive.moments)))
+
+
+def drive_image(drive: Drive, k: int) -> np.ndarray:
+    """Return uint8 (HEIGHT, WIDTH + PLAN_SIDE, 3) RGB: the k-th answered image, and the plan."""
+    moment = drive.moments[k]
+    found = matches(drive, moment)
+    way = [past.pose[:2] for past in drive.moments[:k + 1]]
+    end = drive if k + 1 == len(drive.moments) else None
+    return np.concatenate([_camera_view(moment, found), _plan(drive, moment, found, way, end)],
+                          axis=1)
 
 
 def _camera_view(moment: Moment, found: Sequence[Match]) -> np.ndarray:
@@ -53,7 +57,8 @@ def _camera_view(moment: Moment, found: Sequence[Match]) -> np.ndarray:
     canvas = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     ranges = {match.track: match.range_m for match in found}
     assert moment.detections is not None
-    for detection in moment.detections.detections:
+    # the nearest last, so that its label can be read
+    for detection in sorted(moment.detections.detections, key=lambda d: d.bbox.size_y):
         name, box = detection.results[0].hypothesis.class_id, detection.bbox
         colour = _colour(name)
         x, y = box.center.position.x, box.center.position.y
