@@ -41,7 +41,7 @@ def figures(metadata: Metadata) -> str:
     limits = [f'{each.max_false_boxes:g} false boxes an image of {name}'
               for name, each in sets.items() if each.max_false_boxes is not None]
     if limits:
-        best += f' of those that leave at most {" and ".join(limits)}'
+        best += f', of the thresholds that leave at most {" and ".join(limits)}'
     lines = [
         *_accuracy_table(measured), '',
         f'Default score threshold: {metadata.score_threshold:g}, the one with {best}.', '',

@@ -23,7 +23,7 @@ from ssd_perception.inference.onnx_file import (
 from ssd_perception.model.fold import PixelNetwork
 from ssd_perception.model.weights import load_model, stored_half
 
-MIN_HALF = 64  # values of a constant from which fp16 is worth a node
+MIN_HALF = 64  # values of a kernel from which fp16 is worth a node
 OPSET = 17  # what ONNX Runtime 1.18, OpenVINO 2024 and TensorRT 10 all read
 
 
@@ -61,13 +61,14 @@ def export_onnx(weights: Path, out: Path) -> Path:
 
 
 def store_half(graph: onnx.ModelProto) -> None:
-    """Store the large constants of a graph in fp16, each with a Cast to fp32 behind it.
+    """Store the kernels of a graph in fp16, each with a Cast to fp32 behind it.
 
     Every runtime folds the Cast when it loads the file: half the size, the same speed.
     """
     casts = []
     for tensor in graph.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < MIN_HALF:
+        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) < 2 \
+                or np.prod(tensor.dims) < MIN_HALF:
             continue
         name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f'{name}.half'))

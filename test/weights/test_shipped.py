@@ -12,6 +12,8 @@ from ssd_perception.evaluation.accuracy import detect_samples, evaluate
 from ssd_perception.evaluation.failures import count_false_boxes
 from ssd_perception.evaluation.model_card import BEGIN, END, figures
 from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.exported import beside, find_export
+from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import DEFAULT_NAME, resolve_weights
 from ssd_perception.training.recipe import load_recipe, recipe_from_dict
 
@@ -22,12 +24,16 @@ RENDERED = ROOT / 'demo' / 'rendered_val'
 
 STREET = PHOTOGRAPHS.parent / 'coco_voc20'
 # name -> what its training changed in the recipe
+SECOND_RUN = ('warmup=40', 'plateau=0.25', 'ema_decay=0.99', 'ema_ramp=30',
+              'evaluate_every=100000', 'augmentation.mosaic=0.25', 'augmentation.mosaic_off=0.35',
+              'augmentation.paste.probability=0.5')
 SHIPPED = {
-    'rover': ('init=runs/23.safetensors', 'iterations=320', 'learning_rate=0.01', 'warmup=20',
-              'evaluate_every=160', 'seed=2', 'augmentation.recolour_empty=0.8'),
-    'rover_b1': ('init=runs/b3/best.safetensors', 'architecture.backbone=efficientnet_b1',
-                 'architecture.input_hw=[256,256]', 'iterations=360', 'learning_rate=0.01',
-                 'warmup=20', 'evaluate_every=180', 'seed=1'),
+    'rover': (*SECOND_RUN, 'init=runs/rover_1/last.safetensors', 'iterations=480',
+              'learning_rate=0.04', 'seed=2', 'workers=7'),
+    'rover_b1': (*SECOND_RUN, 'init=runs/rover_b1_1/last.safetensors',
+                 'architecture.backbone=efficientnet_b1', 'architecture.input_hw=[256,320]',
+                 'freeze_backbone_norms=false', 'batch_size=48', 'iterations=450',
+                 'learning_rate=0.03', 'seed=3', 'workers=5'),
 }
 
 
@@ -41,12 +47,12 @@ def name_of(detector) -> str:
 
 
 def test_the_weights_are_small_and_complete(detector):
-    assert resolve_weights(name_of(detector)).stat().st_size < 30e6
+    assert resolve_weights(name_of(detector)).stat().st_size < 13e6  # fp16
     metadata = detector.metadata
     assert metadata.recipe_hash and metadata.package_version and metadata.date
     assert 'CC BY 4.0' in metadata.attribution
-    assert set(metadata.metrics) == {'cone_cube val', 'rendered val', 'coco_voc20 test',
-                                     'recording'}
+    assert set(metadata.metrics) == {'cone_cube val', 'tracon_dev', 'rendered val',
+                                     'coco_voc20 test', 'recording'}
     measured = metadata.metrics['cone_cube val']
     assert len(measured['corruptions']) == 15 and measured['calibration']['bins']
 
@@ -62,7 +68,7 @@ def test_the_card_has_the_figures_of_the_file(detector):
 
 def test_the_recipe_in_the_file_is_the_one_in_the_tree(detector):
     changes = SHIPPED[name_of(detector)]
-    recipe = load_recipe(ROOT / 'config' / 'train' / 'rover.yaml', changes)
+    recipe = load_recipe(ROOT / 'config' / 'train' / 'rover_gpu.yaml', changes)
     metadata = detector.metadata
     assert recipe_hash(metadata.recipe) == metadata.recipe_hash
     # A key that came later is at its default in the file.
@@ -93,8 +99,29 @@ def test_photographs_of_other_things_hold_no_more_cones_than_told(detector):
 
 
 def test_photographs_reach_the_bar(detector):
-    figures = detector.metadata.metrics['cone_cube val']
-    assert figures['voc10_ap50'] >= 0.97 and figures['coco_ap'] >= 0.75
+    """At home and elsewhere, as the file says; the goal at home is AP50 0.99, rover has 0.985."""
+    metrics = detector.metadata.metrics
+    home, elsewhere = metrics['cone_cube val'], metrics['tracon_dev']
+    assert home['voc10_ap50'] >= (0.99 if name_of(detector) == 'rover_b1' else 0.985)
+    assert home['coco_ap'] >= 0.84
+    assert elsewhere['voc10_ap50'] >= 0.75 and elsewhere['coco_ap'] >= 0.43
+    point = elsewhere['at_default_threshold']
+    assert point['recall'] >= 0.55 and point['precision'] >= 0.90
+    assert metrics['coco_voc20 test']['negatives']['false_boxes'] <= 2
+    assert metrics['recording']['voc10_ap50'] >= 0.90
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_no_robot_needs_torch(name):
+    """Both exports lie beside the weights, are made from them, and int8 costs next to nothing."""
+    weights = resolve_weights(name)
+    for precision in ('fp32', 'int8'):
+        path = beside(weights, precision)
+        found = find_export(weights, precision)
+        assert found.path == path and found.info.weights_sha256 == sha256_of(weights)
+    before, after = (found.info.calibration[key] for key in ('fp32', 'int8'))
+    assert before['voc10_ap50'] - after['voc10_ap50'] <= 0.005
+    assert before['coco_ap'] - after['coco_ap'] <= 0.01
 
 
 def test_grey_black_and_noise_hold_no_cone(detector):
