@@ -43,7 +43,6 @@ def test_weights_that_are_not_there_end_it_with_the_reason(tmp_path):
     assert 'absent' in done.stderr and 'Traceback' not in done.stderr
 
 
-@pytest.mark.slow
 def test_it_goes_around_a_cube_and_ends_before_the_right_cone(tmp_path):
     out = tmp_path / 'out'
     done, summary = drive(out)
