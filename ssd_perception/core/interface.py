@@ -13,7 +13,8 @@ VISION_INFO_TYPE = 'vision_msgs/msg/VisionInfo'
 LABEL_INFO_TYPE = 'vision_msgs/msg/LabelInfo'
 CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 
-# Topics, relative; with several cameras each but the last two has the camera's name before it.
+# Topics, relative. With several cameras the name of the camera comes first, as in front/image;
+# vision_info, label_info and /diagnostics exist once.
 IMAGE = 'image'
 CAMERA_INFO = 'camera_info'
 DEPTH = 'depth'

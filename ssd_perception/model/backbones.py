@@ -1,4 +1,4 @@
-"""EfficientNet-B1 and EfficientNet-Lite0/1/2 as feature extractors that tell their shapes."""
+"""EfficientNet-B1 and EfficientNet-Lite0/1/2 as feature extractors with known output shapes."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
         drop_path: largest stochastic-depth rate, reached at the last block.
 
     Raises:
-        ValueError: naming the backbones there are.
+        SettingError: for an unknown name; the message lists the known ones.
     """
     if name in _LITE_SCALES:
         return _lite(name, drop_path)

@@ -31,7 +31,7 @@ from ssd_perception.core.text import printable
 from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
-from ssd_perception.ros.watchdog import Input, Publisher, Watchdog, reason
+from ssd_perception.ros.missing_images import Input, Publisher, Watchdog, reason
 from ssd_perception.viz.drawing import class_colour, draw_detections
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an

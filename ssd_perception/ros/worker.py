@@ -28,7 +28,6 @@ from ssd_perception.ros.slot import DetectorSlot, Serving
 
 # A batch that takes longer hangs: in a driver whose device is gone.
 STUCK_S = 10.0
-# It is copied to every detection; the names of frames in use have some twenty characters.
 
 
 @dataclass(frozen=True)

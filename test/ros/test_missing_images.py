@@ -1,4 +1,4 @@
-"""The watchdog tells the reasons for silence apart, speaks once, and notices recovery."""
+"""The watchdog finds the reason for missing images, logs it once, and notices recovery."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytest.importorskip('rclpy')
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 
 from ssd_perception.core.interface import IMAGE_TYPES  # noqa: E402
-from ssd_perception.ros.watchdog import (  # noqa: E402
+from ssd_perception.ros.missing_images import (  # noqa: E402
     Input,
     Publisher,
     Watchdog,

@@ -1,4 +1,4 @@
-"""When no image comes: which of the usual reasons it is, in one sentence, once."""
+"""Find out why no image arrives, and log the reason once, in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Publisher:
 
 @dataclass(frozen=True)
 class Input:
-    """A topic that would be welcome, and the type it must have."""
+    """A topic that the node can take images from, and the type it must have."""
 
     topic: str
     type: str
@@ -84,10 +84,10 @@ SETTLED_S = 1.0
 
 
 class Watchdog:
-    """Decides when to speak: once per reason, and once when images are back.
+    """Decides when to log: once for each reason, and once when images arrive again.
 
-    Times are seconds of a steady clock, so that sim time standing still or jumping back
-    cannot silence it.
+    Times are seconds of a steady clock, so it also works when simulated time stands still or
+    jumps back.
     """
 
     def __init__(self, now: float):
