@@ -81,10 +81,10 @@ class NodeParameters:
                                      'Most detections per frame.', limits=(1, 1000))
     classes: tuple[str, ...] = setting((), 'Names of the classes to publish. Empty: all.')
     max_rate_hz: float = setting(
-        0.0, 'Most frames per second that are looked at; 0 means as many as possible.',
+        0.0, 'Most frames per second that the node processes; 0 means as many as possible.',
         limits=(0.1, 1000.0), also=(0.0,))
     no_image_timeout_s: float = setting(
-        5.0, 'Seconds without an image after which the log says why; 0 means never.',
+        5.0, 'Seconds without an image after which the node logs the reason; 0 means never.',
         limits=(0.0, 3600.0))
     jpeg_quality: int = setting(80, 'Quality of detections/image/compressed.',
                                    limits=(1, 100))
@@ -92,14 +92,14 @@ class NodeParameters:
         False, 'Give the same object the same id in all frames; weak boxes then keep a track '
         'alive. See docs/tracks_and_positions.md.', fixed=True)
     track_confirmations: int = setting(
-        TrackSettings.confirm, 'Frames that an object must be found in before it is published.',
+        TrackSettings.confirm, 'Frames in which an object must be found before it is published.',
         limits=(1, 100), fixed=True)
     track_misses: int = setting(
-        TrackSettings.misses, 'Frames in a row without its object that a track survives.',
+        TrackSettings.misses, 'A track survives this many frames in a row without its object.',
         limits=(0, 1000), fixed=True)
     track_low_score: float = setting(
-        TrackSettings.low_score, 'Boxes from this score on continue a track; none begins with '
-        'them.', limits=(0.0, 1.0), fixed=True)
+        TrackSettings.low_score, 'Boxes with at least this score can continue a track, but do '
+        'not start one.', limits=(0.0, 1.0), fixed=True)
     positions: str = setting(
         'none', 'Publish detections_3d and target, in metres: from depth images, the ground plane '
         'or known heights of the classes; auto takes the first of them that is available.',
@@ -117,18 +117,18 @@ class NodeParameters:
         (), 'Heights of the classes, metres, each as NAME=HEIGHT or NAME=LEAST..GREATEST.',
         fixed=True)
     size_tolerance: float = setting(
-        PositionSettings.size_tolerance, 'A box that the ground plane shows taller or shorter '
-        'than its class_heights by more than this factor is dropped; 0 keeps all.',
+        PositionSettings.size_tolerance, 'A box is dropped if its height, computed from the '
+        'ground plane, differs from its class_heights by more than this factor; 0 keeps all.',
         limits=(1.0, 100.0), also=(0.0,), fixed=True)
     image_rectified: bool = setting(
-        False, 'Whether the images are rectified; their CameraInfo then holds without its '
-        'distortion.', fixed=True)
+        False, 'Whether the images are rectified; then the distortion in CameraInfo is not '
+        'used.', fixed=True)
     target_class: str = setting('', 'Class of the object on target. Empty: any.')
     target_id: int = setting(0, 'Id of the object on target; 0 means any, the nearest.',
                              limits=(0, 2 ** 62))
     target_timeout_s: float = setting(
-        TargetSettings.timeout_s, 'Seconds that a tracked target out of sight is waited for '
-        'before another one takes its place.', limits=(0.0, 3600.0))
+        TargetSettings.timeout_s, 'Seconds that a tracked target may be out of sight before '
+        'another object becomes the target.', limits=(0.0, 3600.0))
     obstacles: bool = setting(
         False, 'Publish points around each object with a position, for a costmap.', fixed=True)
     autostart: bool = setting(
