@@ -15,7 +15,7 @@ __all__ = ['Detections', 'Detector', '__version__']
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public class when it is asked for: `import ssd_perception` alone costs nothing."""
+    """Import a public class on first use, so that `import ssd_perception` alone is fast."""
     if name not in _HOMES:
         raise AttributeError(f'module "ssd_perception" has no attribute "{name}"')
     import importlib

@@ -48,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence on stderr; 130 after Ctrl-C.
 
     Raises:
-        Exception: whatever is neither a UserError nor an OSError: a fault of the package, whose
-            traceback shows where it is. With SSD_PERCEPTION_TRACEBACK set in the environment
-            every error is raised.
+        Exception: anything but a UserError or an OSError is a bug of the package, and its
+            traceback is shown. With SSD_PERCEPTION_TRACEBACK set in the environment every error
+            is raised.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be in any encoding
@@ -95,7 +95,7 @@ def _run(verb: str, words: list[str]) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says a mistake in one line; the usage is one --help away."""
+    """Prints a mistake in one line, without the usage; --help prints that."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_USAGE, f'{self.prog}: {message}; see {self.prog} --help\n')

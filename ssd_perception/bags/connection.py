@@ -41,13 +41,13 @@ class Raw(NamedTuple):
 
 @dataclass
 class Damage:
-    """What is wrong with one file; it is empty, and false, for a whole one.
+    """The damage of one file; empty, and false, for an undamaged one.
 
     Attributes:
         file: the file's name.
         what: the reasons, in words that follow the file's name.
         bytes_lost: bytes that could not be read, of the file as stored.
-        malformed: records that are whole, but no records of their kind.
+        malformed: complete records whose content does not fit their kind.
     """
 
     file: str

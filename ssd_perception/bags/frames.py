@@ -21,13 +21,13 @@ _MAX_WAITING = 100
 
 @dataclass(frozen=True)
 class LabelledFrame:
-    """One picture with its ground truth; unpacks as ``image, xyxy, labels``.
+    """One image with its ground truth; unpacks as ``image, xyxy, labels``.
 
     Attributes:
         stamp_ns: the header's stamp, nanoseconds.
         image: uint8 (H, W, 3) RGB.
         xyxy: float64 (n, 4) edges in the image's pixels.
-        labels: int64 (n,), 0-based into the class names asked for.
+        labels: int64 (n,), 0-based indices into the requested class names.
     """
 
     stamp_ns: int
@@ -40,7 +40,7 @@ class LabelledFrame:
 
 
 def image_topic(bag: Bag) -> str:
-    """Return the recording's one topic of pictures.
+    """Return the recording's one topic of images.
 
     Raises:
         BagError: when there is none, or a choice.

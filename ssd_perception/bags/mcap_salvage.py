@@ -28,7 +28,7 @@ _FRAME = struct.Struct('<BQ')  # opcode, length
 _MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
 _CHUNK_FIXED = 8 + 8 + 8 + 4 + 4  # times, size, checksum, length of the compression's name
 _PARSED = {Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK}
-# What mcap's parser does with a record whose content is not what its length promises.
+# Errors of mcap's parser for a record whose content does not fit its length.
 _MALFORMED = (McapError, struct.error, EOFError, UnicodeDecodeError)
 
 

@@ -1,4 +1,4 @@
-"""Read a sqlite3 recording that was not closed, or was cut: row by row, as far as it goes."""
+"""Read a sqlite3 recording that was not closed or was cut: row by row, up to the damage."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _check_plain(database: sqlite3.Connection) -> None:
 
 
 def _limit_steps(database: sqlite3.Connection) -> list[int]:
-    """Let SQLite give up after so many steps; return the number that is left, to set anew."""
+    """Let SQLite stop after so many steps; return the remaining number, to set it again."""
     budget = [_MAX_STEPS]
 
     def spend() -> int:

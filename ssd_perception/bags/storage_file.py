@@ -1,4 +1,4 @@
-"""Open one storage file: through rosbags where it is whole, else salvaging what there is."""
+"""Open one storage file: with rosbags if it is undamaged, else by salvaging its messages."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ VISION_MSGS = {
                    'int32 database_version'),
 }
 
-# foxglove_msgs without its comments: what Foxglove's Image panel draws on a picture. Later
+# foxglove_msgs without its comments: what Foxglove's Image panel draws on an image. Later
 # versions add a timestamp and metadata to the array; Foxglove reads the file's own definition.
 FOXGLOVE_MSGS = {
     'Color': 'float64 r\nfloat64 g\nfloat64 b\nfloat64 a',

@@ -1,4 +1,4 @@
-"""What is measured: our weights in every runtime and precision, and the processor itself."""
+"""The measured entries: our weights in every runtime and precision, and the processor itself."""
 
 from __future__ import annotations
 

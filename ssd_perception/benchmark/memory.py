@@ -1,4 +1,4 @@
-"""The memory of a process that only detects, measured in a child process."""
+"""Measure the memory of a process that only runs the detector, in a child process."""
 
 from __future__ import annotations
 

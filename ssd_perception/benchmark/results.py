@@ -83,7 +83,7 @@ class Ratio:
     Attributes:
         what: ``call`` or ``network``: which times are compared.
         ratio: median over the rounds.
-        of_fastest: of the fastest calls: those that other work on the machine disturbed least.
+        of_fastest: ratio of the fastest calls; other work on the machine disturbs these least.
     """
 
     of: str

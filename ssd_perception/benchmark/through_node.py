@@ -170,7 +170,7 @@ class _Listener:
         """Listen until ``condition()`` holds.
 
         Raises:
-            ProcessFailed: when one of ``alive`` ends before, or it takes longer than that.
+            ProcessFailed: when one of ``alive`` ends first, or the time is over.
         """
         end = time.monotonic() + timeout_s
         while not condition():

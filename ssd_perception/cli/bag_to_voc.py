@@ -13,20 +13,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('bag', type=Path, help='rosbag2 folder, or an .mcap or .db3 file; a '
                         'broken one is read as far as it goes')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
-                        help='folder to create; one that exists is never touched')
+                        help='folder to create; an existing folder is never changed')
     parser.add_argument('--count', type=int, default=50, metavar='N',
                         help='frames wanted (default: 50)')
     parser.add_argument('--apart', type=float, default=0.5, metavar='S',
                         help='seconds that frames of one camera are at least apart '
                         '(default: 0.5)')
     parser.add_argument('--choose', choices=('mined', 'random', 'even'), default='mined',
-                        help='mined: unsure and unlike the others; random or even: to compare '
-                        'with (default: mined)')
+                        help='mined: frames where the detector is unsure and that differ from '
+                        'each other; random or even: for comparison (default: mined)')
     parser.add_argument('--seed', type=int, default=0, metavar='N', help='of --choose random')
     parser.add_argument('--split', default='train', help='name of the split (default: train)')
     add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
-                        help='images to look at (default: all cameras)')
+                        help='topics of images (default: all cameras)')
     parser.add_argument('--fresh', action='store_true',
                         help='discard an interrupted run instead of continuing it')
 

@@ -1,4 +1,4 @@
-"""Detect in pictures, folders and videos: annotated copies and one JSON line per picture."""
+"""Detect in images, folders and videos: annotated copies and one JSON line per image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '.avi, .mkv, .webm and others), or folders of them')
     add_detector_arguments(parser)
     parser.add_argument('--out', type=Path, default=Path('detections'), metavar='DIR',
-                        help='folder for annotated pictures and videos, detections.jsonl and '
+                        help='folder for annotated images and videos, detections.jsonl and '
                         'summary.json; an earlier result is replaced when all is done '
                         '(default: detections)')
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     check_replaceable(args.out.expanduser().absolute())
     pictures, videos, others = _find(args.sources)
     if videos:
-        from ssd_perception.data.video import Video  # pictures alone need no video library
+        from ssd_perception.data.video import Video  # images alone need no video library
     detector = detector_options(args).load()
     print(detector.describe())
     unreadable: list[str] = []

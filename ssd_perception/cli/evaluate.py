@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_arguments(parser)
     parser.add_argument('--data', type=Path, required=True, metavar='DIR',
                         help='folder, or a zip archive of one, in VOC, COCO or YOLO layout')
-    parser.add_argument('--split', default='val', help='split measured on (default: val)')
+    parser.add_argument('--split', default='val', help='split to measure on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')
     parser.add_argument('--negatives', action='store_true',
-                        help='the images hold none of the classes, whatever their annotations '
-                        'name: count false boxes')
+                        help='assume that no image holds an object, ignore the annotations, and '
+                        'count false boxes')
     parser.add_argument('--corruptions', action='store_true',
                         help='measure on blurred, dark, bright, compressed and noisy images, '
                         'too; takes fifteen times as long')

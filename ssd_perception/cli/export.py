@@ -17,16 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder for NAME.onnx and NAME.int8.onnx (default: beside the '
                         'weights, where every runtime finds them)')
     parser.add_argument('--int8', action='store_true',
-                        help='quantise as well, calibrated on the pictures of --data')
+                        help='quantise as well, calibrated on the images of --data')
     parser.add_argument('--data', type=Path, metavar='DIR',
-                        help='for --int8: folder in any layout, with pictures like the '
+                        help='for --int8: folder in any layout, with images like the '
                         "camera's")
     parser.add_argument('--split', default='train',
-                        help='split calibrated on (default: train)')
+                        help='split to calibrate on (default: train)')
     parser.add_argument('--val-split', default='val',
-                        help='split on which both files are measured (default: val)')
+                        help='split to measure both files on (default: val)')
     parser.add_argument('--pictures', type=int, default=128, metavar='N',
-                        help='pictures calibrated on, spread over the split (default: 128)')
+                        help='images to calibrate on, spread over the split (default: 128)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise SettingError(f'{weights} is exported already; give the .safetensors file it was '
                            'made from.')
     if args.int8 and not args.data:
-        raise SettingError("--int8 needs --data: a folder of pictures like the camera's, from "
+        raise SettingError("--int8 needs --data: a folder of images like the camera's, from "
                            'which the ranges of all layers are taken.')
     if args.pictures < 1:
         raise SettingError(f'--pictures must be at least 1, got {args.pictures}.')
@@ -91,7 +91,7 @@ def _int8(args: argparse.Namespace, fp32: Path, out: Path, chosen: list,
         'measured_on': f'{name} {args.val_split}', 'fp32': before, 'int8': after})
     if loss[0] > MAX_AP50_LOSS or loss[1] > MAX_COCO_AP_LOSS:
         print(f'That is more than is allowed ({MAX_AP50_LOSS:g}; {MAX_COCO_AP_LOSS:g}): '
-              'calibrate on more pictures, or run fp32.')
+              'calibrate on more images, or run fp32.')
         return 1
     return 0
 

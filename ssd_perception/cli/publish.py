@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='--data that choose the default score threshold, each with the same '
                         'weight: the one with the best mean F1 (default: the first one)')
     parser.add_argument('--max-false-boxes', type=float, default=None, metavar='RATE',
-                        help='choose no threshold that leaves more false boxes an image of any of '
-                        '--negatives, such as 0.02')
+                        help='most false boxes per image of each set of --negatives that the '
+                        'chosen threshold may leave, such as 0.02')
     parser.add_argument('--negatives', nargs='*', default=(), metavar='NAME=DIR[:SPLIT]',
-                        help='images that hold none of the classes, to count false boxes on')
+                        help='images without any object of the classes, to count false boxes on')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='write the images of the '
                         "card here: training curves (where the weights lie in their run's "
                         'folder), precision and recall, thresholds, calibration')

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder for the results (default: replay_output)')
     add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
-                        help='images to look at (default: all cameras)')
+                        help='topics of images (default: all cameras)')
     parser.add_argument('--ground-truth', '--against', default='', metavar='TRUTH',
                         help='measure AP: a folder in VOC layout, also as DIR:SPLIT, or a topic '
                         'of ground truth in the recording (--against is its former name)')
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--originals', action='store_true',
                         help='copy the messages of the recording too')
     parser.add_argument('--namespace', default='', metavar='NS',
-                        help='goes before the topics of the results')
+                        help='prefix of the topics of the results')
     parser.add_argument('--no-pictures', action='store_true',
                         help='detections only: no annotated images, no video')
     parser.add_argument('--jpeg-quality', type=int, default=80, metavar='Q',
@@ -44,13 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='give the same object the same id in all frames, as the node does')
     tracks = TrackSettings()
     parser.add_argument('--track-confirmations', type=int, default=tracks.confirm, metavar='N',
-                        help='frames that an object must be found in before it is published '
+                        help='frames in which an object must be found before it is published '
                         f'(default: {tracks.confirm})')
     parser.add_argument('--track-misses', type=int, default=tracks.misses, metavar='N',
-                        help='frames in a row without its object that a track survives '
+                        help='a track survives this many frames in a row without its object '
                         f'(default: {tracks.misses})')
     parser.add_argument('--track-low-score', type=float, default=tracks.low_score, metavar='S',
-                        help='boxes from this score on continue a track '
+                        help='boxes with at least this score can continue a track '
                         f'(default: {tracks.low_score})')
     parser.add_argument('--fresh', action='store_true',
                         help='discard an interrupted run instead of continuing it')

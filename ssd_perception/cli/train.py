@@ -24,13 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'has one, a fifth of the images is set aside')
     parser.add_argument('--repeat', type=int, nargs='+', default=[], metavar='N',
                         help='how often each folder counts, in the order of --data: a few new '
-                        'pictures beside many old ones (default: once)')
+                        'images among many old ones (default: once)')
     parser.add_argument('--negatives', nargs='*', default=(), metavar='DIR[:SPLIT]',
-                        help='folders whose pictures hold none of the classes, whatever their '
-                        'annotations name, and teach what not to find (split: that of --split); '
-                        'one named twice counts twice')
-    parser.add_argument('--split', default='train', help='split trained on (default: train)')
-    parser.add_argument('--val-split', default='val', help='split measured on (default: val)')
+                        help='folders of images without any object of the classes, to train '
+                        'against false boxes; annotations are ignored (split: that of --split); '
+                        'a folder named twice counts twice')
+    parser.add_argument('--split', default='train', help='split to train on (default: train)')
+    parser.add_argument('--val-split', default='val', help='split to measure on (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the best weights lie in OUT/NAME.safetensors, NAME being that of the folder OUT."""
-    # While one thread of torch waits for another it would spin, and so keep a busy process beside
-    # it from the core that the other thread needs; see docs/training.md. It is read when torch is
-    # loaded.
+    # By default a torch thread that waits for another one spins. With another busy process on the
+    # machine this takes the core that the other thread needs; see docs/training.md. torch reads
+    # the variable when it is loaded.
     os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     from ssd_perception.training import run as use_case
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--truth', default=GROUND_TRUTH, metavar='TOPIC',
                         help='ground truth, where there is any (default: %(default)s)')
     parser.add_argument('--threshold', type=float, default=0.0, metavar='SCORE',
-                        help='draw and count detections from this score on (default: all)')
+                        help='draw and count detections with at least this score (default: all)')
     parser.add_argument('--idle', type=float, default=0.0, metavar='S', help='end when nothing '
                         'has arrived for S seconds (default: at Ctrl-C)')
     parser.add_argument('--wait', type=float, default=0.0, metavar='S', help='give up when '

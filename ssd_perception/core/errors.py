@@ -22,7 +22,7 @@ class DataError(UserError, ValueError):
     """A data folder or a file in it cannot be used; the message names it.
 
     Attributes:
-        file: the file at fault, or None when the message is about something else.
+        file: the file with the error; None when the message is about something else.
         problem: which of ``datacheck.problems.KINDS`` it is.
     """
 

@@ -104,7 +104,7 @@ def from_rows(rows: Sequence[Row], class_names: Sequence[str]) -> Detections:
 
 
 class Messages:
-    """Makes the messages of detections.
+    """Makes messages from detections.
 
     Args:
         new: makes a message, see ``New``.

@@ -103,7 +103,7 @@ def check(options: Any, where: str = '', sentence: Callable[[Field, Any], str] |
         sentence: makes the message instead, from the field and its value.
 
     Raises:
-        SettingError: naming the setting, what it takes and what it got.
+        SettingError: with the setting, its allowed values and the given value.
     """
     for spec in dataclasses.fields(options):
         value = getattr(options, spec.name)

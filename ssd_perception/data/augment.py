@@ -1,4 +1,4 @@
-"""Strong augmentation: SSD's geometry and colours, and what a bad camera does."""
+"""Strong augmentation: SSD's geometry and colours, and the faults of cameras."""
 
 from __future__ import annotations
 

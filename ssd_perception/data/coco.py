@@ -178,7 +178,7 @@ def _image(path: Path, name: str, root: Path, folders: list[Path]) -> Path:
         if os.path.isfile(candidate):
             return inside(root, candidate.relative_to(root).as_posix())
     expected = [printable(folder / list(names)[-1]) for folder in folders]
-    raise DataError(f'No picture for "{printable(name)}" of {path}: expected '
+    raise DataError(f'No image for "{printable(name)}" of {path}: expected '
                     f'{" or ".join(expected)}.', candidates[0], 'missing picture')
 
 

@@ -65,20 +65,20 @@ def read_cutouts(folder: str | os.PathLike, class_names: Sequence[str]) -> list[
 
 
 def read_backgrounds(folder: str | os.PathLike) -> list[Sample]:
-    """List the pictures in ``folder`` and below it, as samples without objects.
+    """List the images in ``folder`` and below it, as samples without objects.
 
     Args:
         folder: the empty string names none.
 
     Raises:
-        DataError: when it holds no picture.
+        DataError: when it holds no image.
     """
     if not folder:
         return []
     paths = sorted(path for path in Path(folder).expanduser().rglob('*')
                    if path.suffix.lower() in PICTURE_SUFFIXES)
     if not paths:
-        raise DataError(f'{folder} holds no pictures to paste into; put '
+        raise DataError(f'{folder} holds no images to paste into; put '
                         f'{", ".join(PICTURE_SUFFIXES)} files there.', folder)
     return [Sample(path, np.zeros((0, 4), np.float32), (), np.zeros(0, bool)) for path in paths]
 

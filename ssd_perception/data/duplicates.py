@@ -71,7 +71,7 @@ def near_duplicates(hashes: np.ndarray, most_bits: int = NEAR_BITS,
                     max_pairs: int = MAX_PAIRS) -> Pairs:
     """Return all pairs that differ in at most ``most_bits`` bits.
 
-    Exact, and quadratic in a matrix product: about a second for ten thousand pictures.
+    Exact, and quadratic in a matrix product: about a second for ten thousand images.
 
     Args:
         hashes: uint8 (n, bytes).

@@ -59,7 +59,7 @@ def make_sample(path: Path, xyxy: np.ndarray, names: Iterable[str], difficult: I
                 labelled: tuple[str, ...] | None = None) -> Sample:
     """Return the Sample without its boxes that have no area; each goes to ``on_bad``.
 
-    Only the object is left out, not the picture: COCO's own sets hold such boxes, nobody can
+    Only the object is left out, not the image: COCO's own sets hold such boxes, nobody can
     see an object there, and its neighbours are as good as before.
 
     Args:
@@ -111,7 +111,7 @@ def labels(sample: Sample, names: tuple[str, ...]) -> np.ndarray:
     """Return int64 (n,) indices of the sample's names into ``names``.
 
     Raises:
-        DataError: naming the picture and the class that ``names`` lacks.
+        DataError: naming the image and the class that ``names`` lacks.
     """
     for name in sample.names:
         if name not in names:

@@ -1,4 +1,4 @@
-"""Read a video's frames as RGB, as far as it goes, and say what was damaged."""
+"""Read a video's frames as RGB up to the end or the damage, and report the damage."""
 
 from __future__ import annotations
 

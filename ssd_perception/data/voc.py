@@ -184,7 +184,7 @@ def listed(root: Path, split: str) -> list[str]:
                         f'{", ".join(splits(root)) or "none"}.', path)
     names = [line.strip() for line in read_lines(path, 'a list of images') if line.strip()]
     if not names:
-        raise DataError(f'{path} lists no pictures.', path)
+        raise DataError(f'{path} lists no images.', path)
     names = _without_column(root, split, names)
     return [name if _has_annotation(root, name) else _stem(name) for name in names]
 
@@ -284,7 +284,7 @@ def _listed_image(root: Path, name: str) -> Path:
     image = image_named(path)
     if image is None:
         expected = path.with_name(path.name + PICTURE_SUFFIXES[0])
-        raise DataError(f'No picture for "{printable(name)}": expected {expected} (or '
+        raise DataError(f'No image for "{printable(name)}": expected {expected} (or '
                         f'{", ".join(PICTURE_SUFFIXES[1:])}).', expected, 'missing picture')
     return image
 
@@ -298,5 +298,5 @@ def _loose_image(root: Path, path: Path, candidates: Sequence[Path]) -> Path:
         if len(group) == 1 or group and len({image.parent for image in group}) == 1:
             return group[0]
     where = f'; {len(candidates)} images have that name' if candidates else ''
-    raise DataError(f'No picture for {path}: one image called {printable(path.stem)} beside it or '
+    raise DataError(f'No image for {path}: one image called {printable(path.stem)} beside it or '
                     f'in another folder of {root} is expected{where}.', path, 'missing picture')

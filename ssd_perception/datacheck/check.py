@@ -124,7 +124,7 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: A
     Args:
         folders: in one of ``data.layout.LAYOUTS``.
         names: splits; empty means all, without those that only join others (trainval).
-        architecture, preprocessing: decide where pictures and anchors lie.
+        architecture, preprocessing: decide where images and anchors lie.
         recipe_names: class names that are known; empty means all.
         one_based: see ``layout.read_split``.
         processes: see ``inspection.inspect_images``.

@@ -32,7 +32,7 @@ class Split:
     Attributes:
         folder: the data folder.
         name: the split.
-        samples: its pictures.
+        samples: its images.
     """
 
     folder: Path
@@ -53,7 +53,7 @@ class Split:
 
 
 def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Problem]:
-    """Yield what is wrong with a picture file, and with the size its annotation states."""
+    """Yield what is wrong with an image file, and with the size its annotation states."""
     if facts.failure:
         kind, detail = facts.failure
         yield Problem(kind, sample.path, detail, split=split)
@@ -69,7 +69,7 @@ def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Probl
 
 def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
                 preprocessing: Preprocessing, split: str) -> Iterator[Problem]:
-    """Yield what is wrong with the boxes of a picture of ``hw`` (height, width) px."""
+    """Yield what is wrong with the boxes of an image of ``hw`` (height, width) px."""
     file, other = sample.annotation or sample.path, sample.path
     xyxy = sample.xyxy.astype(np.float64)
 
@@ -123,7 +123,7 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
         alike = [split for split in splits if split.name == name and split.samples]
         # A folder of negatives beside others is a good thing; nothing but negatives is not.
         if alike and not any(counts[split] for split in alike):
-            yield Problem('no objects', alike[0].folder, 'no object in any picture',
+            yield Problem('no objects', alike[0].folder, 'no object in any image',
                           split=alike[0].label)
     for split in splits if recipe_names else ():
         for sample in split.samples:
@@ -151,7 +151,7 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
 
 
 def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:
-    """Yield pictures that are listed twice, in one split or in two."""
+    """Yield images that are listed twice, in one split or in two."""
     places: dict[Path, list[str]] = defaultdict(list)
     for split in splits:
         for sample in split.samples:
@@ -168,7 +168,7 @@ def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Proble
     """Yield, per folder of images, how many no split lists, and those that are not read.
 
     Args:
-        faulty: stems of files that have been named already: a picture whose annotation cannot
+        faulty: stems of files that have been named already: an image whose annotation cannot
             be read is listed nevertheless.
     """
     known = {sample.path for split in splits for sample in split.samples}

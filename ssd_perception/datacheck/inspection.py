@@ -37,7 +37,7 @@ class ImageFacts:
         digest: SHA-1 of the file; empty when it could not be read.
         perceptual: uint8 (8,), the 64 bits of its perceptual hash; None when not decoded.
         orientation: EXIF's flag, 1 (upright) to 8.
-        failure: kind of problem and sentence; None for a good picture.
+        failure: kind of problem and sentence; None for a good image.
     """
 
     hw: tuple[int, int] | None = None
@@ -88,7 +88,7 @@ def inspect_images(paths: Sequence[Path], processes: int | None = None,
     inspected nevertheless. Memory: each process holds one image at a time.
 
     Args:
-        processes: None takes the cores, or none beside this one for a few pictures; 0 none.
+        processes: None takes the cores, or none beside this one for a few images; 0 none.
         inspect: what to do with each; a function that other processes can import.
     """
     if processes is None:

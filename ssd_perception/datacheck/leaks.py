@@ -51,5 +51,5 @@ def check_copies(splits: Sequence[Split], facts: Mapping[Path, ImageFacts],
     for group in groups(len(paths), first[~across], second[~across]):
         a, b = group[:2]
         yield Problem('near-duplicates within a split', paths[a],
-                      f'{len(group)} pictures that show nearly the same{more}', paths[b],
+                      f'{len(group)} images that show nearly the same{more}', paths[b],
                       where[paths[a]].label)

@@ -47,7 +47,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _place(problem: Problem) -> str:
-    """Return where it is: the file, both pictures of a pair, a split of a folder."""
+    """Return where it is: the file, both images of a pair, a split of a folder."""
     if problem.other and problem.file.suffix == problem.other.suffix:
         return f'{problem.file} and {problem.other}'
     return problem.split if problem.split and problem.file.is_dir() else str(problem.file)

@@ -27,8 +27,7 @@ class RecordedCamera:
 
     Attributes:
         topic: as recorded.
-        prefix: what its results' topics begin with, for example ``/front``; empty for the only
-            camera.
+        prefix: of the topics of its results, for example ``/front``; empty for the only camera.
         name: for files and pages: letters, digits, ``_``, ``-`` and ``.``, unlike every other
             camera's.
     """
@@ -120,7 +119,7 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
 
 
 def _advice(bag: RecoveringBag) -> str:
-    """Return what to do where a recording has images in a form that is not read."""
+    """Return the remedy for a recording whose images have an unsupported form."""
     if any(connection.encoding == 'ros1' for connection in bag.connections.values()):
         return ' Messages of ROS 1 are not read; rosbags-convert makes them those of ROS 2.'
     if any(connection.encoding != 'cdr' for connection in bag.connections.values()):

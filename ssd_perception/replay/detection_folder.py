@@ -18,7 +18,7 @@ from ssd_perception.core.messages import json_rows
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.viz.drawing import draw_detections
 
-if TYPE_CHECKING:  # pictures alone need no video library
+if TYPE_CHECKING:  # images alone need no video library
     from ssd_perception.data.video import Video
 
 LINES, SUMMARY = 'detections.jsonl', 'summary.json'

@@ -25,7 +25,7 @@ _TILE_WIDTH = 480
 
 @dataclass(frozen=True)
 class CameraCounts:
-    """What came of one camera.
+    """The results of one camera.
 
     Attributes:
         frames: images recorded.

@@ -89,7 +89,7 @@ def _detections(values: dict) -> Detections:
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What makes two runs the same: only then may one continue the other.
+    """The inputs of a run; a run may continue another one only if all of them are equal.
 
     Attributes:
         files: (name, bytes, time of change in ns) of the recording.

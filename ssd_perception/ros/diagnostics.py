@@ -86,7 +86,7 @@ class CameraStatistics:
             self._error.note(sentence)
 
     def forget(self) -> None:
-        """Forget times and frames since the last report: the clock jumped, or nobody looks."""
+        """Forget times and frames since the last report: the clock jumped, or the node paused."""
         with self._lock:
             self._interval = []
             self._unanswered_since = None

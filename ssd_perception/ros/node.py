@@ -166,7 +166,7 @@ class DetectorNode(LifecycleNode):
         self._worker.stop(timeout_s)
 
     def _announce(self) -> None:
-        """Publish the latched messages anew: weights or thresholds are others now."""
+        """Publish the latched messages again, because weights or thresholds have changed."""
         serving = self._slot.serving
         assert serving is not None  # the slot calls this when another one is in use
         detector, settings = serving.detector, serving.settings

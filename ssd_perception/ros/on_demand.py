@@ -19,7 +19,7 @@ ANSWER_WITHIN_S = 5.0
 class OnDemand:
     """Answers with the next frame, which is published like any other.
 
-    The call is answered from the node's executor, which meanwhile goes on taking images.
+    The node's executor answers the call, and receives images meanwhile.
 
     Args:
         node: whose service it is.

@@ -35,7 +35,7 @@ def make_stages(node: Node, parameters: NodeParameters) -> list[Stage]:
         prefix = f'{name}/' if name else ''
         image = node.resolve_topic_name(prefix + interface.IMAGE)
         scenes[name] = CameraScene(node, prefix, image, settings, lookup)
-    # Before the tracks, so that what is none of the objects begins none.
+    # Before the tracks, so that no track begins with a box of a wrong size.
     return [SizeStage(scenes), *tracks, PositionStage(scenes)]
 
 
@@ -74,7 +74,7 @@ class PositionStage(_SceneStage):
         return detections
 
     def reset(self) -> None:
-        """Forget depth images and target of before."""
+        """Forget earlier depth images and the target."""
         for scene in self._scenes.values():
             scene.forget()
 
@@ -101,7 +101,7 @@ class PositionStage(_SceneStage):
 
 
 def position_stages(stages: Sequence[Stage]) -> list[PositionStage]:
-    """Return those of ``stages`` that the node has to start, stop and ask for figures."""
+    """Return the stages that the node must start and stop, and that have diagnostics."""
     return [stage for stage in stages if isinstance(stage, PositionStage)]
 
 

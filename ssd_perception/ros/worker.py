@@ -79,7 +79,7 @@ class Worker:
             camera.statistics.forget()
 
     def detect_next(self, answer: Callable[[str], object]) -> None:
-        """Look at the next frames although paused; ``answer`` is called with what was found."""
+        """Detect in the next frames even while paused; call ``answer`` with the result."""
         with self._on_demand_lock:
             self._on_demand = (*self._on_demand, answer)
 
@@ -123,7 +123,7 @@ class Worker:
         self._start_thread()
 
     def time_jumped(self) -> None:
-        """The node's clock went back: what is from before it says nothing about now."""
+        """Drop frames, times and tracks from before the node's clock went back."""
         self._jumps += 1
         self._frames.forget()
         for camera in self._cameras.values():

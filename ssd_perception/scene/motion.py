@@ -25,7 +25,7 @@ _SHIFT_GAIN = 0.2
 # and this much more for each median object size that it is long.
 _PER_SIZE = 0.05
 _MAX_REFERENCES = 8
-# Standing still that explains this share of what can be explained is not questioned.
+# A shift of zero is kept if it explains at least this share of what any shift could explain.
 _GOOD_ENOUGH = 0.8
 # More objects than this say nothing more about the shift, and cost.
 _MAX_OBJECTS = 24

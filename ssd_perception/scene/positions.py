@@ -33,8 +33,8 @@ _HEIGHT, _HEIGHT_PX = 0.045, 1.5
 # Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
 # although the robot pitches on its wheels.
 TILT, TILT_OF_FIXED = 0.0035, 0.007
-# Of an object's middle from the middle of what is seen of it, ahead and sideways, as a share of
-# half its width: not all are as deep as wide, nor alike on both sides.
+# Deviation of an object's middle from the middle of its visible part, ahead and sideways, as a
+# share of half its width: not every object is as deep as it is wide, or symmetric.
 _DEEP, _ASIDE = 0.3, 0.15
 # How far behind the surface that depth images show the middle lies, as a share of half the width.
 _BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
@@ -316,11 +316,10 @@ def _cut(xyxy: np.ndarray, camera: CameraModel) -> np.ndarray:
 
 def plausible(detections: Detections, view: View, settings: PositionSettings,
               class_names: Sequence[str]) -> np.ndarray:
-    """Return which boxes may be what they are taken for, by their size on the floor: bool (n,).
+    """Return bool (n,): False for boxes whose size on the floor does not fit their class.
 
-    False for those whose Position would be unknown for their size or for the horizon; a box
-    that is cut by the image's edge may be anything. Only classes with known heights are
-    checked.
+    Also False for boxes above the horizon or too close to it. True for a box that the image's edge
+    cuts, because its size is unknown, and for classes without known heights.
     """
     positions = locate(detections, replace(view, depth=None),
                        settings, class_names)

@@ -18,7 +18,7 @@ class TargetSettings:
     Attributes:
         class_name: its class; empty for any.
         track_id: its id; 0 for any.
-        timeout_s: for how long a target that is out of sight is waited for before another one
+        timeout_s: for how long a target may be out of sight before another one
             may take its place, seconds. Without tracks objects have no ids and the nearest is
             the target at once.
     """
@@ -42,7 +42,7 @@ class TargetSelector:
 
     def choose(self, stamp_ns: int, detections: Detections, positions: Sequence[Position],
                class_names: Sequence[str], origin: np.ndarray) -> int | None:
-        """Return the index of the target in this image; None where it is not to be seen.
+        """Return the index of the target in this image; None if it is not visible.
 
         Args:
             stamp_ns: of the image.

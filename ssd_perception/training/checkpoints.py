@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain values, written whole or not at all, never unpickled code."""
+"""Checkpoints of tensors and plain values: written atomically, read without unpickling code."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def random_stream(seed: int, *position: int) -> np.random.Generator:
 
 
 class Origin(NamedTuple):
-    """What an image of the run was made from.
+    """The sources of an image of the run.
 
     Attributes:
         name: the (first) file.

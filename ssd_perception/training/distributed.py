@@ -64,7 +64,7 @@ class World:
         return content.cpu().numpy().tobytes()
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """Return what averages gradients over the processes in its backward pass."""
+        """Return a module that averages gradients over the processes in its backward pass."""
         if self.size == 1:
             return model
         if device.type == 'cuda':  # the only device its kernels exist for

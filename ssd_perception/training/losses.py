@@ -137,8 +137,9 @@ def match(anchors_xyxy: torch.Tensor, boxes: torch.Tensor, foreground_iou: float
     Args:
         anchors_xyxy: (A, 4) edges in network-input px.
         boxes: (G, 4) edges in the same unit.
-        foreground_iou, background_iou: at least the first is an object, below the second is
-            background, between counts neither way (RetinaNet, section 4.1).
+        foreground_iou, background_iou: an anchor with at least the first IoU belongs to an object,
+            one below the second is background, and one between is ignored (RetinaNet, section
+            4.1).
 
     Each object's best anchor is given to it even below ``foreground_iou`` (SSD, section 2.2);
     where two objects want the same anchor, the one that overlaps it more gets it.

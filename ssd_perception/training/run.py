@@ -81,14 +81,14 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a training; only the main process of several returns one with weights.
+    """The result of a training; of several processes only the main one returns weights.
 
     Attributes:
         weights: the best ones, with their figures inside; None without validation images.
-        recipe: the one that was trained by; it lies in recipe.yaml of the run.
+        recipe: of this training; the run's recipe.yaml holds it.
         accuracy: of ``weights`` on the first validation split.
         threshold: default score threshold that was chosen there and written into ``weights``.
-        unreadable: images that other images took the place of.
+        unreadable: images that could not be read; training used other images instead.
     """
 
     weights: Path | None

@@ -18,7 +18,7 @@ from ssd_perception.training.recipe import Recipe
 
 
 class RunFolder:
-    """Writes what a run leaves behind; every file is there whole or as it was.
+    """Writes the files of a run, each one atomically.
 
     ``checkpoint.pt``, ``log.jsonl``, ``schedule.png``, ``curves.png``, ``tensorboard/``, and
     weights that carry the folder's name.

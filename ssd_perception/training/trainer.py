@@ -1,4 +1,4 @@
-"""The training loop: rate, batch, loss, step, average, checkpoint; readable top to bottom."""
+"""The training loop: learning rate, batch, loss, step, weight average, checkpoint."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _MANY = 2000  # beyond so many dots a plot holds them as pixels
 
 @dataclass
 class Track:
-    """What one camera's timeline shows.
+    """The data of one camera's timeline.
 
     Attributes:
         seconds: (frames,) times since the recording's first frame.

@@ -117,8 +117,8 @@ def test_pictures_of_other_things_count_false_boxes(data, tmp_path, capsys):
     assert counted['images'] == 4 and counted['false_boxes'] > 0  # there are cones, after all
     assert counted['false_boxes'] == figures['false_positives']['background']
     assert figures['coco_ap'] is None and figures['objects'] == 0
-    told = f'{counted["false_boxes"]} false box'
-    assert told in capsys.readouterr().out
+    printed = f'{counted["false_boxes"]} false box'
+    assert printed in capsys.readouterr().out
     assert 'on 4 images without these classes' in (tmp_path / 'r' / 'report.html').read_text()
 
 

@@ -1,4 +1,4 @@
-"""VOC and COCO say the same; what is wrong is named, and left out where that is asked for."""
+"""VOC and COCO read alike; bad files are named, and left out where that is asked for."""
 
 import json
 
@@ -15,8 +15,8 @@ TRAIN = {'empty': [], 'one': [('cone', (1.5, 2.25, 30, 40.75))],
 SETS = {'train': TRAIN, 'val': {'three': [('cube', (5, 5, 20, 20))]}}
 
 
-def told(samples):
-    """Return what samples say, without where they lie."""
+def contents(samples):
+    """Return the contents of samples without the paths of their folders."""
     return [(s.path.name, s.xyxy.tolist(), s.names, s.difficult.tolist(), s.stated_hw)
             for s in samples]
 
@@ -36,7 +36,7 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
     for split in SETS:
         assert has_split(root, split)
         expected, found = read_split(voc, split), read_split(root, split)
-        assert told(found) == told(expected)
+        assert contents(found) == contents(expected)
         assert all(s.path.is_file() and s.xyxy.dtype == np.float32 for s in found)
         assert found[0].xyxy.shape[1] == 4
     assert not has_split(root, 'test') and not has_split(voc, 'test')
@@ -44,7 +44,7 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
         (voc / 'ImageSets' / 'Main' / 'test.txt').write_text('\n')
         assert not has_split(voc, 'test')
     # COCO counts from 0 whatever is said of VOC.
-    assert told(read_split(root, 'train', one_based=True)) == told(read_split(voc, 'train'))
+    assert contents(read_split(root, 'train', one_based=True)) == contents(read_split(voc, 'train'))
 
 
 @pytest.mark.parametrize('file, split', [
@@ -173,7 +173,7 @@ def test_a_broken_coco_file_is_refused_as_a_whole(tmp_path, text, says):
 @pytest.mark.parametrize('change, left, says', [
     (lambda d: d['images'][0].pop('id'), ['one', 'two'], 'an image lacks its "id"'),
     (lambda d: d['images'].append(3), ['empty', 'one', 'two'], 'an image lacks its "id"'),
-    (lambda d: d['images'][0].update(file_name='nowhere.jpg'), ['one', 'two'], 'No picture for'),
+    (lambda d: d['images'][0].update(file_name='nowhere.jpg'), ['one', 'two'], 'No image for'),
     (lambda d: d['images'][0].update(file_name='../empty.jpg'), ['one', 'two'], 'leaves the data'),
     (lambda d: d['images'][0].update(file_name='/etc/hosts'), ['one', 'two'], 'leaves the data'),
     (lambda d: d['images'][0].update(file_name='a\0b'), ['one', 'two'], 'cannot be one|No pict'),

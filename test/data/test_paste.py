@@ -163,7 +163,7 @@ def test_no_folder_at_all_names_the_key():
 
 
 def test_an_empty_folder_of_backgrounds_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match='holds no pictures'):
+    with pytest.raises(DataError, match='holds no images'):
         read_backgrounds(tmp_path)
 
 

@@ -46,7 +46,7 @@ def test_any_case_agrees_with_itself(images):
 
 
 def test_best_f1_of_a_class_is_its_own():
-    # x is told from false ones above 0.75, y only below: no threshold serves both
+    # x is separated from false ones above 0.75, y only below: no threshold serves both
     detections = [detections_of([((0, 0, 9, 9), 0.9, 0), ((50, 0, 59, 9), 0.6, 0),
                                  ((0, 50, 9, 59), 0.3, 1), ((50, 50, 59, 59), 0.2, 1)])]
     truths = [truth_of([((0, 0, 9, 9), 0, False), ((0, 50, 9, 59), 1, False)])]

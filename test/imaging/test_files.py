@@ -65,7 +65,7 @@ def test_missing_things_are_named(tmp_path):
     write_voc(tmp_path, item((1, 1, 5, 5)), picture=False)
     with pytest.raises(DataError, match='splits there: train'):
         read_voc(tmp_path, 'val')
-    with pytest.raises(DataError, match='No picture for "a"'):
+    with pytest.raises(DataError, match='No image for "a"'):
         read_voc(tmp_path, 'train')
 
 

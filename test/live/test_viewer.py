@@ -1,4 +1,4 @@
-"""The viewer pairs frames, answers and truth by stamp, and ends as it was told to."""
+"""The viewer pairs frames, answers and truth by stamp, and ends when it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What colcon, rosdep and pip are told about the package agrees with itself and with the code."""
+"""The metadata for colcon, rosdep and pip agree with each other and with the code."""
 
 import ast
 import functools

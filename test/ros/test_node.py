@@ -191,12 +191,12 @@ def test_a_bad_frame_is_told_in_one_line_and_survived(peer, node, detections, nu
     peer.until(publisher.get_subscription_count)
     diagnostics = peer.listen(DiagnosticArray, '/diagnostics')
 
-    def told():
+    def reported():
         publisher.publish(bad)
         peer.spin(0.1)
         return [s for m in diagnostics for s in m.status
                 if s.level == b'\x01' and word in s.message]
-    assert peer.until(told, 10)
+    assert peer.until(reported, 10)
     peer.ask(image(picture(), number + 10), detections)
 
 

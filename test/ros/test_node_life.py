@@ -119,11 +119,11 @@ def test_stamps_that_cannot_be_are_reported_and_carried_along(peer, node, offset
     frame = image(picture(), 0)
     frame.header.stamp = Time(sec=0 if offset_s is None else now + offset_s)
 
-    def told():
+    def reported():
         detections.clear()
         assert peer.ask(frame, detections).header == frame.header
         return any(words in s.message for m in statuses for s in m.status[1:])
-    assert peer.until(told, 30)
+    assert peer.until(reported, 30)
 
 
 def test_rosbags_reads_our_messages_and_pairs_pictures_with_detections(peer, node, tmp_path):

@@ -48,11 +48,11 @@ def test_weights_that_are_not_there_are_one_sentence(tmp_path, data, capsys):
     (['3'], None), (['3', '1'], 'for each of the 1 folders'), (['0'], 'a number from 1 on')])
 def test_a_folder_counts_several_times(tmp_path, data, capsys, repeat, says):
     code, _ = train(tmp_path, data, 'run', '--repeat', *repeat)
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     if says is None:
-        assert code == 0 and 'Training on 18 images' in told.out
+        assert code == 0 and 'Training on 18 images' in printed.out
     else:
-        assert code == 1 and says in told.err and told.err.count('\n') == 1
+        assert code == 1 and says in printed.err and printed.err.count('\n') == 1
 
 
 def test_pictures_of_other_things_join_without_their_objects(tmp_path, data, capsys):

@@ -175,8 +175,8 @@ def test_an_image_that_cannot_be_read_is_named_once_and_replaced(tmp_path, capsy
     trainer = Trainer(TINY, read_voc(root, 'train'), {}, tmp_path / 'run')
     trainer.run(progress=False)
     assert len(trainer.skipped) == 1
-    told = capsys.readouterr().err
-    assert told.count('2.png is not an image') == 1 and 'takes its place' in told
+    printed = capsys.readouterr().err
+    assert printed.count('2.png is not an image') == 1 and 'takes its place' in printed
 
 
 def test_without_any_readable_image_training_fails_in_a_sentence(tmp_path):
