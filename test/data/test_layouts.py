@@ -15,7 +15,7 @@ TRAIN = {'empty': [], 'one': [('cone', (1.5, 2.25, 30, 40.75))],
 SETS = {'train': TRAIN, 'val': {'three': [('cube', (5, 5, 20, 20))]}}
 
 
-def contents(samples):
+def rows(samples):
     """Return the contents of samples without the paths of their folders."""
     return [(s.path.name, s.xyxy.tolist(), s.names, s.difficult.tolist(), s.stated_hw)
             for s in samples]
@@ -36,7 +36,7 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
     for split in SETS:
         assert has_split(root, split)
         expected, found = read_split(voc, split), read_split(root, split)
-        assert contents(found) == contents(expected)
+        assert rows(found) == rows(expected)
         assert all(s.path.is_file() and s.xyxy.dtype == np.float32 for s in found)
         assert found[0].xyxy.shape[1] == 4
     assert not has_split(root, 'test') and not has_split(voc, 'test')
@@ -44,7 +44,7 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
         (voc / 'ImageSets' / 'Main' / 'test.txt').write_text('\n')
         assert not has_split(voc, 'test')
     # COCO counts from 0 whatever is said of VOC.
-    assert contents(read_split(root, 'train', one_based=True)) == contents(read_split(voc, 'train'))
+    assert rows(read_split(root, 'train', one_based=True)) == rows(read_split(voc, 'train'))
 
 
 @pytest.mark.parametrize('file, split', [

@@ -30,8 +30,8 @@ def train(recipe, data, tmp_path, *more):
 
 def test_one_command_leaves_weights_and_a_report(recipe, data, tmp_path, capsys):
     assert train(recipe, data, tmp_path) == 0
-    printed = capsys.readouterr().out
-    assert 'Training on 6 images (cone), from the beginning' in printed and 'report.html' in printed
+    shown = capsys.readouterr().out
+    assert 'Training on 6 images (cone), from the beginning' in shown and 'report.html' in shown
     report = tmp_path / 'run/report'
     assert '<svg' in (report / 'report.html').read_text()
     figures = json.loads((report / 'report.json').read_text())
@@ -61,6 +61,6 @@ def test_a_run_is_never_overwritten(recipe, data, tmp_path, capsys, more, messag
 def test_what_cannot_be_trained_is_one_sentence(recipe, data, tmp_path, capsys, arguments,
                                                 message):
     assert train(recipe, data, tmp_path, *arguments) == 1
-    printed = capsys.readouterr().err.strip()
-    assert message in printed and '\n' not in printed and printed.startswith('ssd_perception train: ')
+    shown = capsys.readouterr().err.strip()
+    assert message in shown and '\n' not in shown and shown.startswith('ssd_perception train: ')
     assert not (tmp_path / 'run').exists()
