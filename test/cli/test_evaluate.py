@@ -70,7 +70,7 @@ def test_a_picture_that_cannot_be_decoded_is_left_out(data, tmp_path, capsys):
     out = tmp_path / 'figures.json'
     assert evaluate(data, '--json', str(out)) == 0
     printed = capsys.readouterr()
-    assert 'val_0002.jpg is not a picture' in printed.err
+    assert 'val_0002.jpg is not an image' in printed.err
     assert '1 of 4 images could not be decoded' in printed.out
     figures = json.loads(out.read_text())
     assert figures['images'] == 3 and figures['skipped'] == ['val_0002.jpg']

@@ -38,7 +38,7 @@ def sample(name, kind='x'):
 
 def read(path):
     if path.name.startswith('bad'):
-        raise DataError(f'{path} is not a picture that OpenCV can decode.')
+        raise DataError(f'{path} is not an image that can be decoded.')
     return np.zeros((20, 20, 3), np.uint8)
 
 
@@ -50,7 +50,7 @@ def test_unreadable_pictures_are_named_and_left_out(capsys):
     assert len(measured.detections) == len(measured.truths) == 2
     assert measured.timings_ms['network'] == [1.0, 2.0]
     assert measured.skipped == ['bad1', 'bad2']
-    assert 'Left out: bad1 is not a picture' in capsys.readouterr().err
+    assert 'Left out: bad1 is not an image' in capsys.readouterr().err
     assert detector.asked == [0.01, 0.01] and detector.settings.score_threshold == 0.5
 
 

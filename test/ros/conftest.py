@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from random_weights import random_weights
 from ros_environment import ROOT
 
 from ssd_perception.ros.dds import PROFILE_VARIABLES
@@ -106,20 +107,6 @@ def node_process(tmp_path_factory):
 def weights(tmp_path_factory):
     """A small network with random weights, seeded: its detections are nonsense, but the same."""
     return random_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors', 128)
-
-
-def random_weights(path: Path, side: int) -> Path:
-    """Write a network with random weights and an input of side x side px."""
-    torch = pytest.importorskip('torch')
-    from ssd_perception.core.metadata import Architecture, Metadata
-    from ssd_perception.model.ssd import SSD
-    from ssd_perception.model.weights import save_weights
-    torch.manual_seed(1)
-    architecture = Architecture('efficientnet_lite0', (side, side), pyramid_channels=32,
-                                head_depth=1)
-    # A fresh network scores everything about 0.01.
-    return save_weights(path, SSD(architecture, 2),
-                        Metadata(('cone', 'cube'), architecture, score_threshold=0.005))
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import pytest
 
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
-from conftest import random_weights  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from peer import image, picture  # noqa: E402
 from process_figures import Growth  # noqa: E402
+from random_weights import random_weights  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
