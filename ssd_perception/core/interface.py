@@ -43,6 +43,10 @@ LAST_ERROR = 'last error'
 DETECTOR_ENTRY = ': detector'
 
 NS_PER_S = 10 ** 9
+# A longer pause between two messages of a recording is taken for a jump of the clock: from 1970
+# to now when the robot learns the time.
+MAX_GAP_NS = 3600 * NS_PER_S
+_YEAR_S = 365.25 * 86400
 MAX_FRAME_ID = 256  # characters; it is copied to every detection
 
 
@@ -71,3 +75,11 @@ def stamp_to_ns(stamp: Stamp) -> int:
 def ns_to_stamp(stamp_ns: int) -> tuple[int, int]:
     """Return the fields ``sec`` and ``nanosec`` of a stamp; nanosec is from 0 to 10**9 - 1."""
     return divmod(stamp_ns, NS_PER_S)
+
+
+def describe_gap(gap_ns: int) -> str:
+    """Return a long time in words, such as ``53.9 years``."""
+    units = (('years', _YEAR_S), ('days', 86400), ('hours', 3600), ('s', 1))
+    seconds = gap_ns / NS_PER_S
+    name, unit = next((pair for pair in units if abs(seconds) >= pair[1]), units[-1])
+    return f'{seconds / unit:.1f} {name}'

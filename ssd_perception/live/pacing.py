@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import collections
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ssd_perception.bags.reader import Record
+from ssd_perception.core.interface import MAX_GAP_NS
 
 # Messages prepared ahead, and the time that preparing one may take: decoding a large JPEG.
 AHEAD = 8
@@ -19,16 +20,26 @@ class Pace:
 
     Args:
         rate: 2 is twice as fast as recorded.
+        skipped: called with a gap in ns that is longer than ``MAX_GAP_NS`` and not waited for.
     """
 
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
+    def __init__(self, rate: float,
+                 skipped: Callable[[int], object] = lambda gap_ns: None) -> None:
+        self._rate, self._skipped = rate, skipped
         self._start: tuple[float, int] | None = None
+        self._last_ns = 0
 
     def due(self, stamp_ns: int) -> float:
-        """Return the time.monotonic() for a message recorded at ``stamp_ns``."""
-        self._start = self._start or (time.monotonic(), stamp_ns)
+        """Return the time.monotonic() for a message recorded at ``stamp_ns``; ask in order."""
+        if self._start is None:
+            self._start, self._last_ns = (time.monotonic(), stamp_ns), stamp_ns
         begin, first_ns = self._start
+        gap_ns = stamp_ns - self._last_ns
+        if abs(gap_ns) > MAX_GAP_NS:
+            first_ns += gap_ns
+            self._start = begin, first_ns
+            self._skipped(gap_ns)
+        self._last_ns = stamp_ns
         return begin + (stamp_ns - first_ns) / 1e9 / self._rate
 
     def has_time_before(self, record: Record) -> bool:

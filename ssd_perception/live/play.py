@@ -13,8 +13,15 @@ from tqdm import tqdm
 from ssd_perception.bags.reader import Bag
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.interface import IMAGE_TYPES
+from ssd_perception.core.safe_yaml import YamlError, load_yaml
 from ssd_perception.core.signals import sigterm_as_ctrl_c
-from ssd_perception.live.player import PlayerOptions, PlayReport, run_player
+from ssd_perception.core.text import printable
+from ssd_perception.live.player import (
+    PlayerOptions,
+    PlayReport,
+    message_class,
+    run_player,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ def play(options: PlayOptions) -> PlayReport:
         bag.require(list(options.topics))
         topics = {name: kind for name, kind in bag.topics.items()
                   if not options.topics or name in options.topics}
+        if not options.topics:
+            topics = _installed(topics)
         if not any(bag.counts[name] for name in topics):
             raise SettingError(f'{options.bag} has no messages to play.')
         passes = itertools.count() if options.loop else range(1)
@@ -57,4 +66,35 @@ def play(options: PlayOptions) -> PlayReport:
                   unit='frame', disable=not (options.progress and sys.stderr.isatty())) as bar:
             return run_player((bag.records(list(topics)) for _ in passes), topics,
                               options.player, list(options.ros_args), progress=bar.update,
-                              started=lambda images: bar.set_description(', '.join(images)))
+                              started=lambda images: bar.set_description(', '.join(images)),
+                              latched=[topic for topic in topics
+                                       if is_latched(bag.connections[topic].qos)])
+
+
+def _installed(topics: dict[str, str]) -> dict[str, str]:
+    """Return the topics whose types are installed here; name the others."""
+    found = {}
+    for topic, kind in topics.items():
+        try:
+            message_class(kind)
+        except SettingError:
+            print(f'{printable(topic)} is left out: its type {printable(kind)} is not installed '
+                  'here.', file=sys.stderr)
+        else:
+            found[topic] = kind
+    return found
+
+
+def is_latched(qos: str) -> bool:
+    """Tell whether a topic was published for late subscribers too (transient local).
+
+    Args:
+        qos: the YAML that rosbag2 stores of its publishers.
+    """
+    try:
+        profiles = load_yaml(qos)
+    except YamlError:
+        return False
+    return isinstance(profiles, list) and any(
+        isinstance(profile, dict) and profile.get('durability') in (1, 'transient_local')
+        for profile in profiles)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock as ClockMessage
@@ -22,7 +23,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from ssd_perception.bags.reader import Record
 from ssd_perception.core.errors import SettingError, UserError
-from ssd_perception.core.interface import COMPRESSED_SUFFIX, IMAGE_TYPES
+from ssd_perception.core.interface import COMPRESSED_SUFFIX, IMAGE_TYPES, describe_gap
+from ssd_perception.core.text import printable
 from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.live.pacing import Pace, early
 from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile, profile_variable
@@ -30,6 +32,9 @@ from ssd_perception.ros.messages import image_message
 
 # Reliable matches subscribers of both kinds; a few frames of depth bridge a short pause.
 QOS = QoSProfile(depth=10)
+# Several nodes' /tf_static become one publisher's.
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_TYPE = re.compile(r'[a-z][a-z0-9_]*/msg/[A-Za-z][A-Za-z0-9]*')
 CLOCK_PERIOD_S = 0.02
 _DDS_SETTINGS = ('FASTDDS_BUILTIN_TRANSPORTS', *PROFILE_VARIABLES)
 
@@ -106,14 +111,16 @@ class Player(Node):
     Args:
         topics: recorded topic -> ROS type.
         options: how to play.
+        latched: those of ``topics`` whose last messages were recorded for late subscribers too.
 
     Raises:
-        ValueError: for a type whose Python package is not installed here.
+        SettingError: for a type whose Python package is not installed here.
     """
 
-    def __init__(self, topics: dict[str, str], options: PlayerOptions = PlayerOptions()):  # noqa: B008
+    def __init__(self, topics: dict[str, str], options: PlayerOptions = PlayerOptions(),  # noqa: B008
+                 latched: Collection[str] = ()):
         super().__init__('ssd_player')
-        self.options = options
+        self.options, self._latched = options, latched
         self.report = PlayReport()
         self._types = {topic: message_class(name) for topic, name in topics.items()}
         self._outputs = {topic: self._create_output(topic) for topic in topics}
@@ -158,7 +165,7 @@ class Player(Node):
         """
         passed_s = self.report.seconds
         self._stamps.clear()  # recorded stamps repeat in each pass, and get a new stamp of now
-        pace = Pace(self.options.rate)
+        pace = Pace(self.options.rate, self._skipped)
         for record, message in early(self._prepared(records), pace):
             due = pace.due(record.stamp_ns)
             self._wait_until(due, record.stamp_ns)
@@ -185,7 +192,11 @@ class Player(Node):
         kind, name = self._types[topic], topic
         if self.options.raw and kind is CompressedImage:
             kind, name = Image, topic.removesuffix(COMPRESSED_SUFFIX)
-        return self.create_publisher(kind, name, QOS)
+        return self.create_publisher(kind, name, LATCHED if topic in self._latched else QOS)
+
+    def _skipped(self, gap_ns: int) -> None:
+        self.get_logger().warning(f"The recording's time jumps by {describe_gap(gap_ns)}; that is "
+                                  'not waited for.')
 
     def _prepared(self, records: Iterable[Record]) -> Iterator[tuple[Record, object]]:
         """Yield records with the message to publish; decoding takes its time here."""
@@ -225,35 +236,39 @@ def message_class(name: str) -> type:
     """Return the class of a ROS type such as ``sensor_msgs/msg/Image``.
 
     Raises:
-        ValueError: when its package is not installed here.
+        SettingError: when its package is not installed here.
     """
     package, _, kind = name.partition('/msg/')
     try:
+        if not _TYPE.fullmatch(name):  # what is imported is a message, whatever the file names
+            raise ImportError(name)
         return getattr(importlib.import_module(f'{package}.msg'), kind)
     except (ImportError, AttributeError) as error:
-        raise SettingError(f'The recording has messages of type {name}, which is not installed '
-                           'here; choose other topics.') from error
+        raise SettingError(f'The recording has messages of type {printable(name)}, which is not '
+                           'installed here; choose other topics.') from error
 
 
 def run_player(make_passes: Iterable[Iterable[Record]], topics: dict[str, str],
                options: PlayerOptions, ros_args: list[str],
                progress: Callable[[bool], object] = lambda is_frame: None,
-               started: Callable[[list[str]], None] = lambda image_topics: None) -> PlayReport:
+               started: Callable[[list[str]], None] = lambda image_topics: None,
+               latched: Collection[str] = ()) -> PlayReport:
     """Start ROS, wait for subscribers, play every pass, and stop ROS again.
 
     Args:
         make_passes: one iterable of records per pass; endless for a loop.
         started: called with the names of the image topics when playing begins.
+        latched: see ``Player``.
 
     Raises:
-        NoSubscriber, ValueError: see ``Player``; KeyboardInterrupt passes through.
+        NoSubscriber, SettingError: see ``Player``; KeyboardInterrupt passes through.
     """
     allow_large_images()
     # Without rclpy's handlers Ctrl-C is Python's KeyboardInterrupt, and publishers live until
     # the last messages are out.
     rclpy.init(args=ros_args, signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
     try:
-        player = Player(topics, options)
+        player = Player(topics, options, latched)
         player.wait_for_subscribers()
         started(player.image_topics)
         for records in make_passes:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from ssd_perception.core.interface import MAX_GAP_NS, describe_gap
 from ssd_perception.core.text import printable
 from ssd_perception.replay.work_folder import FrameResult
-
-# A longer pause between two frames of a camera is taken for a jump of its clock: from 1970 to now
-# when the robot learns the time.
-MAX_GAP_NS = 3600 * 10 ** 9
-_YEAR_NS = 365.25 * 86400 * 1e9
 
 
 class FrameTimes:
@@ -83,10 +79,3 @@ class FrameTimes:
             more = f', and {len(jumps) - 1} times more' if jumps[1:] else ''
             self.notes.append(f'The time of {printable(topic)} jumps by {describe_gap(gap)} '
                               f'before frame {index}{more}; such gaps are left out.')
-
-
-def describe_gap(gap_ns: int) -> str:
-    """Return a long time in words, such as ``53.9 years``."""
-    units = (('years', _YEAR_NS), ('days', 86400e9), ('hours', 3600e9), ('s', 1e9))
-    name, unit = next((pair for pair in units if abs(gap_ns) >= pair[1]), units[-1])
-    return f'{gap_ns / unit:.1f} {name}'

@@ -16,7 +16,7 @@ import pytest
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('rosbags')
 import recordings  # noqa: E402
-from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
@@ -167,6 +167,40 @@ def test_a_loop_ends_cleanly_on_a_signal(recording, listener, sent):
     _, err = listener.until_ended(process)
     assert process.returncode == 130
     assert 'Traceback' not in err
+
+
+def test_what_most_robots_record_is_played(listener, tmp_path):
+    """Types not installed here, latched topics, and a clock that jumps from 1970 to now."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    from ssd_perception.bags.types import typestore
+    from ssd_perception.bags.writer import BagWriter
+    with BagWriter(tmp_path / 'drive') as bag:
+        bag.add_topic('/robot_description', 'std_msgs/msg/String', latched=True)
+        bag.write('/robot_description', 10 ** 9,
+                  recordings.types('std_msgs/msg/String')('<robot/>'))
+        bag.write('/mode', recordings.START_NS, recordings.types('std_msgs/msg/String')('drive'))
+    with Writer(tmp_path / 'other', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, kind in (('/wheels', 'my_robot_msgs/msg/Wheels'), ('/x', '..os/msg/Path')):
+            connection = writer.add_connection(topic, kind, msgdef='float64 left\n',
+                                               rihs01='RIHS01_' + '0' * 64)
+            writer.write(connection, recordings.START_NS, bytes(12))
+        text = writer.add_connection('/text', 'std_msgs/msg/String', typestore=typestore())
+        writer.write(text, recordings.START_NS, bytes(typestore().serialize_cdr(
+            recordings.types('std_msgs/msg/String')('x'), 'std_msgs/msg/String')))
+    process = play(tmp_path / 'other', '--wait-for-subscribers', '0')
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0 and 'Sent 0 frames and 1 messages' in out
+    assert '/wheels is left out: its type my_robot_msgs/msg/Wheels' in error and '/x is' in error
+    from std_msgs.msg import String
+    late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    listener.listen(String, '/robot_description', late)
+    listener.listen(String, '/mode', QoSProfile(depth=10))
+    process = play(tmp_path / 'drive', '--wait-for-subscribers', '1')
+    _, error = listener.until_ended(process)
+    assert process.returncode == 0 and 'jumps by 53.9 years' in error
+    assert [m.data for _, m in listener.received['/robot_description']] == ['<robot/>']
+    assert [m.data for _, m in listener.received['/mode']] == ['drive']
 
 
 def test_nobody_listens_is_one_sentence(recording):
