@@ -176,7 +176,7 @@ def test_a_broken_coco_file_is_refused_as_a_whole(tmp_path, text, says):
     (lambda d: d['images'][0].update(file_name='nowhere.jpg'), ['one', 'two'], 'No image for'),
     (lambda d: d['images'][0].update(file_name='../empty.jpg'), ['one', 'two'], 'leaves the data'),
     (lambda d: d['images'][0].update(file_name='/etc/hosts'), ['one', 'two'], 'leaves the data'),
-    (lambda d: d['images'][0].update(file_name='a\0b'), ['one', 'two'], 'cannot be one|No pict'),
+    (lambda d: d['images'][0].update(file_name='a\0b'), ['one', 'two'], 'cannot be one|No image'),
     (lambda d: d['images'].append(d['images'][1]), ['empty', 'one', 'two'], 'two images have'),
     (lambda d: d['annotations'][0].update(image_id=1), ['empty', 'one', 'two'], 'id 1, which'),
     (lambda d: d['annotations'].append([]), ['empty', 'one', 'two'], 'with id None'),
