@@ -88,7 +88,7 @@ def _find(sources: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
             *PICTURE_SUFFIXES, *VIDEO_SUFFIXES)] if source.is_dir() else [source]
         others += [path for path in below if path.suffix.lower() in OTHER_SUFFIXES]
     if not paths:
-        raise DataError(f'No pictures ({", ".join(PICTURE_SUFFIXES)}) or videos '
+        raise DataError(f'No images ({", ".join(PICTURE_SUFFIXES)}) or videos '
                         f'({", ".join(VIDEO_SUFFIXES)}) in {", ".join(map(str, sources))}.')
     paths = list(dict.fromkeys(paths))
     videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]

@@ -1,4 +1,4 @@
-"""How values are written: as JSON, where NaN becomes null, and as text for people."""
+"""Write values as JSON, where NaN becomes null, and as text for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Value = TypeVar('Value')
 
 
 def to_json(value: object) -> Any:
-    """Return what ``json.dumps`` takes: dataclasses as objects, NaN and infinities as null."""
+    """Convert a value for ``json.dumps``: dataclasses to objects, NaN and infinities to null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name))
                 for field in dataclasses.fields(value)}

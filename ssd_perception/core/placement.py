@@ -1,4 +1,4 @@
-"""Where a source image lies inside the network's input, and the way back for boxes."""
+"""Place a source image inside the network's input, and map boxes back to source pixels."""
 
 from __future__ import annotations
 

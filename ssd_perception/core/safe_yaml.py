@@ -43,7 +43,7 @@ def read_yaml(path: str | os.PathLike, as_texts: bool = False,
 
 
 def load_yaml(text: str, as_texts: bool = False) -> object:
-    """Return what a YAML text holds: dicts, lists, strings, numbers, dates, booleans and None.
+    """Parse a YAML text into dicts, lists, strings, numbers, dates, booleans and None.
 
     Args:
         as_texts: leave every scalar a string, as it is written.

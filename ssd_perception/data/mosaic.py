@@ -40,7 +40,7 @@ def mosaic(images: Sequence[TrainingItem], side: int, padding_value: int,
         height, width = (max(1, round(s * factor)) for s in image.shape[:2])
         method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         tile = cv2.resize(image, (width, height), interpolation=method)
-        # The tile's inner corner lies on the centre; what reaches over the canvas is cut off.
+        # The tile's inner corner is at the centre; the part outside the canvas is cut off.
         left = centre_x if right else centre_x - width
         top = centre_y if below else centre_y - height
         a, b, c, d = max(x0, left), max(y0, top), min(x1, left + width), min(y1, top + height)

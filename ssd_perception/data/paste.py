@@ -269,7 +269,7 @@ def _shade(canvas: np.ndarray, layer: Layer, rng: np.random.Generator) -> None:
 
 
 def _visible(owner: np.ndarray, layers: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, 4) boxes, tight to what is seen, and labels of the objects seen well enough."""
+    """Return boxes (n, 4) around the visible parts of objects, and labels; skip hidden ones."""
     height, width = owner.shape
     boxes, labels = [], []
     for index, layer in enumerate(layers):

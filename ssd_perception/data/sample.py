@@ -1,4 +1,4 @@
-"""What every data layout is read into: one image on disk and the objects in it."""
+"""The result of reading any data layout: one image on disk and the objects in it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _TILE, _GAP, _CAPTION, _INK = 300, 8, 26, 225
 
 def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
                       recipe: Recipe) -> np.ndarray | None:
-    """Return uint8 RGB: per row a sample as it is on disk, then ``VERSIONS`` of it in training.
+    """Return uint8 RGB: in each row a sample as on disk, and ``VERSIONS`` of it as in training.
 
     The versions come from the class that training uses, at the recipe's input size; the last
     one is from the part of a run that has no mosaic.

@@ -165,7 +165,7 @@ def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:
 
 
 def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Problem]:
-    """Yield, per folder of images, how many no split lists, and those that are not read.
+    """Yield, for each folder of images, how many are in no split, and the unsupported files.
 
     Args:
         faulty: stems of files that have been named already: an image whose annotation cannot

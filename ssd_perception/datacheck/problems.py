@@ -1,4 +1,4 @@
-"""What can be wrong with a data set: every kind of problem, how bad it is and what to do."""
+"""The kinds of problems of a data set, each with its severity and its remedy."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def write_report(folder: Path, report: DatasetReport, samples: np.ndarray | None
 
 
 def csv_cell(text: str) -> str:
-    """Return a cell that spreadsheets show and do not compute: none begins a formula."""
+    """Return a cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(('=', '+', '-', '@', '\t', '\r')) else text
 
 

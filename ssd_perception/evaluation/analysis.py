@@ -1,4 +1,4 @@
-"""All figures about detections in labelled images, as values of their own types."""
+"""All figures about detections in labelled images, as typed results."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Evaluation:
         analysis: of the images that could be decoded.
         latency: of the detector during the measurement.
         skipped: file names of the images that could not be decoded.
-        measured: what was measured on what: name -> value, texts for people.
+        measured: the weights, the data and the conditions: name -> value, texts for people.
         negatives: only where the images hold no object.
         corruptions: only where they were asked for.
     """

@@ -67,7 +67,7 @@ def stage_times(timings_ms: Mapping[str, Sequence[float]]) -> dict[str, StageTim
 
 def conditions(detector: Detector) -> Conditions:
     """Return what ``detector`` runs on, one image at a time as on a robot."""
-    # torch is imported already where it runs the network; elsewhere it stays out.
+    # If torch runs the network, it is already imported; otherwise do not import it.
     torch = sys.modules.get('torch') if detector.runtime == 'torch' else None
     device = detector.device
     if torch is not None and device.startswith('cuda'):

@@ -1,4 +1,4 @@
-"""Write an evaluation into a folder: report.html, which needs nothing else, and report.json."""
+"""Write an evaluation into a folder: report.html, a page without other files, and report.json."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _miss_tile(miss: Miss, measured: Measurement, shown: Sequence[Detections],
     # Cut off rather than rounded: 0.478 below a threshold of 0.48 must not read 0.48.
     seen = 'not seen' if miss.below_threshold is None \
         else f'scored {int(miss.below_threshold * 100) / 100:.2f}'
-    # Only what may explain the miss: in a crowd all boxes together would hide it.
+    # Only boxes that may explain the miss: in a crowd, all boxes together would hide the object.
     found = shown[miss.image]
     found = found[iou(found.xyxy, missed.boxes())[:, 0] >= BACKGROUND_IOU]
     return _figure(measured.samples[miss.image].path, box, found, missed, names,

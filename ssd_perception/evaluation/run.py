@@ -116,7 +116,7 @@ def _stem(detector: Detector) -> str:
 
 
 def _described(data: Path, split: str, detector: Detector) -> dict[str, str]:
-    """Return what was measured on what; names only, no places of this machine."""
+    """Return the names of the weights and of the data, without paths of this machine."""
     assert detector.path is not None  # from_weights
     return {'weights': detector.path.name, 'weights SHA-256': detector.weights_hash,
             'recipe hash': detector.metadata.recipe_hash or 'none',

@@ -12,12 +12,12 @@ import numpy as np
 
 from ssd_perception.core.errors import UserError
 
-# 8K, 100 MB decoded: more than any camera on a rover, much less than its memory.
+# 8K, 100 MB decoded: more pixels than any camera of a rover has, and much less than its memory.
 MAX_PIXELS = 1 << 25
 # px; OpenCV neither resizes beyond 32767 nor writes a JPEG beyond 65500.
 MAX_SIDE = 1 << 14
-# Neither format packs more: deflate stops at 1032 to 1, and a JPEG spends at least a bit on every
-# 8x8 block. A header that announces more than its bytes can hold is damaged or a bomb.
+# Neither format compresses more: deflate reaches at most 1032 to 1, and a JPEG needs at least one
+# bit for every 8x8 block. A header that claims more pixels is damaged or an attack.
 MAX_PIXELS_PER_BYTE = 1100
 # A progressive JPEG has about ten; each is a pass over the whole image, so a small file with
 # thousands of them would keep the decoder busy for minutes.

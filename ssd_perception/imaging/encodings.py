@@ -63,8 +63,8 @@ def _bayer(code: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _nv24(planes: np.ndarray) -> np.ndarray:
-    # OpenCV knows no NV24. Every pixel doubled, its luma is the Y plane of an NV12 image
-    # of twice the size whose colour plane is NV24's own, so one formula serves both.
+    # OpenCV has no NV24. With every pixel doubled, NV24's luma is the Y plane of an NV12 image of
+    # twice the size, and NV24's colour plane fits it unchanged.
     height, width = planes.shape[0] // 3, planes.shape[1]
     luma = planes[:height].repeat(2, 0).repeat(2, 1)
     chroma = planes[height:].reshape(height, 2 * width)

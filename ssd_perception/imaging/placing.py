@@ -25,9 +25,9 @@ def resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np
     shrinks = width <= image.shape[1] and height <= image.shape[0]
     if interpolation != 'area' or not shrinks:
         return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    # Averaging keeps thin far objects alive when a 1080p frame shrinks six-fold. OpenCV's area
-    # mode has vector code for halves only and is four to ten times slower elsewhere, so halve
-    # until at most that is left to do: down to a half, linear sampling reads every pixel, too.
+    # Averaging keeps thin, distant objects visible when a 1080p frame shrinks six-fold. OpenCV's
+    # area mode is fast for factors of a half only, and four to ten times slower for others. So
+    # halve repeatedly, and use linear sampling for the rest: down to a half it reads every pixel.
     while image.shape[0] > 2 * height or image.shape[1] > 2 * width:
         rows, columns = ((side + 1) // 2 if side > 2 * wanted else side
                          for side, wanted in zip(image.shape, (height, width)))

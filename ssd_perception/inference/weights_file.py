@@ -1,4 +1,4 @@
-"""What a .safetensors file says about itself, read before anything else of it is."""
+"""Check the header and the metadata of a .safetensors file before anything else is read."""
 
 from __future__ import annotations
 

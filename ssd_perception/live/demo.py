@@ -28,7 +28,7 @@ from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.live.processes import Processes
 from ssd_perception.live.run_result import RunResult
 
-# What `make demo` promises.
+# `make demo` fails outside of these limits.
 LEAST_ANSWERED = 0.95
 AP50_TOLERANCE = 0.02
 # AP needs the detections below the threshold of a robot; the images show those above it.
@@ -149,7 +149,7 @@ def _run_processes(options: DemoOptions, weights: Path, image: str, playing_s: f
 
 
 def _metadata(weights: Path) -> Metadata:
-    """Read what a weights file says about itself."""
+    """Read the metadata of a weights file."""
     try:
         with safe_open(weights, framework='np') as file:
             found: Mapping[str, Any] = file.metadata() or {}

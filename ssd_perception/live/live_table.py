@@ -1,4 +1,4 @@
-"""A table that stays in its place on a terminal, and plain lines everywhere else."""
+"""A table that is updated in place on a terminal, and plain lines everywhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choose the frames of a recording that are worth labelling: unsure, unlike each other, apart."""
+"""Choose frames worth labelling: uncertain, different from each other, and apart in time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
 from ssd_perception.replay.work_folder import FrameResult
 
-# What a frame counts where the detector is sure of everything: a surprise among the features may
-# be an object that it missed altogether.
+# Least uncertainty of a frame, also if the detector is sure of everything in it: unusual features
+# may come from an object that it missed.
 _SURE = 0.1
 
 

@@ -76,7 +76,7 @@ def whole_pixels(image: LabelledImage) -> list[tuple[int, int, int, int]]:
 
 def write_voc_lists(root: Path, split: str, images: Sequence[LabelledImage],
                     colours: dict[str, tuple[int, int, int]]) -> None:
-    """Write what goes with the annotations: the split, labelImg's and CVAT's lists of classes."""
+    """Write the list of the split, and labelImg's and CVAT's lists of classes."""
     listing = root / 'ImageSets' / 'Main' / f'{split}.txt'
     listing.parent.mkdir(parents=True)
     listing.write_text(''.join(f'{image.stem}\n' for image in images))

@@ -129,7 +129,7 @@ class _Mining:
         return summary
 
     def _features(self, detector: Detector) -> list[FeatureVectors]:
-        """Return what measures novelty; nothing where it is not wanted or not available."""
+        """Return what computes features for novelty; empty if not wanted or not available."""
         if self._options.choose != 'mined':
             return []
         assert detector.path is not None  # loaded from weights

@@ -114,7 +114,7 @@ class Selection:
         return found
 
     def tiles(self, folder: Path, chosen: Sequence[ChosenFrame]) -> list[tuple[bytes, str]]:
-        """Return JPEGs with captions: boxes to correct, and what was too weak to become one."""
+        """Return JPEGs with captions: boxes to correct, and detections below the threshold."""
         made = []
         for choice, frame in list(zip(self.choices, chosen))[:_MOST_TILES]:
             image = read_picture(folder / frame.file)

@@ -1,4 +1,4 @@
-"""The page of a selection: which frames were chosen, why, and what was found in them."""
+"""The page of a selection: the chosen frames, the reasons, and the detections in them."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ class PixelNetwork(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map uint8 (B, H, W, 3) RGB to logits (B, A, C) and deltas (B, A, 4); see ``SSD``."""
-        # Cast first, which is all that TensorRT does with uint8. Permuting an NHWC buffer
-        # makes it channels-last without a copy.
+        # Cast first, because TensorRT supports no other operator on uint8. Permuting an NHWC
+        # buffer makes it channels-last without a copy.
         return self.network(pixels.to(self.mean.dtype).permute(0, 3, 1, 2) - self.mean)
 
 

@@ -1,4 +1,4 @@
-"""Initial weights from a named source or a file; silence is never random initialisation."""
+"""Initial weights from a named source or a file; a missing source is an error, never random."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssd_perception.model.backbones import Backbone, make_backbone
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 
-# What `init: imagenet` means, for backbones named as in torchvision and with its layers in order.
+# `init: imagenet`: backbones that have torchvision's name and its order of layers -> its weights.
 _IMAGENET: dict[str, WeightsEnum] = {'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2}
 
 

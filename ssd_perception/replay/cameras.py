@@ -15,7 +15,7 @@ from ssd_perception.core.interface import (
 )
 from ssd_perception.core.text import printable
 
-# Results of an earlier run, and images that show distances, not what is there.
+# Results of an earlier run, and depth images.
 _NO_CAMERA = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE), '/compressedDepth', '/theora')
 _VIDEO_TYPES = ('/FFMPEGPacket', '/CompressedVideo', 'theora_image_transport/msg/Packet')
 _MAX_NAME = 100  # characters; file systems allow 255

@@ -1,4 +1,4 @@
-"""A folder of detections: annotated pictures and videos, and one JSON line per picture."""
+"""A folder of detections: annotated images and videos, and one JSON line per image."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DetectionFolder:
         name = free_name(path, '.jpg', self._taken)
         self._write_line({'picture': str(path), 'annotated': name}, found)
         drawn = draw_detections(image, found, self._class_names)
-        # Not by OpenCV: it knows names in UTF-8 only, and gives no reason where it fails.
+        # Not by OpenCV: it accepts only names in UTF-8, and gives no reason when it fails.
         (self._folder / name).write_bytes(encode_jpeg(drawn, _QUALITY).tobytes())
         self.pictures += 1
 

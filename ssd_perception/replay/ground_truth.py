@@ -1,4 +1,4 @@
-"""Average precision of replayed frames, by a VOC folder or by ground truth in the recording."""
+"""Average precision of replayed frames, with ground truth from a folder or the recording."""
 
 from __future__ import annotations
 

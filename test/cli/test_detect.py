@@ -51,7 +51,7 @@ def detect(tmp_path, capsys, monkeypatch):
 def test_an_empty_folder_is_one_sentence(tmp_path, detect):
     (tmp_path / 'empty').mkdir()
     code, said, rows, out = detect(tmp_path / 'empty')
-    assert code == 1 and 'No pictures (.jpg, .jpeg, .png, .webp' in said.err
+    assert code == 1 and 'No images (.jpg, .jpeg, .png, .webp' in said.err
     assert 'or videos (.mp4' in said.err
     assert rows is None and not out.exists()
 

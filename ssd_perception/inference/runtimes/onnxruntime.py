@@ -17,7 +17,7 @@ _CUDA = 'CUDAExecutionProvider'
 
 
 def session_options(threads: int) -> ort.SessionOptions:
-    """Return what a network is opened with; the benchmark opens other networks alike."""
+    """Return the options to open a network with; the benchmark uses them for others, too."""
     options = ort.SessionOptions()
     options.log_severity_level = 3  # errors: hints about single operators are not for users
     options.intra_op_num_threads = threads

@@ -16,7 +16,7 @@ from ssd_perception.inference.runtimes.quiet_openvino import ov
 
 
 def cpu_settings(threads: int) -> dict:
-    """Return what a network is compiled with; the benchmark compiles other networks alike."""
+    """Return the settings to compile a network with; the benchmark uses them for others, too."""
     return {
         'PERFORMANCE_HINT': 'LATENCY',
         'NUM_STREAMS': 1,

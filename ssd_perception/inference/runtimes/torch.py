@@ -76,8 +76,9 @@ class TorchRuntime:
 
 
 class _CudaGraph:
-    """One batch size's run, recorded once and replayed: a launch for each of 200 operators costs
-    more than the operators. Not tested: no machine with a GPU was at hand.
+    """A CUDA graph for one batch size: 200 single launches take longer than the operators.
+
+    Not tested: no machine with a GPU was at hand.
     """
 
     def __init__(self, run: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
