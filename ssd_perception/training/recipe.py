@@ -33,9 +33,9 @@ class PasteRecipe:
         '', 'Folder with a sub-folder of PNG or WebP images with transparent surroundings for '
         'every class, and "none" for look-alikes, which get no box.')
     backgrounds: str = setting(
-        '', "Folder of images without objects to paste into; '' means: the training images.")
+        '', "Folder of images without objects to paste into; '' means the training images.")
     recolour: float = setting(
-        0.3, 'Probability that a cut-out gets any other colour.', limits=PROBABILITY)
+        0.3, 'Probability that a cut-out gets a random colour.', limits=PROBABILITY)
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,11 @@ class AugmentationRecipe:
         0.0, 'Share of images that are drawn and hold no object: a covered lens, a wall, '
         'coloured blobs.', limits=PROBABILITY)
     recolour_empty: float = setting(
-        0.0, 'Probability that an image without objects gets any other colours. It stays one '
-        'without objects, so a detector of orange cones sees more orange things that are no '
-        'cones.', limits=PROBABILITY)
+        0.0, 'Probability that an image without objects gets random colours. So a detector of '
+        'orange cones sees more orange things that are not cones.', limits=PROBABILITY)
     recolour_objects: float = setting(
-        0.0, 'The same for images with objects: then a class is its shape, not its colour.',
-        limits=PROBABILITY)
+        0.0, 'The same for images with objects: the network then learns shapes instead of '
+        'colours.', limits=PROBABILITY)
     paste: PasteRecipe = setting(
         meaning='Cut-outs of objects, pasted into images.', default_factory=PasteRecipe)
 
@@ -80,15 +79,15 @@ class LossRecipe:
                        'deltas as in SSD and RetinaNet.', choices=('giou', 'smooth_l1'))
     alpha: float = setting(0.25, 'Focal loss: weight of objects, the background has 1 - alpha.',
                            limits=PROBABILITY)
-    gamma: float = setting(2.0, 'Focal loss: how much easy anchors are left out.',
+    gamma: float = setting(2.0, 'Focal loss: how strongly the loss of easy anchors is reduced.',
                            limits=(0.0, 10.0))
     box_weight: float = setting(
         2.0, 'Weight of the box loss. At weight 1 classification drowns GIoU (see the ablation '
         'of DIoU-SSD).', limits=(0.0, 100.0))
     foreground_iou: float = setting(
-        0.5, 'An anchor belongs to an object from this IoU on.', limits=PROBABILITY)
+        0.5, 'An anchor with at least this IoU belongs to an object.', limits=PROBABILITY)
     background_iou: float = setting(
-        0.4, 'An anchor is background below this IoU; between the two it does not count.',
+        0.4, 'An anchor below this IoU is background; between the two it is ignored.',
         limits=PROBABILITY)
 
 
@@ -102,7 +101,7 @@ class Recipe:
 
     iterations: int = setting(meaning='Optimiser steps of the whole run.', limits=(1, 10 ** 7))
     class_names: tuple[str, ...] = setting(
-        (), 'Names in label order; [] means: those found in the data, sorted.')
+        (), 'Names in label order; [] means all names in the data, sorted.')
     init: str = setting(
         'lite', 'Weights to begin with: lite (ImageNet, for EfficientNet-Lite; B1 takes the '
         "kernels of Lite1), imagenet (B1: torchvision's, downloaded once), the path of a "
@@ -111,7 +110,8 @@ class Recipe:
         0.0, 'Stochastic depth: largest rate at which a residual block is skipped, reached at '
         'the last block.', limits=(0, 0.9))
     frozen_stages: int = setting(
-        0, 'Stages of the backbone (the stem is one) that are not trained.', limits=(0, 8))
+        0, 'Number of first stages of the backbone that are not trained; the stem is one.',
+        limits=(0, 8))
     freeze_backbone_norms: bool = setting(
         True, "Keep ImageNet's batch-norm statistics in the backbone; those of small batches are "
         'noisier.')
@@ -130,7 +130,7 @@ class Recipe:
     learning_rate: float = setting(
         0.01, 'Highest rate of SGD, for the pyramid and the heads.', limits=(1e-7, 10))
     backbone_rate: float = setting(
-        1.0, 'Factor on it for the backbone, which is trained already.', limits=(0, 10))
+        1.0, 'Factor on learning_rate for the backbone, which is pretrained.', limits=(0, 10))
     momentum: float = setting(0.9, 'Momentum of SGD.', limits=(0, 0.999))
     nesterov: bool = setting(False, "Nesterov's variant of momentum.")
     weight_decay: float = setting(
@@ -146,17 +146,17 @@ class Recipe:
     floor: float = setting(
         0.01, 'Third phase: factor on the rate that the cosine ends at.', limits=PROBABILITY)
     ema_decay: float = setting(
-        0.998, 'Memory of the average of the weights at the end; 0.998 is about 500 steps, 0 '
+        0.998, 'Decay of the moving average of the weights; 0.998 averages about 500 steps, 0 '
         'switches it off.', limits=(0, 0.99999))
     ema_ramp: float = setting(
-        200.0, 'Steps over which that memory grows.', limits=(1, 10 ** 6))
+        200.0, 'Steps over which ema_decay rises to its value.', limits=(1, 10 ** 6))
     precision: str = setting(
         'auto', 'auto (bf16 or fp16 on a GPU, fp32 on a CPU), fp32, fp16, or bf16 (GPU only).',
         choices=('auto', 'fp32', 'bf16', 'fp16'))
     loss: LossRecipe = setting(meaning='The loss.', default_factory=LossRecipe)
     augmentation: AugmentationRecipe = setting(
         meaning='Random changes of the training images.', default_factory=AugmentationRecipe)
-    seed: int = setting(0, 'Everything random follows from it.', limits=(0, 2 ** 31))
+    seed: int = setting(0, 'Seed of all random choices.', limits=(0, 2 ** 31))
     workers: int = setting(
         1, 'Loader processes of each training process; images do not depend on their number.',
         limits=(0, 64))
@@ -167,8 +167,8 @@ class Recipe:
     evaluate_every: int = setting(
         200, 'Steps between measurements on the validation images.', limits=(1, 10 ** 7))
     patience: int = setting(
-        0, 'Measurements without a better one after which training stops; 0: never. What the end '
-        'of the cosine would gain, which is most, is lost then.', limits=(0, 10 ** 6))
+        0, 'Training stops after this many measurements without a better one; 0: never. A stopped '
+        'training misses the end of the cosine, where accuracy rises most.', limits=(0, 10 ** 6))
 
     def __post_init__(self) -> None:
         parts = ((self, ''), (self.loss, 'loss.'), (self.augmentation, 'augmentation.'),
