@@ -58,7 +58,7 @@ def load_yaml(text: str, as_texts: bool = False) -> object:
         loader = (_Texts if as_texts else yaml.SafeLoader)(text)
         node = loader.get_single_node()
         if node is not None and _count(node, {}) > MAX_VALUES:
-            raise YamlError(f'stands for more than the {MAX_VALUES} values that are read')
+            raise YamlError(f'holds more than the {MAX_VALUES} values allowed')
         return None if node is None else loader.construct_document(node)
     except RecursionError as error:
         raise YamlError('is nested too deeply') from error
@@ -77,7 +77,7 @@ def _count(node: yaml.Node, known: dict[int, int]) -> int:
     known[id(node)] = 0  # not finished: an alias to it inside of it would never end
     children: list[yaml.Node] = []
     if isinstance(node, yaml.ScalarNode) and len(node.value) > _MAX_SCALAR:
-        raise YamlError(f'has a value of more than the {_MAX_SCALAR} characters that are read')
+        raise YamlError(f'has a value of more than the {_MAX_SCALAR} characters allowed')
     if isinstance(node, yaml.MappingNode):
         children = [child for pair in node.value for child in pair]
     elif isinstance(node, yaml.SequenceNode):

@@ -220,8 +220,8 @@ def _read_annotation(path: Path, image: Callable[[], Path]) -> _Annotation:
     tree = _parsed(path)
     objects = tree.findall('object')
     if len(objects) > MAX_OBJECTS:
-        raise DataError(f'{path} has {len(objects)} objects, more than the {MAX_OBJECTS} that are '
-                        'read of one image.', path)
+        raise DataError(f'{path} has {len(objects)} objects, more than the {MAX_OBJECTS} '
+                        'allowed in one image.', path)
     boxes, names, difficult = [], [], []
     for item in objects:
         try:

@@ -268,8 +268,8 @@ def _sample(root: Path, image: Path, found: _Set, on_bad: OnBad | None) -> Sampl
         lines = [(number, line.split()) for number, line in enumerate(
             read_lines(labels, 'YOLO labels', MAX_LABEL_BYTES), 1) if line.strip()]
     if len(lines) > MAX_OBJECTS:
-        raise DataError(f'{labels} has {len(lines)} objects, more than the {MAX_OBJECTS} that are '
-                        'read of one image.', labels)
+        raise DataError(f'{labels} has {len(lines)} objects, more than the {MAX_OBJECTS} '
+                        'allowed in one image.', labels)
     boxes, classes = [], []
     for number, words in lines:
         try:
@@ -300,7 +300,7 @@ def _object(words: list[str], keypoints: bool) -> tuple[list[float], int]:
     if not number.is_integer() or number < 0:
         raise ValueError(f'the class must be a whole number from 0 on, got {words[0][:40]}')
     if not all(abs(value) <= _MAX_SHARE for value in values[:4 if keypoints else None]):
-        raise ValueError('x, y, width and height must be shares of the image, from 0 to 1')
+        raise ValueError('x, y, width and height must be fractions of the image, from 0 to 1')
     if len(values) in (4, 5) or keypoints and len(values) > 4:  # a fifth is a score
         x, y, width, height = values[:4]
         return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(number)

@@ -58,8 +58,8 @@ def run(options: EvaluateOptions,
             where it is known by then.
     """
     if options.negatives and options.corruptions:
-        raise SettingError('--corruptions measures how well objects are found, and with '
-                           '--negatives there are none; give one of the two.')
+        raise SettingError('--corruptions needs images with objects, and --negatives '
+                           'images without; give one of the two.')
     if options.report:
         check_replaceable(options.report.expanduser().absolute(), MARK)
     samples = read_split(options.data, options.split, options.one_based)

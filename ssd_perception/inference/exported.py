@@ -78,7 +78,7 @@ def find_export(path: Path, precision: str) -> ExportedFile:
     if wanted == 'int8':
         raise RuntimeUnavailable(
             f'precision int8 needs {candidate} made from these weights ({reason}): run '
-            f'ssd_perception export --weights {path} --int8 --data PICTURES')
+            f'ssd_perception export --weights {path} --int8 --data IMAGES')
     return _cached(path, digest, reason)
 
 

@@ -57,7 +57,7 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
     if child.returncode == _REFUSED and not reason:
         raise WeightsError(one_line(said))
     if reason or child.returncode:
-        raise WeightsError(f'{path} was tried in a process of its own, which '
+        raise WeightsError(f'{path} was tried in a child process, which '
                            f'{reason or f"ended with code {child.returncode}"}; it is not used.')
 
 

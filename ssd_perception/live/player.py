@@ -68,7 +68,7 @@ class PlayerOptions:
         if not 0.01 <= self.rate <= 100:
             raise SettingError(f'rate must be from 0.01 to 100, got {self.rate}.')
         if self.clock and self.stamp_now:
-            raise SettingError('The clock of the recording and stamps of now exclude each other.')
+            raise SettingError('--clock and --stamp now contradict each other; give only one.')
 
 
 @dataclass

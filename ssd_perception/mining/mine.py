@@ -98,7 +98,7 @@ def run(options: MineOptions, log: Callable[[str], object] = print) -> Selection
     """
     out = options.out.expanduser().absolute()
     if out.exists():
-        raise FileExistsError(f'{out} exists already, and what was corrected there would be lost; '
+        raise FileExistsError(f'{out} exists already, and may hold corrected boxes; '
                               'choose another --out.')
     with sigterm_as_ctrl_c(), RecoveringBag(options.bag) as bag:
         return _Mining(options, out, find_images(bag, options.topics), log).run()

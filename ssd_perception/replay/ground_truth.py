@@ -69,7 +69,7 @@ class FrameTruths:
                 found.append(result.detections[:MAX_DETECTIONS])
                 truths.append(self.frames[result.index])
         if not truths:
-            raise BagError(f'No frame of the recording belongs to one of the {self.total} of '
+            raise BagError(f'No frame of the recording matches any of the {self.total} of '
                            f'{self.source}.')
         return ReplayAccuracy(self.source, self.total, accuracy(found, truths, class_names))
 

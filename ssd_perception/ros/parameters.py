@@ -149,7 +149,7 @@ class NodeParameters:
         names = [name for name, _ in self._class_thresholds()]
         for group, values in (('cameras', self.cameras), ('class_thresholds', names)):
             if len(set(values)) != len(values):
-                raise ParameterError(f'Parameter "{group}" names one twice: {", ".join(values)}.')
+                raise ParameterError(f'Parameter "{group}" has a name twice: {", ".join(values)}.')
         for name in self.cameras:
             if not all(part.isidentifier() for part in name.split('/')):
                 raise ParameterError(f'Parameter "cameras" must hold relative topic names, got '

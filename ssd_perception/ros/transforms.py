@@ -67,8 +67,9 @@ def matrix(message: TransformStamped) -> np.ndarray:
     length = np.linalg.norm(turn)
     if not 0.9 < length < 1.1 or not np.isfinite(away).all():
         raise TransformError(
-            f'The transform from {message.child_frame_id} to {message.header.frame_id} is none: '
-            f'its quaternion has the length {length:g}, its translation is {away.tolist()}.')
+            f'The transform from {message.child_frame_id} to {message.header.frame_id} is '
+            f'invalid: its quaternion has the length {length:g}, its translation is '
+            f'{away.tolist()}.')
     x, y, z, w = turn / length
     result = np.eye(4)
     result[:3, :3] = [

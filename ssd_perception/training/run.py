@@ -154,9 +154,9 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
         recipe, text = load_recipe(kept, options.changes), ''
     elif options.recipe is None:
         if int(os.environ.get('WORLD_SIZE', 1)) > 1:
-            raise SettingError('Several processes need a recipe, since each would plan another '
-                               'one: train one process with --minutes 0.1 and give its '
-                               'recipe.yaml.')
+            raise SettingError('Several processes need a recipe, because each one would make '
+                               'a different plan: train with one process and --minutes 0.1, '
+                               'then give its recipe.yaml.')
         plan = plan_recipe(data.train, names, options.minutes, options.latency_ms, device,
                            options.changes, options.init)
         for line in plan.lines:

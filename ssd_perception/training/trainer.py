@@ -178,8 +178,8 @@ class Trainer:
             if stop and not saved:
                 raise TrainingFailed(
                     f'The results of iteration {self.iteration} could not be written in '
-                    f'{self.folder.path}; the last good checkpoint is whole. Make room and go '
-                    'on with --resume.')
+                    f'{self.folder.path}; the last good checkpoint is complete. Make room and '
+                    'continue with --resume.')
         if interrupted and not last:
             raise KeyboardInterrupt
         return stop

@@ -148,8 +148,8 @@ def test_keypoints_behind_the_box_are_left_out(tmp_path):
 
 @pytest.mark.parametrize('text, says', [
     ('cone 0.5 0.5 0.5 0.5', 'line 1: a class number'), ('0 0.5 0.5 0.5', 'got 4 numbers'),
-    ('0 0 0 1 1 0 1 2', 'polygon'), ('0', 'got 1 numbers'), ('0 nan 0 1 1', 'shares'),
-    ('\n0 48 36 20 20', 'line 2: x, y, width and height must be shares'),
+    ('0 0 0 1 1 0 1 2', 'polygon'), ('0', 'got 1 numbers'), ('0 nan 0 1 1', 'fractions'),
+    ('\n0 48 36 20 20', 'line 2: x, y, width and height must be fractions'),
     ('2 0.5 0.5 0.5 0.5', 'class 2 has no name in .*data.yaml'),
     ('0.5 0.5 0.5 0.5 0.5', 'whole number'), ('-1 0.5 0.5 0.5 0.5', 'whole number'),
     ('0 0.5 0.5 0 0.5', 'has no area'), ('1e400 0.5 0.5 0.5 0.5', 'whole number|shares'),

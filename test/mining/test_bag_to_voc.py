@@ -182,7 +182,7 @@ def test_what_exists_is_never_touched(detectors, recording, tmp_path, capsys):
     before = content(tmp_path / 'mined')
     assert mine(recording, tmp_path / 'mined') == 1
     error = capsys.readouterr().err
-    assert 'what was corrected there' in error and error.count('\n') == 1
+    assert 'may hold corrected boxes' in error and error.count('\n') == 1
     assert content(tmp_path / 'mined') == before
 
 

@@ -283,7 +283,7 @@ def test_a_transform_that_is_none_is_refused(rotation, translation):
     message = TransformStamped()
     message.transform.rotation = Quaternion(**dict(zip('xyzw', rotation)))
     message.transform.translation = Vector3(**dict(zip('xyz', translation)))
-    with pytest.raises(TransformError, match='is none'):
+    with pytest.raises(TransformError, match='is invalid'):
         matrix(message)
 
 
