@@ -99,17 +99,19 @@ def nms(xyxy: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
 
 def _candidates(logits: np.ndarray,
                 thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return row, label and float64 logit of what reaches its class's threshold, in that order.
+    """Return row, label and float64 logit of each candidate, in the order of ``logits``.
 
-    Comparing logits instead of scores spares the exponential for all but a few anchors. Of more
-    than ``MAX_CANDIDATES`` the best stay, of equal ones the earlier.
+    A candidate reaches the threshold of its class. Comparing logits instead of scores needs the
+    exponential for a few anchors only. If there are more than ``MAX_CANDIDATES``, the best stay;
+    of equal ones, the first.
 
     Args:
         logits: float (A, C).
         thresholds: float64 (C,), logits too.
     """
-    # One number against all logits as they lie is a tenth of the work of a row against each row.
-    # Rounding it to the logits' type loses none: it cannot pass a number of that type.
+    # First compare all logits with the lowest threshold: one number for the whole array takes a
+    # tenth of the time of one threshold per class. It is rounded to the logits' type; a logit of
+    # that type that reaches the exact threshold also reaches the rounded one.
     flat = logits.reshape(-1)
     least = thresholds.min().astype(logits.dtype)
     places = np.flatnonzero(flat >= least)  # NaN compares false and is dropped

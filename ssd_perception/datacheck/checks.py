@@ -121,7 +121,7 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
     counts = {split: Counter(n for s in split.samples for n in s.names) for split in splits}
     for name in dict.fromkeys(split.name for split in splits):
         alike = [split for split in splits if split.name == name and split.samples]
-        # A folder of negatives beside others is a good thing; nothing but negatives is not.
+        # A folder of negatives is useful in addition to others, but not alone.
         if alike and not any(counts[split] for split in alike):
             yield Problem('no objects', alike[0].folder, 'no object in any image',
                           split=alike[0].label)

@@ -91,7 +91,7 @@ def publish(options: PublishOptions,
         log: called with a line about each thing that is not as expected.
 
     Returns:
-        What the published file says about itself.
+        The metadata of the published file.
 
     Raises:
         UserError: for weights, data or a recording that cannot be used.

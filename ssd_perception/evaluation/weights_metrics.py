@@ -27,7 +27,7 @@ from ssd_perception.inference.detector import Detector
 
 @dataclass(frozen=True)
 class SetMetrics:
-    """What a weights file says about one set of images: either accuracy or false boxes.
+    """The figures of a weights file on one set of images: either accuracy or false boxes.
 
     Attributes:
         accuracy: None for images without objects.
@@ -124,7 +124,7 @@ def measure_for_metadata(
         negatives: Mapping[str, Sequence[Sample]] | None = None, choose_on: Sequence[str] = (),
         corruptions: bool = False, progress: bool = False,
         max_false_boxes: float | None = None) -> WeightsMetrics:
-    """Choose the default threshold of weights and measure everything that their file says.
+    """Choose the default threshold of weights and measure all figures of their file.
 
     Args:
         sets: name -> labelled images, at least one set.

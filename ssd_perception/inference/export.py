@@ -79,7 +79,7 @@ def store_half(graph: onnx.ModelProto) -> None:
 
 
 def write_onnx(graph: onnx.ModelProto, metadata: Metadata, info: ExportInfo, out: Path) -> Path:
-    """Write a checked graph with what it says about itself, whole or not at all."""
+    """Check a graph and write it with its metadata, atomically."""
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, {KEY: metadata.to_json(), EXPORT_KEY: info.to_json()})
     for node in graph.graph.node:

@@ -87,7 +87,7 @@ class DetectorNode(LifecycleNode):
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
                           on_clock_change=False), post_callback=self._time_jumped)
-        # Steady, so that a sim time that stands still or jumps back stops neither timer.
+        # A steady clock: if simulated time stands still or jumps back, both timers still run.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(WATCH_PERIOD_S, self._watch, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._diagnose, clock=steady)

@@ -36,7 +36,7 @@ TILT, TILT_OF_FIXED = 0.0035, 0.007
 # Deviation of an object's middle from the middle of its visible part, ahead and sideways, as a
 # share of half its width: not every object is as deep as it is wide, or symmetric.
 _DEEP, _ASIDE = 0.3, 0.15
-# How far behind the surface that depth images show the middle lies, as a share of half the width.
+# Distance of an object's middle behind the surface in a depth image, as a share of half its width.
 _BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
 # Of a depth camera: a share of the range, and metres.
 _DEPTH, _DEPTH_M = 0.01, 0.01

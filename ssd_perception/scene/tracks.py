@@ -96,7 +96,7 @@ class TrackStage:
         return tracker.update(frame.stamp_ns, detections, self._thresholds)[:self._most]
 
     def reset(self) -> None:
-        """End all tracks, as after a jump of the clock; ids go on from where they were."""
+        """End all tracks, as after a jump of the clock; no id is used again."""
         for tracker in self._trackers.values():
             tracker.forget()
 

@@ -44,7 +44,7 @@ class RunFolder:
         self._board: SummaryWriter | None = None
 
     def open(self, recipe: Recipe, iteration: int) -> None:
-        """Begin or continue: what the log says of iterations after ``iteration`` is dropped.
+        """Begin or continue: drop the lines of the log after ``iteration``.
 
         A run that was killed has logged more than its checkpoint holds.
         """

@@ -45,7 +45,7 @@ _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 class TrainingFailed(UserError, RuntimeError):
-    """Training cannot go on; the message says why and where the evidence lies."""
+    """Training cannot continue; the message gives the reason and the file with the evidence."""
 
 
 class Trainer:
