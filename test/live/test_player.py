@@ -213,7 +213,7 @@ def test_nobody_listens_is_one_sentence(recording):
 @pytest.mark.parametrize('words, says', [
     (['--topics', '/rear'], 'no topic /rear'),
     (['--rate', '0'], 'rate must be'),
-    (['--clock', '--stamp', 'now'], 'exclude'),
+    (['--clock', '--stamp', 'now'], 'give only one'),
 ])
 def test_wrong_arguments_are_one_sentence(recording, words, says):
     process = play(recording, *words)
