@@ -21,12 +21,12 @@ def load_images(folder: Path | None) -> list[np.ndarray]:
     """
     if folder is None:
         return [drawn(seed) for seed in range(4)]
-    from ssd_perception.imaging.files import read_picture
+    from ssd_perception.imaging.files import read_image
     paths = [path for path in sorted(folder.glob('*'))
              if path.suffix.lower() in ('.jpg', '.jpeg', '.png')][:_MOST]
     if not paths:
         raise SettingError(f'--pictures {folder} has no .jpg, .jpeg or .png.')
-    return [cv2.resize(read_picture(path), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return [cv2.resize(read_image(path), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
             for path in paths]
 
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.core.errors import DataError
     from ssd_perception.core.result_folder import check_replaceable, result_folder
     from ssd_perception.core.text import printable
-    from ssd_perception.imaging.files import read_picture
+    from ssd_perception.imaging.files import read_image
     from ssd_perception.replay.detection_folder import DetectionFolder
 
     check_replaceable(args.out.expanduser().absolute())
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
                 tqdm(total=total, desc='detect', unit='img') as bar:
             for path in pictures:
                 try:
-                    results.add_picture(path, read_picture(path))
+                    results.add_image(path, read_image(path))
                 except DataError as error:
                     log_unreadable(error)
                 bar.update()
@@ -79,16 +79,16 @@ def run(args: argparse.Namespace) -> int:
 def _find(sources: list[Path]) -> tuple[list[Path], list[Path], list[Path]]:
     """Return images, videos and images of formats that are not read, of files and folders."""
     from ssd_perception.core.errors import DataError
-    from ssd_perception.data.sample import OTHER_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
+    from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES, VIDEO_SUFFIXES
 
     paths, others = [], []
     for source in sources:
         below = sorted(source.iterdir()) if source.is_dir() else []
         paths += [path for path in below if path.suffix.lower() in (
-            *PICTURE_SUFFIXES, *VIDEO_SUFFIXES)] if source.is_dir() else [source]
+            *IMAGE_SUFFIXES, *VIDEO_SUFFIXES)] if source.is_dir() else [source]
         others += [path for path in below if path.suffix.lower() in OTHER_SUFFIXES]
     if not paths:
-        raise DataError(f'No images ({", ".join(PICTURE_SUFFIXES)}) or videos '
+        raise DataError(f'No images ({", ".join(IMAGE_SUFFIXES)}) or videos '
                         f'({", ".join(VIDEO_SUFFIXES)}) in {", ".join(map(str, sources))}.')
     paths = list(dict.fromkeys(paths))
     videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]

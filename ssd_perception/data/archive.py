@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import HIDDEN, MAX_FILES
-from ssd_perception.data.sample import PICTURE_SUFFIXES
+from ssd_perception.data.sample import IMAGE_SUFFIXES
 
-SUFFIXES = (*PICTURE_SUFFIXES, '.xml', '.json', '.txt', '.yaml', '.yml', '.names', '.data')
+SUFFIXES = (*IMAGE_SUFFIXES, '.xml', '.json', '.txt', '.yaml', '.yml', '.names', '.data')
 MAX_RATIO = 100  # of unpacked to packed bytes; images are packed already, texts 10 to 20 times
 FREE_BYTES = 1_000_000_000  # left on the disk
 _FLOOR = 100_000_000  # unpacked bytes that any archive may have

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.data.sample import PICTURE_SUFFIXES, Sample
+from ssd_perception.data.sample import IMAGE_SUFFIXES, Sample
 
 LOOK_ALIKES = 'none'  # sub-folder of cut-outs that are of no class and get no box
 SUFFIXES = ('.png', '.webp')
@@ -76,10 +76,10 @@ def read_backgrounds(folder: str | os.PathLike) -> list[Sample]:
     if not folder:
         return []
     paths = sorted(path for path in Path(folder).expanduser().rglob('*')
-                   if path.suffix.lower() in PICTURE_SUFFIXES)
+                   if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise DataError(f'{folder} holds no images to paste into; put '
-                        f'{", ".join(PICTURE_SUFFIXES)} files there.', folder)
+                        f'{", ".join(IMAGE_SUFFIXES)} files there.', folder)
     return [Sample(path, np.zeros((0, 4), np.float32), (), np.zeros(0, bool)) for path in paths]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside, regular_file
 from ssd_perception.core.text import printable
-from ssd_perception.data.sample import PICTURE_SUFFIXES, OnBad, refuse
+from ssd_perception.data.sample import IMAGE_SUFFIXES, OnBad, refuse
 
 MAX_TEXT_BYTES = 100_000_000  # a list of a million images with long names
 MAX_FILES = 5_000_000  # in one data folder
@@ -50,7 +50,7 @@ def files_below(root: Path, suffixes: Iterable[str]) -> Iterator[Path]:
 
 def images_below(root: Path) -> list[Path]:
     """Return the image files below ``root``; see ``files_below``."""
-    return list(files_below(root, PICTURE_SUFFIXES))
+    return list(files_below(root, IMAGE_SUFFIXES))
 
 
 def parts_of(name: str) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def below(root: Path, name: str) -> Path | None:
 
 def image_named(stem: Path) -> Path | None:
     """Return the image that is called ``stem`` with a known ending, or None."""
-    for suffix in PICTURE_SUFFIXES:
+    for suffix in IMAGE_SUFFIXES:
         for ending in (suffix, suffix.upper()):
             path = stem.with_name(stem.name + ending)
             if os.path.isfile(path):

@@ -13,7 +13,7 @@ from ssd_perception.core.boxes import area
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.text import printable
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.avif', '.jfif')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.avif', '.jfif')
 # Images and camera raw files that are named where they lie among others, but not read.
 OTHER_SUFFIXES = ('.heic', '.heif', '.jxl', '.gif', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.raw',
                   '.svg', '.psd', '.tga', '.dds', '.jp2', '.exr', '.hdr', '.ppm', '.pgm')

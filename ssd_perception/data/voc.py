@@ -26,8 +26,8 @@ from ssd_perception.data.folder import (
     split_of,
 )
 from ssd_perception.data.sample import (
+    IMAGE_SUFFIXES,
     MAX_OBJECTS,
-    PICTURE_SUFFIXES,
     OnBad,
     Sample,
     class_name,
@@ -193,7 +193,7 @@ def _stem(name: str) -> str:
     """Return a listed name without an image's ending and with this system's separators."""
     name = name.replace('\\', '/')
     ending = Path(name).suffix
-    return name[:-len(ending)] if ending.lower() in PICTURE_SUFFIXES else name
+    return name[:-len(ending)] if ending.lower() in IMAGE_SUFFIXES else name
 
 
 def _without_column(root: Path, split: str, names: list[str]) -> list[str]:
@@ -283,9 +283,9 @@ def _listed_image(root: Path, name: str) -> Path:
     path = inside(root, f'JPEGImages/{name}')
     image = image_named(path)
     if image is None:
-        expected = path.with_name(path.name + PICTURE_SUFFIXES[0])
+        expected = path.with_name(path.name + IMAGE_SUFFIXES[0])
         raise DataError(f'No image for "{printable(name)}": expected {expected} (or '
-                        f'{", ".join(PICTURE_SUFFIXES[1:])}).', expected, 'missing picture')
+                        f'{", ".join(IMAGE_SUFFIXES[1:])}).', expected, 'missing picture')
     return image
 
 

@@ -14,7 +14,7 @@ from ssd_perception.core.boxes import area, clip, iou
 from ssd_perception.core.metadata import Architecture, Preprocessing
 from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import placed_boxes
-from ssd_perception.data.sample import MIN_SIDE_PX, OTHER_SUFFIXES, PICTURE_SUFFIXES, Sample
+from ssd_perception.data.sample import IMAGE_SUFFIXES, MIN_SIDE_PX, OTHER_SUFFIXES, Sample
 from ssd_perception.datacheck.inspection import ImageFacts
 from ssd_perception.datacheck.problems import Problem
 
@@ -178,7 +178,7 @@ def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Proble
             if path.suffix.lower() in OTHER_SUFFIXES:
                 yield Problem('unreadable picture', path,
                               f'{path.suffix[1:].upper()} is not read; convert it to JPEG or PNG')
-        more = [path for path in below if path.suffix.lower() in PICTURE_SUFFIXES
+        more = [path for path in below if path.suffix.lower() in IMAGE_SUFFIXES
                       and path not in known and path.stem not in faulty]
         if more:
             yield Problem('pictures in no split', folder, f'{len(more)}, for example '

@@ -20,7 +20,7 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.duplicates import perceptual_hash
-from ssd_perception.imaging.files import check_pixels, has_end, read_bytes, read_picture
+from ssd_perception.imaging.files import check_pixels, has_end, read_bytes, read_image
 
 HASH_BITS = 64
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
@@ -57,7 +57,7 @@ def inspect_image(path: Path) -> ImageFacts:
         if not has_end(data):
             raise DataError('the end of the image is missing', path, 'truncated picture')
         perceptual, orientation = _with_pillow(path, data)
-        image = read_picture(path)
+        image = read_image(path)
     except DataError as error:
         detail = str(error).removeprefix(f'{path} ')
         return ImageFacts(digest=digest, failure=(error.problem, detail))

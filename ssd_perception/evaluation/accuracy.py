@@ -15,7 +15,7 @@ from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.data.sample import Sample, labels
 from ssd_perception.evaluation.coco import coco_figures
 from ssd_perception.evaluation.voc import mean_ap, precision_recall
-from ssd_perception.imaging.files import read_picture
+from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
 
 # AP integrates over all scores, so it is measured far below the threshold a robot runs at;
@@ -89,7 +89,7 @@ def ground_truth(sample: Sample, class_names: tuple[str, ...]) -> GroundTruth:
 
 
 def measure(detector: Detector, samples: Sequence[Sample],
-            read: Callable[..., np.ndarray] = read_picture, progress: bool = False,
+            read: Callable[..., np.ndarray] = read_image, progress: bool = False,
             skip_unreadable: bool = False) -> Measurement:
     """Detect in every sample, one image at a time, at ``SCORE_THRESHOLD``.
 
@@ -126,7 +126,7 @@ def measure(detector: Detector, samples: Sequence[Sample],
 
 
 def detect_samples(detector: Detector, samples: Sequence[Sample],
-                   read: Callable[..., np.ndarray] = read_picture,
+                   read: Callable[..., np.ndarray] = read_image,
                    progress: bool = False) -> list[Detections]:
     """Return the detections of ``measure``, one per sample."""
     return measure(detector, samples, read, progress).detections

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import accuracy, measure
 from ssd_perception.imaging.compressed import decode, encode_jpeg
-from ssd_perception.imaging.files import read_picture
+from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
 
 REFERENCE_WIDTH = 640
@@ -102,7 +102,7 @@ def under_corruptions(detector: Detector, samples: Sequence[Sample],
     for name, strength in tqdm([(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
                                 for strength in strengths], 'corruptions', disable=not progress):
         def read(path: Path, name: str = name, strength: float = strength) -> np.ndarray:
-            return corrupt(read_picture(path), name, strength, path.name)
+            return corrupt(read_image(path), name, strength, path.name)
         measured = measure(detector, samples, read)
         found = accuracy(measured.detections, measured.truths, detector.class_names)
         rows.append(CorruptedAccuracy(name, strength, CORRUPTIONS[name][1], found.voc10_ap50,

@@ -19,7 +19,7 @@ from ssd_perception.evaluation.failures import BACKGROUND_IOU, FalsePositive, Mi
 from ssd_perception.evaluation.report_page import report_page
 from ssd_perception.evaluation.run import MARK
 from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.imaging.files import read_picture
+from ssd_perception.imaging.files import read_image
 from ssd_perception.viz.contact_sheet import centred, contact_sheet, fit
 from ssd_perception.viz.drawing import draw_detections, draw_truth
 from ssd_perception.viz.page import figure, html, image, wide
@@ -80,7 +80,7 @@ def _miss_tile(miss: Miss, measured: Measurement, shown: Sequence[Detections],
 
 def _figure(path: Path, box: np.ndarray, found: Detections, objects: GroundTruth,
             names: Sequence[str], caption: str) -> Markup:
-    small = tile(read_picture(path), box, found, objects, names)
+    small = tile(read_image(path), box, found, objects, names)
     return figure(image(encode_jpeg(small), caption),
                   html('{}<br><span class="note">{}</span>', caption, path.name))
 
@@ -88,7 +88,7 @@ def _figure(path: Path, box: np.ndarray, found: Detections, objects: GroundTruth
 def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[str]) -> str:
     """Return pairs of ground truth and detections of random images, the same ones each time."""
     chosen = np.random.default_rng(0).permutation(len(measured.samples))[:SHEET_IMAGES]
-    rgb = {i: read_picture(measured.samples[i].path) for i in sorted(chosen.tolist())}
+    rgb = {i: read_image(measured.samples[i].path) for i in sorted(chosen.tolist())}
     aspect = float(np.median([pixels.shape[0] / pixels.shape[1] for pixels in rgb.values()]))
     height = round(SHEET_HALF * min(max(aspect, 0.5), 1.25))
     pairs, captions = [], []
@@ -110,7 +110,7 @@ def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[s
 
 def _corrupted_sheet(path: Path) -> Markup:
     """Return one image under every corruption and strength, a row for each kind."""
-    source = read_picture(path)
+    source = read_image(path)
     shown = [(name, unit, strength) for name, (_, unit, strengths) in CORRUPTIONS.items()
              for strength in strengths]
     sheet = contact_sheet([corrupt(source, name, strength, path.name)

@@ -25,7 +25,7 @@ _ALONE = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9))}
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'MPO', 'PPM')
 
 
-def read_picture(path: str | os.PathLike) -> np.ndarray:
+def read_image(path: str | os.PathLike) -> np.ndarray:
     """Return the image as uint8 (H, W, 3) RGB, as stored: EXIF rotation is not applied.
 
     Raises:
@@ -146,7 +146,7 @@ def has_end(data: bytes) -> bool:
     return True  # no JPEG that this can follow; the decoder decides
 
 
-class PictureCache:
+class ImageCache:
     """Decoded images shrunk to a longest side, kept while they fit in a byte budget.
 
     Args:
@@ -162,7 +162,7 @@ class PictureCache:
         """Return uint8 (H, W, 3) RGB and the factors x and y it was scaled by."""
         if path in self._kept:
             return self._kept[path]
-        image = read_picture(path)
+        image = read_image(path)
         height, width = image.shape[:2]
         factor = min(1.0, self._longest_side / max(height, width))
         if factor < 1:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.imaging.files import read_picture
+from ssd_perception.imaging.files import read_image
 from ssd_perception.mining.choose import Choice, frame_uncertainty
 from ssd_perception.replay.cameras import RecordedCamera
 from ssd_perception.replay.thresholds import ScoreThresholds
@@ -117,7 +117,7 @@ class Selection:
         """Return JPEGs with captions: boxes to correct, and detections below the threshold."""
         made = []
         for choice, frame in list(zip(self.choices, chosen))[:_MOST_TILES]:
-            image = read_picture(folder / frame.file)
+            image = read_image(folder / frame.file)
             scale = _TILE_WIDTH / image.shape[1]
             size = _TILE_WIDTH, max(1, round(image.shape[0] * scale))
             small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)

@@ -48,7 +48,7 @@ class DetectionFolder:
     def __exit__(self, *_: object) -> None:
         self._lines.close()
 
-    def add_picture(self, path: Path, image: np.ndarray) -> None:
+    def add_image(self, path: Path, image: np.ndarray) -> None:
         """Detect in one picture; write its line and its annotated copy."""
         found = self._detect(image)
         name = free_name(path, '.jpg', self._taken)

@@ -41,7 +41,7 @@ INPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
 OUTPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
                         reliability=ReliabilityPolicy.RELIABLE)
 # Reliable, because that is RViz's default; depth 1, because it is for looking at.
-PICTURE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+IMAGE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=ReliabilityPolicy.RELIABLE)
 
 # Pixels; lines and letters of annotations fit such an image where it was decoded smaller.
@@ -85,16 +85,16 @@ class Camera:
             Detection2DArray, f'{prefix}{DETECTIONS}', OUTPUT_QOS,
             qos_overriding_options=options())
         self._picture = node.create_publisher(
-            Image, f'{prefix}{ANNOTATED_IMAGE}', PICTURE_QOS, qos_overriding_options=options())
+            Image, f'{prefix}{ANNOTATED_IMAGE}', IMAGE_QOS, qos_overriding_options=options())
         self._jpeg = node.create_publisher(
-            CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), PICTURE_QOS,
+            CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), IMAGE_QOS,
             qos_overriding_options=options())
         # Foxglove draws boxes over the camera's own image, which costs nothing here; its messages
         # are not part of every ROS installation.
         foxglove = importlib.util.find_spec('foxglove_msgs')
         self._annotations = node.create_publisher(
             importlib.import_module('foxglove_msgs.msg').ImageAnnotations,
-            f'{prefix}{ANNOTATIONS}', PICTURE_QOS) if foxglove else None
+            f'{prefix}{ANNOTATIONS}', IMAGE_QOS) if foxglove else None
 
     @property
     def topic(self) -> str:

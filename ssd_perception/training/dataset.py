@@ -20,7 +20,7 @@ from ssd_perception.data.mosaic import mosaic
 from ssd_perception.data.paste import Paster
 from ssd_perception.data.sample import Sample, TrainingItem, keep_visible, labels
 from ssd_perception.data.synthetic import synthetic_negative
-from ssd_perception.imaging.files import PictureCache
+from ssd_perception.imaging.files import ImageCache
 from ssd_perception.imaging.placing import place
 from ssd_perception.training.distributed import World
 from ssd_perception.training.losses import Target
@@ -99,7 +99,7 @@ class TrainingImages(Dataset):
             padding_value=recipe.preprocessing.padding_value)
         workers = max(1, recipe.workers)
         # A fifth more than the input leaves the crops something to cut from.
-        self._cache = PictureCache(round(1.25 * max(recipe.architecture.input_hw)),
+        self._cache = ImageCache(round(1.25 * max(recipe.architecture.input_hw)),
                                    recipe.cache_mib * 2 ** 20 // workers)
         self._paster: Paster | None = None
         self._backgrounds: list[Sample] = []

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ssd_perception import __main__ as entry
 from ssd_perception.core.detections import Detections
-from ssd_perception.imaging.files import read_picture
+from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.detection_folder import free_name
 
@@ -145,7 +145,7 @@ def test_a_name_that_is_not_utf8_is_answered_and_read_back(tmp_path, detect, nam
     found = {os.fsencode(Path(row['picture']).name): row for row in rows}
     assert set(found) == {b'x.jpg', name}
     assert os.path.isfile(out / found[name]['annotated'])
-    assert read_picture(out / found[name]['annotated']).shape == (72, 96, 3)
+    assert read_image(out / found[name]['annotated']).shape == (72, 96, 3)
 
 
 def test_other_formats_are_answered_or_named(tmp_path, detect):

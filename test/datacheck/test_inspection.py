@@ -14,7 +14,7 @@ from small_sets import scene
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.datacheck.inspection import ImageFacts, inspect_image, inspect_images
-from ssd_perception.imaging.files import has_end, read_picture
+from ssd_perception.imaging.files import has_end, read_image
 
 
 def jpeg(image=None, **options) -> bytes:
@@ -68,7 +68,7 @@ def test_bad_pictures_are_refused_by_name(tmp_path, content, kind, says):
     path = tmp_path / 'bad.jpg'
     path.write_bytes(content)
     with pytest.raises(DataError, match=says) as error:
-        read_picture(path)
+        read_image(path)
     assert error.value.problem == kind and 'bad.jpg' in str(error.value)
     facts = inspect_image(path)
     assert facts.hw is None and facts.perceptual is None
@@ -96,7 +96,7 @@ def test_exif_rotation_is_told_and_not_applied(tmp_path):
     (tmp_path / 'a.jpg').write_bytes(jpeg(exif=exif))
     facts = inspect_image(tmp_path / 'a.jpg')
     assert facts.orientation == 6 and facts.hw == (72, 96)
-    assert read_picture(tmp_path / 'a.jpg').shape == (72, 96, 3)
+    assert read_image(tmp_path / 'a.jpg').shape == (72, 96, 3)
 
 
 def test_similar_pictures_have_similar_hashes(tmp_path):

@@ -65,7 +65,7 @@ class Stub:
 
 
 def test_there_is_a_row_for_each_and_it_is_of_the_corrupted_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr(corruptions, 'read_picture', lambda path: PICTURE)
+    monkeypatch.setattr(corruptions, 'read_image', lambda path: PICTURE)
     sample = Sample(tmp_path / 'a.jpg', np.array([[0, 0, 50, 50]], np.float32), ('cone',),
                     np.zeros(1, bool))
     rows = under_corruptions(Stub(), [sample])

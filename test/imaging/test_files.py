@@ -9,7 +9,7 @@ from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.mosaic import mosaic
 from ssd_perception.data.sample import TrainingItem, class_names, labels
 from ssd_perception.data.voc import read_voc
-from ssd_perception.imaging.files import PictureCache, read_picture
+from ssd_perception.imaging.files import ImageCache, read_image
 
 PARTS = dict(aspect=1.35, flip=0.5, zoom_out=0.3, crop=0.6, photometric=0.8, camera=0.3,
              recolour_empty=0.0, recolour_objects=0.0,
@@ -80,17 +80,17 @@ def test_a_broken_picture_is_named(tmp_path, content):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(content)
     with pytest.raises(DataError, match='broken.jpg is not an image'):
-        read_picture(path)
+        read_image(path)
 
 
 def test_the_cache_keeps_its_budget_and_tells_the_scale(tmp_path):
     write_voc(tmp_path)
     path = tmp_path / 'JPEGImages/a.jpg'
-    cache = PictureCache(longest_side=30, max_bytes=20 * 30 * 3)
+    cache = ImageCache(longest_side=30, max_bytes=20 * 30 * 3)
     image, scale_x, scale_y = cache.read(path)
     assert image.shape == (20, 30, 3) and (scale_x, scale_y) == (0.5, 0.5)
     assert cache.read(path)[0] is image
-    assert PictureCache(30, 0).read(path)[0] is not PictureCache(30, 0).read(path)[0]
+    assert ImageCache(30, 0).read(path)[0] is not ImageCache(30, 0).read(path)[0]
 
 
 def marked(side=200, box=(60, 80, 120, 160)):

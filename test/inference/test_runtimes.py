@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssd_perception.imaging.files import read_picture
+from ssd_perception.imaging.files import read_image
 from ssd_perception.inference import runtimes
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.onnx_file import read_export, sha256_of
@@ -59,7 +59,7 @@ def test_each_detector_knows_the_file_that_is_run(detectors):
 def test_runtimes_agree_with_torch(detectors, runtime):
     seen = 0
     for path in PICTURES:
-        image = read_picture(path)
+        image = read_image(path)
         wanted, = detectors['torch']([image])
         found, = detectors[runtime]([image])
         assert_agree(found, wanted)
@@ -69,7 +69,7 @@ def test_runtimes_agree_with_torch(detectors, runtime):
 
 @pytest.mark.parametrize('runtime', EXPORTED)
 def test_a_batch_of_several_cameras_equals_single_pictures(detectors, runtime):
-    images = [read_picture(path) for path in PICTURES[:3]]
+    images = [read_image(path) for path in PICTURES[:3]]
     for size in (3, 1, 2, 3):  # OpenVINO compiles for each size when it first occurs
         for image, together in zip(images, detectors[runtime](images[:size])):
             assert_agree(together, detectors[runtime]([image])[0], pixels=0.01, score=1e-4)
@@ -95,7 +95,7 @@ def test_int8_finds_the_same_objects_as_fp32(detectors, runtime):
     assert detector.precision == 'int8' and f'in {runtime} on cpu, int8' in detector.describe()
     same = total = 0
     for path in PICTURES:
-        image = read_picture(path)
+        image = read_image(path)
         wanted, found = detectors['torch']([image])[0], detector([image])[0]
         total += len(wanted)
         for box, label in zip(wanted.xyxy, wanted.labels):
@@ -199,7 +199,7 @@ def test_every_photograph_agrees_in_every_runtime(detectors):
     if not PHOTOGRAPHS.is_dir():
         pytest.skip('no data: cone_cube is not here')
     for sample in read_voc(PHOTOGRAPHS, 'val'):
-        image = read_picture(sample.path)
+        image = read_image(sample.path)
         wanted, = detectors['torch']([image])
         for runtime in EXPORTED:
             assert_agree(detectors[runtime]([image])[0], wanted)

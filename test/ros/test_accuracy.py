@@ -22,7 +22,7 @@ from ssd_perception.evaluation.accuracy import (  # noqa: E402
     ground_truth,
 )
 from ssd_perception.evaluation.voc import average_precision, mean_ap  # noqa: E402
-from ssd_perception.imaging.files import read_picture  # noqa: E402
+from ssd_perception.imaging.files import read_image  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.ros.messages import detections_from_message  # noqa: E402
 
@@ -59,7 +59,7 @@ def node(node_process):
 def test_ap50_over_dds_is_the_offline_one(node, peer, detector, samples, record_property):
     received = peer.listen_to_detections()
     answers = [detections_from_message(
-        peer.ask(image(read_picture(sample.path), number), received), detector.class_names)
+        peer.ask(image(read_image(sample.path), number), received), detector.class_names)
         for number, sample in enumerate(samples)]
     truths = [ground_truth(sample, detector.class_names) for sample in samples]
     offline = detect_samples(detector, samples)
@@ -105,7 +105,7 @@ def test_boxes_are_in_source_pixels(node, peer, detector, samples, size, encode,
     received = peer.listen_to_detections()
     best = []
     for number, sample in enumerate(samples[::3]):
-        rgb, factor, offset = place(read_picture(sample.path), *size, seed=number)
+        rgb, factor, offset = place(read_image(sample.path), *size, seed=number)
         answer = peer.ask(encode(rgb, 500 + number), received, topic)
         found = detections_from_message(answer, detector.class_names)
         truth = ground_truth(sample, detector.class_names)

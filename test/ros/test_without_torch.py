@@ -11,7 +11,7 @@ pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 from peer import image  # noqa: E402
 
-from ssd_perception.imaging.files import read_picture  # noqa: E402
+from ssd_perception.imaging.files import read_image  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.ros.messages import detections_from_message  # noqa: E402
 
@@ -35,7 +35,7 @@ def test_the_node_answers_without_torch(node_process, peer, runtime, precision):
     node = node_process('-p', f'runtime:={runtime}', '-p', f'precision:={precision}',
                         program=('-c', PROGRAM))
     node.wait_for('Active on /image')
-    rgb = read_picture(PICTURE)
+    rgb = read_image(PICTURE)
     offline = Detector.from_weights('rover', runtime, 'cpu', precision)
     wanted, = offline([rgb])
     found = detections_from_message(peer.ask(image(rgb, 1), peer.listen_to_detections()),

@@ -54,8 +54,8 @@ class TensorRT:
         self._buffers: dict[str, int] = {}
         for name in ('images', *_OUTPUTS):
             dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
-            per_picture = int(np.prod(engine.get_tensor_shape(name)[1:])) * dtype.itemsize
-            self._buffers[name] = _checked(cuda.cudaMalloc(MAX_BATCH * per_picture))
+            per_image = int(np.prod(engine.get_tensor_shape(name)[1:])) * dtype.itemsize
+            self._buffers[name] = _checked(cuda.cudaMalloc(MAX_BATCH * per_image))
             self._context.set_tensor_address(name, self._buffers[name])
         check_outputs(exported, *self(grey_images(self.metadata)))
 
