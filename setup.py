@@ -45,6 +45,7 @@ TEST = [
     *OPENVINO,
     'pytest>=7,<9',  # launch_testing's plugin does not load in pytest 9
     'pytest-timeout>=2.2',
+    'pytest-xdist>=3.5',
     'hypothesis>=6.100',
     'networkx>=3',  # orders the drawing of docs/architecture.md
     'mean-average-precision>=2024.1',  # the VOC figures are compared with

@@ -5,6 +5,9 @@ import os
 import shutil
 import signal
 import tempfile
+from pathlib import Path
+
+import pytest
 
 # Set, not defaulted: a test started in a robot's shell must not publish into the robot's graph.
 # Domains above 101 collide with the ports the kernel hands out.
@@ -19,3 +22,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # cache.
 os.environ['SSD_PERCEPTION_CACHE'] = tempfile.mkdtemp(prefix='ssd_perception_cache_')
 atexit.register(shutil.rmtree, os.environ['SSD_PERCEPTION_CACHE'], ignore_errors=True)
+
+# Folders whose nodes, players and drives have deadlines to keep.
+ALONE = {'ros', 'live', 'demo', 'sim'}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that `make test` runs with nothing beside them."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in ALONE:
+            item.add_marker('alone')

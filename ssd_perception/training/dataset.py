@@ -221,8 +221,24 @@ def batches(images: TrainingImages, recipe: Recipe, start: int, device: torch.de
             if len(parts) == recipe.accumulate:
                 yield parts
                 parts = []
+    except (ConnectionError, EOFError) as error:
+        # A process that died had not handed over its last batch.
+        death = _describe_death(iterator)
+        if not death:
+            raise
+        raise RuntimeError(death) from error
     finally:
         _end_workers(iterator)
+
+
+def _describe_death(iterator: Any) -> str:
+    """Return how a loader process died, in torch's words; empty where none did."""
+    for worker in getattr(iterator, '_workers', ()):
+        worker.join(1.0)
+        if worker.exitcode:
+            how = 'Bus error' if worker.exitcode == -signal.SIGBUS else f'exit {worker.exitcode}'
+            return f'DataLoader worker (pid {worker.pid}) was ended: {how}'
+    return ''
 
 
 def _end_workers(iterator: Any) -> None:
