@@ -221,8 +221,8 @@ def batches(images: TrainingImages, recipe: Recipe, start: int, device: torch.de
             if len(parts) == recipe.accumulate:
                 yield parts
                 parts = []
-    except (ConnectionError, EOFError) as error:
-        # A process that died had not handed over its last batch.
+    except (ConnectionError, EOFError, RuntimeError) as error:
+        # What torch says depends on when it notices; the exit code does not.
         death = _describe_death(iterator)
         if not death:
             raise
@@ -234,7 +234,7 @@ def batches(images: TrainingImages, recipe: Recipe, start: int, device: torch.de
 def _describe_death(iterator: Any) -> str:
     """Return how a loader process died, in torch's words; empty where none did."""
     for worker in getattr(iterator, '_workers', ()):
-        worker.join(1.0)
+        worker.join(0.2)
         if worker.exitcode:
             how = 'Bus error' if worker.exitcode == -signal.SIGBUS else f'exit {worker.exitcode}'
             return f'DataLoader worker (pid {worker.pid}) was ended: {how}'
