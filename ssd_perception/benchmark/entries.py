@@ -16,6 +16,7 @@ from ssd_perception.imaging.compressed import decode, encode_jpeg
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.inference.trial import ensure_tried
 
 MATMUL = 1536  # rows and columns: three matrices of 9 MB do not fit a core's own cache
 
@@ -61,6 +62,7 @@ def own(weights: str, runtimes: Sequence[str], precisions: Sequence[str], device
     for runtime in runtimes:
         for precision in precisions:
             try:
+                ensure_tried(weights, runtime, device, precision)
                 detector = Detector.from_weights(weights, runtime=runtime, device=device,
                                                  precision=precision, threads=threads)
             except (RuntimeUnavailable, WeightsError, WeightsNotFound, ValueError) as error:

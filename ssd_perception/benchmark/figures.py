@@ -107,7 +107,9 @@ def network_gflop(weights: str) -> float | None:
         from torch.utils.flop_counter import FlopCounterMode
 
         from ssd_perception.inference.resolve import resolve_weights
+        from ssd_perception.inference.trial import ensure_tried
         from ssd_perception.model.weights import load_model
+        ensure_tried(weights, 'torch')
         model, metadata = load_model(resolve_weights(weights))
     except (ImportError, ValueError):
         return None

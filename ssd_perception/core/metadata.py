@@ -18,6 +18,8 @@ from ssd_perception.core.settings import setting
 KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
 FORMAT_VERSION = 1
 MAX_JSON_BYTES = 1_000_000
+# Ten times the largest network that this package trains.
+MAX_FILE_BYTES = 256 << 20
 # Numbers that a network returns for one image: 2048x2048 px with nine anchors for 20 classes has
 # 19 million. At 4 bytes each it is 100 MB.
 MAX_OUTPUTS = 25_000_000

@@ -28,6 +28,7 @@ from ssd_perception.evaluation.weights_metrics import (
     measure_for_metadata,
 )
 from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.trial import ensure_tried
 from ssd_perception.model.weights import load_model, save_weights
 
 RECORDING = 'recording'  # its name among the measured sets; demo compares with this one
@@ -97,6 +98,7 @@ def publish(options: PublishOptions,
         UserError: for weights, data or a recording that cannot be used.
     """
     sets, negatives = _read(options.data), _read(options.negatives)
+    ensure_tried(options.weights, 'torch')
     model, metadata = load_model(options.weights)
     with tempfile.TemporaryDirectory() as folder:
         # What is measured is what will be stored.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ssd_perception.core.metadata import (
     KEY,
+    MAX_FILE_BYTES,
     MAX_JSON_BYTES,
     Metadata,
     MetadataError,
@@ -23,8 +24,6 @@ EXPORT_KEY = 'ssd_perception.export'  # beside KEY in the metadata of ONNX
 # Raised when the graph changes in a way that makes older files wrong or slow: they are refused
 # beside weights and made anew in the cache.
 EXPORT_VERSION = 1
-# Ten times the largest network that this package trains.
-MAX_FILE_BYTES = 256 << 20
 MAX_ENTRIES = 100
 MAX_NODES = 20_000
 # What exported networks of this package consist of. Others, and graphs inside of nodes (Loop, If,

@@ -38,8 +38,13 @@ class DetectorOptions:
         check(self)
 
     def load(self) -> Detector:
-        """Load the detector; see there for what is raised."""
+        """Load the detector; see there for what is raised.
+
+        Weights that are new on this machine run in a child process first; see ``trial``.
+        """
         # Only here: a verb's --help needs no OpenCV.
         from ssd_perception.inference.detector import Detector
+        from ssd_perception.inference.trial import ensure_tried
 
+        ensure_tried(self.weights, self.runtime, self.device, self.precision)
         return Detector.from_weights(**asdict(self))

@@ -1,13 +1,16 @@
 """Load and run weights in a child process first, under limits of time and memory.
 
 A file from an unknown source may hang a runtime, fill the memory or crash: then only the child is
-lost.
+lost. What has passed is recorded in the cache by its content, so it is tried once.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
+import hashlib
+import logging
 import os
 import signal
 import subprocess
@@ -16,14 +19,74 @@ import tempfile
 import time
 from pathlib import Path
 
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.core.text import one_line
+from ssd_perception.inference.exported import (
+    CACHE_VARIABLE,
+    beside,
+    cache_folder,
+    is_exported,
+)
+from ssd_perception.inference.onnx_file import read_export, sha256_of
+from ssd_perception.inference.resolve import is_shipped, resolve_weights
+from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.inference.weights_file import read_metadata
 
 TRIAL_WITHIN_S = 120.0
 MAX_BYTES = 4 << 30
 _POLL_S = 0.02
 _REFUSED = 3  # exit code: the sentence is on stdout
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+_log = logging.getLogger(__name__)
+_passed: set[str] = set()  # in this process, where nothing can be recorded
+
+
+def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str = 'auto',
+                 precision: str = 'auto', batch: int = 1, within_s: float | None = None) -> None:
+    """Try weights that are new here in a child process; see ``try_weights``.
+
+    Shipped weights are not tried. Others are tried once: what has passed is recorded in the
+    cache folder, by the content of every file that may be run, and by what it was run with.
+
+    Raises:
+        WeightsNotFound, WeightsError.
+    """
+    path = resolve_weights(weights)
+    if is_shipped(path):
+        return
+    # Size and header first: they refuse most files without a process.
+    (read_export if is_exported(path) else read_metadata)(path)
+    key = _key(path, f'{runtime} {device} {precision} {batch}')
+    record = _record(key)
+    if key in _passed or (record is not None and record.is_file()):
+        return
+    _log.warning('%s is new here: it is loaded and run in a child process first, once.', path)
+    try_weights(path, runtime, device, precision, batch, within_s)
+    _passed.add(key)
+    if record is not None:
+        try:
+            record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            atomic_write(record, b'', shared=True)
+        except OSError as error:
+            _log.warning('%s will be tried again at the next start: %s.', path, error)
+
+
+def _key(path: Path, options: str) -> str:
+    """Return a hash of the contents that a Detector may run for ``path``, and of the options."""
+    files = [path]
+    if not is_exported(path):
+        files += [file for file in (beside(path, 'fp32'), beside(path, 'int8')) if file.is_file()]
+    return hashlib.sha256(' '.join([*map(sha256_of, files), options]).encode()).hexdigest()
+
+
+def _record(key: str) -> Path | None:
+    try:
+        return cache_folder() / 'tried' / key
+    except RuntimeUnavailable:  # a user without a home folder
+        return None
 
 
 def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precision: str = 'auto',
@@ -45,8 +108,10 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
     command = [sys.executable, '-m', __name__, str(path), '--runtime', runtime, '--device', device,
                '--precision', precision, '--batch', str(batch)]
     with tempfile.TemporaryFile() as output:  # a pipe would be full at some time
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
-                              stderr=subprocess.DEVNULL, start_new_session=True) as child:
+        # `python -m` imports from its working directory first: not from the user's.
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, cwd='/',
+                              env=_environment(), stderr=subprocess.DEVNULL,
+                              start_new_session=True) as child:
             try:
                 reason = _watch(child, within_s, max_bytes)
             finally:
@@ -59,6 +124,15 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
     if reason or child.returncode:
         raise WeightsError(f'{path} was tried in a child process, which '
                            f'{reason or f"ended with code {child.returncode}"}; it is not used.')
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which the child finds the modules and the cache of this one."""
+    modules = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+    found = {**os.environ, 'PYTHONPATH': modules}
+    with contextlib.suppress(RuntimeUnavailable):
+        found[CACHE_VARIABLE] = str(cache_folder())
+    return found
 
 
 def _watch(child: subprocess.Popen, within_s: float, max_bytes: int) -> str:
@@ -75,12 +149,13 @@ def _watch(child: subprocess.Popen, within_s: float, max_bytes: int) -> str:
 
 
 def _resident_bytes(pid: int) -> int:
-    # proc(5): the second number is the resident set, in pages.
+    # proc(5): the second number is the resident set, in pages; the third is what of it files
+    # hold, as the runtimes' libraries do, which the system can take back.
     try:
-        pages = Path(f'/proc/{pid}/statm').read_text().split()[1]
-    except (OSError, IndexError):
+        _, resident, shared = Path(f'/proc/{pid}/statm').read_text().split()[:3]
+    except (OSError, ValueError):
         return 0
-    return int(pages) * os.sysconf('SC_PAGE_SIZE')
+    return (int(resident) - int(shared)) * os.sysconf('SC_PAGE_SIZE')
 
 
 def _free_bytes() -> int:
@@ -94,6 +169,8 @@ def _free_bytes() -> int:
 
 def main() -> int:
     """Be the child."""
+    with contextlib.suppress(OSError, AttributeError):  # end with the process that waits for it
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):  # let the system take this process first
         Path('/proc/self/oom_score_adj').write_text('1000')
     parser = argparse.ArgumentParser(description=__doc__)

@@ -6,8 +6,13 @@ import json
 import math
 from pathlib import Path
 
-from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
-from ssd_perception.inference.onnx_file import MAX_FILE_BYTES
+from ssd_perception.core.metadata import (
+    KEY,
+    MAX_FILE_BYTES,
+    Metadata,
+    MetadataError,
+    WeightsError,
+)
 
 MAX_HEADER_BYTES = 4_000_000
 _BYTES = {'F64': 8, 'F32': 4, 'F16': 2, 'BF16': 2, 'I64': 8, 'I32': 4, 'I16': 2, 'I8': 1, 'U8': 1,

@@ -10,7 +10,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ssd_perception.core.atomic_write import atomic_write
-from ssd_perception.core.metadata import KEY, Metadata, MetadataError, WeightsError
+from ssd_perception.core.metadata import (
+    KEY,
+    MAX_FILE_BYTES,
+    Metadata,
+    MetadataError,
+    WeightsError,
+)
 from ssd_perception.model.ssd import SSD
 
 
@@ -38,6 +44,8 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
         WeightsError: naming the path, what was expected and what was found.
     """
     try:
+        if (size := os.stat(path).st_size) > MAX_FILE_BYTES:
+            raise WeightsError(f'{path} has {size} bytes, and at most {MAX_FILE_BYTES} are read.')
         with safe_open(path, framework='pt') as file:
             text = (file.metadata() or {}).get(KEY)
             if text is None:

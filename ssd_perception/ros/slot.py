@@ -10,8 +10,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import describe_error, one_line
 from ssd_perception.inference.detector import Detector
-from ssd_perception.inference.resolve import is_shipped
-from ssd_perception.inference.trial import try_weights
+from ssd_perception.inference.trial import ensure_tried
 from ssd_perception.ros.diagnostics import LastError
 from ssd_perception.ros.loading import Loading, Recovery, check_swap
 from ssd_perception.ros.parameters import NodeParameters
@@ -215,11 +214,10 @@ class DetectorSlot:
         if parameters.weights != self._start_weights:
             path = check_swap(parameters.weights, parameters.weights_dirs)
             parameters = replace(parameters, weights=str(path))
-            if not is_shipped(path):
-                # Whatever it does there, the one in use answers on.
-                try_weights(path, parameters.runtime, parameters.device, parameters.precision,
-                            max(1, len(parameters.cameras)),
-                            BUILD_WITHIN_S if parameters.runtime == 'tensorrt' else None)
+        # Whatever weights do there that are new here, the detector in use answers meanwhile.
+        ensure_tried(parameters.weights, parameters.runtime, parameters.device,
+                     parameters.precision, max(1, len(parameters.cameras)),
+                     BUILD_WITHIN_S if parameters.runtime == 'tensorrt' else None)
         return self._load(parameters)
 
     def _abandon(self, loading: Loading) -> str:

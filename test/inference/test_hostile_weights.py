@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,11 +12,13 @@ import numpy as np
 import pytest
 
 onnx = pytest.importorskip('onnx')
+from hostile_weights import SMALL, body, safetensors, write, write_examples  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from ssd_perception.core.anchors import AnchorSpec  # noqa: E402
 from ssd_perception.core.metadata import (  # noqa: E402
     KEY,
+    MAX_FILE_BYTES,
     MAX_OUTPUTS,
     Architecture,
     Metadata,
@@ -25,40 +26,24 @@ from ssd_perception.core.metadata import (  # noqa: E402
     WeightsError,
 )
 from ssd_perception.inference.detector import Detector  # noqa: E402
-from ssd_perception.inference.onnx_file import (  # noqa: E402
-    EXPORT_KEY,
-    EXPORT_VERSION,
-    MAX_FILE_BYTES,
-    ExportInfo,
-    read_export,
-)
+from ssd_perception.inference.onnx_file import read_export  # noqa: E402
+from ssd_perception.inference.options import DetectorOptions  # noqa: E402
 from ssd_perception.inference.weights_file import read_metadata  # noqa: E402
 
 SHIPPED = sorted((Path(__file__).parents[2] / 'weights').glob('*.onnx'))
-SMALL = Metadata(('cone',), Architecture('efficientnet_lite0', (64, 64)))
-
-
-def write(path, nodes, initializers=(), **model_fields):
-    """Write an .onnx with good metadata around any graph."""
-    images = helper.make_tensor_value_info('images', TensorProto.UINT8, ['batch', 64, 64, 3])
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ['batch', None, None])
-               for name in ('logits', 'deltas')]
-    graph = helper.make_graph(nodes, 'hostile', [images], outputs, list(initializers))
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], **model_fields)
-    helper.set_model_props(model, {
-        KEY: SMALL.to_json(),
-        EXPORT_KEY: ExportInfo(EXPORT_VERSION, '0' * 64, 'fp32', {}).to_json()})
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def body():
-    """Return a loop's body that does nothing."""
-    condition = helper.make_tensor_value_info('c', TensorProto.BOOL, [])
-    count = helper.make_tensor_value_info('i', TensorProto.INT64, [])
-    kept = helper.make_tensor_value_info('c2', TensorProto.BOOL, [])
-    return helper.make_graph([helper.make_node('Identity', ['c'], ['c2'])], 'body',
-                             [count, condition], [kept])
+def test_the_examples_are_refused_at_once_everywhere(tmp_path):
+    from ssd_perception.model.weights import load_model
+    start = time.monotonic()
+    for path, words in write_examples(tmp_path).items():
+        reads = [lambda path: Detector(path, device='cpu'),
+                 lambda path: DetectorOptions(str(path), runtime='onnxruntime').load()]
+        if path.suffix == '.safetensors':
+            reads.append(load_model)
+        for read in reads:
+            with pytest.raises(WeightsError) as caught:
+                read(path)
+            assert words in str(caught.value) and len(str(caught.value)) < 500
+    assert time.monotonic() - start < 15
 
 
 def external(name):
@@ -129,14 +114,6 @@ def test_metadata_whose_product_is_gigabytes_are_refused(sizes):
     data['class_names'], data['architecture'] = names, asdict(Architecture(**sizes))
     with pytest.raises(MetadataError, match=f'at most {MAX_OUTPUTS}'):
         Metadata.from_json(json.dumps(data))
-
-
-def safetensors(path, header, size=None):
-    text = json.dumps(header).encode() if isinstance(header, dict) else header
-    path.write_bytes(struct.pack('<Q', len(text)) + text)
-    if size is not None:
-        os.truncate(path, size)
-    return path
 
 
 GOOD = {KEY: SMALL.to_json()}

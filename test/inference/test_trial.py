@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
 import pytest
 
-onnx = pytest.importorskip('onnx')
-from onnx import helper, numpy_helper  # noqa: E402
-from test_hostile_weights import write  # noqa: E402
+pytest.importorskip('onnx')
+from hostile_weights import growing  # noqa: E402
+from random_weights import random_weights  # noqa: E402
 
 from ssd_perception.core.metadata import WeightsError  # noqa: E402
+from ssd_perception.inference import trial  # noqa: E402
+from ssd_perception.inference.exported import CACHE_VARIABLE  # noqa: E402
+from ssd_perception.inference.options import DetectorOptions  # noqa: E402
 from ssd_perception.inference.resolve import resolve_weights  # noqa: E402
-from ssd_perception.inference.trial import try_weights  # noqa: E402
-
-
-def growing(path, factor):
-    """Write a network of allowed operators alone, which resizes its input ``factor`` times."""
-    return write(path, [
-        helper.make_node('Cast', ['images'], ['a'], to=onnx.TensorProto.FLOAT),
-        helper.make_node('Transpose', ['a'], ['b'], perm=[0, 3, 1, 2]),
-        helper.make_node('Resize', ['b', '', 'scales'], ['c'], mode='nearest'),
-        helper.make_node('Reshape', ['c', 'shape'], ['logits']),
-        helper.make_node('Reshape', ['c', 'shape'], ['deltas'])], [
-        numpy_helper.from_array(np.array([1, 1, factor, factor], np.float32), 'scales'),
-        numpy_helper.from_array(np.array([1, -1, 4]), 'shape')])
+from ssd_perception.inference.trial import ensure_tried, try_weights  # noqa: E402
 
 
 def test_good_weights_pass():
@@ -48,3 +38,87 @@ def test_what_goes_beyond_a_limit_is_stopped_there(tmp_path, within_s, max_bytes
         try_weights(path, 'onnxruntime', 'cpu', within_s=within_s, max_bytes=max_bytes)
     assert 'tried in a child process' in str(caught.value)
     assert time.monotonic() - start < 60
+
+
+def test_weights_on_the_command_line_do_not_reach_this_process_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, 'MAX_BYTES', 700_000_000)
+    path = growing(tmp_path / 'hostile.onnx', 400)
+    with pytest.raises(WeightsError, match='tried in a child process, which used'):
+        DetectorOptions(str(path), runtime='onnxruntime', device='cpu').load()
+    assert not list(trial.cache_folder().glob('tried/*'))
+
+
+def test_a_child_of_another_folder_imports_nothing_from_there(tmp_path, monkeypatch):
+    for name in ('ssd_perception', 'numpy', 'argparse'):
+        (tmp_path / f'{name}.py').write_text('raise SystemExit(7)')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightsError, match='output "logits" should be'):
+        try_weights(growing(tmp_path / 'other.onnx', 1), 'onnxruntime', 'cpu')
+
+
+@pytest.fixture
+def tries(tmp_path, monkeypatch):
+    """What is tried, in a cache of its own."""
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / 'cache'))
+    found = []
+    monkeypatch.setattr(trial, '_passed', set())
+    monkeypatch.setattr(trial, 'try_weights', lambda path, *options: found.append(path.name))
+    return found
+
+
+def in_a_new_process():
+    trial._passed.clear()
+
+
+def test_what_has_passed_is_not_tried_again_until_it_changes(tmp_path, tries):
+    path = random_weights(tmp_path / 'mine.safetensors', 64)
+    ensure_tried(path, 'onnxruntime')
+    in_a_new_process()
+    ensure_tried(path, 'onnxruntime')
+    path.rename(tmp_path / 'renamed.safetensors')
+    ensure_tried(tmp_path / 'renamed.safetensors', 'onnxruntime')
+    assert tries == ['mine.safetensors']
+    path = tmp_path / 'renamed.safetensors'
+    ensure_tried(path, 'openvino')
+    ensure_tried(path, 'onnxruntime', batch=2)
+    assert len(tries) == 3
+    # A runtime takes what lies beside: whatever that is now, it has not been tried.
+    growing(tmp_path / 'renamed.onnx', 1)
+    ensure_tried(path, 'onnxruntime')
+    assert len(tries) == 4
+    random_weights(path, 96)
+    ensure_tried(path, 'onnxruntime')
+    assert len(tries) == 5
+
+
+def test_shipped_weights_are_not_tried(tries):
+    for name in ('', 'rover', 'rover.int8'):
+        ensure_tried(name)
+    assert not tries and not trial.cache_folder().exists()
+
+
+def test_what_fails_is_not_recorded(tmp_path, tries, monkeypatch):
+    path = random_weights(tmp_path / 'mine.safetensors', 64)
+
+    def refuse(path, *options):
+        tries.append(path.name)
+        raise WeightsError('no')
+    monkeypatch.setattr(trial, 'try_weights', refuse)
+    for _ in range(2):
+        with pytest.raises(WeightsError, match='^no$'):
+            ensure_tried(path)
+    assert len(tries) == 2
+
+
+@pytest.mark.parametrize('cache', ['a file', 'no home'])
+def test_without_a_cache_each_process_tries_once(tmp_path, tries, monkeypatch, cache):
+    if cache == 'a file':
+        (tmp_path / 'cache').touch()
+    else:
+        monkeypatch.setattr(trial, '_record', lambda key: None)
+    path = random_weights(tmp_path / 'mine.safetensors', 64)
+    for _ in range(2):
+        in_a_new_process()
+        ensure_tried(path)
+        ensure_tried(path)
+    assert len(tries) == 2
