@@ -16,7 +16,7 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_
 
 # torch and torchvision always together: a torchvision finds its operators only in the torch it was
 # built for, and pip picks a matching pair only where it chooses both.
-TORCH = ['torch>=2.4', 'torchvision>=0.19']
+TORCH = ['torch>=2.4', 'torchvision>=0.19', 'safetensors>=0.4']
 ONNX = ['onnxruntime>=1.18']
 OPENVINO = ['openvino>=2024.4']
 # onnxscript is not needed: the export goes by tracing
@@ -92,13 +92,12 @@ setup(
     # copies of them in the environment would go stale with the first new weights.
     data_files=[] if 'editable_wheel' in sys.argv else share_files(),
     zip_safe=False,
-    # Small on purpose: a robot that runs an exported file needs these and one runtime.
+    # What package.xml names as well, and rosdep installs; the node needs nothing else.
     install_requires=[
         'numpy>=1.21',
         # headless: the same cv2 without Qt and libGL, which robots and containers often lack;
         # no part of this package opens a window.
         'opencv-python-headless>=4.5',
-        'safetensors>=0.4',
         'PyYAML>=5.4',
     ],
     extras_require={

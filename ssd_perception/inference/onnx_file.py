@@ -125,11 +125,11 @@ def _metadata_props(path: Path) -> dict[str, str]:
     if not 0 < size <= MAX_FILE_BYTES:
         raise ValueError(f'it has {size} bytes, and at most {MAX_FILE_BYTES} are read')
     entries: dict[str, str] = {}
-    for field, value in _fields(memoryview(path.read_bytes())):
+    for field, value in fields(memoryview(path.read_bytes())):
         if field == _METADATA_PROPS and not isinstance(value, int):
             if len(value) > MAX_JSON_BYTES + 1000 or len(entries) >= MAX_ENTRIES:
                 raise ValueError('its metadata are larger than any of this package')
-            texts = {key: bytes(text).decode() for key, text in _fields(value)
+            texts = {key: bytes(text).decode() for key, text in fields(value)
                      if key in (_ENTRY_KEY, _ENTRY_VALUE) and not isinstance(text, int)}
             entries[texts.get(_ENTRY_KEY, '')] = texts.get(_ENTRY_VALUE, '')
         elif field == _GRAPH and not isinstance(value, int):
@@ -143,7 +143,7 @@ def _metadata_props(path: Path) -> dict[str, str]:
 def _check_graph(graph: memoryview) -> None:
     """Refuse a graph with operators, sub-graphs or outside data that no export of ours has."""
     nodes = 0
-    for field, value in _fields(graph):
+    for field, value in fields(graph):
         if isinstance(value, int):
             continue
         if field == _NODE:
@@ -152,14 +152,14 @@ def _check_graph(graph: memoryview) -> None:
                 raise ValueError(f'it has more than {MAX_NODES} nodes')
             _check_node(value)
         elif field == _INITIALIZER:
-            for part, content in _fields(value):
+            for part, content in fields(value):
                 if part == _EXTERNAL_DATA or (part == _DATA_LOCATION and content):
                     raise ValueError('it keeps data in other files')
 
 
 def _check_node(node: memoryview) -> None:
     name, domain = '', ''
-    for field, value in _fields(node):
+    for field, value in fields(node):
         if isinstance(value, int):
             continue
         if field == _OP_TYPE:
@@ -177,10 +177,10 @@ def _holds_graph(attribute: memoryview) -> bool:
     content = bytes(attribute)
     # Most have neither tag; this check is a hundred times faster.
     return any(bytes([field << 3 | _LENGTH]) in content for field in _ATTRIBUTE_GRAPHS) \
-        and any(part in _ATTRIBUTE_GRAPHS for part, _ in _fields(attribute))
+        and any(part in _ATTRIBUTE_GRAPHS for part, _ in fields(attribute))
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     """Yield number and content of the fields of a protobuf message, in their order.
 
     Raises:

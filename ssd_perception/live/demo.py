@@ -8,12 +8,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError, safe_open
 
 from ssd_perception.bags.frames import image_topic
 from ssd_perception.bags.reader import Bag
@@ -21,10 +17,10 @@ from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.format import format_number, from_json
 from ssd_perception.core.interface import COMPRESSED_SUFFIX
-from ssd_perception.core.metadata import KEY, Metadata, WeightsError
 from ssd_perception.core.result_folder import check_replaceable
 from ssd_perception.core.signals import sigterm_as_ctrl_c
 from ssd_perception.inference.resolve import resolve_weights
+from ssd_perception.inference.weights_file import read_metadata
 from ssd_perception.live.processes import Processes
 from ssd_perception.live.run_result import RunResult
 
@@ -67,7 +63,7 @@ def demo(options: DemoOptions) -> RunResult:
     """
     check_replaceable(options.out.absolute())
     weights = resolve_weights(options.weights)
-    metadata = _metadata(weights)
+    metadata = read_metadata(weights)
     reference = metadata.metrics.get('recording', {}).get('voc10_ap50')
     with Bag(options.recording) as bag:
         topic, playing_s = image_topic(bag), bag.duration_ns / 1e9 / options.rate
@@ -146,13 +142,3 @@ def _run_processes(options: DemoOptions, weights: Path, image: str, playing_s: f
             '--report', str(report)], quiet=True)
         processes.wait(player, READY_WITHIN_S + playing_s + 10, alive=(node, viewer))
         processes.wait(viewer, IDLE_S + 30 + playing_s, alive=(node,))
-
-
-def _metadata(weights: Path) -> Metadata:
-    """Read the metadata of a weights file."""
-    try:
-        with safe_open(weights, framework='np') as file:
-            found: Mapping[str, Any] = file.metadata() or {}
-        return Metadata.from_json(found.get(KEY, ''))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f'{weights} is not a weights file of this package: {error}') from error

@@ -125,7 +125,7 @@ def test_a_signal_ends_everything(demo, synthetic, random_weights, tmp_path, sen
 @pytest.mark.parametrize('words, says', [
     (['--weights', 'nothing_of_the_kind'], 'not found'),
     (['--recording', '/nowhere'], 'no recording at /nowhere'),
-    (['--weights', __file__], 'not a weights file'),
+    (['--weights', __file__], 'not a readable safetensors file'),
 ])
 def test_wrong_input_is_one_sentence(demo, synthetic, words, says):
     process = demo(synthetic, *words)

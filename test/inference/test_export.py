@@ -130,7 +130,7 @@ def test_files_that_are_no_onnx_are_refused(pair):
             read_export(pair[1])
 
 
-@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino', 'opencv'])
 def test_a_network_that_does_not_keep_its_promise_is_refused(pair, runtime):
     other = replace(SMALL, strides=(8, 16, 32))  # fewer anchors than the graph gives
     rewritten(pair[1], **{KEY: Metadata(('cone', 'cube'), other).to_json()})
@@ -138,7 +138,7 @@ def test_a_network_that_does_not_keep_its_promise_is_refused(pair, runtime):
         Detector.from_weights(pair[1], runtime=runtime)
 
 
-@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino', 'opencv'])
 def test_a_graph_that_is_broken_is_refused(pair, runtime):
     model = onnx.load(pair[1])
     model.graph.node[5].input[0] = 'nowhere'
@@ -257,7 +257,7 @@ def test_weights_stored_in_halves_give_a_file_in_halves_that_every_runtime_widen
     assert files[1].stat().st_size < 0.65 * files[0].stat().st_size
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
     expected = open_runtime(whole, 'torch', 'cpu', 'fp32', 1)(images)
-    for name in ('torch', 'onnxruntime', 'openvino'):
+    for name in ('torch', 'onnxruntime', 'openvino', 'opencv'):
         found = open_runtime(half, name, 'cpu', 'fp32', 1)(images)
         for a, b in zip(found, expected):
             assert a.dtype == np.float32

@@ -21,6 +21,7 @@ PHOTOGRAPHS = ROOT.parent / 'shared' / 'datasets' / 'cone_cube'
 # Those that can be installed here; tensorrt needs a GPU.
 EXPORTED = [name for name, row in runtimes.RUNTIMES.items()
             if row.runs == 'exported' and name != 'tensorrt']
+INT8 = [name for name in EXPORTED if name != 'opencv']
 
 
 @pytest.fixture(scope='module')
@@ -50,6 +51,7 @@ def test_each_detector_knows_the_file_that_is_run(detectors):
     assert detectors['torch'].network_hash == sha256_of(ROVER)
     for name in EXPORTED:
         assert detectors[name].network_hash == sha256_of(ROVER.with_suffix('.onnx'))
+    for name in INT8:
         int8 = Detector.from_weights(ROVER, runtime=name, device='cpu', precision='int8')
         assert int8.network_hash == sha256_of(ROVER.with_suffix('.int8.onnx'))
         assert int8.weights_hash == detectors[name].weights_hash == sha256_of(ROVER)
@@ -89,7 +91,7 @@ def test_an_answer_outlives_the_next_call(detectors, runtime):
     assert network.threads == 1
 
 
-@pytest.mark.parametrize('runtime', EXPORTED)
+@pytest.mark.parametrize('runtime', INT8)
 def test_int8_finds_the_same_objects_as_fp32(detectors, runtime):
     detector = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision='int8')
     assert detector.precision == 'int8' and f'in {runtime} on cpu, int8' in detector.describe()
@@ -117,6 +119,8 @@ def test_auto_goes_on_where_one_is_missing(monkeypatch):
     assert Detector.from_weights(ROVER, device='cpu').runtime == 'onnxruntime'
     monkeypatch.setitem(sys.modules, 'ssd_perception.inference.runtimes.onnxruntime', None)
     assert Detector.from_weights(ROVER, device='cpu').runtime == 'torch'
+    monkeypatch.setitem(sys.modules, 'ssd_perception.inference.runtimes.torch', None)
+    assert Detector.from_weights(ROVER, device='cpu').runtime == 'opencv'
     with pytest.raises(RuntimeUnavailable, match='No runtime can be used for rover.int8.onnx'):
         Detector.from_weights(ROVER.with_name('rover.int8.onnx'), device='cpu')
 
@@ -127,10 +131,17 @@ def test_auto_goes_on_where_one_is_missing(monkeypatch):
     ('onnxruntime', 'cpu', 'bf16', 'fp32 or int8'),
     ('openvino', 'cpu', 'fp16', 'fp32 or int8'),
     ('openvino', 'cuda', 'fp32', 'no CUDA devices'),
+    ('opencv', 'cuda', 'fp32', 'on the CPU'),
+    ('opencv', 'cpu', 'int8', 'in fp32 here, not int8'),
 ])
 def test_what_a_runtime_cannot_do_it_says(runtime, device, precision, says):
     with pytest.raises(RuntimeUnavailable, match=says):
         open_runtime(ROVER, runtime, device, precision, None)
+
+
+def test_opencv_refuses_an_int8_file_by_its_name():
+    with pytest.raises(RuntimeUnavailable, match='rover.int8.onnx is in int8'):
+        open_runtime(ROVER.with_name('rover.int8.onnx'), 'opencv', 'cpu', 'auto', None)
 
 
 def test_torch_does_not_run_exported_files():
@@ -206,7 +217,7 @@ def test_every_photograph_agrees_in_every_runtime(detectors):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('runtime', EXPORTED)
+@pytest.mark.parametrize('runtime', INT8)
 def test_int8_costs_little_accuracy(detectors, runtime):
     from ssd_perception.data.voc import read_voc
     from ssd_perception.evaluation.accuracy import evaluate

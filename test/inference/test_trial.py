@@ -22,9 +22,10 @@ def test_good_weights_pass():
     try_weights(resolve_weights('rover'), device='cpu')
 
 
-def test_what_the_detector_refuses_is_its_own_sentence(tmp_path):
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'opencv'])
+def test_what_the_detector_refuses_is_its_own_sentence(tmp_path, runtime):
     with pytest.raises(WeightsError, match='output "logits" should be'):
-        try_weights(growing(tmp_path / 'other.onnx', 1), 'onnxruntime', 'cpu')
+        try_weights(growing(tmp_path / 'other.onnx', 1), runtime, 'cpu')
 
 
 @pytest.mark.parametrize('within_s, max_bytes, says', [

@@ -38,7 +38,7 @@ LIBRARIES = {
     'viz': {'numpy', 'markupsafe', 'cv2', 'av', 'matplotlib'},
     'model': TORCH | {'numpy', 'safetensors'},
     # ament_index_python is the index of installed files; it needs no running ROS
-    'inference': {'numpy', 'cv2', 'safetensors', 'ament_index_python'},
+    'inference': {'numpy', 'cv2', 'ament_index_python'},
     'scene': {'numpy', 'cv2'},
     'data': TORCH | {'numpy', 'cv2', 'av'},
     # mcap, zstandard and lz4 read what rosbags refuses
@@ -46,13 +46,13 @@ LIBRARIES = {
     'evaluation': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'pycocotools', 'matplotlib'},
     'ros': ROS | {'numpy', 'cv2', 'yaml'},
     'training': TORCH | {'numpy', 'cv2', 'tqdm', 'yaml', 'matplotlib'},
-    'live': ROS | {'numpy', 'markupsafe', 'cv2', 'safetensors', 'tqdm'},
+    'live': ROS | {'numpy', 'markupsafe', 'cv2', 'tqdm'},
     'replay': {'numpy', 'markupsafe', 'cv2', 'tqdm'},
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},
     'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'matplotlib'},
     'mining': {'numpy', 'markupsafe', 'cv2', 'matplotlib'},
-    'cli': {'rclpy', 'safetensors', 'tqdm'},
+    'cli': {'rclpy', 'tqdm'},
     '__init__.py': set(),
     '__main__.py': set(),
 }

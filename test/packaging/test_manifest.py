@@ -162,9 +162,11 @@ def test_rosdep_keys_of_libraries_are_declared(manifest):
     assert {key for name, key in ROSDEP.items() if name in foreign_imports()} <= declared
 
 
-def test_a_robot_installs_little(setup_arguments):
+def test_a_robot_needs_nothing_that_rosdep_cannot_install(manifest, setup_arguments):
     names = {distribution(line) for line in setup_arguments['install_requires']}
-    assert names == {'numpy', 'opencv-python-headless', 'safetensors', 'PyYAML'}
+    assert names == {PYPI.get(name, name) for name in ROSDEP}
+    keys = {dependency.name for dependency in manifest.exec_depends}
+    assert {key for key in keys if key.startswith('python3-')} == set(ROSDEP.values())
 
 
 def test_torch_and_torchvision_always_come_together(setup_arguments):

@@ -22,7 +22,7 @@ class Row:
     Attributes:
         kind: name of the class in its module, which keeps the protocol ``Runtime``.
         runs: file it runs: ``weights`` or ``exported``.
-        install: what comes behind `pip install`.
+        install: what comes behind `pip install`; empty for what every installation has.
         modules: the Python modules that it alone imports.
         auto: device -> place among those that ``auto`` tries, the fastest first; a device that
             is not named is never chosen by ``auto``.
@@ -38,7 +38,7 @@ class Row:
 
 
 # docs/deploying.md has the measurement behind the places. To add a runtime: its module, a row
-# here, and an extra in setup.py.
+# here, and an extra in setup.py where pip has to install something.
 RUNTIMES = {
     'torch': Row('TorchRuntime', 'weights',
                  'torch torchvision (together, so that their builds match)', ('torch',),
@@ -48,6 +48,8 @@ RUNTIMES = {
                        'CPU, and CUDA with the build `onnxruntime-gpu`.'),
     'openvino': Row('OpenVino', 'exported', 'openvino', ('openvino',), {'cpu': 1},
                     'The fastest on a CPU; tested on x86 only.'),
+    'opencv': Row('OpenCV', 'exported', '', (), {'cpu': 4},
+                  'What is left where only apt installs; fp32 alone.'),
     'tensorrt': Row('TensorRT', 'exported', '"tensorrt<11" cuda-python', ('tensorrt', 'cuda'), {},
                     'Only by name, since building an engine takes minutes; not tested.'),
 }
@@ -71,7 +73,8 @@ def to_markdown() -> str:
     lines = ['| runtime | runs | install | `auto` on the CPU | `auto` on CUDA | |',
              '| --- | --- | --- | --- | --- | --- |']
     for name, row in RUNTIMES.items():
-        lines.append(f"| `{name}` | {row.runs} | `pip install '.[{name}]'` "
+        install = f"`pip install '.[{name}]'`" if row.install else 'with the package'
+        lines.append(f'| `{name}` | {row.runs} | {install} '
                      f'| {row.auto.get("cpu", "no")} | {row.auto.get("cuda", "no")} '
                      f'| {row.about} |')
     return '\n'.join(lines) + '\n'
