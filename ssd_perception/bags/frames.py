@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ssd_perception.bags.reader import Bag, BagError
+from ssd_perception.bags.reader import Bag, BagError, RecoveringBag
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.interface import COMPRESSED_TYPE, GROUND_TRUTH, IMAGE_TYPE, stamp_to_ns
 from ssd_perception.core.messages import rows_of
@@ -17,6 +18,7 @@ from ssd_perception.imaging import encodings
 
 TRUTH_TOPIC = f'/{GROUND_TRUTH}'
 _MAX_WAITING = 100
+_LOOKED_AT = 10  # first messages of a topic, of which some may be malformed
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,34 @@ class LabelledFrame:
 
 
 def image_topic(bag: Bag) -> str:
-    """Return the recording's one topic of images.
+    """Return the recording's one topic of images, but for depth.
 
     Raises:
         BagError: when there is none, or a choice.
     """
-    topics = bag.of_type(IMAGE_TYPE, COMPRESSED_TYPE)
+    topics = [topic for topic in bag.of_type(IMAGE_TYPE, COMPRESSED_TYPE)
+              if not depth_encoding(bag, topic)]
     if len(topics) != 1:
         found = f'several: {", ".join(topics)}' if topics else 'no'
         raise BagError(f'{bag.path} has {found} topics of images; one is needed.')
     return topics[0]
+
+
+def depth_encoding(bag: RecoveringBag, topic: str) -> str:
+    """Return the encoding of a topic that carries depth; empty for a camera's images.
+
+    The first messages decide, not the topic's name: all that are well-formed hold depth.
+    """
+    found = ''
+    for record in itertools.islice(bag.records([topic]), _LOOKED_AT):
+        try:
+            message = record.message
+        except BagError:
+            continue
+        if not encodings.holds_depth(message):
+            return ''
+        found = found or getattr(message, 'encoding', '') or message.format
+    return found
 
 
 def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],

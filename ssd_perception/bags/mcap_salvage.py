@@ -29,7 +29,7 @@ _MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
 _CHUNK_FIXED = 8 + 8 + 8 + 4 + 4  # times, size, checksum, length of the compression's name
 _PARSED = {Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK}
 # Errors of mcap's parser for a record whose content does not fit its length.
-_MALFORMED = (McapError, struct.error, EOFError, UnicodeDecodeError)
+_MALFORMED = (McapError, struct.error, EOFError, UnicodeDecodeError, OverflowError)
 
 
 class McapSalvage:

@@ -22,6 +22,8 @@ from ssd_perception.imaging.compressed import (
     read_header,
 )
 
+# Encodings of distances, REP 118. Without --topics such images are not taken for a camera's.
+DEPTH = ('16UC1', '32FC1')
 _VIDEO = ('h264', 'h265', 'hevc', 'avc', 'av1', 'vp8', 'vp9', 'mpeg', 'nvenc', 'ffmpeg')
 
 
@@ -139,6 +141,14 @@ def to_rgb_shrunk(message: Any, seen: Seen) -> tuple[np.ndarray, int]:
         ImageError: as ``to_rgb``.
     """
     return _decode_compressed(message, seen)
+
+
+def holds_depth(message: Any) -> bool:
+    """Say whether an Image or CompressedImage holds distances, by its encoding or format."""
+    if hasattr(message, 'encoding'):
+        return message.encoding in DEPTH
+    kind = message.format
+    return kind.partition(';')[0].strip() in DEPTH or 'compresseddepth' in kind.lower()
 
 
 def _decode_compressed(message: Any, seen: Seen | None) -> tuple[np.ndarray, int]:

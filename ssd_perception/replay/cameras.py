@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ssd_perception.bags.frames import depth_encoding
 from ssd_perception.bags.reader import BagError, Record, RecoveringBag
 from ssd_perception.core.interface import (
     ANNOTATED_IMAGE,
@@ -15,8 +16,7 @@ from ssd_perception.core.interface import (
 )
 from ssd_perception.core.text import printable
 
-# Results of an earlier run, and depth images.
-_NO_CAMERA = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE), '/compressedDepth', '/theora')
+_RESULTS = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE))  # of an earlier run
 _VIDEO_TYPES = ('/FFMPEGPacket', '/CompressedVideo', 'theora_image_transport/msg/Packet')
 _MAX_NAME = 100  # characters; file systems allow 255
 
@@ -86,8 +86,8 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
     """Return the cameras of a recording.
 
     Args:
-        topics: those to take; empty means all images but depth, annotated ones, and the
-            compressed twins of raw ones.
+        topics: those to take; empty means all images but depth (by their encoding, whatever
+            the topic is called), annotated ones, and the compressed twins of raw ones.
         namespace: goes before every prefix.
 
     Raises:
@@ -101,7 +101,7 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
             named = ', '.join(map(printable, images)) or 'none'
             raise BagError(f'{printable(topic)} carries {kind}, no images; topics of images: '
                            f'{named}.')
-    chosen = list(dict.fromkeys(topics)) or [t for t in images if _is_camera(t, images)]
+    chosen = list(dict.fromkeys(topics)) or [t for t in images if _is_camera(t, images, bag)]
     if not chosen:
         raise BagError(f'{bag.path} has no topic of camera images; it has '
                        f'{bag.describe_topics()}.{_advice(bag)}')
@@ -120,6 +120,10 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
 
 def _advice(bag: RecoveringBag) -> str:
     """Return the remedy for a recording whose images have an unsupported form."""
+    for topic in bag.of_type(*IMAGE_TYPES):
+        if encoding := depth_encoding(bag, topic):
+            return (f' {printable(topic)} holds depth ("{printable(encoding, 60)}"); record the '
+                    'colour image, or give --topics to take it all the same.')
     if any(connection.encoding == 'ros1' for connection in bag.connections.values()):
         return ' Messages of ROS 1 are not read; rosbags-convert makes them those of ROS 2.'
     if any(connection.encoding != 'cdr' for connection in bag.connections.values()):
@@ -145,8 +149,8 @@ def _file_names(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _is_camera(topic: str, images: Sequence[str]) -> bool:
-    if topic.endswith(_NO_CAMERA) or 'depth' in topic.lower():
+def _is_camera(topic: str, images: Sequence[str], bag: RecoveringBag) -> bool:
+    if topic.endswith(_RESULTS) or (topic.endswith(COMPRESSED_SUFFIX)
+                                    and topic.removesuffix(COMPRESSED_SUFFIX) in images):
         return False
-    return not (topic.endswith(COMPRESSED_SUFFIX)
-                and topic.removesuffix(COMPRESSED_SUFFIX) in images)
+    return not depth_encoding(bag, topic)

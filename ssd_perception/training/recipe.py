@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ssd_perception.core import settings
-from ssd_perception.core.errors import SettingError
+from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.metadata import Architecture, MetadataError, Preprocessing, build
+from ssd_perception.core.safe_path import regular_file
+from ssd_perception.core.safe_yaml import YamlError, load_yaml, read_yaml
 from ssd_perception.core.settings import setting
 
 PROBABILITY = (0.0, 1.0)
+MAX_RECIPE_BYTES = 1_000_000  # one with every key and its comment has 10 kB
 
 
 class RecipeError(SettingError):
@@ -200,9 +201,14 @@ def load_recipe(path: str | os.PathLike, overrides: tuple[str, ...] = ()) -> Rec
     """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f'{path} cannot be read as a YAML recipe: {error}.') from error
+        data = read_yaml(regular_file(path), max_bytes=MAX_RECIPE_BYTES)
+    except DataError as error:
+        raise RecipeError(str(error)) from error
+    except OSError as error:
+        raise RecipeError(f'{path} cannot be read as a YAML recipe: '
+                          f'{error.strerror or error}.') from error
+    except YamlError as error:
+        raise RecipeError(f'{path} cannot be read as a YAML recipe: it {error}.') from error
     if not isinstance(data, dict):
         raise RecipeError(f'{path} must hold "key: value" lines.')
     for override in overrides:
@@ -230,8 +236,8 @@ def _set(data: dict, override: str) -> None:
         if not isinstance(place, dict):
             raise RecipeError(f'--set {override}: "{parent}" has no keys below it, it is {place}.')
     try:
-        place[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        place[last] = load_yaml(value)
+    except YamlError as error:
         raise RecipeError(f'--set {override}: the value must be YAML, such as 0.5 or '
                           '[320, 320].') from error
 

@@ -242,6 +242,7 @@ def test_a_topic_of_wrong_types_costs_that_topic(database, statement):
 @pytest.mark.parametrize('kind, content', [
     (3, b'\x01'), (4, b'\x01\x00\x00'), (4, b'\x09\x00\x00\x00\x02\x00\x00\x00\xff\xfe'),
     (3, b'\x02\x00\xff\xff\xff\x7f'), (6, bytes(28) + b'\x02\x00\x00\x00\xff\xfe' + bytes(8)),
+    (6, bytes(32) + b'\xff' * 8),  # a chunk of 2**64 - 1 bytes
     (4, b'\x01\x00\x00\x00\x02\x00\x00\x00/a\x03\x00\x00\x00cdr\xff\xff\xff\xff'), (5, b'\x01')])
 def test_a_malformed_mcap_record_costs_that_record(tmp_path, kind, content):
     path = mcap_file(tmp_path / 'drive.mcap', b'text',

@@ -19,8 +19,10 @@ import recordings  # noqa: E402
 from replaying import messages, replay  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
-from ssd_perception.bags.reader import Bag  # noqa: E402
+from ssd_perception.bags.frames import image_topic  # noqa: E402
+from ssd_perception.bags.reader import Bag, BagError  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
+from ssd_perception.replay.cameras import find_cameras  # noqa: E402
 
 pytest_plugins = ['replaying']
 
@@ -133,7 +135,8 @@ def test_where_no_image_can_be_used_the_command_fails(detectors, tmp_path, capsy
         (NOW + i, stamped(NOW + i, data=bytes(20), kind=kind)) for i in range(3)])
     assert main([*VERBS[verb], str(drive), '--out', str(tmp_path / 'out')]) == 1
     error = capsys.readouterr().err
-    assert 'None of the 3 images' in error and kind in error and error.count('\n') == 1
+    assert ('None of the 3 images' if reason == 'video' else 'holds depth') in error
+    assert kind in error and error.count('\n') == 1
     assert [p.name for p in tmp_path.iterdir()] == ['drive']
 
 
@@ -147,6 +150,44 @@ def test_topics_whose_names_become_one_keep_their_results_apart(detectors, tmp_p
         'video_a_b.webm', 'video_a_b_2.webm']
     with Bag(tmp_path / 'out' / 'bag') as bag:
         assert bag.counts['/a_b/detections'] == bag.counts['/a/b/detections'] == 2
+
+
+def raw_image(encoding, size):
+    return recordings.types('sensor_msgs/msg/Image')(
+        header=recordings.header(0), height=4, width=4, encoding=encoding, is_bigendian=0,
+        step=4 * size, data=np.zeros(16 * size, np.uint8))
+
+
+@pytest.mark.parametrize('topic, message, taken', [
+    ('/depth_camera/image_raw', raw_image('rgb8', 3), True),
+    ('/depth_camera/color/image_raw/compressed', stamped(NOW), True),
+    ('/camera/DepthAI/left', raw_image('mono8', 1), True),
+    ('/camera/left/image', raw_image('mono16', 2), True),
+    ('/camera/image_raw', raw_image('16UC1', 2), False),
+    ('/aligned/image_raw', raw_image('32FC1', 4), False),
+    ('/camera/image/compressed', frame(kind='16UC1; png compressed '), False),
+    ('/camera/image_raw/compressedDepth', frame(kind='16UC1; compressedDepth'), False),
+    ('/camera/compressedDepth', frame(kind='bgr8; jpeg compressed bgr8'), True)])
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_the_encoding_says_what_is_depth_whatever_the_topic_is_called(
+        tmp_path, topic, message, taken, storage):
+    with BagWriter(tmp_path / 'drive', storage) as bag:
+        bag.write('/other/image', NOW, stamped(NOW))
+        bag.write(topic, NOW, message)
+    with Bag(tmp_path / 'drive') as bag:
+        found = [camera.topic for camera in find_cameras(bag)]
+        assert (topic in found) is taken and '/other/image' in found
+        if not taken:
+            assert image_topic(bag) == '/other/image'
+
+
+def test_a_recording_of_depth_alone_is_named(tmp_path):
+    with BagWriter(tmp_path / 'drive') as bag:
+        bag.write('/camera/image_raw', NOW, raw_image('16UC1', 2))
+    with Bag(tmp_path / 'drive') as bag:
+        with pytest.raises(BagError, match='/camera/image_raw holds depth ."16UC1".; record'):
+            find_cameras(bag)
+        assert find_cameras(bag, ['/camera/image_raw'])
 
 
 def test_text_in_a_topic_runs_nowhere(detectors, tmp_path, capsys):
