@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, Record
+from ssd_perception.bags.types import typestore
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.frame import Frame, Stage, run_stages
 from ssd_perception.core.interface import MAX_FRAME_ID, NS_PER_S, stamp_to_ns
@@ -109,6 +110,7 @@ def scan(recording: Recording, detectors: Sequence[Detector], settings: Postproc
     if done:
         log(f'Continuing an interrupted run behind frame {done} of {total}.')
     work = _Scan(recording, detectors, settings, stages, consumers, folder, batch)
+    typestore()  # loading the message types takes as long as some frames, and no thread can work
     start = time.perf_counter()
     with tqdm(total=total, initial=done, desc=folder.verb, unit='frame',
               disable=not sys.stderr.isatty()) as bar:
