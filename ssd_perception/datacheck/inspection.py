@@ -20,7 +20,8 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.duplicates import perceptual_hash
-from ssd_perception.imaging.files import check_pixels, has_end, read_bytes, read_image
+from ssd_perception.imaging.files import check_pixels, read_bytes, read_image
+from ssd_perception.imaging.jpeg import is_truncated
 
 HASH_BITS = 64
 _ORIENTATION = 0x0112  # EXIF tag; 1 is upright
@@ -54,7 +55,7 @@ def inspect_image(path: Path) -> ImageFacts:
         data = read_bytes(path)
         digest = hashlib.sha1(data).hexdigest()
         check_pixels(path, data)
-        if not has_end(data):
+        if is_truncated(data):
             raise DataError('the end of the image is missing', path, 'truncated picture')
         perceptual, orientation = _with_pillow(path, data)
         image = read_image(path)

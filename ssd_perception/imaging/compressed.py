@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.imaging.jpeg import has_end, read_head
 
 # 8K, 100 MB decoded: more pixels than any camera of a rover has, and much less than its memory.
 MAX_PIXELS = 1 << 25
@@ -39,11 +40,6 @@ Seen = Callable[[int, int], tuple[int, int]]
 
 _PNG = b'\x89PNG\r\n\x1a\n'
 _JPEG = b'\xff\xd8\xff'
-# Start-of-frame markers; C4, C8 and CC lie between them and mean something else.
-_FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SCAN_MARKER = 0xDA
-# Without a length: restarts, beginning, TEM, and 0, which is no marker at all.
-_BARE_MARKERS = {0x00, 0x01, *range(0xD0, 0xD9)}
 
 
 class ImageError(UserError, ValueError):
@@ -190,37 +186,13 @@ def _check_chunks(blob: memoryview) -> None:
 
 
 def _jpeg_header(blob: memoryview) -> Header:
+    data = bytes(blob)
     # Within a scan a 0xFF is never followed by 0xDA; a thumbnail in the head may add a few.
-    if bytes(blob).count(b'\xff\xda') > MAX_SCANS:
-        raise ImageError(f'A JPEG of {len(blob)} bytes has more than the {MAX_SCANS} scans '
+    if data.count(b'\xff\xda') > MAX_SCANS:
+        raise ImageError(f'A JPEG of {len(data)} bytes has more than the {MAX_SCANS} scans '
                          'allowed.')
-    position, header = 2, None
-    while position + 9 <= len(blob):
-        if blob[position] != 0xFF:  # what lies between segments is skipped, as decoders do
-            distance = bytes(blob[position:]).find(b'\xff')
-            if distance < 0:
-                break
-            position += distance
-            continue
-        marker = blob[position + 1]
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        if marker in _BARE_MARKERS:
-            position += 2
-            continue
-        if marker in _FRAME_MARKERS and header is None:
-            height, width = struct.unpack('>HH', blob[position + 5:position + 9])
-            channels = blob[position + 9] if position + 9 < len(blob) else 0
-            header = Header(width, height, channels)
-        if marker == _SCAN_MARKER and header is not None:
-            # Within the scan a 0xFF is always followed by 0, so the end mark is unique there.
-            # libjpeg would fill what is missing with grey, where nothing can be detected.
-            # It is nearly always the very end: the rest is copied and searched only if not.
-            if any(b'\xff\xd9' in bytes(blob[start:])
-                   for start in (max(position, len(blob) - 64), position)):
-                return header
-            break
-        position += 2 + max(2, struct.unpack('>H', blob[position + 2:position + 4])[0])
-    raise ImageError(f'A JPEG of {len(blob)} bytes ends before its end mark; it is truncated or '
-                     'corrupt.')
+    head = read_head(data)
+    if head.scan < 0 or not head.channels or not has_end(data, head.scan):
+        raise ImageError(f'A JPEG of {len(data)} bytes ends before its end mark; it is truncated '
+                         'or corrupt.')
+    return Header(head.width, head.height, head.channels)

@@ -14,13 +14,12 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
+from ssd_perception.imaging.jpeg import is_truncated
 
 # A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 500_000_000
 _LFS = b'version https://git-lfs.github.com/'
-# JPEG markers without a length: a stuffed zero, TEM, RST0 to RST7 and SOI.
-_ALONE = {bytes([code]) for code in (0x00, 0x01, *range(0xD0, 0xD9))}
 # Other formats are left to OpenCV: Pillow has parsers for dozens that no camera writes.
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'MPO', 'PPM')
 
@@ -33,7 +32,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     """
     data = read_bytes(path)
     check_pixels(path, data)
-    if not has_end(data):
+    if is_truncated(data):
         raise DataError(f'{path} is truncated: the end of the image is missing.', path,
                         'truncated picture')
     # Boxes were drawn on the stored pixels, so a rotation flag must not turn them.
@@ -120,30 +119,6 @@ def _stated_size(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[in
         raise DataError(f'{path} claims more than {MAX_PIXELS} pixels, the most that are decoded; '
                         'shrink it.', path, 'unreadable picture')
     return height, width
-
-
-def has_end(data: bytes) -> bool:
-    """Return whether a JPEG has the marker that ends it; True for everything else.
-
-    Decoders fill what is missing with grey, some without a message (OpenCV before 5). Other
-    formats end with an error.
-    """
-    if data[:2] != b'\xff\xd8':
-        return True
-    place = 2
-    # Over the segments with a length, in which a thumbnail may have an end of its own, and over
-    # what lies between them, which decoders skip ...
-    while (place := data.find(b'\xff', place)) >= 0:
-        marker = data[place + 1:place + 2]
-        if marker == b'\xda':
-            # ... to the first scan: its data holds no marker but the ones that end it. What
-            # follows the end (a phone's video, say) does not matter.
-            return data.find(b'\xff\xd9', place) >= 0
-        if not marker or marker == b'\xff' or marker in _ALONE:
-            place += 1
-        else:
-            place += 2 + max(2, int.from_bytes(data[place + 2:place + 4], 'big'))
-    return True  # no JPEG that this can follow; the decoder decides
 
 
 class ImageCache:

@@ -14,7 +14,7 @@ from small_sets import scene
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.datacheck.inspection import ImageFacts, inspect_image, inspect_images
-from ssd_perception.imaging.files import has_end, read_image
+from ssd_perception.imaging.files import read_image
 
 
 def jpeg(image=None, **options) -> bytes:
@@ -31,30 +31,6 @@ def bomb(width, height) -> bytes:
         data += struct.pack('>I', len(content)) + kind + content
         data += struct.pack('>I', zlib.crc32(kind + content))
     return data
-
-
-@pytest.mark.parametrize('options', [{}, {'progressive': True}, {'restart_marker_blocks': 2}])
-def test_a_jpeg_has_its_end_whatever_follows(options):
-    whole = jpeg(**options)
-    assert has_end(whole)
-    assert has_end(whole + b'\0' * 50) and has_end(whole + b'\xff\xda' + b'a video' * 9)
-    scan = whole.index(b'\xff\xda') if not options.get('progressive') else len(whole) - 40
-    for end in (scan + 20, (scan + len(whole)) // 2, len(whole) - 2):
-        assert not has_end(whole[:end])
-
-
-def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture():
-    thumbnail = jpeg(scene(2, 32, 24))
-    segment = b'Exif\0\0' + thumbnail
-    whole = jpeg()
-    whole = whole[:2] + b'\xff\xe1' + struct.pack('>H', len(segment) + 2) + segment + whole[2:]
-    assert has_end(whole) and not has_end(whole[:-30])
-
-
-@pytest.mark.parametrize('data', [b'', b'\xff', b'\xff\xd8', b'\xff\xd8\xff', b'\x89PNG\r\n',
-                                  b'\xff\xd8\xff\xff\xff', b'\xff\xd8\xff\xe0\0\0\xff\xe0\0\0'])
-def test_what_is_no_jpeg_is_left_to_the_decoder(data):
-    assert has_end(data)
 
 
 @pytest.mark.parametrize('content, kind, says', [

@@ -1,0 +1,78 @@
+"""Walk over the segments of a JPEG without decoding it: its size, and whether its end is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# Start-of-frame markers; C4, C8 and CC lie between them and mean something else.
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SCAN_MARKER = 0xDA
+# Without a length: restarts, beginning, TEM, and 0, which is no marker at all.
+_BARE_MARKERS = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
+_END = b'\xff\xd9'
+
+
+class JpegHead(NamedTuple):
+    """What precedes the image data of a JPEG.
+
+    Attributes:
+        width, height: pixels, as the frame states them; 0 without a frame.
+        channels: 1 is grey; 0 without a frame.
+        scan: place of the first scan, in bytes from the beginning; -1 where there is none.
+    """
+
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+    scan: int = -1
+
+
+def read_head(data: bytes) -> JpegHead:
+    """Return what the segments of a JPEG state up to its first scan; the first frame counts."""
+    head = JpegHead()
+    for marker, place in _segments(data):
+        if marker in _FRAME_MARKERS and not head.channels and place + 10 <= len(data):
+            head = JpegHead(int.from_bytes(data[place + 7:place + 9], 'big'),
+                            int.from_bytes(data[place + 5:place + 7], 'big'), data[place + 9])
+        elif marker == _SCAN_MARKER:
+            return head._replace(scan=place)
+    return head
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield marker and place of each segment that has a length.
+
+    A segment may hold a thumbnail with markers of its own. What lies between two segments is
+    skipped, as decoders do.
+    """
+    place = 2
+    while 0 <= (place := data.find(b'\xff', place)) < len(data) - 1:
+        marker = data[place + 1]
+        if marker == 0xFF:  # a fill byte
+            place += 1
+        elif marker in _BARE_MARKERS:
+            place += 2
+        else:
+            yield marker, place
+            place += 2 + max(2, int.from_bytes(data[place + 2:place + 4], 'big'))
+
+
+def has_end(data: bytes, scan: int) -> bool:
+    """Return whether the end mark follows the scan at ``scan``.
+
+    Within a scan 0xFF is never followed by 0xD9, so the mark is unique there. Decoders fill what
+    is missing with grey, where nothing can be detected, some without a message (OpenCV before 5).
+    What follows the end (a phone's video, say) does not matter.
+    """
+    # It is nearly always the very end: the rest is searched only if not.
+    return any(data.find(_END, start) >= 0 for start in (max(scan, len(data) - 64), scan))
+
+
+def is_truncated(data: bytes) -> bool:
+    """Return whether ``data`` begins as a JPEG does and lacks its end mark.
+
+    What has no scan is left to the decoder.
+    """
+    scan = read_head(data).scan if data.startswith(b'\xff\xd8') else -1
+    return scan >= 0 and not has_end(data, scan)
