@@ -26,12 +26,14 @@ from ssd_perception.core.interface import (
     IMAGE_TYPE,
     IMAGE_TYPES,
     compressed,
+    stamp_to_ns,
 )
 from ssd_perception.core.text import printable
 from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
+from ssd_perception.ros.lost_frames import LossWatch, subscribe
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
-from ssd_perception.ros.missing_images import Input, Publisher, Watchdog, reason
+from ssd_perception.ros.missing_images import Input, Publisher, Watchdog, losses, reason
 from ssd_perception.viz.drawing import class_colour, draw_detections
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
@@ -80,6 +82,7 @@ class Camera:
         self.image_topic, self._last_bytes = raw, 0
         self._subscription: Subscription | None = None
         self._listening = ''
+        self._losses, self._raw_fails = LossWatch(time.monotonic()), False
         options = QoSOverridingOptions.with_default_policies
         self._detections = node.create_publisher(
             Detection2DArray, f'{prefix}{DETECTIONS}', OUTPUT_QOS,
@@ -103,7 +106,7 @@ class Camera:
 
     def listen(self) -> None:
         """Subscribe to what the parameter says; ``auto`` begins with raw."""
-        self._last_bytes = 0
+        self._last_bytes, self._raw_fails = 0, False
         self.watchdog = Watchdog(time.monotonic())
         self._subscribe(next(iter(self._inputs)))
         self.follow()
@@ -115,29 +118,57 @@ class Camera:
         self._subscription, self._listening = None, ''
 
     def follow(self) -> None:
-        """Go where images are published; the first of ``_KINDS`` before the others."""
+        """Go where images are published; the first of ``_KINDS`` before the others.
+
+        Raw images come last once they have lost frames, until the node is activated again.
+        """
         if self._subscription is None:
             return
-        for kind, source in self._inputs.items():
-            if any(p.type == source.type for p in self._publishers(source.topic)):
-                self._subscribe(kind)
-                return
+        published = [kind for kind, source in self._inputs.items()
+                     if any(p.type == source.type for p in self._publishers(source.topic))]
+        if published:
+            self._subscribe(next((kind for kind in published
+                                  if not (self._raw_fails and kind == 'raw')), published[0]))
 
     def _subscribe(self, kind: str) -> None:
         if kind == self._listening:
             return
         self.stop()
         self._listening = kind
-        self._subscription = self._node.create_subscription(
-            Image if kind == 'raw' else CompressedImage,
+        self._losses = LossWatch(time.monotonic())
+        self._subscription = subscribe(
+            self._node, self._losses, Image if kind == 'raw' else CompressedImage,
             # The relative name where it is the camera's, so that qos_overrides may name it.
             self._inputs[kind].topic if kind == 'compressed' else self._image,
-            self._receive, INPUT_QOS,
+            self._receive, qos_profile=INPUT_QOS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+    @property
+    def loss(self) -> str:
+        """A sentence about frames that get lost at present; empty when none do."""
+        return losses(self.topic, self._losses.share, self._last_bytes,
+                      self._losses.counted) if self._losses.share else ''
+
+    def check_losses(self, now: float) -> str | None:
+        """Return a sentence to log when frames begin to get lost, an empty one when they no
+        longer do, or None; leave raw images for compressed ones where those are published too.
+
+        Args:
+            now: seconds of ``time.monotonic``.
+        """
+        before = self.loss
+        self._losses.check(now)
+        after, topic = self.loss, self.topic
+        if bool(before) == bool(after):
+            return None
+        self._raw_fails = self._raw_fails or bool(after)
+        self.follow()
+        return after if self.topic == topic else f'{after} Meanwhile {self.topic} is used.'
 
     def _receive(self, message: Image | CompressedImage) -> None:
         self._frames.put(self.name, message)
         self._last_bytes = len(message.data)
+        self._losses.arrived(stamp_to_ns(message.header.stamp))
         now = time.monotonic()
         self.watchdog.alive(now)
         self.statistics.received(now)

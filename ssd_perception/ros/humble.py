@@ -8,6 +8,13 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble's name of the module
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+
+__all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError', 'call_after_setting']
+
 
 def call_after_setting(node: Node, callback: Callable[[list[Parameter]], None]) -> None:
     """Have ``callback`` called with parameters that were set, never with refused ones.

@@ -79,6 +79,24 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
             f'{remap}, or the launch argument {argument}.')
 
 
+def losses(topic: str, share: float, last_bytes: int, counted: bool) -> str:
+    """Say that frames get lost; one sentence with the remedy.
+
+    Args:
+        topic: of the images.
+        share: of the frames, lost, 0 to 1.
+        last_bytes: of an image.
+        counted: whether the middleware said so; else the stamps have gaps.
+    """
+    what = f'{share:.0%} of the frames on {topic} are lost on the way'
+    if not counted:
+        what += ', or never sent, by their stamps'
+    if last_bytes < LARGE_BYTES:
+        return (f'{what}: look at the network to the camera, or set the parameter qos_overrides.'
+                f'{topic}.subscription.reliability to reliable.')
+    return f'{what}: start the PUBLISHER with {remedy()}.'
+
+
 # A publisher that has just appeared has not had time to send.
 SETTLED_S = 1.0
 

@@ -224,6 +224,11 @@ class DetectorNode(LifecycleNode):
         self._worker.keep_alive()
         for camera in self._cameras.values():
             camera.follow()
+            loss = camera.check_losses(time.monotonic())
+            if loss:
+                self.get_logger().warning(loss)
+            elif loss is not None:
+                self.get_logger().info(f'No more frames are lost on {camera.topic}.')
             warning = camera.watchdog.check(time.monotonic(), self.parameters.no_image_timeout_s,
                                             camera.why_silent)
             if warning:
@@ -257,7 +262,7 @@ class DetectorNode(LifecycleNode):
             values['topic'] = camera.topic
             entries.append(diagnostics.camera_entry(
                 f'{name}: {camera.image_topic}', state, camera.watchdog.complaint,
-                unanswered[camera.name], problem, values))
+                unanswered[camera.name], camera.loss or problem, values))
         self._diagnostics.publish(diagnostics.array(self.get_clock().now(), entries))
 
     def _unanswered(self, camera: Camera) -> str:

@@ -67,7 +67,7 @@ class NodeParameters:
         'Empty: one camera, on image.', fixed=True)
     image_transport: str = setting(
         'auto', 'Input: Image, or CompressedImage on <image>/compressed; auto takes raw if it '
-        'is published, else compressed.', choices=TRANSPORTS, fixed=True)
+        'is published and arrives, else compressed.', choices=TRANSPORTS, fixed=True)
     score_threshold: float = setting(
         -1.0, "Lowest score published. Negative: the weights' own measured default.",
         limits=(-1.0, 1.0))
