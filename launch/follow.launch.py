@@ -10,12 +10,13 @@ such as config/nav2_follow.xml.
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
+from ssd_perception.ros.launching import require
 
 SHARE = Path(get_package_share_directory('ssd_perception'))
 
@@ -37,8 +38,16 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'following_params', default_value=str(SHARE / 'config' / 'nav2_follow.yaml'),
             description="Parameters of nav2's following server."),
+        OpaqueFunction(function=check),  # before anything is started
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'detector.launch.py')),
             launch_arguments={name: LaunchConfiguration(name)
                               for name in ('image', 'params_file')}.items()),
         following, manager])
+
+
+def check(context) -> list:
+    """Refuse in one sentence where nav2's following server, of Jazzy or Lyrical, is missing."""
+    for package in ('opennav_following', 'nav2_lifecycle_manager'):
+        require(package, package.replace('_', '-'), 'follow.launch.py')
+    return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -86,7 +87,7 @@ def missing(stamps_ns: Sequence[int]) -> float:
 
 
 def subscribe(node: Node, watch: LossWatch, kind: type, topic: str, callback: Callable,
-              **options) -> Subscription:
+              **options: Any) -> Subscription:
     """Make a subscription that reports lost frames to ``watch``, where the middleware can."""
     try:
         subscription = node.create_subscription(

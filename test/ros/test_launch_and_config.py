@@ -12,7 +12,10 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from ssd_perception.core.interface import IMAGE_TYPES
 from ssd_perception.ros.dds import PROFILE_VARIABLES
+
+launching = pytest.importorskip('ssd_perception.ros.launching')
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / 'launch' / 'detector.launch.py'
@@ -20,16 +23,8 @@ LAUNCH = ROOT / 'launch' / 'detector.launch.py'
 
 def test_defect_d12_the_launch_file_is_short_and_runs_nothing_by_itself():
     source = LAUNCH.read_text()
-    assert len(source.splitlines()) < 170
+    assert len(source.splitlines()) < 120
     assert not any(word in source for word in ('eval(', 'exec(', 'subprocess', 'os.system'))
-
-
-def test_rviz_shows_relative_topics_with_the_right_reliability():
-    config = yaml.safe_load((ROOT / 'config' / 'detector.rviz').read_text())
-    topics = {display['Topic']['Value']: display['Topic']['Reliability Policy']
-              for display in config['Visualization Manager']['Displays'] if 'Topic' in display}
-    assert topics == {'image': 'Best Effort', 'detections/image': 'Reliable',
-                      'detections/markers': 'Reliable', 'target': 'Reliable'}
 
 
 def test_the_dds_profile_has_a_large_shared_memory_segment():
@@ -57,26 +52,51 @@ class Stub:
 
 
 @pytest.fixture
-def description(monkeypatch):
+def launch_file(monkeypatch):
+    """Return a function that loads a launch file beside a stand-in for the launch stack."""
     names = {'launch': ['LaunchDescription'],
              'launch.actions': ['DeclareLaunchArgument', 'ExecuteProcess', 'OpaqueFunction',
-                                'RegisterEventHandler', 'SetEnvironmentVariable', 'Shutdown'],
-             'launch.event_handlers': ['OnProcessIO'],
+                                'IncludeLaunchDescription', 'SetEnvironmentVariable', 'Shutdown',
+                                'TimerAction'],
+             'launch.launch_description_sources': ['PythonLaunchDescriptionSource'],
              'launch.substitutions': ['LaunchConfiguration'], 'launch_ros': [],
-             'launch_ros.actions': ['Node']}
+             'launch_ros.actions': ['Node'], 'launch_ros.ros_adapters': ['get_ros_node']}
     for name, classes in names.items():
         module = types.ModuleType(name)
         module.__dict__.update({kind: type(kind, (Stub,), {}) for kind in classes})
         monkeypatch.setitem(sys.modules, name, module)
     index = pytest.importorskip('ament_index_python.packages')
     monkeypatch.setattr(index, 'get_package_share_directory', lambda _: str(ROOT))
-    monkeypatch.setattr(index, 'get_package_prefix', lambda _: '/opt/ros')
+    installed(monkeypatch, 'rviz2', 'ros2bag', 'opennav_following', 'ssd_perception')
     for name in ('RMW_IMPLEMENTATION', *PROFILE_VARIABLES):
         monkeypatch.delenv(name, raising=False)
-    spec = importlib.util.spec_from_file_location('detector_launch', LAUNCH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+
+    def load(path):
+        spec = importlib.util.spec_from_file_location('launch_file', path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return load
+
+
+@pytest.fixture
+def description(launch_file):
+    return launch_file(LAUNCH)
+
+
+def installed(monkeypatch, *packages):
+    """Let the ament index know these packages alone."""
+    def prefix(package):
+        if package not in packages:
+            raise launching.PackageNotFoundError(package)
+        return '/opt/ros'
+    monkeypatch.setattr(launching, 'get_package_prefix', prefix)
+
+
+GIVEN = {'image': 'image', 'cameras': '', 'weights': '', 'device': '', 'runtime': '',
+         'params_file': '', 'namespace': '', 'autostart': '', 'respawn': 'false',
+         'use_sim_time': '', 'rviz': 'false', 'bag': '', 'bag_rate': '1.0', 'bag_loop': 'false',
+         'dds_profile': 'auto', 'log_level': 'info'}
 
 
 def start(description, **given):
@@ -88,17 +108,48 @@ def kinds(actions):
     return [type(action).__name__ for action in actions]
 
 
+def test_every_argument_is_declared_with_a_default_and_a_meaning(description):
+    declared = description.generate_launch_description().words[0][:-1]
+    assert {action.words[0] for action in declared} == set(GIVEN)
+    assert all(action.options['description'] for action in declared)
+    assert {n: d for n, d, _ in description.ARGUMENTS if n != 'params_file'} == {
+        n: d for n, d in GIVEN.items() if n != 'params_file'}
+
+
 @pytest.mark.parametrize('text, value', [('', False), ('true', True), ('False', False)])
-def test_booleans(description, text, value):
-    assert description.boolean('rviz', text) is value
+def test_booleans(text, value):
+    assert launching.boolean({'rviz': text}, 'rviz') is value
     with pytest.raises(ValueError, match='rviz must be true or false, got "maybe"'):
-        description.boolean('rviz', 'maybe')
+        launching.boolean({'rviz': 'maybe'}, 'rviz')
 
 
 def test_launch_arguments_reach_the_node(description):
-    variable, node, rviz = start(description, rviz='true', weights='mine')
-    assert kinds([variable, node, rviz]) == ['SetEnvironmentVariable', 'Node', 'Node']
-    assert node.options['parameters'][1]['weights'] == 'mine'
+    variable, node = start(description, weights='mine', params_file='/mine.yaml'
+                           if Path('/mine.yaml').exists() else '')
+    assert kinds([variable, node]) == ['SetEnvironmentVariable', 'Node']
+    assert node.options['parameters'] == [{'weights': 'mine', 'use_sim_time': False}]
+    assert kinds([node.options['on_exit']]) == ['Shutdown']
+    _, node = start(description, respawn='true')
+    assert node.options['respawn'] is True and 'on_exit' not in node.options
+
+
+@pytest.mark.parametrize('given, parameters, remappings, shown', [
+    ({}, {}, [('image', 'image')], [('', '/image', '/')]),
+    ({'namespace': 'rover/', 'image': 'camera/image_raw', 'autostart': 'false'},
+     {'autostart': False}, [('image', 'camera/image_raw')],
+     [('', '/rover/camera/image_raw', '/rover/')]),
+    ({'bag': '/drive', 'image': '/c/image_raw/compressed'}, {'use_sim_time': True},
+     [('image', '/c/image_raw/compressed')], [('', '/c/image_raw/compressed', '/')]),
+    ({'bag': '/drive', 'use_sim_time': 'false'}, {}, [('image', 'image')], [('', '/image', '/')]),
+    ({'cameras': 'front=/f/image_raw, rear', 'namespace': '/rover', 'image': 'unused'},
+     {'cameras': ['front', 'rear']}, [('front/image', '/f/image_raw')],
+     [('front', '/f/image_raw', '/rover/front/'), ('rear', '/rover/rear/image',
+                                                   '/rover/rear/')])])
+def test_names_and_parameters(given, parameters, remappings, shown):
+    given = GIVEN | given
+    assert launching.parameters(given) == [{'use_sim_time': False} | parameters]
+    assert launching.remappings(given) == remappings
+    assert [(v.name, v.image, v.prefix) for v in launching.views(given)] == shown
 
 
 @pytest.mark.parametrize('environment, argument, profile', [
@@ -118,37 +169,57 @@ def test_fast_dds_gets_the_profile_for_large_images(description, monkeypatch, en
 @pytest.mark.parametrize('given, says', [
     ({'bag': '/nope'}, 'bag: there is no /nope'),
     ({'params_file': '/nope.yaml'}, 'params_file: there is no /nope.yaml'),
-    ({'rviz': 'true'}, 'rviz needs rviz2')])
+    ({'rviz': 'true'}, 'rviz needs rviz2: install ros-.ROS_DISTRO-rviz2')])
 def test_what_is_not_there_ends_the_launch_before_anything_is_started(description, monkeypatch,
                                                                       given, says):
-    def prefix(package):
-        raise description.PackageNotFoundError(package)
-
-    monkeypatch.setattr(description, 'get_package_prefix', prefix)
+    installed(monkeypatch)
     with pytest.raises(ValueError, match=says):
         start(description, **given)
 
 
-def test_a_bag_begins_when_the_detector_is_active(description, tmp_path):
-    _, node, handler = start(description, bag=str(tmp_path))
-    options = handler.words[0].options
-    assert options['target_action'] is node
-    callback = options['on_stderr']
-    assert callback(types.SimpleNamespace(text=b'Using rover')) == []
-    played, = callback(types.SimpleNamespace(text=b'Active on /image (own conversion).'))
-    assert played.options['cmd'][-1] == '1.0' and str(tmp_path) in played.options['cmd']
-    assert options['on_stdout'](types.SimpleNamespace(text=b'Active on /image')) == [], 'once'
+class Graph:
+    """A ROS graph with some publishers of images, and subscriptions of the detector."""
+
+    def __init__(self, published=(), listened=(), who='ssd_detector'):
+        self._published, self._listened, self._who = dict(published), listened, who
+
+    def get_subscriptions_info_by_topic(self, topic):
+        return [types.SimpleNamespace(node_name=self._who)] if topic in self._listened else []
+
+    def get_publishers_info_by_topic(self, topic):
+        kind = self._published.get(topic)
+        return [types.SimpleNamespace(topic_type=kind)] if kind else []
+
+
+def test_a_bag_begins_when_the_detector_listens_whatever_it_logs(description, tmp_path,
+                                                                 monkeypatch):
+    *_, timer = start(description, bag=str(tmp_path), image='/c/image', log_level='error')
+    graph = Graph()
+    monkeypatch.setattr(description, 'get_ros_node', lambda context: graph)
+
+    def look(timer):
+        actions = timer.options['actions'][0].options['function'](None)
+        return actions[0]
+    assert kinds([look(timer)]) == ['TimerAction'], 'nobody listens yet'
+    graph = Graph(listened=['/c/image'], who='rviz2')
+    assert kinds([look(look(timer))]) == ['TimerAction'], 'RViz listens, but not the detector'
+    for topic in ('/c/image', '/c/image/compressed'):
+        graph = Graph(listened=[topic])
+        played = look(timer)
+        assert kinds([played]) == ['ExecuteProcess'] and str(tmp_path) in played.options['cmd']
+
+
+def test_all_cameras_have_to_listen():
+    given = GIVEN | {'cameras': 'front=/f/image,rear'}
+    assert not launching.is_listening(Graph(listened=['/f/image']), given)
+    assert launching.is_listening(Graph(listened=['/f/image', '/rear/image']), given)
 
 
 @pytest.mark.parametrize('ros2bag', [True, False])
-def test_a_bag_is_played_by_what_is_installed(description, monkeypatch, ros2bag):
-    def prefix(package):
-        if package == 'ros2bag' and not ros2bag:
-            raise description.PackageNotFoundError(package)
-        return '/opt/ros'
-
-    monkeypatch.setattr(description, 'get_package_prefix', prefix)
-    command = description.player('/data/drive', '0.5', True)
+def test_a_bag_is_played_by_what_is_installed(monkeypatch, ros2bag):
+    installed(monkeypatch, 'ssd_perception', *['ros2bag'] * ros2bag)
+    command = launching.player(GIVEN | {'bag': '/data/drive', 'bag_rate': '0.5',
+                                        'bag_loop': 'true'})
     if ros2bag:
         assert command == ['ros2', 'bag', 'play', '--delay', '1.0', '/data/drive', '--clock',
                            '--rate', '0.5', '--loop']
@@ -164,6 +235,46 @@ def test_a_bag_is_played_by_what_is_installed(description, monkeypatch, ros2bag)
     assert (args.rate, args.loop, args.clock, args.wait_timeout) == (0.5, True, True, 120)
 
 
+RAW, JPEG = IMAGE_TYPES
+
+
+@pytest.mark.parametrize('graph, shown', [
+    ({}, None), ({'/image': 'std_msgs/msg/String'}, None), ({'/image': RAW}, '/image'),
+    ({'/image/compressed': JPEG}, '/image/compressed'),
+    ({'/image': RAW, '/image/compressed': JPEG}, '/image')])
+def test_rviz_shows_what_is_published(graph, shown):
+    found = launching.published(Graph(graph), GIVEN)
+    assert (found and found[0].image) == shown
+
+
+def test_rviz_starts_when_the_camera_is_known_or_after_a_while(description, monkeypatch):
+    *_, timer = start(description, rviz='true', namespace='rover')
+    graph = Graph()
+    monkeypatch.setattr(description, 'get_ros_node', lambda context: graph)
+
+    def look(timer):
+        return timer.options['actions'][0].options['function'](None)[0]
+    later = look(timer)
+    assert kinds([later]) == ['TimerAction']
+    for _ in range(40):
+        if kinds([later]) == ['Node']:
+            break
+        later = look(later)
+    assert topics(Path(later.options['arguments'][1]))['/rover/image'] == 'Best Effort'
+    graph = Graph({'/rover/image/compressed': JPEG})
+    shown = topics(Path(look(timer).options['arguments'][1]))
+    assert shown == {'/rover/image/compressed': 'Best Effort',
+                     '/rover/detections/image': 'Reliable',
+                     '/rover/detections/markers': 'Reliable', '/rover/target': 'Reliable'}
+
+
+def topics(path):
+    """Return topic -> reliability of the displays of an RViz configuration."""
+    config = yaml.safe_load(path.read_text())
+    return {display['Topic']['Value']: display['Topic']['Reliability Policy']
+            for display in config['Visualization Manager']['Displays'] if 'Topic' in display}
+
+
 def test_nav2_follows_the_topic_in_the_frame_that_the_node_publishes():
     from ssd_perception.core import interface
     from ssd_perception.ros.parameters import NodeParameters
@@ -177,13 +288,11 @@ def test_nav2_follows_the_topic_in_the_frame_that_the_node_publishes():
     assert server['skip_orientation'] is True
 
 
-def test_the_launch_file_for_nav2_starts_the_server_and_its_manager(monkeypatch):
-    pytest.importorskip('launch_ros', reason='the launch stack is not installed here')
-    spec = importlib.util.spec_from_file_location('follow_launch',
-                                                  ROOT / 'launch' / 'follow.launch.py')
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setattr('ament_index_python.packages.get_package_share_directory',
-                        lambda _: str(ROOT))
-    spec.loader.exec_module(module)
-    kinds = [type(entity).__name__ for entity in module.generate_launch_description().entities]
-    assert kinds == ['DeclareLaunchArgument'] * 3 + ['IncludeLaunchDescription', 'Node', 'Node']
+def test_the_launch_file_for_nav2_starts_the_server_and_its_manager(launch_file, monkeypatch):
+    follow = launch_file(ROOT / 'launch' / 'follow.launch.py')
+    kinds_of = kinds(follow.generate_launch_description().words[0])
+    assert kinds_of == ['DeclareLaunchArgument'] * 3 + [
+        'OpaqueFunction', 'IncludeLaunchDescription', 'Node', 'Node']
+    installed(monkeypatch)
+    with pytest.raises(ValueError, match='follow.launch.py needs opennav_following: install '):
+        follow.check(None)
