@@ -67,8 +67,7 @@ def start(context) -> list:
     profile = launching.dds_profile(given)
     if profile:
         actions.append(SetEnvironmentVariable(profile_variable(), profile))
-    # Without the detector the rest makes no sense, and its exit code must be seen.
-    ended = {'on_exit': Shutdown(reason='the detector has ended')}
+    ended = {'on_exit': end}
     if launching.boolean(given, 'respawn'):
         ended = {'respawn': True, 'respawn_delay': 1.0}
     parameters = launching.parameters(given)
@@ -92,6 +91,15 @@ def start(context) -> list:
         actions += when(lambda graph, waited_s: launching.published(graph, given) or (
             launching.views(given) if waited_s > last_s else None), show)
     return actions
+
+
+def end(event, context) -> list | None:
+    """End everything with the detector: without it the rest makes no sense."""
+    if context.is_shutdown:
+        return None
+    if event.returncode:  # ros2 launch ends with code 1 only after an exception
+        raise RuntimeError(f'The detector has ended with exit code {event.returncode}.')
+    return [Shutdown(reason='the detector has ended')]
 
 
 def when(found: Callable, then: Callable, waited_s: float = 0.0) -> list:

@@ -145,21 +145,24 @@ def is_listening(node: Node, given: Given) -> bool:
 def published(node: Node, given: Given) -> list[View] | None:
     """Return the views with the topics on which images are really published.
 
-    A camera of compressed images alone is shown by them. None while a camera is not in the graph.
+    A camera of compressed images alone is shown by them. None while a camera is not in the graph;
+    a recording shows all that it has at once.
     """
-    found = []
+    known, found = [], []
     for view in views(given):
-        def has(topic: str, kind: str) -> bool:
-            return any(info.topic_type == kind
-                       for info in node.get_publishers_info_by_topic(topic))
-        if has(view.image, IMAGE_TYPE) or (view.image.endswith(COMPRESSED_SUFFIX)
-                                           and has(view.image, COMPRESSED_TYPE)):
-            found.append(view)
-        elif has(compressed(view.image), COMPRESSED_TYPE):
-            found.append(View(view.name, compressed(view.image), view.prefix))
-        else:
-            return None
-    return found
+        topic = _image_topic(node, view.image)
+        known.append(bool(topic))
+        found.append(View(view.name, topic or view.image, view.prefix))
+    return found if (any if given['bag'] else all)(known) else None
+
+
+def _image_topic(node: Node, topic: str) -> str:
+    """Return where images of a camera are published, the raw ones first; empty for nowhere."""
+    kinds = (IMAGE_TYPE, COMPRESSED_TYPE) if topic.endswith(COMPRESSED_SUFFIX) else (IMAGE_TYPE,)
+    for name, wanted in ((topic, kinds), (compressed(topic), (COMPRESSED_TYPE,))):
+        if any(info.topic_type in wanted for info in node.get_publishers_info_by_topic(name)):
+            return name
+    return ''
 
 
 def rviz_file(given: Given, shown: list[View]) -> Path:

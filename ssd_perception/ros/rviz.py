@@ -78,7 +78,7 @@ def _displays(view: View) -> list[dict]:
 
 
 def _display(kind: str, name: str, topic: str, reliability: str) -> dict:
-    how = {'Image': {'Max Value': 1, 'Min Value': 0, 'Normalize Range': True},
+    how: dict = {'Image': {'Max Value': 1, 'Min Value': 0, 'Normalize Range': True},
            'Pose': {'Shape': 'Arrow'}}.get(kind, {})
     return {'Class': f'rviz_default_plugins/{kind}', 'Name': name, 'Enabled': True,
             'Topic': {'Value': topic, 'Depth': 1, 'History Policy': 'Keep Last',

@@ -128,7 +128,13 @@ def test_launch_arguments_reach_the_node(description):
                            if Path('/mine.yaml').exists() else '')
     assert kinds([variable, node]) == ['SetEnvironmentVariable', 'Node']
     assert node.options['parameters'] == [{'weights': 'mine', 'use_sim_time': False}]
-    assert kinds([node.options['on_exit']]) == ['Shutdown']
+    running, ending = (types.SimpleNamespace(is_shutdown=value) for value in (False, True))
+    ended, died = (types.SimpleNamespace(returncode=value) for value in (0, 1))
+    end = node.options['on_exit']
+    assert kinds(end(ended, running)) == ['Shutdown']
+    assert end(died, ending) is None, 'launch_ros fails at a second shutdown'
+    with pytest.raises(RuntimeError, match='ended with exit code 1'):
+        end(died, running)  # so that ros2 launch does not end with 0
     _, node = start(description, respawn='true')
     assert node.options['respawn'] is True and 'on_exit' not in node.options
 
@@ -245,6 +251,13 @@ RAW, JPEG = IMAGE_TYPES
 def test_rviz_shows_what_is_published(graph, shown):
     found = launching.published(Graph(graph), GIVEN)
     assert (found and found[0].image) == shown
+
+
+def test_rviz_waits_for_all_cameras_but_not_for_those_that_a_recording_lacks():
+    given, graph = GIVEN | {'cameras': 'front,rear'}, Graph({'/rear/image/compressed': JPEG})
+    assert launching.published(graph, given) is None
+    found = launching.published(graph, given | {'bag': '/drive'})
+    assert [view.image for view in found] == ['/front/image', '/rear/image/compressed']
 
 
 def test_rviz_starts_when_the_camera_is_known_or_after_a_while(description, monkeypatch):

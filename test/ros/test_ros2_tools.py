@@ -150,7 +150,7 @@ def test_a_killed_node_is_started_again_and_answers(launch, weights, peer):
 
 def test_the_end_of_the_node_is_the_end_of_the_launch(launch):
     launched = launch('weights:=/no/such.safetensors')
-    launched.process.wait(120)
+    assert launched.process.wait(120) == 1
     assert '"/no/such.safetensors" not found' in launched.log
     assert 'process has died' in launched.log and 'exit code 1' in launched.log
 
