@@ -19,7 +19,7 @@ from demo import (
     visible_boxes,
 )
 from ssd_perception.core.atomic_write import atomic_write
-from ssd_perception.mining.labels import LabelledImage, voc_annotation
+from ssd_perception.data.writers import LabelledImage, voc_annotation
 
 WIDTH, HEIGHT = 640, 480
 # Each split has its own seeds and its own list of floors.

@@ -25,6 +25,8 @@ import cv2
 import numpy as np
 import torch
 
+from ssd_perception.data.writers import LabelledImage, voc_annotation
+
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ('ball', 'box')
 
@@ -40,7 +42,7 @@ def draw_images(folder: Path, count: int) -> None:
     names = [f'{i:04d}' for i in range(count)]
     for name in names:
         image = cv2.resize(rng.integers(0, 255, (15, 20, 3), np.uint8), (640, 480))
-        objects = ''
+        boxes, labels = [], []
         for label in rng.integers(0, 2, 3):
             x, y, side = *rng.integers(0, 320, 2), int(rng.integers(40, 160))
             colour = rng.integers(0, 255, 3).tolist()
@@ -49,13 +51,11 @@ def draw_images(folder: Path, count: int) -> None:
             else:
                 middle = int(x) + side // 2, int(y) + side // 2
                 cv2.circle(image, middle, side // 2, colour, -1)
-            objects += (f'<object><name>{CLASSES[label]}</name><bndbox><xmin>{x}</xmin>'
-                        f'<ymin>{y}</ymin><xmax>{x + side}</xmax><ymax>{y + side}</ymax>'
-                        '</bndbox></object>')
+            boxes.append((x, y, x + side, y + side))
+            labels.append(CLASSES[label])
         cv2.imwrite(str(folder / 'JPEGImages' / f'{name}.jpg'), image)
-        (folder / 'Annotations' / f'{name}.xml').write_text(
-            f'<annotation><filename>{name}.jpg</filename><size><width>640</width>'
-            f'<height>480</height><depth>3</depth></size>{objects}</annotation>')
+        (folder / 'Annotations' / f'{name}.xml').write_bytes(voc_annotation(LabelledImage(
+            name, '.jpg', 640, 480, np.array(boxes), tuple(labels), (1.0,) * 3), folder.name))
     (folder / 'ImageSets/Main/train.txt').write_text('\n'.join(names) + '\n')
 
 

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from ssd_perception.bags.frames import TRUTH_TOPIC, labelled_frames
-from ssd_perception.mining.labels import LabelledImage, voc_annotation
+from ssd_perception.data.writers import LabelledImage, voc_annotation
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose and write; the last lines say what to do with the folder."""
-    from ssd_perception.mining.mine import MineOptions
-    from ssd_perception.mining.mine import run as mine
+    from ssd_perception.mining.run import MineOptions
+    from ssd_perception.mining.run import run as mine
 
     summary = mine(MineOptions(
         args.bag, args.out, args.count, args.apart, args.choose, args.seed, args.split,

@@ -11,7 +11,7 @@ from ssd_perception.core.text import printable
 from ssd_perception.scene.tracks import TrackSettings
 
 if TYPE_CHECKING:
-    from ssd_perception.replay.replay import ReplayOptions, ReplaySummary
+    from ssd_perception.replay.run import ReplayOptions, ReplaySummary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def options(args: argparse.Namespace) -> ReplayOptions:
     """Return what the arguments ask for."""
-    from ssd_perception.replay.replay import ReplayOptions
+    from ssd_perception.replay.run import ReplayOptions
 
     return ReplayOptions(
         args.bag, args.out, detector_options(args), tuple(args.topics), args.ground_truth,
@@ -70,7 +70,7 @@ def options(args: argparse.Namespace) -> ReplayOptions:
 
 def run(args: argparse.Namespace) -> int:
     """Replay; the last lines say what was found, and what was lost."""
-    from ssd_perception.replay.replay import run as replay
+    from ssd_perception.replay.run import run as replay
 
     _print_summary(replay(options(args)), args.out.expanduser().absolute())
     return 0

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ssd_perception.bags.frames import to_rgb
 from ssd_perception.core.interface import COMPRESSED_TYPE
-from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.mining.labels import (
+from ssd_perception.data.writers import (
     LabelledImage,
     coco_instances,
     label_studio_interface,
@@ -19,6 +18,7 @@ from ssd_perception.mining.labels import (
     voc_annotation,
     write_voc_lists,
 )
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.replay.cameras import RecordedCamera, Recording
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes

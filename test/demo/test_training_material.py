@@ -77,7 +77,7 @@ def test_a_recording_holds_the_boxes_that_were_rendered(tmp_path):
 
 def test_annotations_of_rendered_boxes_keep_half_pixels(tmp_path):
     from ssd_perception.data.voc import read_voc
-    from ssd_perception.mining.labels import LabelledImage, voc_annotation
+    from ssd_perception.data.writers import LabelledImage, voc_annotation
     for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / 'JPEGImages' / 'a.jpg').touch()

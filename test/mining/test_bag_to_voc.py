@@ -23,7 +23,7 @@ from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.inference.options import DetectorOptions  # noqa: E402
 from ssd_perception.mining import features  # noqa: E402
-from ssd_perception.mining.mine import MineOptions, run  # noqa: E402
+from ssd_perception.mining.run import MineOptions, run  # noqa: E402
 from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
 FRAMES, COUNT = 25, 4

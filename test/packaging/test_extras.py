@@ -13,10 +13,10 @@ from ssd_perception.inference.runtimes import RUNTIMES, to_markdown
 # Modules that are imported when the verbs of an extra run.
 NEEDED_BY = {
     'demo': ('live.demo', 'live.summary', 'live.live_table'),
-    'detect': ('replay.detection_folder', 'imaging.files'),
+    'detect': ('replay.detect',),
     'evaluate': ('evaluation.run', 'evaluation.report'),
     'bags': ('bags.reader', 'bags.writer', 'bags.frames'),
-    'replay': ('replay.replay', 'replay.replay_page', 'mining.mine'),
+    'replay': ('replay.run', 'replay.page', 'mining.run'),
 }
 # Import names of what PyPI knows by another, and what a library brings along itself.
 IMPORTED = {'pillow': 'PIL'}

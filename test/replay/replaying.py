@@ -10,7 +10,7 @@ from orange_detector import replace_network
 from ssd_perception.__main__ import main
 from ssd_perception.bags.reader import Bag
 from ssd_perception.cli import replay as verb
-from ssd_perception.replay.replay import run
+from ssd_perception.replay.run import run
 
 FRAMES = 25
 

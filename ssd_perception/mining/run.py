@@ -22,10 +22,10 @@ from ssd_perception.mining import features
 from ssd_perception.mining.choose import Choice, choose_even, choose_mined, choose_random
 from ssd_perception.mining.features import FeaturesUnavailable, FeatureVectors, kept_features
 from ssd_perception.mining.labelled_folder import recorded_images, stems, write_folder
+from ssd_perception.mining.page import selection_page
 from ssd_perception.mining.selection import Selection, SelectionSummary
-from ssd_perception.mining.selection_page import selection_page
 from ssd_perception.replay.cameras import Recording, find_images
-from ssd_perception.replay.replay import require_readable
+from ssd_perception.replay.run import require_readable
 from ssd_perception.replay.scan import Stages, scan
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes

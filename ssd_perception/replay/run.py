@@ -24,7 +24,7 @@ from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.replay.annotated_images import AnnotatedImages
 from ssd_perception.replay.cameras import Recording, find_images
 from ssd_perception.replay.ground_truth import ReplayAccuracy, read_ground_truth
-from ssd_perception.replay.replay_page import replay_page
+from ssd_perception.replay.page import replay_page
 from ssd_perception.replay.results import (
     ReplayResults,
     check_topics,

@@ -1,4 +1,4 @@
-"""The chosen images with their boxes as Pascal VOC, COCO and Label Studio write them."""
+"""Write labelled images as Pascal VOC, COCO and Label Studio keep them."""
 
 from __future__ import annotations
 
