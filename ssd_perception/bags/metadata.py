@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ssd_perception.core.errors import DataError
+from ssd_perception.core.safe_path import inside, regular_file
 from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.core.text import printable
 
@@ -34,10 +37,10 @@ class RecordingMetadata:
 def read_metadata(folder: Path) -> RecordingMetadata:
     """Return the metadata of a recording's folder; never raises for what is in the file."""
     try:
-        document = read_yaml(folder / FILE)
-    except FileNotFoundError:
-        return RecordingMetadata(damage='is missing')
-    except (OSError, YamlError):
+        if not os.path.lexists(folder / FILE):
+            return RecordingMetadata(damage='is missing')
+        document = read_yaml(regular_file(inside(folder, FILE)))
+    except (OSError, DataError, YamlError):
         return RecordingMetadata(damage='is damaged')
     values = _mapping(_mapping(document).get('rosbag2_bagfile_information'))
     if not values:

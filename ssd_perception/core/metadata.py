@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,6 +15,7 @@ from ssd_perception.core.anchors import AnchorSpec, BoxCoder, level_shape
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.placement import RESIZE_MODES
 from ssd_perception.core.settings import setting
+from ssd_perception.core.text import printable, quoted
 
 KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
 FORMAT_VERSION = 1
@@ -165,7 +167,7 @@ class Metadata:
                                 f'{MAX_JSON_BYTES} allowed.')
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # also an integer of 5000 digits
             raise MetadataError(f'Metadata is not JSON: {error}.') from error
         if not isinstance(data, dict) or data.pop('format_version', None) != FORMAT_VERSION:
             raise MetadataError(f'Metadata needs "format_version": {FORMAT_VERSION}; the file was '
@@ -195,7 +197,8 @@ def build(kind: type[Built], data: object, where: str) -> Built:
     hints = typing.get_type_hints(kind)
     for key in data:
         if key not in hints:
-            raise MetadataError(f'Unknown key "{where}{key}"; known are {", ".join(hints)}.')
+            raise MetadataError(f'Unknown key "{where}{printable(key, 60)}"; known are '
+                                f'{", ".join(hints)}.')
     values = {key: _convert(hints[key], value, f'{where}{key}') for key, value in data.items()}
     try:
         return kind(**values)
@@ -213,7 +216,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return tuple(_convert(item, v, f'{where}[{i}]') for i, v in enumerate(value))
     elif hint is float:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+            with contextlib.suppress(OverflowError):
+                return float(value)
     elif type(value) is hint:
         return value
     raise MetadataError(f'"{where}" must be {getattr(hint, "__name__", hint)}, '
@@ -226,5 +230,4 @@ def _require(condition: bool, name: str, expected: str, found: object) -> None:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + '...'
+    return quoted(value, 80)

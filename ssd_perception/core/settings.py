@@ -16,6 +16,7 @@ from dataclasses import Field, dataclass
 from typing import Any, TypeVar
 
 from ssd_perception.core.errors import SettingError
+from ssd_perception.core.text import quoted
 
 _KEY = 'setting'
 Options = TypeVar('Options')
@@ -111,7 +112,7 @@ def check(options: Any, where: str = '', sentence: Callable[[Field, Any], str] |
             continue
         raise SettingError(sentence(spec, value) if sentence else
                            f'"{where}{spec.name}" must be {expected(type(options), spec)}, '
-                           f'got {list(value) if isinstance(value, tuple) else value!r}.')
+                           f'got {quoted(list(value) if isinstance(value, tuple) else value)}.')
 
 
 def add_arguments(parser: argparse._ActionsContainer, kind: type, *names: str) -> None:

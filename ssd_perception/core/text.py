@@ -7,7 +7,12 @@ long.
 
 from __future__ import annotations
 
+import reprlib
+
 MAX_LENGTH = 200
+_brief = reprlib.Repr()
+_brief.maxlevel, _brief.maxlong = 4, MAX_LENGTH
+_brief.maxlist = _brief.maxtuple = _brief.maxdict = _brief.maxset = MAX_LENGTH
 
 
 def printable(text: object, length: int = MAX_LENGTH) -> str:
@@ -24,13 +29,16 @@ def printable(text: object, length: int = MAX_LENGTH) -> str:
 
 
 def quoted(value: object, length: int = MAX_LENGTH) -> str:
-    """Return ``repr(value)`` for a message, bounded as by ``printable``."""
+    """Return ``repr(value)`` for a message, bounded as by ``printable``.
+
+    What is nested deeply or has a million values is not walked to its end.
+    """
     if isinstance(value, (str, bytes)):
-        value = value[:length + 1]
-    elif isinstance(value, (list, tuple)):
-        value = [item[:length + 1] if isinstance(item, (str, bytes)) else item
-                 for item in value[:length]]
-    return printable(repr(value), length)
+        return printable(repr(value[:length + 1]), length)
+    try:
+        return printable(_brief.repr(value), length)
+    except (ValueError, RecursionError):  # an integer of thousands of digits
+        return f'a {type(value).__name__}'
 
 
 def one_line(error: object, length: int = 1000) -> str:

@@ -12,11 +12,15 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.text import printable
+from ssd_perception.data.folder import read_bounded
 from ssd_perception.data.sample import IMAGE_SUFFIXES, Sample
+from ssd_perception.imaging.files import check_pixels, read_bytes
 
 LOOK_ALIKES = 'none'  # sub-folder of cut-outs that are of no class and get no box
 SUFFIXES = ('.png', '.webp')
 BOXES_FILE = 'boxes.json'
+MAX_BOXES_BYTES = 50_000_000
 SOURCE_PX = 256  # longest side that a decoded cut-out is kept at
 TRANSPARENT = 8  # alpha, of 255, up to which a pixel is nothing
 
@@ -87,12 +91,14 @@ def _read_boxes(path: Path) -> dict[str, tuple[float, float, float, float]]:
     if not path.is_file():
         return {}
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(read_bounded(path, MAX_BOXES_BYTES, 'boxes of cut-outs'))
         boxes = {name: (float(x0), float(y0), float(x1), float(y1))
                  for name, (x0, y0, x1, y1) in entries.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except DataError:
+        raise
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f'{path} must be JSON of the form {{"cone/0001.png": [x0, y0, x1, y1]}}: '
-                        f'{error}.', path) from error
+                        f'{printable(error)}.', path) from error
     return boxes
 
 
@@ -105,9 +111,11 @@ def read_cutout(cutout: Cutout) -> np.ndarray:
         DataError: when the file is no image with an alpha channel, or all of it is transparent.
     """
     try:
-        data = np.frombuffer(cutout.path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
-    except (OSError, cv2.error) as error:
+        data = read_bytes(cutout.path)
+        check_pixels(cutout.path, data)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8),
+                             cv2.IMREAD_UNCHANGED) if data else None
+    except cv2.error as error:
         raise DataError(f'{cutout.path} cannot be read: {error}.', cutout.path,
                         'unreadable picture') from error
     if image is None or image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -96,14 +95,14 @@ def write_plots(folder: Path, analysis: Analysis) -> None:
                                           analysis.best_f1)),
             ('calibration', calibration_plot(analysis.calibration, threshold))):
         text = str(text).replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"', 1)
-        (folder / f'{name}.svg').write_text(text.replace('currentColor', INK) + '\n')
+        atomic_write(folder / f'{name}.svg', (text.replace('currentColor', INK) + '\n').encode())
 
 
 def copy_curves(folder: Path, weights: Path) -> bool:
     """Copy the training curves beside ``weights`` in the folder of its run; return if any."""
     source = weights.parent / 'curves.png'
     if source.is_file():
-        shutil.copyfile(source, folder / source.name)
+        atomic_write(folder / source.name, source.read_bytes())
     return source.is_file()
 
 

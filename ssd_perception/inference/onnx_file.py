@@ -14,7 +14,6 @@ from ssd_perception.core.metadata import (
     MAX_FILE_BYTES,
     MAX_JSON_BYTES,
     Metadata,
-    MetadataError,
     WeightsError,
     build,
 )
@@ -100,7 +99,7 @@ def read_export(path: Path) -> ExportedFile:
     try:
         metadata = Metadata.from_json(entries[KEY])
         info = build(ExportInfo, json.loads(entries[EXPORT_KEY]), '')
-    except (MetadataError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f'{path}: {error}') from error
     if info.version != EXPORT_VERSION:
         raise WeightsError(f'{path} was exported by another version of this package (format '

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
+from ssd_perception.core.text import printable
+
 PLAIN_EVERY_S = 2.0
 
 
@@ -26,7 +28,11 @@ class LiveTable:
         self._last_s = 0.0
 
     def show(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Show ``rows`` now (on a terminal), or when their time has come (elsewhere)."""
+        """Show ``rows`` now (on a terminal), or when their time has come (elsewhere).
+
+        Names of classes and topics in them are whatever others publish; they are made printable.
+        """
+        rows = _clean(rows)
         if self._terminal:
             self._draw(rows)
         elif time.monotonic() - self._last_s >= PLAIN_EVERY_S:
@@ -34,6 +40,7 @@ class LiveTable:
 
     def finish(self, rows: Sequence[tuple[str, str]]) -> None:
         """Show the last state now."""
+        rows = _clean(rows)
         if self._terminal:
             self._draw(rows)
         else:
@@ -55,3 +62,7 @@ class LiveTable:
         if line != self._last:
             self._last = line
             print(line, file=self._stream, flush=True)
+
+
+def _clean(rows: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(printable(name), printable(value, 1000)) for name, value in rows]

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import (
     KEY,
     MAX_FILE_BYTES,
@@ -17,6 +18,7 @@ from ssd_perception.core.metadata import (
     MetadataError,
     WeightsError,
 )
+from ssd_perception.core.safe_path import regular_file
 from ssd_perception.model.ssd import SSD
 
 
@@ -44,7 +46,7 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
         WeightsError: naming the path, what was expected and what was found.
     """
     try:
-        if (size := os.stat(path).st_size) > MAX_FILE_BYTES:
+        if (size := regular_file(path).stat().st_size) > MAX_FILE_BYTES:
             raise WeightsError(f'{path} has {size} bytes, and at most {MAX_FILE_BYTES} are read.')
         with safe_open(path, framework='pt') as file:
             text = (file.metadata() or {}).get(KEY)
@@ -53,7 +55,7 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
                                    'was not made by this package.')
             metadata = Metadata.from_json(text)
             tensors = {key: _widened(file.get_tensor(key)) for key in file.keys()}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, DataError) as error:
         raise WeightsError(f'{path} is not a readable safetensors file ({error}); it may be '
                            'truncated or of another kind.') from error
     except MetadataError as error:

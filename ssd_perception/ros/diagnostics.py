@@ -143,7 +143,7 @@ def detector_entry(name: str, state: str, failure: str, fallback: str,
                    detector: Detector | None, values: Mapping[str, str]) -> DiagnosticStatus:
     """Return the detector's entry: ERROR while batches fail, WARN on the CPU fallback, else OK."""
     if detector:
-        values = {'weights': printable(detector.path, 1000), 'runtime': detector.runtime,
+        values = {'weights': str(detector.path), 'runtime': detector.runtime,
                   'device': detector.device, 'precision': detector.precision, **values}
     level = (DiagnosticStatus.ERROR if failure else
              DiagnosticStatus.WARN if fallback else DiagnosticStatus.OK)
@@ -169,8 +169,10 @@ def camera_entry(name: str, state: str, complaint: str, unanswered: str, problem
 
 def _entry(level: bytes, name: str, message: str, hardware: str,
            values: Mapping[str, str]) -> DiagnosticStatus:
-    return DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware,
-                            values=[KeyValue(key=k, value=v) for k, v in values.items()])
+    # Reasons may quote messages and names of strangers.
+    return DiagnosticStatus(
+        level=level, name=name, message=printable(message, 1000), hardware_id=hardware,
+        values=[KeyValue(key=k, value=printable(v, 1000)) for k, v in values.items()])
 
 
 def array(now: Time, entries: list[DiagnosticStatus]) -> DiagnosticArray:

@@ -21,6 +21,7 @@ from ssd_perception.core import interface
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.frame import Frame
+from ssd_perception.core.text import one_line, printable
 from ssd_perception.ros.scene_messages import (
     detections_3d_message,
     markers_message,
@@ -45,6 +46,8 @@ from ssd_perception.scene.target import TargetSelector, TargetSettings
 INPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Depth images that may still be needed: the network takes longer than they do.
 DEPTH_KEPT = 12
+# Of a lens; the models that are known have at most 14.
+MAX_COEFFICIENTS = 100
 # A depth image belongs to an image whose stamp is no further away than this.
 SAME_STAMP_S = 0.01
 # A depth camera that was heard of within this time is expected to go on.
@@ -133,7 +136,7 @@ class CameraScene:
             try:
                 found: View | ViewError = self._find_view(frame)
             except UserError as error:
-                found = ViewError(str(error))
+                found = ViewError(one_line(error, 400))
             self._view = frame.stamp_ns, found
         if isinstance(self._view[1], ViewError):
             raise self._view[1]
@@ -154,6 +157,8 @@ class CameraScene:
         if info is None:
             raise ViewError(f'No CameraInfo arrived on {self._topics[CameraInfo]}; remap '
                             'camera_info to where it is published.')
+        if len(info.d) > MAX_COEFFICIENTS:  # compared for every image
+            raise ViewError(f'CameraInfo has {len(info.d)} distortion coefficients.')
         if self._model is None or _calibration(self._model[0]) != _calibration(info):
             roi = info.roi
             self._model = info, CameraModel.from_camera_info(
@@ -246,8 +251,8 @@ def depth_pixels(message: Image) -> np.ndarray:
         DepthError: for an encoding that is no depth's, or less data than the size says.
     """
     if message.encoding not in ENCODINGS:
-        raise DepthError(f'The depth image has the encoding "{message.encoding}"; expected '
-                         f'{" or ".join(ENCODINGS)}.')
+        raise DepthError(f'The depth image has the encoding "{printable(message.encoding, 40)}"; '
+                         f'expected {" or ".join(ENCODINGS)}.')
     kind = ENCODINGS[message.encoding][0].newbyteorder('>' if message.is_bigendian else '<')
     step, height = message.step or message.width * kind.itemsize, message.height
     data = memoryview(message.data).cast('B')

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ssd_perception.core.errors import SettingError
+from ssd_perception.core.text import quoted
 from ssd_perception.scene.camera_model import mounting
 from ssd_perception.scene.positions import PositionSettings
 from ssd_perception.scene.target import TargetSettings
@@ -35,6 +36,8 @@ class SceneSettings:
     obstacles: bool = False
 
 
+# Metres or radians; with more the arithmetic of positions would overflow.
+_MOST = 1e4
 MOUNT = ('height', 'x', 'y', 'roll', 'pitch', 'yaw')
 
 
@@ -52,7 +55,8 @@ def parse_mount(texts: Sequence[str], floor_z: float = 0.0) -> np.ndarray | None
     for text in texts:
         name, value = _pair('camera_mount', text, 'height=0.33 or pitch=0.19')
         if name not in values:
-            raise SettingError(f'Parameter "camera_mount" takes {", ".join(MOUNT)}, got "{text}".')
+            raise SettingError(f'Parameter "camera_mount" takes {", ".join(MOUNT)}, got '
+                               f'{quoted(text)}.')
         values[name] = _number('camera_mount', value, text)
     if values['height'] <= 0:
         raise SettingError('Parameter "camera_mount" must hold height=METRES above 0.')
@@ -88,6 +92,7 @@ def _number(parameter: str, value: str, text: str) -> float:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise SettingError(f'Parameter "{parameter}" must hold finite numbers, got "{text}".')
+    if not abs(number) <= _MOST:
+        raise SettingError(f'Parameter "{parameter}" must hold numbers up to {_MOST:g}, got '
+                           f'{quoted(text)}.')
     return number

@@ -194,8 +194,8 @@ class DetectorSlot:
         if self._loading is not None:  # ``update`` sees that something else is wanted now
             return
         if self._serving:
-            self._logger.info(f'Loading {one_line(wanted.weights)}; {self._serving.weights} '
-                              'answers until then.')
+            self._logger.info(f'Loading {one_line(wanted.weights)}; '
+                              f'{one_line(self._serving.weights)} answers until then.')
         self._loading = Loading(self._load_allowed, wanted, self._wake)
 
     def _recover(self, now: float) -> None:
@@ -229,7 +229,7 @@ class DetectorSlot:
     def _keep(self, error: str, wanted: NodeParameters) -> str:
         """Say why the wanted detector is not available; return the weights to set back to."""
         if self._serving:
-            self._logger.error(f'Keeping {self._weights}: {error}')
+            self._logger.error(f'Keeping {one_line(self._weights)}: {error}')
         else:
             self.note(f'The detector cannot be loaded anew: {error}')
             self._logger.error(self.failure)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.text import printable
 
 PINHOLE_MODELS = ('plumb_bob', 'rational_polynomial')
 FISHEYE_MODEL = 'equidistant'
@@ -119,8 +120,9 @@ def _distortion(model: str, d: Sequence[float]) -> np.ndarray:
     if not values.any():
         return np.zeros(0)
     if model not in _COEFFICIENTS:
-        raise CameraModelError(f'CameraInfo has the distortion model "{model}"; expected one of '
-                               f'{", ".join(_COEFFICIENTS)}.')
+        raise CameraModelError(
+            f'CameraInfo has the distortion model "{printable(model, 40)}"; expected one of '
+            f'{", ".join(_COEFFICIENTS)}.')
     if len(values) not in _COEFFICIENTS[model] or not np.isfinite(values).all():
         raise CameraModelError(
             f'CameraInfo has {len(values)} distortion coefficients; {model} has '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.text import printable
 
 # encoding: (numpy type, metres per unit)
 ENCODINGS: dict[str, tuple[np.dtype, float]] = {
@@ -33,8 +34,8 @@ def depth_in_metres(image: np.ndarray, encoding: str) -> np.ndarray:
         DepthError: for another encoding.
     """
     if encoding not in ENCODINGS:
-        raise DepthError(f'The depth image has the encoding "{encoding}"; expected '
-                         f'{" or ".join(ENCODINGS)}.')
+        raise DepthError(f'The depth image has the encoding "{printable(encoding, 40)}"; '
+                         f'expected {" or ".join(ENCODINGS)}.')
     metres = image.astype(np.float32) * np.float32(ENCODINGS[encoding][1])
     metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
     return metres

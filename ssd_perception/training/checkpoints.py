@@ -9,6 +9,10 @@ import torch
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.metadata import MAX_FILE_BYTES
+
+# The network, its average and the optimiser's state, each as large as the largest weights.
+MAX_BYTES = 4 * MAX_FILE_BYTES
 
 
 class CheckpointError(UserError, RuntimeError):
@@ -25,6 +29,18 @@ def save_checkpoint(path: Path, state: dict) -> None:
     data = io.BytesIO()
     torch.save(state, data)
     atomic_write(path, data.getbuffer())
+
+
+def checkpoint_bytes(path: Path) -> bytes:
+    """Return the content of a checkpoint.
+
+    Raises:
+        CheckpointError: for one that is larger than any.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise CheckpointError(f'{path} has {size} bytes, and at most {MAX_BYTES} are read.')
+    return path.read_bytes()
 
 
 def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict:

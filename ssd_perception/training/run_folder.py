@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import Metadata
+from ssd_perception.core.safe_path import regular_file
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 from ssd_perception.training.checkpoints import save_checkpoint
@@ -63,11 +65,13 @@ class RunFolder:
     def rows(self) -> list[dict]:
         """Return the log; a line torn by a kill or a full disk is left out."""
         rows = []
-        for line in self._log_path.read_text().splitlines():
+        for line in regular_file(self._log_path).read_bytes().splitlines():
             try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(row, dict) and isinstance(row.get('iteration'), int):
+                rows.append(row)
         return rows
 
     def log(self, row: dict, group: str = '') -> None:
@@ -78,7 +82,9 @@ class RunFolder:
         """
         def write() -> None:
             assert self._board is not None  # made by ``open``
-            with open(self._log_path, 'a') as file:
+            # Never through a link: the folder may be from elsewhere.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+            with os.fdopen(os.open(self._log_path, flags, 0o666), 'a') as file:
                 file.write(json.dumps(row) + '\n')
             for name, value in _numbers(row, group):
                 self._board.add_scalar(name, value, row['iteration'])

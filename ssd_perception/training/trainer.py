@@ -17,16 +17,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.format import format_number, to_json
 from ssd_perception.core.metadata import Metadata, recipe_hash
+from ssd_perception.core.text import one_line
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import evaluate
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.runtimes.torch import TorchRuntime
 from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
-from ssd_perception.training.checkpoints import read_checkpoint
+from ssd_perception.training.checkpoints import CheckpointError, checkpoint_bytes, read_checkpoint
 from ssd_perception.training.dataset import (
     Batch,
     TrainingImages,
@@ -112,17 +114,21 @@ class Trainer:
         """
         path = self.folder.checkpoint
         here = self.world.main and path.is_file()
-        data = self.world.share(path.read_bytes() if here else b'')
+        data = self.world.share(checkpoint_bytes(path) if here else b'')
         if not data:
             return False
         state = read_checkpoint(data, str(path), self._hash)
-        self.model.load_state_dict(state['model'])
-        self._ema.model.load_state_dict(state['ema'])
-        self._ema.updates = state['ema_updates']
-        self._optimizer.load_state_dict(state['optimizer'])
-        self._scaler.load_state_dict(state['scaler'])
-        self.iteration, self.best = state['iteration'], state['best']
-        self._since_best = state['since_best']
+        try:
+            self.model.load_state_dict(state['model'])
+            self._ema.model.load_state_dict(state['ema'])
+            self._ema.updates = state['ema_updates']
+            self._optimizer.load_state_dict(state['optimizer'])
+            self._scaler.load_state_dict(state['scaler'])
+            self.iteration, self.best = int(state['iteration']), float(state['best'])
+            self._since_best = int(state['since_best'])
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(f'{path} is not a checkpoint of this package: '
+                                  f'{one_line(error, 200)}') from error
         return True
 
     def run(self, progress: bool = True) -> Metadata:
@@ -245,7 +251,8 @@ class Trainer:
 
     def _give_up(self, loss: float, batch: Batch) -> None:
         evidence = self.folder.path / 'bad_batch.json'
-        evidence.write_text(json.dumps({'iteration': self.iteration, 'images': batch.names}))
+        atomic_write(evidence, json.dumps(
+            {'iteration': self.iteration, 'images': batch.names}).encode())
         raise TrainingFailed(
             f"The loss is {loss} at iteration {self.iteration}; the batch's files are listed in "
             f'{evidence}. Lower the learning rate or check them.')

@@ -285,6 +285,14 @@ def test_odd_metadata_costs_no_message(database, text):
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize('make', [os.mkfifo, lambda p: p.symlink_to('/dev/zero'), os.mkdir,
+                                  lambda p: p.symlink_to(p)])
+def test_metadata_that_are_no_file_cost_no_message(database, make):
+    (database.parent / 'metadata.yaml').unlink()
+    make(database.parent / 'metadata.yaml')
+    assert read(database.parent) == (2 * FRAMES, 'metadata.yaml is damaged.')
+
+
 @pytest.mark.parametrize('stamp', [2 ** 64 - 1, 2 ** 63, 0])
 def test_an_extreme_time_of_recording_costs_one_message(tmp_path, stamp):
     path = tmp_path / 'drive.mcap'

@@ -52,3 +52,14 @@ def test_a_lying_file_is_refused_in_one_sentence(text, message):
 def test_strides_are_bounded():
     with pytest.raises(MetadataError, match='strides'):
         Architecture(strides=(8, 24, 32))
+
+
+@pytest.mark.parametrize('value', ['[' * 940 + ']' * 940, '{"a":' * 940 + '1' + '}' * 940,
+                                   '1' + '0' * 4000, '1' + '0' * 5000, '"' + 'x' * 900_000 + '"'],
+                         ids=range(5))
+@pytest.mark.parametrize('key', ['class_names', 'architecture', 'score_threshold', 'unknown'])
+def test_whatever_a_value_is_the_refusal_is_short(key, value):
+    text = Metadata(('a',)).to_json()[:-1] + f', "{key}": {value}' + '}'
+    with pytest.raises(MetadataError) as caught:
+        Metadata.from_json(text)
+    assert len(str(caught.value)) < 400

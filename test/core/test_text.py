@@ -25,3 +25,12 @@ def test_it_is_printable_bounded_and_utf8(text, length):
 def test_ten_megabytes_are_not_looked_at():
     assert printable('\n' * 10_000_000, 20) == '\\n' * 8 + '\\...'
     assert len(quoted('x' * 10_000_000)) <= 200 and len(quoted(['y' * 10_000_000] * 1000)) <= 200
+
+
+def test_no_value_is_walked_to_its_end():
+    deep: list = []
+    for _ in range(5000):
+        deep = [deep]
+    assert quoted(deep) == '[[[[[...]]]]]'
+    assert quoted(10 ** 5000) == 'a int'
+    assert len(quoted({str(i): ['x' * 1000] * 1000 for i in range(10 ** 4)})) <= 200

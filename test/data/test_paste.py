@@ -1,6 +1,7 @@
 """Cut-outs are pasted where their boxes say, the same ones for the same random numbers."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -174,3 +175,40 @@ def test_a_file_without_transparency_is_skipped_and_named(folder):
     (image, xyxy, _), skipped = paste(folder, 0)
     assert (image == 120).all() and not len(xyxy)
     assert skipped and all('alpha channel' in sentence for sentence in skipped)
+
+
+def bomb(side):
+    """Return a small PNG with alpha that claims side x side pixels."""
+    import struct
+    import zlib
+
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack(
+            '>I', zlib.crc32(kind + data))
+    header = struct.pack('>IIBBBBB', side, side, 8, 6, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
+            + chunk(b'IDAT', zlib.compress(bytes(10 ** 6))) + chunk(b'IEND', b''))
+
+
+def test_a_cut_out_of_too_many_pixels_a_pipe_and_a_link_to_a_device_are_named(folder):
+    (folder / 'cone' / 'bomb.png').write_bytes(bomb(30_000))
+    os.mkfifo(folder / 'cone' / 'pipe.png')
+    (folder / 'cone' / 'zero.png').symlink_to('/dev/zero')
+    reasons = []
+    for cutout in read_cutouts(folder, NAMES):
+        try:
+            read_cutout(cutout)
+        except DataError as error:
+            reasons.append(f'{error.file.name}: {error}')
+    assert len(reasons) == 3
+    assert 'claims more than' in reasons[0] and all(
+        'no regular file' in reason for reason in reasons[1:])
+
+
+@pytest.mark.parametrize('text', ['[' * 10 ** 5, '{"a": 1' + '0' * 5000 + '}', '{"a": [1e999]}',
+                                  '{"a": [1, 2, 3, 1' + '0' * 400 + ']}', '7', 'null'])
+def test_boxes_of_cut_outs_that_make_no_sense_are_named(folder, text):
+    (folder / 'boxes.json').write_text(text)
+    with pytest.raises(DataError, match='boxes.json must be JSON of the form') as caught:
+        read_cutouts(folder, NAMES)
+    assert len(str(caught.value)) < 500

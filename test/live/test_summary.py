@@ -155,6 +155,15 @@ def test_table_draws_over_itself_on_a_terminal():
     assert '\x1b[2F' in stream.getvalue() and stream.getvalue().count('\x1b[2K') == 4
 
 
+@pytest.mark.parametrize('stream', [Terminal, io.StringIO])
+def test_names_of_strangers_do_not_reach_the_terminal_as_they_are(stream):
+    table = LiveTable(stream := stream(), 'Detections')
+    table.finish([('seen', '2 cone\x1b]0;title\x07\nforged'), ('\u202ename', 'x' * 10 ** 6)])
+    shown = stream.getvalue()
+    assert '\\x1b]0;title\\x07\\nforged' in shown and len(shown) < 2000
+    assert '\x1b]' not in shown and '\u202e' not in shown
+
+
 def test_table_elsewhere_is_plain_and_rare():
     stream = io.StringIO()
     table = LiveTable(stream, 'Detections')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip('vision_msgs')
 pytest.importorskip('visualization_msgs')
@@ -300,3 +302,49 @@ def test_a_hostile_camera_info_costs_positions_alone(values):
     for found in message.detections:
         centre = found.bbox.center.position
         assert np.isfinite([centre.x, centre.y, centre.z]).all()
+
+
+ANY = st.floats(width=64) | st.sampled_from([0.0, 1e308, -1e308, 1e-308, np.inf, np.nan])
+TEXT = st.text(st.characters(), max_size=300)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(k=st.lists(ANY, min_size=9, max_size=9), d=st.lists(ANY, max_size=15), model=TEXT | (
+    st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant'])), tf=st.lists(
+    ANY, min_size=3, max_size=3), encoding=TEXT | st.sampled_from(['32FC1', '16UC1']),
+    metres=ANY, usual=st.tuples(*[st.booleans()] * 3), roi=st.tuples(*[st.integers(0, 2 ** 32 - 1)]
+                                                                      * 4))
+def test_whatever_arrives_positions_are_finite_or_have_a_reason(k, d, model, tf, encoding,
+                                                                 metres, usual, roi):
+    def lookup(target, source, stamp_ns):
+        message = TransformStamped()
+        message.transform.translation = Vector3(**dict(zip('xyz', tf)))
+        return matrix(message)
+
+    bench = Bench(('depth', 'ground', 'height'), None if usual[0] else MOUNT, lookup,
+                  heights={'cone': (0.3, 0.4)}, obstacles=True)
+    info = CameraInfo(width=640, height=480, distortion_model=model, d=d, k=K if usual[1] else k,
+                      p=P)
+    if not usual[2]:
+        info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height = roi
+    bench.receive(info)
+    values = np.full((480, 640), 0, np.float32)
+    with np.errstate(over='ignore'):
+        values[:] = np.float32(metres)
+    bench.receive(Image(header=Header(stamp=Time(sec=1000, nanosec=7)), width=640, height=480,
+                        step=640 * 4, encoding=encoding, data=values.tobytes()))
+    for found in bench.publish().detections:
+        for result in found.results:
+            pose = result.pose.pose.position
+            assert np.isfinite([pose.x, pose.y, pose.z, *result.pose.covariance]).all()
+    cloud = bench.last(PointCloud2)
+    assert np.isfinite(np.frombuffer(bytes(cloud.data), np.float32)).all()
+    assert bench.reason.isprintable() and len(bench.reason) <= 400
+
+
+def test_a_calibration_of_a_million_coefficients_is_refused():
+    bench = Bench()
+    bench.receive(CameraInfo(width=640, height=480, distortion_model='x' * 10 ** 6,
+                             d=[1.0] * 10 ** 6, k=K, p=P))
+    bench.publish()
+    assert '1000000 distortion coefficients' in bench.reason

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import TINY, first_step, write_pictures
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.metadata import WeightsError
 from ssd_perception.data.voc import read_voc
 from ssd_perception.evaluation.accuracy import Accuracy
 from ssd_perception.model.weights import load_model
@@ -250,3 +252,83 @@ def test_shipped_recipes_load_and_take_overrides():
     recipe = load_recipe(path, ('iterations=7', 'augmentation.mosaic=0.0'))
     assert recipe.iterations == 7 and recipe.augmentation.mosaic == 0
     assert recipe.class_names == ('cone', 'cube')
+
+
+ALIASES = 'a0: &a0 [x, x]\n' + ''.join(
+    f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]\n' for i in range(1, 12))
+
+
+@pytest.mark.parametrize('text, message', [
+    (ALIASES, 'more than the 1000000 values'), ('[' * 20_000, 'nested too deeply'),
+    ('a: *a', 'not valid YAML'), ('&a [*a]', 'refers to itself'), ('\x00', 'not valid YAML'),
+    ('iterations: 1' + '0' * 5000, 'YAML'), ('x' * 1_000_001, 'longer than'),
+    ('iterations: 5\n"\\x1b[31m": 1', r'Unknown key "\\x1b\[31m"'),
+    ('iterations: 5\nseed: .nan', 'seed'), ('iterations: 5\nmomentum: .inf', 'momentum')])
+def test_a_hostile_recipe_is_one_sentence_at_once(tmp_path, text, message):
+    test_a_wrong_recipe_is_one_sentence(tmp_path, text, message)
+    with pytest.raises(RecipeError, match=message if message == 'more than' else None):
+        load_recipe(write_recipe(tmp_path), (f'loss={text}',))
+
+
+def write_recipe(folder):
+    path = folder / 'good.yaml'
+    path.write_text('iterations: 5')
+    return path
+
+
+@pytest.mark.parametrize('make', [lambda p: os.mkfifo(p), lambda p: p.symlink_to('/dev/zero'),
+                                  lambda p: p.symlink_to(p), lambda p: p.mkdir()])
+def test_what_is_no_file_is_no_recipe(tmp_path, make):
+    make(tmp_path / 'r.yaml')
+    with pytest.raises(RecipeError, match='r.yaml'):
+        load_recipe(tmp_path / 'r.yaml')
+    with pytest.raises(WeightsError, match='r.yaml'):
+        load_model(tmp_path / 'r.yaml')
+
+
+def test_links_in_the_folder_of_a_run_are_not_followed(samples, tmp_path):
+    trainer = Trainer(TINY, samples, {}, tmp_path / 'run')
+    trainer.run(progress=False)
+    precious = tmp_path / 'precious'
+    precious.write_text('precious')
+    for name in ('best', 'last'):
+        path = getattr(trainer.folder, name)
+        path.with_name(f'{path.name}.partial').symlink_to(precious)
+    for name in ('checkpoint.pt.partial', 'log.jsonl.partial', 'bad_batch.json',
+                 'curves.png.partial', 'curves.png', 'schedule.png'):
+        (tmp_path / 'run' / name).unlink(missing_ok=True)
+        (tmp_path / 'run' / name).symlink_to(precious)
+    (tmp_path / 'run' / 'log.jsonl').unlink()
+    (tmp_path / 'run' / 'log.jsonl').symlink_to(tmp_path / 'new')
+    again = Trainer(dataclasses.replace(TINY, iterations=6), samples, {}, tmp_path / 'run')
+    assert again.resume()
+    with torch.no_grad():
+        again.model.class_head.predict[1].bias.fill_(float('nan'))
+    again.iteration = 3
+    with pytest.raises(TrainingFailed):
+        again.run(progress=False)
+    assert precious.read_text() == 'precious' and not (tmp_path / 'new').exists()
+
+
+def test_a_log_of_anything_is_read_as_far_as_it_is_one(samples, tmp_path):
+    trainer = Trainer(TINY, samples, {}, tmp_path)
+    (tmp_path / 'log.jsonl').write_bytes(
+        b'7\n[]\n{"a": 1}\n\xff\xfe\n' + b'[' * 10 ** 5 + b'\n{"iteration": "x"}\n'
+        b'{"iteration": 1' + b'0' * 5000 + b'}\n{"iteration": 0, "classes": 1}\n')
+    assert trainer.folder.rows() == [{'iteration': 0, 'classes': 1}]
+
+
+@pytest.mark.parametrize('change', [
+    lambda state: state.pop('model'), lambda state: state.update(ema={}),
+    lambda state: state.update(iteration='x'), lambda state: state.update(optimizer=[7])])
+def test_a_checkpoint_of_other_content_is_refused_in_a_sentence(samples, tmp_path, change):
+    Trainer(TINY, samples, {}, tmp_path).run(progress=False)
+    path = tmp_path / 'checkpoint.pt'
+    state = torch.load(path, weights_only=True)
+    change(state)
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match='not a checkpoint of this package'):
+        Trainer(TINY, samples, {}, tmp_path).resume()
+    os.truncate(path, 10 ** 11)
+    with pytest.raises(CheckpointError, match='at most'):
+        Trainer(TINY, samples, {}, tmp_path).resume()
