@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,24 +117,38 @@ def _choose(names: Sequence[str], samples: Sequence[Sample]) -> list[int]:
     together = _together(names, samples)
     chosen: list[int] = []
     left: list[list[int]] = []
+    classes = [set(sample.names) for sample in samples]
+    having = Counter(name for found in classes for name in found)  # images left to training
     for group in sorted(together or [], key=lambda group: _order(names[group[0]])):
-        if len(chosen) + len(group) <= target:
+        if len(chosen) + len(group) <= target and _spared(group, classes, having):
             chosen += group
         else:
             left.append(group)
     if len(chosen) < target / 2:
-        return sorted(range(len(names)), key=names.__getitem__)[-target:]
-    classes = [set(sample.names) for sample in samples]
+        having = Counter(name for found in classes for name in found)
+        last = sorted(range(len(names)), key=names.__getitem__)[-target:]
+        return [i for i in last if _spared([i], classes, having)]
     for name in sorted(set().union(*classes)):
         if any(name in classes[i] for i in chosen):
             continue
-        having = sorted((group for group in left if any(name in classes[i] for i in group)),
-                        key=len)
+        holders = sorted((group for group in left if any(name in classes[i] for i in group)),
+                         key=len)
         # Training keeps the larger groups, and the only one.
-        if len(having) > 1 and len(having[0]) <= target:
-            chosen += having[0]
-            left.remove(having[0])
+        for group in holders:
+            if len(group) <= target and _spared(group, classes, having):
+                chosen += group
+                left.remove(group)
+                break
     return chosen
+
+
+def _spared(group: Sequence[int], classes: Sequence[set[str]], having: Counter[str]) -> bool:
+    """Take a group from training where every class keeps an image there; return whether."""
+    taken = Counter(name for i in group for name in classes[i])
+    if any(having[name] <= count for name, count in taken.items()):
+        return False
+    having.subtract(taken)
+    return True
 
 
 def _order(name: str) -> bytes:

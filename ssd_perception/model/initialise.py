@@ -11,13 +11,16 @@ from torchvision.models import EfficientNet_B1_Weights, WeightsEnum, get_model
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
 from ssd_perception.core.errors import UserError
-from ssd_perception.core.metadata import WeightsError
+from ssd_perception.core.metadata import Architecture, WeightsError
 from ssd_perception.model.backbones import Backbone, make_backbone
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 
 # `init: imagenet`: backbones that have torchvision's name and its order of layers -> its weights.
 _IMAGENET: dict[str, WeightsEnum] = {'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2}
+
+
+INITS = ('lite', 'imagenet', 'random')  # what is no file
 
 
 class InitialWeightsUnavailable(UserError, RuntimeError):
@@ -111,6 +114,13 @@ def _load_lite_into_b1(backbone: Backbone) -> None:
                 nn.init.constant_(gate.fc2.bias, 4.0)  # sigmoid(4) = 0.98
 
 
+def differences(own: Architecture, other: Architecture) -> list[str]:
+    """Return why a network cannot begin with weights of another one; empty where it can."""
+    return [f'{key} {getattr(other, key)} instead of {getattr(own, key)}'
+            for key in ('backbone', 'strides', 'pyramid_channels', 'head_depth')
+            if getattr(other, key) != getattr(own, key)]
+
+
 def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
     """Continue from a detector, whose input, anchors and classes may be others.
 
@@ -119,9 +129,7 @@ def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
     """
     source, metadata = load_model(path)
     own, other = model.architecture, metadata.architecture
-    differing = [f'{key} {getattr(other, key)} instead of {getattr(own, key)}'
-                 for key in ('backbone', 'strides', 'pyramid_channels', 'head_depth')
-                 if getattr(other, key) != getattr(own, key)]
+    differing = differences(own, other)
     if differing:
         raise WeightsError(f'{path} has another architecture than the recipe: '
                            f'{"; ".join(differing)}.')

@@ -16,11 +16,14 @@ import numpy as np
 import torch
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing
+from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing, WeightsError
 from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
 from ssd_perception.data.sample import Sample
 from ssd_perception.imaging.files import image_size
+from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import open_runtime
+from ssd_perception.inference.weights_file import read_metadata
+from ssd_perception.model.initialise import differences
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 from ssd_perception.training.dataset import batches
@@ -28,6 +31,7 @@ from ssd_perception.training.recipe import AugmentationRecipe, LossRecipe, Recip
 from ssd_perception.training.recipe_yaml import to_yaml
 from ssd_perception.training.trainer import Trainer
 
+START = 'rover'  # shipped weights that a training goes on from
 GRID = 32  # px, of input sides
 SIDES = 320, 512  # shortest and longest long side of an input, px
 SMALL_PX = 24.0  # what a small object should measure in the input: three cells of P3
@@ -132,6 +136,8 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
         plateau=0.4, workers=8 if gpu else 1, loss=LossRecipe(box_weight=5.0),
         augmentation=AugmentationRecipe(synthetic=0.05))
     plan = Plan(change(recipe, changes))
+    if not init:
+        _choose_start(plan, changes)
     _choose_input(plan, look, changes)
     if latency_ms is not None:
         _bound_latency(plan, latency_ms, device, changes)
@@ -145,6 +151,17 @@ def _update(plan: Plan, changes: tuple[str, ...], key: str, reason: str, **value
     plan.recipe = change(replace(plan.recipe, **values), changes)  # type: ignore[arg-type]
     if not any(item.startswith(f'{key}=') for item in changes):
         plan.reasons[key] = reason
+
+
+def _choose_start(plan: Plan, changes: tuple[str, ...]) -> None:
+    try:
+        metadata = read_metadata(resolve_weights(START))
+    except (WeightsNotFound, WeightsError):  # an installation without the shipped weights
+        return
+    if differences(plan.recipe.architecture, metadata.architecture):
+        return
+    _update(plan, changes, 'init', 'the shipped detector learns other objects faster than a '
+            'network that has only learned to classify images.', init=START)
 
 
 def input_size(look: Look) -> tuple[tuple[int, int], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from ssd_perception.model.weights import load_model, save_weights
 from ssd_perception.training.plan import plan_recipe
 from ssd_perception.training.recipe import Recipe, load_recipe
 from ssd_perception.training.recipe_yaml import to_yaml
-from ssd_perception.training.run_folder import RunFolder
+from ssd_perception.training.run_folder import CHECKPOINT, RunFolder
 from ssd_perception.training.trainer import Trainer
 
 Log = Callable[[str], object]
@@ -84,7 +85,8 @@ class TrainResult:
     """The result of a training; of several processes only the main one returns weights.
 
     Attributes:
-        weights: the best ones, with their figures inside; None without validation images.
+        weights: the best ones, with their figures inside; the last ones, without figures, where
+            there are no validation images.
         recipe: of this training; the run's recipe.yaml holds it.
         accuracy: of ``weights`` on the first validation split.
         threshold: default score threshold that was chosen there and written into ``weights``.
@@ -112,13 +114,14 @@ def run(options: TrainOptions, log: Log = lambda line: None,
         KeyboardInterrupt: after SIGINT or SIGTERM, the checkpoint being written.
     """
     bad: list[DataError] = []
+    _check_folder(options)
     data = read_training_data(options.data, options.split, options.val_split, options.one_based,
                               bad.append, options.repeats)
     if int(os.environ.get('RANK', 0)) == 0:  # of the processes that torchrun starts
         for line in data.taken:
             log(line)
     samples, validation = list(data.train), data.validation
-    names = class_names(samples)
+    names = _class_names(data, warn)
     for item in options.negatives:
         folder, _, split = item.partition(':')
         samples += as_negatives(read_split(folder, split or options.split, None, bad.append))
@@ -141,9 +144,24 @@ def run(options: TrainOptions, log: Log = lambda line: None,
     finally:
         trainer.world.leave()
     result = TrainResult(None, recipe, unreadable=len(trainer.skipped))
-    if trainer.world.main and validation and trainer.folder.best.is_file():
-        result = _measure(result, trainer.folder, validation, options, device, log)
+    if trainer.world.main and trainer.folder.best.is_file():
+        result = dataclasses.replace(result, weights=trainer.folder.best)
+        if validation:
+            return _measure(result, trainer.folder, validation, options, device, log)
+        log(f'{result.weights}: the weights of the last step. There are no validation images, so '
+            'nobody knows how good they are; label some more and train again.')
     return result
+
+
+def _class_names(data: TrainingData, warn: Log) -> tuple[str, ...]:
+    """Return the names of all classes, those that only validation holds too."""
+    trained = class_names(data.train)
+    names = class_names([*data.train, *itertools.chain(*data.validation.values())])
+    untrained = [name for name in names if name not in trained]
+    if untrained:
+        warn(f'No training image holds {", ".join(untrained)}: the weights cannot find what they '
+             'never saw.')
+    return names
 
 
 def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], device: str,
@@ -172,16 +190,16 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
                                    'trained.')
 
 
-def _begin(trainer: Trainer, options: TrainOptions, recipe_yaml: str) -> bool:
-    """Resume where that is wanted, keep the recipe; return whether a checkpoint was there.
-
-    Raises:
-        DataError: for a run that is there already and is not to be resumed.
-    """
-    checkpoint = trainer.folder.checkpoint
+def _check_folder(options: TrainOptions) -> None:
+    """Refuse a run that is there already and is not to be resumed."""
+    checkpoint = options.out / CHECKPOINT
     if checkpoint.is_file() and not options.resume:
         raise DataError(f'{checkpoint} exists; add --resume to continue it, or choose another '
                         '--out.')
+
+
+def _begin(trainer: Trainer, options: TrainOptions, recipe_yaml: str) -> bool:
+    """Resume where that is wanted, keep the recipe; return whether a checkpoint was there."""
     resumed = options.resume and trainer.resume()
     if trainer.world.main and not resumed:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -206,8 +224,9 @@ def _measure(result: TrainResult, folder: RunFolder, validation: Mapping[str, Se
         f'{format_number(found.coco_ap, digits=4)} on {name}; default score threshold '
         f'{metrics.threshold:g}; see {folder.path / "report/report.html"}.')
     if found.objects < ENOUGH_OBJECTS:
-        log(f'These figures and the threshold rest on {found.objects} objects: label more '
-            'validation images before you rely on them.')
+        objects = 'one object' if found.objects == 1 else f'{found.objects} objects'
+        log(f'These figures and the threshold rest on {objects}: label more validation images '
+            'before you rely on them.')
     return dataclasses.replace(result, weights=best, accuracy=found, threshold=metrics.threshold)
 
 

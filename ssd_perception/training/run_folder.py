@@ -18,6 +18,8 @@ from ssd_perception.training.checkpoints import save_checkpoint
 from ssd_perception.training.plots import plot_curves, plot_schedule
 from ssd_perception.training.recipe import Recipe
 
+CHECKPOINT = 'checkpoint.pt'
+
 
 class RunFolder:
     """Writes the files of a run, each one atomically.
@@ -31,14 +33,14 @@ class RunFolder:
             the last good files in place.
 
     Attributes:
-        best: weights with the best COCO AP on the first validation split; there is none without
-            such a split.
+        best: weights with the best COCO AP on the first validation split; the last measured
+            step's where there is no such split.
         last: weights of the last checkpoint.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None]):
         self.path, self._warn = path, warn
-        self.checkpoint = path / 'checkpoint.pt'
+        self.checkpoint = path / CHECKPOINT
         name = path.resolve().name or 'run'  # so that logs can tell the weights of runs apart
         self.best = path / f'{name}.safetensors'
         self.last = path / f'{name}.last.safetensors'

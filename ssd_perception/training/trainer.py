@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import signal
@@ -22,11 +23,12 @@ from ssd_perception.core.errors import UserError
 from ssd_perception.core.format import format_number, to_json
 from ssd_perception.core.metadata import Metadata, recipe_hash
 from ssd_perception.core.text import one_line
-from ssd_perception.data.sample import Sample
+from ssd_perception.data.sample import Sample, labels
 from ssd_perception.evaluation.accuracy import evaluate
 from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes.torch import TorchRuntime
-from ssd_perception.model.initialise import initialise
+from ssd_perception.model.initialise import INITS, initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.training.checkpoints import CheckpointError, checkpoint_bytes, read_checkpoint
 from ssd_perception.training.dataset import (
@@ -58,7 +60,8 @@ class Trainer:
     Args:
         recipe: what to do.
         samples: images to train on.
-        validation: name -> images; the first one chooses the best weights.
+        validation: name -> images; the first one chooses the best weights, without any the last
+            ones are kept.
         out: the run's folder.
         device: ``cpu`` or ``cuda``.
 
@@ -78,6 +81,8 @@ class Trainer:
                               f'x accumulate = {self.world.size} x {recipe.accumulate}.')
         self.folder = RunFolder(out, self._log)
         self._validation = validation
+        for sample in itertools.chain(*validation.values()):
+            labels(sample, recipe.class_names)  # an unknown class is refused before the training
         a = recipe.architecture
         plain = recipe.as_dict()
         # The data belong to what a run is: a resume with other images is another run.
@@ -86,7 +91,9 @@ class Trainer:
                                  recipe_hash=recipe_hash(plain))
         torch.manual_seed(recipe.seed)
         self.model = SSD(a, len(recipe.class_names), recipe.drop_path)
-        initialise(self.model, recipe.init, recipe.class_names)
+        named = recipe.init not in INITS and Path(recipe.init).suffix in ('', '.safetensors')
+        initialise(self.model, str(resolve_weights(recipe.init)) if named else recipe.init,
+                   recipe.class_names)
         self.model.to(self.device).to(memory_format=torch.channels_last)
         for stage in self.model.backbone.stages[:recipe.frozen_stages]:
             stage.requires_grad_(False)
@@ -277,7 +284,9 @@ class Trainer:
         for name, figure in figures.items():
             self._log(f'iteration {self.iteration} {name}: VOC10 AP50 '
                       f'{_shown(figure.voc10_ap50)}, COCO AP {_shown(figure.coco_ap)}')
-        if figures:
+        if not figures:
+            self.folder.save_weights(self.folder.best, self._ema.model, self.metadata)
+        else:
             score = next(iter(figures.values())).coco_ap
             score = 0.0 if math.isnan(score) else score
             self._since_best = 0 if score > self.best else self._since_best + 1

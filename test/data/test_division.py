@@ -55,6 +55,16 @@ def test_a_fifth_is_set_aside_and_stays_aside(tmp_path, write):
     assert len(read_split(root, 'train')) == 39
 
 
+def test_training_keeps_an_image_of_every_class(tmp_path):
+    # Whatever the order of the hashes is, one of these names would be among the first fifth.
+    root = write_voc(tmp_path, {'train': {
+        f'a{i:02}': [(f'class{i}', (5, 5, 40, 40)), *CONE] for i in range(10)} | {
+        f'b{i:02}': CUBE for i in range(2)}})
+    found = read_divided(root, 'train')
+    assert {name for s in found.train for name in s.names} >= {f'class{i}' for i in range(10)}
+    assert found.val
+
+
 def test_near_duplicates_stay_together(tmp_path):
     root = many(tmp_path, 60)
     for i in range(60):  # 20 scenes of three frames

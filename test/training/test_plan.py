@@ -84,6 +84,13 @@ def test_latency_bounds_the_input(planned, monkeypatch, limit, verdict):
     assert verdict in found.reasons['architecture.backbone']
 
 
+@pytest.mark.parametrize('changes, init', [
+    ((), 'rover'), (('architecture.backbone=efficientnet_lite1',), 'lite'),
+    (('architecture.head_depth=1',), 'lite'), (('init=random',), 'random')])
+def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, init):
+    assert planned(samples_of(100), changes=changes).recipe.init == init
+
+
 def test_without_an_object_there_is_nothing_to_plan(planned):
     empty = [Sample(None, np.zeros((0, 4), np.float32), (), np.zeros(0, bool), None, (48, 64))]
     with pytest.raises(DataError, match='hold no object'):

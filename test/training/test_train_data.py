@@ -65,3 +65,25 @@ def test_pictures_of_other_things_join_without_their_objects(tmp_path, data, cap
     code, _ = train(tmp_path, data, 'other', '--negatives', f'{street}:night')
     error = capsys.readouterr().err
     assert code == 1 and 'night' in error and error.count('\n') == 1
+
+
+def test_a_class_that_only_validation_holds_is_named_and_measured(tmp_path, data, capsys):
+    rows = (data / 'ImageSets/Main/train.txt').read_text().split()
+    (data / 'ImageSets/Main/train.txt').write_text('\n'.join(rows[:4]))
+    (data / 'ImageSets/Main/val.txt').write_text('\n'.join(rows[4:]))
+    annotation = data / f'Annotations/{rows[5]}.xml'
+    annotation.write_text(annotation.read_text().replace('cone', 'cube'))
+    code, _ = train(tmp_path, data, 'run', '--set', 'class_names=[]')
+    assert code == 0 and 'No training image holds cube' in capsys.readouterr().err
+    # A recipe that leaves it out is refused before the training, not at its first measurement.
+    code, _ = train(tmp_path, data, 'other', '--set', 'class_names=[cone]')
+    assert code == 1 and 'class "cube" is not one of cone' in capsys.readouterr().err
+    assert not (tmp_path / 'other').exists()
+
+
+def test_without_validation_images_the_last_weights_have_the_name(tmp_path, data, capsys):
+    (data / 'ImageSets/Main/val.txt').unlink()
+    code, last = train(tmp_path, data, 'run')
+    assert code == 0 and 'no validation images' in capsys.readouterr().out
+    named = load_file(tmp_path / 'run/run.safetensors')
+    assert all((value == named[key]).all() for key, value in load_file(last).items())
