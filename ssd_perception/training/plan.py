@@ -39,7 +39,9 @@ SMALL_SHARE = 0.1  # of the objects that are smaller
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
 MEASURED_STEPS = 8
-RESERVE = 0.1  # share of the time for measurements and reports
+RESERVE = 0.05  # share of the time for planning and the report
+MEASURING = 0.2  # largest share of the time for measurements on the validation images
+MEASUREMENTS, LAST = 6, 2  # on them: in a run that has the time, and of the finished weights
 SAMPLED = 2000  # images that are looked at
 CALLS = 15  # of a network whose latency is measured
 
@@ -113,7 +115,7 @@ class Look:
 
 def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes: float,
                 latency_ms: float | None, device: str, changes: tuple[str, ...] = (),
-                init: str = '') -> Plan:
+                init: str = '', measured: int = 0) -> Plan:
     """Plan a training.
 
     Args:
@@ -123,6 +125,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
         device: ``cpu`` or ``cuda``.
         changes: ``key=value`` on top of the plan; what follows from a changed key follows.
         init: weights to begin with; '' chooses.
+        measured: number of validation images.
 
     Raises:
         DataError: when there is nothing to plan from.
@@ -142,7 +145,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     if latency_ms is not None:
         _bound_latency(plan, latency_ms, device, changes)
     _choose_anchors(plan, look, changes)
-    _choose_length(plan, samples, minutes, device, changes)
+    _choose_length(plan, samples, measured, minutes, device, changes)
     return plan
 
 
@@ -234,21 +237,28 @@ def _bound_latency(plan: Plan, limit: float, device: str, changes: tuple[str, ..
         f'{verdict} the {limit:g} ms that were asked for.')
 
 
-def _choose_length(plan: Plan, samples: Sequence[Sample], minutes: float, device: str,
-                   changes: tuple[str, ...]) -> None:
-    step = step_seconds(plan.recipe, samples, device)
-    batch = plan.recipe.batch_size
-    by_time = int(60 * minutes * (1 - RESERVE) / step)
-    by_data = EPOCHS * max(1, len(samples)) // batch
-    steps = max(MIN_STEPS, min(by_time, by_data))
-    epochs = steps * batch / max(1, len(samples))
-    limit = f'{minutes:g} minutes' if by_time <= by_data else f'{EPOCHS} epochs at most'
-    _update(plan, changes, 'iterations',
-            f'{limit}; a step takes {step:.2f} s here, and every image is seen {epochs:.0f} '
-            'times.', iterations=steps, warmup=max(1, min(100, steps // 10)),
+def _choose_length(plan: Plan, samples: Sequence[Sample], measured: int, minutes: float,
+                   device: str, changes: tuple[str, ...]) -> None:
+    batch, count, times = plan.recipe.batch_size, max(1, len(samples)), MEASUREMENTS
+    if any(item.startswith('iterations=') for item in changes):
+        steps, reason = plan.recipe.iterations, ''
+    else:
+        step = step_seconds(plan.recipe, samples, device)
+        # A validation image takes about as long as half a training image.
+        once = measured * step / batch / 2
+        seconds = 60 * minutes
+        times = int(max(1, min(times, (MEASURING * seconds / max(once, 1e-9)) - LAST)))
+        by_time = int((seconds * (1 - RESERVE) - once * (times + LAST)) / step)
+        by_data = EPOCHS * count // batch
+        steps = max(MIN_STEPS, min(by_time, by_data))
+        limit = f'{minutes:g} minutes' if by_time <= by_data else f'{EPOCHS} epochs at most'
+        reason = (f'{limit}; a step takes {step:.2f} s here, and every image is seen '
+                  f'{steps * batch / count:.0f} times.')
+    _update(plan, changes, 'iterations', reason, iterations=steps,
+            warmup=max(1, min(100, steps // 10)),
             ema_decay=round(1 - 1 / max(20, min(500, steps // 8)), 5),
             ema_ramp=float(max(10, min(200, steps // 8))),
-            evaluate_every=max(25, math.ceil(steps / 6)),
+            evaluate_every=max(25, math.ceil(steps / times)),
             checkpoint_every=max(10, min(200, steps // 10)))
 
 

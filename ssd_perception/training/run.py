@@ -176,7 +176,8 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
                                'a different plan: train with one process and --minutes 0.1, '
                                'then give its recipe.yaml.')
         plan = plan_recipe(data.train, names, options.minutes, options.latency_ms, device,
-                           options.changes, options.init)
+                           options.changes, options.init,
+                           sum(map(len, data.validation.values())))
         for line in plan.lines:
             log(line)
         recipe, text = plan.recipe, plan.yaml

@@ -28,8 +28,9 @@ def samples_of(side, width=640, height=480, count=40, ratio=1.0):
 def planned(monkeypatch):
     monkeypatch.setattr(plan, 'step_seconds', lambda recipe, samples, device: 0.5)
 
-    def call(samples, minutes=10, latency_ms=None, changes=()):
-        return plan.plan_recipe(samples, ('a',), minutes, latency_ms, 'cpu', changes)
+    def call(samples, minutes=10, latency_ms=None, changes=(), measured=0):
+        return plan.plan_recipe(samples, ('a',), minutes, latency_ms, 'cpu', changes,
+                                measured=measured)
     return call
 
 
@@ -52,11 +53,23 @@ def test_anchors_are_fitted_where_the_usual_ones_do_not_match(planned):
     assert 'k-means' in thin.reasons['architecture.anchors']
 
 
-@pytest.mark.parametrize('minutes, steps', [(10, 1080), (0.1, 60), (1000, 300 * 40 // 8)])
+@pytest.mark.parametrize('minutes, steps', [(10, 1140), (0.1, 60), (1000, 300 * 40 // 8)])
 def test_the_length_follows_time_and_data(planned, minutes, steps):
     recipe = planned(samples_of(100), minutes).recipe
     assert recipe.iterations == steps
     assert recipe.warmup <= steps / 5 and 1 / (1 - recipe.ema_decay) < steps
+
+
+def test_many_validation_images_are_measured_less_often(planned):
+    few, many = (planned(samples_of(100), measured=count).recipe for count in (100, 2000))
+    assert few.evaluate_every == -(-few.iterations // 6)
+    assert many.evaluate_every == many.iterations < 0.8 * few.iterations
+
+
+def test_a_length_of_ones_own_needs_no_measurement(planned, monkeypatch):
+    monkeypatch.setattr(plan, 'step_seconds', None)
+    recipe = planned(samples_of(100), changes=('iterations=80',)).recipe
+    assert (recipe.warmup, recipe.ema_ramp) == (8, 10)
 
 
 def test_own_keys_win_and_what_depends_on_them_follows(planned):
