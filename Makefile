@@ -1,7 +1,7 @@
 # Everything from one place; each target first makes the environment ready (tools/make_env.sh), which costs
 # nothing where it already is. PYTHON chooses the interpreter of a new one: make demo PYTHON=python3.12
-# Without a sourced ROS 2, ROS_DISTRO chooses the wheels: ROS_DISTRO=jazzy make test, in .venv-jazzy.
-.PHONY: help demo drive test test-slow env clean
+# Without a sourced ROS 2, ROS_DISTRO chooses the wheels: ROS_DISTRO=kilted make test, in .venv-kilted.
+.PHONY: help demo drive test test-slow env env-demo env-drive clean
 
 help:
 	@echo 'make demo       the detector node on the shipped recording, over DDS; results in demo_output/'
@@ -9,14 +9,14 @@ help:
 	@echo '                ARGS="--courses 20 --latency-ms 100 --loss 0.1" is handed on'
 	@echo 'make test       the quick tests; ARGS="-k boxes -x" is handed to pytest'
 	@echo 'make test-slow  the tests that take minutes: builds, installs, long replays'
-	@echo 'make env        only the environment'
+	@echo 'make env        only the environment, with all that tests and training need'
 	@echo 'make clean      remove the environment and everything generated'
 
 PYTHON ?= python3
 export PYTHON
 
-# kilted and a sourced ROS live in .venv, the other distributions' wheels beside it
-VENV ?= .venv$(if $(ROS_VERSION),,$(patsubst %,-%,$(filter-out kilted,$(ROS_DISTRO))))
+# jazzy and a sourced ROS live in .venv, the other distributions' wheels beside it
+VENV ?= .venv$(if $(ROS_VERSION),,$(patsubst %,-%,$(filter-out jazzy,$(ROS_DISTRO))))
 export VENV
 
 # A graph of its own on this machine alone: neither two runs at once nor a robot that runs here may meet.
@@ -24,10 +24,10 @@ export VENV
 export ROS_DOMAIN_ID := $(shell echo $$(( ($$PPID % 100) + 1 )))
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-demo: env
+demo: env-demo
 	$(VENV)/bin/python -m ssd_perception demo --recording demo/recording --out demo_output
 
-drive: env
+drive: env-drive
 	$(VENV)/bin/python -m sim.drive --out drive_output $(ARGS)
 
 # Tests marked "alone" (test/conftest.py) have deadlines to keep and get the machine to themselves; the others run
@@ -43,6 +43,9 @@ test-slow: env
 
 env:
 	@tools/make_env.sh
+
+env-demo env-drive:
+	@tools/make_env.sh $(@:env-%=%)
 
 clean:
 	rm -rf .venv .venv-* .venv.lock build install log demo_output drive_output .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -86,7 +86,7 @@ setup(
     maintainer_email='ssd-perception@example.org',
     license='Apache-2.0',
     keywords=['ROS 2', 'object detection', 'SSD', 'vision_msgs'],
-    python_requires='>=3.10,<3.14',
+    python_requires='>=3.10,<3.15',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     # An editable install is used from its source tree, where the resolver finds these files;
     # copies of them in the environment would go stale with the first new weights.

