@@ -1,9 +1,9 @@
 """Package metadata, dependencies, executables and shared files, for colcon and for pip alike.
 
-What rosdep can install stands in package.xml as well; the version in ssd_perception/__init__.py.
+What rosdep can install stands in package.xml as well. The version is written here, in package.xml
+and in ssd_perception/__init__.py; a test compares them (docs/releasing.md).
 """
 
-import re
 import sys
 from glob import glob
 from pathlib import Path
@@ -11,8 +11,6 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = 'ssd_perception'
-ROOT = Path(__file__).parent
-VERSION = re.search(r"__version__ = '(.+)'", (ROOT / NAME / '__init__.py').read_text()).group(1)
 
 # torch and torchvision always together: a torchvision finds its operators only in the torch it was
 # built for, and pip picks a matching pair only where it chooses both.
@@ -79,7 +77,7 @@ def share_files() -> list:
 
 setup(
     name=NAME,
-    version=VERSION,
+    version='0.1.0',
     description='SSD object detection for ROS 2: camera images in, Detection2DArray out',
     author='ssd_perception maintainers',
     maintainer='ssd_perception maintainers',

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from catkin_pkg.changelog import Changelog, populate_changelog_from_rst
 from catkin_pkg.package import parse_package
-from catkin_pkg.package_version import get_forthcoming_label, rename_section
+from catkin_pkg.package_version import get_forthcoming_label, rename_section, update_versions
 
 import ssd_perception
 from ssd_perception.inference.runtimes import RUNTIMES
@@ -97,6 +97,15 @@ def test_changelog_can_be_released():
     changelog = populate_changelog_from_rst(Changelog('ssd_perception'), released)
     (version, _, content), *_ = changelog.foreach_version()
     assert version == ssd_perception.__version__ and content
+
+
+def test_a_new_version_can_be_released(tmp_path):
+    """The rest of `catkin_prepare_release`: it replaces the version in both files, or refuses."""
+    for name in ('package.xml', 'setup.py'):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    update_versions([str(tmp_path)], '9.8.7')
+    assert '<version>9.8.7</version>' in (tmp_path / 'package.xml').read_text()
+    assert "version='9.8.7'" in (tmp_path / 'setup.py').read_text()
 
 
 @pytest.fixture(scope='module')
