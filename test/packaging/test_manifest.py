@@ -103,7 +103,7 @@ def test_a_new_version_can_be_released(tmp_path):
     """The rest of `catkin_prepare_release`: it replaces the version in both files, or refuses."""
     for name in ('package.xml', 'setup.py'):
         (tmp_path / name).write_text((ROOT / name).read_text())
-    update_versions([str(tmp_path)], '9.8.7')
+    update_versions({str(tmp_path): parse_package(tmp_path)}, '9.8.7')
     assert '<version>9.8.7</version>' in (tmp_path / 'package.xml').read_text()
     assert "version='9.8.7'" in (tmp_path / 'setup.py').read_text()
 
