@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from ssd_perception.core.interface import COMPRESSED_TYPE
-from ssd_perception.ros.dds import remedy
+from ssd_perception.ros.dds import discovery_hint, middleware, remedy
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Input:
     type: str
 
 
-# Fast DDS sends what is larger in fragments, which get lost where its buffers are small.
+# DDS sends what is larger in fragments, which get lost where buffers are small.
 LARGE_BYTES = 60_000
 
 
@@ -60,8 +60,8 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
                     'sends nothing, or is paused.')
         if right:
             return (f'{right[0].node} publishes {source.topic}, but nothing arrives; either it '
-                    'sends nothing, or Fast DDS loses its large images: then start the PUBLISHER '
-                    f'with {remedy()}.')
+                    f'sends nothing, or {middleware()} loses its large images: then '
+                    f'{remedy(middleware())}.')
     for source in inputs:
         for publisher in publishers[source.topic]:
             hint = '' if publisher.type != COMPRESSED_TYPE else \
@@ -76,7 +76,7 @@ def reason(inputs: Iterable[Input], publishers: Mapping[str, list[Publisher]],
     remap, argument = (f'{camera}/image:=TOPIC', f'cameras:={camera}=TOPIC') if camera else (
         'image:=TOPIC', 'image:=TOPIC')
     return (f'Nobody publishes {" or ".join(topics)}; {seen}; choose one with --ros-args -r '
-            f'{remap}, or the launch argument {argument}.')
+            f'{remap}, or the launch argument {argument}{discovery_hint(middleware())}.')
 
 
 def losses(topic: str, share: float, last_bytes: int, counted: bool) -> str:
@@ -94,7 +94,7 @@ def losses(topic: str, share: float, last_bytes: int, counted: bool) -> str:
     if last_bytes < LARGE_BYTES:
         return (f'{what}: look at the network to the camera, or set the parameter qos_overrides.'
                 f'{topic}.subscription.reliability to reliable.')
-    return f'{what}: start the PUBLISHER with {remedy()}.'
+    return f'{what}: {remedy(middleware())}.'
 
 
 # A publisher that has just appeared has not had time to send.

@@ -10,6 +10,7 @@ pytest.importorskip('rclpy')
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 
 from ssd_perception.core.interface import IMAGE_TYPES  # noqa: E402
+from ssd_perception.ros import missing_images  # noqa: E402
 from ssd_perception.ros.missing_images import (  # noqa: E402
     Input,
     Publisher,
@@ -52,6 +53,20 @@ def test_incompatible_qos_and_publisher_without_data(theirs, ours, compatible):
         assert text.endswith('(up to ROS 2 Jazzy the name is FASTRTPS_DEFAULT_PROFILES_FILE).')
     else:
         assert 'QoS' in text and 'qos_overrides./camera/image.subscription' in text
+
+
+@pytest.mark.parametrize('rmw, knob, alone', [
+    ('rmw_fastrtps_cpp', 'start the PUBLISHER with FASTDDS_DEFAULT_PROFILES_FILE=', ''),
+    ('rmw_cyclonedds_cpp', 'net.core.rmem_max', ''),
+    ('rmw_zenoh_cpp', 'transport/shared_memory/enabled=true', 'rmw_zenohd'),
+    ('rmw_connextdds', 'raise the buffers of rmw_connextdds', '')])
+def test_each_middleware_has_its_own_remedy(monkeypatch, rmw, knob, alone):
+    monkeypatch.setattr(missing_images, 'middleware', lambda: rmw)
+    driver = {'/camera/image': [Publisher('/driver', IMAGE_TYPES[0], RELIABLE)]}
+    for text in (explain(driver), missing_images.losses('/image', 0.5, 900_000, True)):
+        assert knob in text and ('FASTDDS' in text) == (rmw == 'rmw_fastrtps_cpp')
+    assert f'{rmw} loses its large images' in explain(driver)
+    assert alone in explain() and ('zenoh' in explain()) == (rmw == 'rmw_zenoh_cpp')
 
 
 def test_wrong_type():
