@@ -50,7 +50,7 @@ NOT_RUN = {
     'git clone': 'needs the published address',
     'rosdep': 'needs an apt installation of ROS', 'sudo': 'changes the machine',
     'apt': 'changes the machine', 'python3 -m venv': 'test_robot_install.py makes one',
-    'labelImg': 'opens a window',
+    'labelImg': 'opens a window', 'docker': 'needs a Docker daemon',
     'ros2 security': 'needs the sros2 package of an apt installation',
     'ros2 lifecycle': 'needs the ros2 command of an apt installation',
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
