@@ -41,8 +41,8 @@ def check(given: Given) -> None:
     Raises:
         LaunchError: for a file that is not there, RViz that is not, or no boolean.
     """
-    for name in ('params_file', 'bag'):
-        if given[name] and not Path(given[name]).expanduser().exists():
+    for name, exists in (('params_file', Path.is_file), ('bag', Path.exists)):
+        if given[name] and not exists(Path(given[name]).expanduser()):
             raise LaunchError(f'Launch argument {name}: there is no {given[name]}.')
     if boolean(given, 'rviz'):
         require('rviz2', 'rviz2', 'Launch argument rviz')
@@ -94,7 +94,9 @@ def parameters(given: Given) -> list[str | dict[str, Any]]:
         overrides['cameras'] = [name for name, _ in _cameras(given)]
     # A bag's stamps are old: with wall time every age would be days.
     overrides['use_sim_time'] = boolean(given, 'use_sim_time', bool(given['bag']))
-    return [*filter(None, [given['params_file']]), overrides]
+    # A shell leaves the ~ of params_file:=~/mine.yaml as it is.
+    files = [str(Path(path).expanduser()) for path in [given['params_file']] if path]
+    return [*files, overrides]
 
 
 def remappings(given: Given) -> list[tuple[str, str]]:
@@ -124,7 +126,7 @@ def _cameras(given: Given) -> list[tuple[str, str]]:
 
 def player(given: Given) -> list[str]:
     """Return the command that plays the recording and publishes its time on /clock."""
-    options = [given['bag'], '--clock', '--rate', given['bag_rate'],
+    options = [str(Path(given['bag']).expanduser()), '--clock', '--rate', given['bag_rate'],
                *(['--loop'] if boolean(given, 'bag_loop') else [])]
     try:
         get_package_prefix('ros2bag')

@@ -26,7 +26,7 @@ from ssd_perception.core import interface
 from ssd_perception.core.frame import Stage
 from ssd_perception.core.text import one_line, quoted
 from ssd_perception.inference.detector import Detector
-from ssd_perception.ros import diagnostics
+from ssd_perception.ros import bond, diagnostics
 from ssd_perception.ros.bridge import choose_converter
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.humble import call_after_setting
@@ -84,6 +84,9 @@ class DetectorNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, interface.DIAGNOSTICS, 10)
         self.create_service(SetBool, '~/enable', self._enable)
         self._on_demand = OnDemand(self, self._worker, lambda: self._state == 'active')
+        # Without autostart a manager activates the node, and nav2's expects a bond.
+        bonds = None if self.parameters.autostart else bond.messages()
+        self._bond = bond.Bond(self, bonds) if bonds else None
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
                           on_clock_change=False), post_callback=self._time_jumped)
@@ -117,6 +120,8 @@ class DetectorNode(LifecycleNode):
         self._state = 'active'
         topics = ', '.join(camera.topic for camera in self._cameras.values())
         self.get_logger().info(f'Active on {topics} ({self._converter}).')
+        if self._bond:
+            self._bond.form()
         return super().on_activate(state)
 
     @log_errors
@@ -159,6 +164,8 @@ class DetectorNode(LifecycleNode):
         self._stop(STOP_WITHIN_S)
 
     def _stop(self, timeout_s: float = 10.0) -> None:
+        if self._bond:
+            self._bond.end()
         for stage in self._positions:
             stage.stop()
         for camera in self._cameras.values():

@@ -175,6 +175,7 @@ def test_fast_dds_gets_the_profile_for_large_images(description, monkeypatch, en
 @pytest.mark.parametrize('given, says', [
     ({'bag': '/nope'}, 'bag: there is no /nope'),
     ({'params_file': '/nope.yaml'}, 'params_file: there is no /nope.yaml'),
+    ({'params_file': '/tmp'}, 'params_file: there is no /tmp'),
     ({'rviz': 'true'}, 'rviz needs rviz2: install ros-.ROS_DISTRO-rviz2')])
 def test_what_is_not_there_ends_the_launch_before_anything_is_started(description, monkeypatch,
                                                                       given, says):
@@ -299,6 +300,16 @@ def test_nav2_follows_the_topic_in_the_frame_that_the_node_publishes():
     assert server['base_frame'] == NodeParameters().position_frame
     assert server['detection_timeout'] > NodeParameters().target_timeout_s
     assert server['skip_orientation'] is True
+
+
+def test_a_home_folder_that_the_shell_leaves_alone_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'mine.yaml').touch()
+    given = GIVEN | {'params_file': '~/mine.yaml', 'bag': '~/'}
+    launching.check(given)
+    assert launching.parameters(given)[0] == str(tmp_path / 'mine.yaml')
+    installed(monkeypatch, 'ssd_perception')
+    assert str(tmp_path) in launching.player(given)
 
 
 def test_the_launch_file_for_nav2_starts_the_server_and_its_manager(launch_file, monkeypatch):
