@@ -85,7 +85,8 @@ def _target(rng: np.random.Generator, outside: bool) -> tuple[bpy.types.Object, 
 
 
 def _targets(rng: np.random.Generator, camera: bpy.types.Object, yaw: float, pitch: float,
-             ground: Ground, targets: dict, inside: Inside, outside: bool) -> None:
+             ground: Ground, targets: dict[bpy.types.Object, str], inside: Inside,
+             outside: bool) -> None:
     """Scatter cones and cubes; outdoors some cones stand in a row, as along a road works."""
     focal_px, height = camera['focal_px'], camera.location[2]
     half_view = math.atan(320 / focal_px)
@@ -115,8 +116,8 @@ def _targets(rng: np.random.Generator, camera: bpy.types.Object, yaw: float, pit
             _row(rng, thing, ground, targets, radius)
 
 
-def _row(rng: np.random.Generator, first: bpy.types.Object, ground: Ground, targets: dict,
-         radius: float) -> None:
+def _row(rng: np.random.Generator, first: bpy.types.Object, ground: Ground,
+         targets: dict[bpy.types.Object, str], radius: float) -> None:
     """Repeat a cone along a line into the distance."""
     turn, step = rng.normal(0, 0.5), rng.uniform(1.0, 4.0)
     x, y = first.location[:2]

@@ -21,6 +21,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import rclpy
 from geometry_msgs.msg import PoseStamped, Twist
@@ -138,7 +139,7 @@ def aim(target: Place, obstacles: Iterable[Place], clearance: float) -> Place:
     return Place(place.x - v * side, place.y + u * side)
 
 
-def command_towards(target: Place, obstacles: Iterable[Place], settings: dict) -> Twist:
+def command_towards(target: Place, obstacles: Iterable[Place], settings: dict[str, Any]) -> Twist:
     """Return the velocity: around obstacles to the target, slow before it, stop at its distance.
 
     Args:

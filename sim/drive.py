@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_perception.core.errors import SettingError, UserError
+from ssd_perception.core.format import to_json
 from ssd_perception.core.result_folder import check_replaceable, result_folder
 from ssd_perception.core.text import one_line
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sim.bridge import Bridge
     from sim.course import Course
     from sim.episode import Drive, Settings
+    from sim.figures import DriveSummary
     from ssd_perception.live.processes import Child
 
 ROOT = Path(__file__).parents[1]
@@ -76,11 +78,11 @@ def run(args: argparse.Namespace) -> int:
     from sim.figures import figures
     from sim.page import write_page
     from sim.pictures import write_drive_video
-    summary = figures(drives, settings) | {'wall_s': round(time.monotonic() - started, 1)}
+    summary = figures(drives, settings, time.monotonic() - started)
     with result_folder(args.out) as folder:
         write_drive_video(folder / 'video.webm', drives)
         write_page(folder, drives, summary)
-        (folder / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+        (folder / 'summary.json').write_text(json.dumps(to_json(summary), indent=2) + '\n')
     print(_closing(summary, args.out))
     for drive in drives:
         if drive.failure:
@@ -148,7 +150,7 @@ def _commands(weights: str) -> dict[str, list[str]]:
             *_parameters({'use_sim_time': 'true', 'front': str(model.FRONT)})]}
 
 
-def _parameters(values: dict) -> list[str]:
+def _parameters(values: dict[str, str | list[str]]) -> list[str]:
     return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
 
 
@@ -209,19 +211,19 @@ class Progress:
               end='' if self._terminal else '\n', flush=True)
 
 
-def _closing(summary: dict, out: Path) -> str:
-    places, tracks = summary['positions'], summary['tracks']
+def _closing(summary: DriveSummary, out: Path) -> str:
+    places, tracks = summary.positions, summary.tracks
 
     def percent(value: float | None) -> str:
         return '-' if value is None else f'{100 * value:.1f} %'
 
-    rows = [('courses', f'{summary["succeeded"]} of {summary["courses"]} ended '
-             f'{summary["wanted"]}'),
-            *(('', f'{count}: {kind}') for kind, count in summary['by_kind'].items()),
-            ('range error', f'median {percent(places["range_error_median"])}, 95 % below '
-             f'{percent(places["range_error_p95"])}, of {places["count"]} positions'),
-            ('within 2 sigma', percent(places['within_2_sigma'])),
-            ('IDF1', str(tracks['idf1_of_located'])), ('wall time', f'{summary["wall_s"]:.0f} s'),
+    rows = [('courses', f'{summary.succeeded} of {summary.courses} ended '
+             f'{summary.wanted}'),
+            *(('', f'{count}: {kind}') for kind, count in summary.by_kind.items()),
+            ('range error', f'median {percent(places.range_error_median)}, 95 % below '
+             f'{percent(places.range_error_p95)}, of {places.count} positions'),
+            ('within 2 sigma', percent(places.within_2_sigma)),
+            ('IDF1', str(tracks.idf1_of_located)), ('wall time', f'{summary.wall_s:.0f} s'),
             ('written', f'{out}/report.html, video.webm, summary.json')]
     return '\n'.join(['', *(f'{name:<15} {value}' for name, value in rows)])
 

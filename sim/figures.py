@@ -81,15 +81,69 @@ def from_base(points: np.ndarray, pose: tuple[float, float, float]) -> np.ndarra
     return points @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
 
 
-def course_figures(drive: Drive) -> dict:
+@dataclass(frozen=True)
+class CourseFigures:
+    """One drive: how it ended (``failure`` is empty after success) and what it took."""
+
+    seed: int
+    kind: str
+    success: bool
+    failure: str
+    distance_m: float
+    touched: Sequence[str]
+    seconds: float
+    images: int
+    images_lost: int
+
+
+@dataclass(frozen=True)
+class PositionFigures:
+    """Errors of the positions of things nearer than ``MAX_RANGE_M``; None without any.
+
+    86.5 % of a normal distribution in the plane lie within 2 sigma.
+    """
+
+    count: int
+    without_an_object: int
+    range_error_median: float | None
+    range_error_p95: float | None
+    within_2_sigma: float | None
+    within_3_sigma: float | None
+
+
+@dataclass(frozen=True)
+class TrackFigures:
+    """IDF1 of the ids on positions (Ristani 2016), over things that were located."""
+
+    idf1_of_located: float | None
+    ids_per_thing: float | None
+
+
+@dataclass(frozen=True)
+class DriveSummary:
+    """The figures of all drives; ``wall_s`` is the time that they took on this machine."""
+
+    courses: int
+    succeeded: int
+    by_kind: dict[str, str]
+    wanted: str
+    latency_s: float
+    loss: float
+    positions: PositionFigures
+    tracks: TrackFigures
+    each: tuple[CourseFigures, ...]
+    wall_s: float
+
+
+def course_figures(drive: Drive) -> CourseFigures:
     """Return one drive's figures."""
-    return {'seed': drive.course.seed, 'kind': drive.course.kind, 'success': not drive.failure,
-            'failure': drive.failure, 'distance_m': round(drive.distance, 3),
-            'touched': drive.touched, 'seconds': round(drive.seconds, 2),
-            'images': len(drive.moments), 'images_lost': drive.lost}
+    return CourseFigures(
+        drive.course.seed, drive.course.kind, not drive.failure, drive.failure,
+        round(drive.distance, 3), drive.touched, round(drive.seconds, 2), len(drive.moments),
+        drive.lost)
 
 
-def figures(drives: Sequence[Drive], settings: Settings) -> dict:
+def figures(drives: Sequence[Drive], settings: Settings, wall_s: float = 0.0) -> DriveSummary:
     """Return the figures of all drives."""
     found = [(drive, match) for drive in drives for moment in drive.moments
              for match in matches(drive, moment)]
@@ -97,24 +151,19 @@ def figures(drives: Sequence[Drive], settings: Settings) -> dict:
     errors = [abs(m.range_m - m.true_range_m) / m.true_range_m for m in near]
     kinds = {kind: [not d.failure for d in drives if d.course.kind == kind]
              for kind in sorted({d.course.kind for d in drives})}
-    return {
-        'courses': len(drives), 'succeeded': sum(not d.failure for d in drives),
-        'by_kind': {kind: f'{sum(row)} of {len(row)}' for kind, row in kinds.items()},
-        'wanted': f'{DISTANCE} m +- {TOLERANCE} from the right cone, nothing touched',
-        'latency_s': settings.latency_s, 'loss': settings.loss,
-        'positions': {
-            'count': len(near), 'without_an_object': sum(m.thing is None for _, m in found),
-            'range_error_median': _quantile(errors, 0.5),
-            'range_error_p95': _quantile(errors, 0.95),
-            # 86.5 % of a normal distribution in the plane lie within 2 sigma
-            'within_2_sigma': _share([m.sigmas <= 2 for m in near]),
-            'within_3_sigma': _share([m.sigmas <= 3 for m in near])},
-        'tracks': _tracks(drives),
-        'each': [course_figures(drive) for drive in drives]}
+    return DriveSummary(
+        len(drives), sum(not d.failure for d in drives),
+        {kind: f'{sum(row)} of {len(row)}' for kind, row in kinds.items()},
+        f'{DISTANCE} m +- {TOLERANCE} from the right cone, nothing touched',
+        settings.latency_s, settings.loss,
+        PositionFigures(len(near), sum(m.thing is None for _, m in found),
+                        _quantile(errors, 0.5), _quantile(errors, 0.95),
+                        _share([m.sigmas <= 2 for m in near]),
+                        _share([m.sigmas <= 3 for m in near])),
+        _tracks(drives), tuple(course_figures(drive) for drive in drives), round(wall_s, 1))
 
 
-def _tracks(drives: Sequence[Drive]) -> dict:
-    """Return IDF1 of the ids on positions (Ristani 2016), over things that were located."""
+def _tracks(drives: Sequence[Drive]) -> TrackFigures:
     true_positives = total = 0
     ids_per_thing = []
     for drive in drives:
@@ -134,9 +183,9 @@ def _tracks(drives: Sequence[Drive]) -> dict:
         true_positives += int(table[rows, columns].sum())
         total += sum(located.values()) + sum(tracks.values())
         ids_per_thing += [int((row > 0).sum()) for row in table]
-    return {'idf1_of_located': None if not total else round(2 * true_positives / total, 4),
-            'ids_per_thing': None if not ids_per_thing else round(float(np.mean(ids_per_thing)),
-                                                                  3)}
+    return TrackFigures(
+        None if not total else round(2 * true_positives / total, 4),
+        None if not ids_per_thing else round(float(np.mean(ids_per_thing)), 3))
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

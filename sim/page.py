@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from sim.episode import Drive
-from sim.figures import matches
+from sim.figures import DriveSummary, matches
 from sim.pictures import drive_image
 from ssd_perception.core.format import format_number
 from ssd_perception.imaging.compressed import encode_jpeg
@@ -21,20 +21,20 @@ _PLOTTED = 3  # courses whose ranges are plotted
 _ENDS = 20  # courses whose last image is shown
 
 
-def write_page(folder: Path, drives: Sequence[Drive], summary: dict) -> None:
+def write_page(folder: Path, drives: Sequence[Drive], summary: DriveSummary) -> None:
     """Write ``report.html`` into a folder that has ``video.webm`` already."""
-    positions, tracks = summary['positions'], summary['tracks']
+    positions, tracks = summary.positions, summary.tracks
     parts = [
-        cards([('courses', f'{summary["succeeded"]} of {summary["courses"]}', 'as wanted'),
-               ('range error', _percent(positions['range_error_median']),
-                f'median; 95 %: {_percent(positions["range_error_p95"])}'),
-               ('within 2 sigma', _percent(positions['within_2_sigma']),
-                f'of {positions["count"]} positions'),
-               ('IDF1', format_number(tracks['idf1_of_located']), 'of what has a position'),
-               ('latency', f'{1000 * summary["latency_s"]:.0f} ms', 'simulated'),
-               ('images lost', f'{100 * summary["loss"]:.0f} %', 'on purpose')]),
+        cards([('courses', f'{summary.succeeded} of {summary.courses}', 'as wanted'),
+               ('range error', _percent(positions.range_error_median),
+                f'median; 95 %: {_percent(positions.range_error_p95)}'),
+               ('within 2 sigma', _percent(positions.within_2_sigma),
+                f'of {positions.count} positions'),
+               ('IDF1', format_number(tracks.idf1_of_located), 'of what has a position'),
+               ('latency', f'{1000 * summary.latency_s:.0f} ms', 'simulated'),
+               ('images lost', f'{100 * summary.loss:.0f} %', 'on purpose')]),
         video(folder / 'video.webm'),
-        note(f'Wanted: {summary["wanted"]}. Distances are from the front of the rover to the '
+        note(f'Wanted: {summary.wanted}. Distances are from the front of the rover to the '
              'middle of the cone. In the plan, filled shapes are true, rings are the '
              'published positions, and the numbers are their ids.'),
         heading('Courses'), _table(summary)]
@@ -50,10 +50,10 @@ def write_page(folder: Path, drives: Sequence[Drive], summary: dict) -> None:
     (folder / PAGE).write_text(document('A rover follows a cone', parts), encoding='utf-8')
 
 
-def _table(summary: dict) -> str:
-    rows = [[str(row['seed']), row['kind'], 'yes' if row['success'] else row['failure'],
-             format_number(row['distance_m'], ' m', 2), format_number(row['seconds'], ' s', 1),
-             str(row['images']), str(row['images_lost'])] for row in summary['each']]
+def _table(summary: DriveSummary) -> str:
+    rows = [[str(row.seed), row.kind, 'yes' if row.success else row.failure,
+             format_number(row.distance_m, ' m', 2), format_number(row.seconds, ' s', 1),
+             str(row.images), str(row.images_lost)] for row in summary.each]
     return table(['seed', 'kind', 'success', 'distance', 'driven', 'images', 'lost'], rows, 3)
 
 

@@ -85,8 +85,8 @@ def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
     with Bag(path) as bag:
         topic = topic or image_topic(bag)
         # Either may be recorded first; whichever comes waits here for the other.
-        images: dict = {}
-        truths: dict = {}
+        images: dict[int, Any] = {}
+        truths: dict[int, Any] = {}
         for record in bag.records([topic, truth_topic]):
             message = record.message
             stamp = stamp_to_ns(message.header.stamp)

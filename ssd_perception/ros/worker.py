@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rclpy.clock import Clock
@@ -165,7 +166,7 @@ class Worker:
         rate_hz = self._parameters.max_rate_hz
         return self._started + 1 / rate_hz if rate_hz else 0.0
 
-    def _answer(self, batch: dict) -> None:
+    def _answer(self, batch: dict[str, Any]) -> None:
         serving, jumps = self._slot.serving, self._jumps
         self._in_work = serving
         if serving is None:
@@ -278,7 +279,7 @@ class Worker:
         camera.statistics.failed(text)
         self._logger.warning(f'{camera.topic}: {text}', throttle_duration_sec=5.0)
 
-    def _fail(self, batch: dict, error: Exception) -> None:
+    def _fail(self, batch: dict[str, Any], error: Exception) -> None:
         if self._thread is None:  # stopping: the context may be gone
             return
         reason = self._slot.failed(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ class CheckpointError(UserError, RuntimeError):
     """A checkpoint cannot be read or does not belong to this run; the message says why."""
 
 
-def save_checkpoint(path: Path, state: dict) -> None:
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write ``state`` to ``path``; a crash or a full disk leaves the old file as it was.
 
     Raises:
@@ -43,7 +44,7 @@ def checkpoint_bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict:
+def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict[str, Any]:
     """Return the state that the bytes of a checkpoint hold, on the CPU.
 
     Args:

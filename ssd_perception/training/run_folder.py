@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -96,7 +97,7 @@ class RunFolder:
         """Write weights for the Detector to ``best`` or ``last``; return whether that worked."""
         return self._try(lambda: save_weights(path, model, metadata), path.name)
 
-    def save_checkpoint(self, state: dict) -> bool:
+    def save_checkpoint(self, state: dict[str, Any]) -> bool:
         """Write what the run can be continued from; return whether that worked."""
         return self._try(lambda: save_checkpoint(self.checkpoint, state), self.checkpoint.name)
 

@@ -65,15 +65,15 @@ def test_ids_that_change_cost_idf1(drive):
     for tracks, idf1 in ((['1'] * 4, 1.0), (['1', '1', '2', '2'], 0.5)):
         drive.moments = [moment(drive, ('cone', track, *right)) for track in tracks]
         summary = figures([drive], Settings())
-        assert summary['tracks']['idf1_of_located'] == idf1
-        assert summary['positions']['range_error_median'] < 1e-9
-        assert summary['succeeded'] == 1 and summary['by_kind'] == {'a cone behind': '1 of 1'}
+        assert summary.tracks.idf1_of_located == idf1
+        assert summary.positions.range_error_median < 1e-9
+        assert summary.succeeded == 1 and summary.by_kind == {'a cone behind': '1 of 1'}
 
 
 def test_a_drive_without_answers_has_figures_too(drive):
     summary = figures([drive], Settings())
-    assert summary['positions']['range_error_median'] is None
-    assert summary['tracks']['idf1_of_located'] is None
+    assert summary.positions.range_error_median is None
+    assert summary.tracks.idf1_of_located is None
 
 
 @pytest.mark.parametrize('change, word', [

@@ -15,7 +15,7 @@ from ssd_perception.inference.runtimes import RuntimeUnavailable
 from ssd_perception.inference.runtimes.quiet_openvino import ov
 
 
-def cpu_settings(threads: int) -> dict:
+def cpu_settings(threads: int) -> dict[str, str | int | bool]:
     """Return the settings to compile a network with; the benchmark uses them for others, too."""
     return {
         'PERFORMANCE_HINT': 'LATENCY',
