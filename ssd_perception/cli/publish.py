@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'failures on these --data, too; choose images that may be published')
     parser.add_argument('--recording', type=Path, metavar='BAG',
                         help='rosbag2 with ground truth to measure on, as "recording"')
+    parser.add_argument('--input-size', metavar='WxH', help='publish the same parameters for '
+                        'another input, px, multiples of 32, such as 640x480: a larger one finds '
+                        "smaller objects, in more time (default: the weights' own)")
     parser.add_argument('--attribution', default='', help='whose data it was trained on')
     parser.add_argument('--out', type=Path, required=True, metavar='FILE')
 
@@ -42,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         args.weights, args.out, [_named(item) for item in args.data],
         [_named(item) for item in args.negatives], args.choose_on, args.max_false_boxes,
         args.pictures, args.failures,
-        args.recording, args.attribution), print)
+        args.recording, args.attribution,
+        _input_hw(args.input_size) if args.input_size else None), print)
     print(*describe(metadata.metrics, metadata.score_threshold), sep='\n')
     print(f'default score threshold {metadata.score_threshold}; wrote {args.out} and its card '
           'beside it')
@@ -59,3 +63,14 @@ def _named(item: str) -> NamedData:
     if not separator:
         raise SettingError(f'Images are named as NAME=DIR or NAME=DIR:SPLIT, got "{item}".')
     return NamedData(name, Path(folder), split or 'val')
+
+
+def _input_hw(text: str) -> tuple[int, int]:
+    """Read WxH as (height, width)."""
+    from ssd_perception.core.errors import SettingError
+
+    width, _, height = text.lower().partition('x')
+    if not (width.isdecimal() and height.isdecimal()):
+        raise SettingError('--input-size must be WIDTHxHEIGHT in pixels, such as 640x480; got '
+                           f'"{text}".')
+    return int(height), int(width)

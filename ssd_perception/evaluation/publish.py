@@ -59,6 +59,9 @@ class PublishOptions:
         failures: name of ``data`` whose failures are shown there; empty for none.
         recording: rosbag2 with ground truth to measure on.
         attribution: whose data the weights were trained on.
+        input_hw: height and width, px, multiples of 32, of another input for the same parameters:
+            the network is fully convolutional and its anchors are in input pixels, so a larger
+            input finds smaller objects, in more time. None keeps the weights' own.
     """
 
     weights: Path
@@ -71,6 +74,7 @@ class PublishOptions:
     failures: str = ''
     recording: Path | None = None
     attribution: str = ''
+    input_hw: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         names = [each.name for each in (*self.data, *self.negatives)]
@@ -100,6 +104,9 @@ def publish(options: PublishOptions,
     sets, negatives = _read(options.data), _read(options.negatives)
     ensure_tried(options.weights, 'torch')
     model, metadata = load_model(options.weights)
+    if options.input_hw:
+        metadata = dataclasses.replace(metadata, architecture=dataclasses.replace(
+            metadata.architecture, input_hw=options.input_hw))
     with tempfile.TemporaryDirectory() as folder:
         # What is measured is what will be stored.
         stored = save_weights(Path(folder, options.weights.name), model, metadata, half=True)

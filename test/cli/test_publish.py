@@ -111,3 +111,17 @@ def test_negatives_hold_the_threshold_up(data, tmp_path):
                 in out.with_suffix('.md').read_text())
         assert out.stat().st_size < 7e6  # fp16
     assert thresholds['1'] < thresholds['0']
+
+
+def test_the_same_parameters_are_published_for_a_larger_input(data, tmp_path, capsys):
+    out = tmp_path / 'far.safetensors'
+    assert publish(data, out, '--input-size', '448x320') == 0
+    far, rover = (Detector.from_weights(path, 'torch', 'cpu') for path in (
+        out, resolve_weights('rover')))
+    assert far.metadata.architecture.input_hw == (320, 448)
+    assert 'input 448x320 (stretch)' in out.with_suffix('.md').read_text()
+    few = far.metadata.metrics['few']['voc10_ap50']
+    assert few > 0.5 and far.metadata.recipe == rover.metadata.recipe
+    for size, expected in (('448', 'WIDTHxHEIGHT'), ('450x320', 'multiples of 32')):
+        assert publish(data, out, '--input-size', size) != 0
+        assert expected in capsys.readouterr().err
