@@ -97,11 +97,13 @@ def test_latency_bounds_the_input(planned, monkeypatch, limit, verdict):
     assert verdict in found.reasons['architecture.backbone']
 
 
-@pytest.mark.parametrize('changes, init', [
-    ((), 'rover'), (('architecture.backbone=efficientnet_lite1',), 'lite'),
-    (('architecture.head_depth=1',), 'lite'), (('init=random',), 'random')])
-def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, init):
-    assert planned(samples_of(100), changes=changes).recipe.init == init
+@pytest.mark.parametrize('changes, init, frozen', [
+    ((), 'rover', 3), (('frozen_stages=0',), 'rover', 0),
+    (('architecture.backbone=efficientnet_lite1',), 'lite', 0),
+    (('architecture.head_depth=1',), 'lite', 0), (('init=random',), 'random', 0)])
+def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, init, frozen):
+    recipe = planned(samples_of(100), changes=changes).recipe
+    assert (recipe.init, recipe.frozen_stages) == (init, frozen)
 
 
 def test_without_an_object_there_is_nothing_to_plan(planned):
