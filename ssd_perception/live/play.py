@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ssd_perception.bags.reader import Bag
 from ssd_perception.core.errors import SettingError
@@ -62,13 +61,24 @@ def play(options: PlayOptions) -> PlayReport:
             raise SettingError(f'{options.bag} has no messages to play.')
         passes = itertools.count() if options.loop else range(1)
         total = sum(bag.counts[name] for name, kind in topics.items() if kind in IMAGE_TYPES)
-        with tqdm(total=None if options.loop else total, desc='waiting for subscribers',
-                  unit='frame', disable=not (options.progress and sys.stderr.isatty())) as bar:
+        with _bar(options, total) as (progress, started):
             return run_player((bag.records(list(topics)) for _ in passes), topics,
-                              options.player, list(options.ros_args), progress=bar.update,
-                              started=lambda images: bar.set_description(', '.join(images)),
+                              options.player, list(options.ros_args), progress=progress,
+                              started=started,
                               latched=[topic for topic in topics
                                        if is_latched(bag.connections[topic].qos)])
+
+
+@contextlib.contextmanager
+def _bar(options: PlayOptions, total: int) -> Iterator[tuple[Callable, Callable]]:
+    """Yield what counts frames, and what takes the topics of images when they begin."""
+    if not (options.progress and sys.stderr.isatty()):
+        yield (lambda _=1: None), (lambda _: None)
+        return
+    from tqdm import tqdm  # a robot that plays quietly need not have it
+    with tqdm(total=None if options.loop else total, desc='waiting for subscribers',
+              unit='frame') as bar:
+        yield bar.update, lambda images: bar.set_description(', '.join(images))
 
 
 def _installed(topics: dict[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from ssd_perception.ros.parameters import NodeParameters
 from ssd_perception.ros.rviz import View, configuration
 
 DETECTOR = 'ssd_detector'
-DISCOVERY_S = 1.0  # until DDS has matched a recording's player and the detector
+DISCOVERY_S = 2.0  # until DDS has matched a recording's player and the detector
 
 Given = Mapping[str, str]  # launch argument -> what was given for it
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rclpy.clock import Clock
+from rclpy.clock import Clock, ROSClock
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -22,6 +22,7 @@ from ssd_perception.imaging.compressed import ImageError
 from ssd_perception.imaging.encodings import to_rgb_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
+from ssd_perception.ros.diagnostics import AHEAD_MS
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.messages import sum_up
 from ssd_perception.ros.parameters import NodeParameters
@@ -272,7 +273,12 @@ class Worker:
         # Zero means "not set": by the camera, or with sim time before the first clock message.
         if not frame.stamp_ns or not now_ns:
             return {}
-        return {'age': (now_ns - frame.stamp_ns) / 1e6}
+        age_ms = (now_ns - frame.stamp_ns) / 1e6
+        # Simulated time goes on in steps, and a frame may come before the step that holds it.
+        if (-AHEAD_MS <= age_ms < 0 and isinstance(self._clock, ROSClock)
+                and self._clock.ros_time_is_active):
+            age_ms = 0.0
+        return {'age': age_ms}
 
     def _refuse(self, camera: Camera, error: Exception) -> None:
         text = one_line(error, 400) if isinstance(error, ImageError) else describe_error(error)

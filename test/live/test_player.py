@@ -258,3 +258,14 @@ def test_large_images_pass_in_either_fast_dds(monkeypatch, tmp_path, library, va
 def test_rates_out_of_range_are_refused():
     with pytest.raises(ValueError, match='rate'):
         PlayerOptions(rate=1000)
+
+
+def test_playing_quietly_needs_no_tqdm():
+    program = """
+import sys
+sys.modules['tqdm'] = None
+from ssd_perception.live.play import PlayOptions, _bar
+with _bar(PlayOptions(bag=None, progress=False), 3) as (count, begin):
+    count(), count(2), begin(['/image'])
+"""
+    subprocess.run([sys.executable, '-c', program], check=True)

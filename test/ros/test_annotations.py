@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.machinery
 import sys
 import types
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip('vision_msgs')
 from std_msgs.msg import Header  # noqa: E402
 
+from ssd_perception.bags.types import FOXGLOVE_MSGS  # noqa: E402
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.ros.camera import Camera  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
@@ -43,8 +45,10 @@ class FakeNode:
 def foxglove(monkeypatch):
     """A package with the messages that annotations consist of."""
     package, messages = types.ModuleType('foxglove_msgs'), types.ModuleType('foxglove_msgs.msg')
-    for name in ('ImageAnnotations', 'PointsAnnotation', 'TextAnnotation', 'Point2', 'Color'):
-        setattr(messages, name, type(name, (types.SimpleNamespace,), {}))
+    for name, definition in FOXGLOVE_MSGS.items():
+        fields = [line.split()[1] for line in definition.splitlines() if '=' not in line]
+        setattr(messages, name, dataclasses.make_dataclass(
+            name, [(field, object, None) for field in fields]))
     package.__spec__ = importlib.machinery.ModuleSpec('foxglove_msgs', None)
     monkeypatch.setitem(sys.modules, 'foxglove_msgs', package)
     monkeypatch.setitem(sys.modules, 'foxglove_msgs.msg', messages)

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip('vision_msgs')
 from peer import image, picture  # noqa: E402
 from rclpy.clock import Clock, ClockType  # noqa: E402
+from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
@@ -163,6 +164,19 @@ def test_statistics_of_nothing_and_of_something(bench):
     assert values['frames answered'] == '1' and values['picture'] == '96x64 rgb8'
     assert float(values['age (ms)']) > 0 and float(values['network (ms)']) == 1.0
     assert not statistics.report(bench.frames.counts('front'))[0]
+
+
+@pytest.mark.parametrize('simulated, stamp_ms, age_ms', [
+    (True, 9_980, 20), (True, 10_025, 0), (True, 12_000, -2000), (False, 0, None)])
+def test_simulated_time_goes_on_in_steps_and_makes_no_age_negative(bench, simulated, stamp_ms,
+                                                                   age_ms):
+    clock = bench.worker._clock
+    clock.set_ros_time_override(Time(seconds=10, clock_type=ClockType.ROS_TIME))
+    clock._set_ros_time_is_active(simulated)
+    if not simulated:  # a camera whose clock is ahead by milliseconds is not hidden
+        stamp_ms, age_ms = clock.now().nanoseconds // 10 ** 6 + 60, -60
+    age = bench.worker._age(Frame('front', stamp_ms * 10 ** 6, '', None))['age']
+    assert age == pytest.approx(age_ms, abs=0 if simulated else 50) and (simulated or age < 0)
 
 
 def test_a_stamp_of_zero_has_no_age(bench):
