@@ -47,6 +47,7 @@ class Drive:
         truths: one Detections with ids for each frame.
         found: one Detections for each frame.
         stamps: nanoseconds.
+        images: RGB, for the camera's motion.
         camera: model of the recording's CameraInfo.
     """
 
@@ -56,12 +57,13 @@ class Drive:
             info = next(iter(bag.records(bag.of_type(CAMERA_INFO_TYPE)))).message
             truths = {stamp_to_ns(r.message.header.stamp): from_rows(rows_of(r.message), names)
                       for r in bag.records([TRUTH_TOPIC])}
-            self.stamps, self.truths, self.found = [], [], []
+            self.stamps, self.truths, self.found, self.images = [], [], [], []
             for record in bag.records([image_topic(bag)]):
                 stamp = stamp_to_ns(record.message.header.stamp)
                 self.stamps.append(stamp)
                 self.truths.append(truths[stamp])
-                self.found += detector.detect([to_rgb(record.message)], low).detections
+                self.images.append(to_rgb(record.message))
+                self.found += detector.detect(self.images[-1:], low).detections
         if any(truth.ids is None for truth in self.truths if len(truth)):
             raise SystemExit(f'{path}: the ground truth has no ids; render the drive anew.')
         self.camera = CameraModel.from_camera_info(
@@ -80,7 +82,8 @@ def tracked(drive: Drive, found: Sequence[Detections], settings: TrackSettings,
     """Return what the node would publish with tracks."""
     stage = TrackStage(settings)
     prepare_stages([stage], PostprocessSettings(threshold), names)
-    return [stage(Frame('', stamp, '', None), one) for stamp, one in zip(drive.stamps, found)]
+    return [stage(Frame('', stamp, '', image), one)
+            for stamp, image, one in zip(drive.stamps, drive.images, found)]
 
 
 def untracked(found: Sequence[Detections], threshold: float) -> list[Detections]:

@@ -14,6 +14,8 @@ from ssd_perception.core.boxes import cxcywh_to_xyxy
 _MEASURED = np.array([0.05, 0.05, 0.06, 0.06])
 _FIRST_VELOCITY = np.array([4.0, 4.0, 1.2, 1.2])
 _ACCELERATION = np.array([2.0, 2.0, 1.0, 1.0])
+# What is left of the velocity of centre and size after each frame without a box.
+_SLOWED = np.array([0.8, 0.8, 0.5, 0.5])
 _MIN_SIZE_PX = 2.0
 
 # A shift pulls an object onto a box of nearly its own width and height: at most this factor.
@@ -71,6 +73,10 @@ class Motion:
             value + 2 * seconds * both + seconds ** 2 * velocity + noise * seconds ** 2 / 3,
             both + seconds * velocity + noise * seconds / 2, velocity + noise], axis=-1)
 
+    def slow_down(self, rows: np.ndarray) -> None:
+        """Reduce the velocities of the objects in ``rows``, bool (n,): they were not seen."""
+        self.velocities[rows] *= _SLOWED
+
     def move(self, shift: np.ndarray) -> None:
         """Move all centres by ``shift`` (2,), pixels; the camera turned, the objects did not."""
         self.boxes[:, :2] += shift
@@ -127,6 +133,8 @@ def common_shift(boxes: np.ndarray, labels: np.ndarray, known: np.ndarray, found
         return still
     largest = np.argsort(-boxes[:, 3])[:_MAX_REFERENCES]
     candidates = away[largest][like[largest]]  # (k, 2)
+    if not len(candidates):  # only smaller objects have a box of their class and size
+        return still
     # Of two shifts that explain as much the smaller one is likelier.
     length = np.abs(candidates).sum(1) / np.median(_sizes(boxes))
     agreement = _agreement(away, scale, weight, candidates) - _PER_SIZE * length

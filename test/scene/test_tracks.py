@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.frame import Frame
 from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.scene.camera_motion import Turn
 from ssd_perception.scene.tracks import Tracker, TrackSettings, TrackStage
 
 START_NS, STEP_NS = 10 ** 18, 10 ** 8
@@ -212,3 +213,34 @@ def test_detections_are_not_changed_but_for_ids():
 def test_impossible_settings_are_refused(values, word):
     with pytest.raises(ValueError, match=word):
         TrackSettings(**values)
+
+
+def test_weak_boxes_alone_do_not_keep_an_object_published():
+    frames = [[(BOX, 0.55, 0)]] + [[(BOX, 0.3, 0)]] * 4 + [[(BOX, 0.55, 0)]]
+    shown = ids_of(Tracker(TrackSettings()), frames)
+    assert shown[0] == shown[-1] == [1]  # the track lives on, with its id
+    assert shown[2:5] == [[], [], []]
+
+
+def test_a_weak_box_on_a_better_one_of_another_class_continues_no_track():
+    cube, cone = (BOX, 0.8, 1), (BOX, 0.4, 0)
+    frames = [[(BOX, 0.95, 0)]] * 3 + [[cube, cone]]
+    assert ids_of(Tracker(TrackSettings()), frames) == [[1], [1], [1], [2]]
+
+
+def test_a_turn_of_the_camera_is_followed_without_any_other_object():
+    tracker, far = Tracker(TrackSettings()), tuple(np.add(BOX, (150.0, 0, 150.0, 0)))
+    assert ids_of(tracker, [[(BOX, 0.9, 0)]] * 3)[-1] == [1]
+    stamp = START_NS + 3 * STEP_NS
+    # a box of other proportions: the boxes alone explain no shift
+    other = (far[0], far[1], far[2], far[1] + 0.6 * (far[3] - far[1]))
+    found = tracker.update(stamp, detections((other, 0.9, 0)), THRESHOLDS,
+                           Turn(np.array([150.0, 0.0]), (640.0, 480.0)))
+    assert found.ids.tolist() == [1]
+
+
+def test_more_objects_than_references_and_a_box_like_none_of_the_largest():
+    large = [((60.0 * k, 100.0, 60.0 * k + 50, 200.0), 0.9, 0) for k in range(9)]
+    small = ((600.0, 300.0, 620.0, 320.0), 0.9, 1)
+    frames = [[*large, small]] * 2 + [[((500.0, 300.0, 520.0, 320.0), 0.9, 1)]]
+    assert len(ids_of(Tracker(TrackSettings()), frames)[-1]) == 1
