@@ -28,6 +28,7 @@ VERBS = {
     'train': 'ssd_perception.cli.train',
     'evaluate': 'ssd_perception.cli.evaluate',
     'export': 'ssd_perception.cli.export',
+    'import_torchvision': 'ssd_perception.cli.import_torchvision',
     'detect': 'ssd_perception.cli.detect',
     'replay': 'ssd_perception.cli.replay',
     'bag_to_voc': 'ssd_perception.cli.bag_to_voc',

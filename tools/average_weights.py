@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.model.weights import load_model, save_weights
+from ssd_perception.model.weights import load_trainable, save_weights
 
 
 def average(paths: list[Path], out: Path) -> Path:
@@ -31,10 +31,10 @@ def average(paths: list[Path], out: Path) -> Path:
         WeightsError: for a file that cannot be read, or whose network or classes differ from
             the first one's.
     """
-    model, metadata = load_model(paths[0])
+    model, metadata = load_trainable(paths[0])
     total = {key: value.double() for key, value in model.state_dict().items()}
     for path in paths[1:]:
-        other, described = load_model(path)
+        other, described = load_trainable(path)
         if (described.architecture, described.class_names, described.preprocessing) != (
                 metadata.architecture, metadata.class_names, metadata.preprocessing):
             raise WeightsError(f'{path} has another network, other classes or another '

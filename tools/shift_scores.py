@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.model.weights import load_model, save_weights, stored_half
+from ssd_perception.model.weights import load_trainable, save_weights, stored_half
 
 
 def shift(weights: Path, class_name: str, by: float, out: Path) -> Path:
@@ -26,7 +26,7 @@ def shift(weights: Path, class_name: str, by: float, out: Path) -> Path:
     Raises:
         WeightsError: for a file that cannot be read or does not know the class.
     """
-    model, metadata = load_model(weights)
+    model, metadata = load_trainable(weights)
     if class_name not in metadata.class_names:
         raise WeightsError(f'{weights} has no class "{class_name}": choose one of '
                            f'{", ".join(metadata.class_names)}.')

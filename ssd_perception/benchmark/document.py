@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from ssd_perception.benchmark.results import Benchmark, BenchmarkRow, Machine, NodeBenchmark
 
 
-def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = '') -> str:
+def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = '',
+             imported: Benchmark | None = None) -> str:
     """Return Markdown.
 
     Args:
         node: the measurement through the node, if there is one.
+        imported: a benchmark of imported weights, with the baselines, if there is one.
         plot: path of the plot, relative to the page.
     """
     method = results.method
@@ -46,11 +48,32 @@ def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = 
                       (r.of, r.to, r.what, f'{r.ratio:.3f}', f'{r.of_fastest:.3f}')
                       for r in results.ratios)), '']
     parts += [*_arithmetic(results), *_layers(results), *_accuracy(results)]
+    if imported:
+        parts += _imported(imported)
     if node:
         parts += _through_the_node(node)
     parts += ['## Versions', '', ', '.join(
         f'{name} {number}' for name, number in results.versions.items()) + '.']
     return '\n'.join(parts) + '\n'
+
+
+def _imported(results: Benchmark) -> list[str]:
+    """Compare imported networks with the baselines of the same input: the same networks."""
+    inputs = {row.name: row.facts.input for row in results.entries}
+    ratios = [r for r in results.ratios if inputs[r.of] == inputs[r.to] and r.what == 'call'
+              and ',' not in r.to]  # not those with our number of classes
+    stages = ('preprocess', 'network', 'postprocess', 'call')
+    return ['## Imported weights', '',
+            "torchvision's SSDs in this package and in torchvision's own pipeline, as above; "
+            f'measured on {_machine(results.machine, results.date)}, in {results.method.rounds} '
+            "rounds. The weights are random ones in torchvision's format: the time of a network "
+            'does not depend on them.', '',
+            f'    {results.command}', '',
+            *_table(('', *(f'{stage} ms' for stage in stages)), (
+                (row.name, *(_ms(row, stage) for stage in stages))
+                for row in results.of_kind('own', 'baseline'))), '',
+            *_table(('of', 'to', 'ratio', 'of the fastest'), (
+                (r.of, r.to, f'{r.ratio:.3f}', f'{r.of_fastest:.3f}') for r in ratios)), '']
 
 
 def _arithmetic(results: Benchmark) -> list[str]:

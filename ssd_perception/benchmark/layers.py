@@ -32,7 +32,8 @@ def layer_times(weights: Path, threads: int) -> list[LayerTime]:
              if op.get_type_name() in ('Convolution', 'GroupConvolution')}
     request = core.compile_model(model, 'CPU', {
         **cpu_settings(threads), 'PERF_COUNT': True}).create_infer_request()
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(
+        exported.metadata.preprocessing.pixel_type)
     runs = []
     for _ in range(_RUNS):
         request.infer([pixels])

@@ -33,6 +33,7 @@ from ssd_perception.evaluation.accuracy import evaluate
 from ssd_perception.inference.detector import Detector
 
 RESULTS, NODE_RESULTS, PLOT = 'benchmark.json', 'node.json', 'latency_ap.png'
+IMPORTED = 'imported.json'  # a benchmark.json of imported weights, put there by hand
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,11 @@ def run_node(options: NodeOptions) -> NodeBenchmark:
 def write_document(page: Path, folder: Path) -> None:
     """Write the page of the results in ``folder``."""
     results = from_json(Benchmark, json.loads((folder / RESULTS).read_text()))
-    node, picture = folder / NODE_RESULTS, folder / PLOT
+    node, picture, imported = (folder / name for name in (NODE_RESULTS, PLOT, IMPORTED))
     page.write_text(document(
         results, from_json(NodeBenchmark, json.loads(node.read_text())) if node.is_file()
-        else None, os.path.relpath(picture, page.parent) if picture.is_file() else ''))
+        else None, os.path.relpath(picture, page.parent) if picture.is_file() else '',
+        from_json(Benchmark, json.loads(imported.read_text())) if imported.is_file() else None))
 
 
 def lines(results: Benchmark | NodeBenchmark) -> Iterator[str]:

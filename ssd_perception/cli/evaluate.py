@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')
+    parser.add_argument('--names', nargs='+', metavar='DATA=WEIGHTS', default=None,
+                        help="the data's and the weights' name of the same class, such as "
+                        'tvmonitor=tv; voc stands for the six that Pascal VOC and COCO name '
+                        'differently. Classes of the weights that the images do not have are left '
+                        'out')
     parser.add_argument('--negatives', action='store_true',
                         help='assume that no image holds an object, ignore the annotations, and '
                         'count false boxes')
@@ -50,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         args.json.parent.mkdir(parents=True, exist_ok=True)
     evaluation = use_case.run(use_case.EvaluateOptions(
         args.data, args.split, detector_options(args), args.one_based, args.negatives,
-        args.corruptions, args.report), print)
+        args.corruptions, args.report, _names(args.names)), print)
     for line in lines(evaluation):
         print(line)
     if args.json:
@@ -58,6 +63,22 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         print(f'The report is {args.report / "report.html"}.')
     return 0
+
+
+def _names(words: Sequence[str] | None) -> dict[str, str] | None:
+    """Read --names."""
+    from ssd_perception.core.errors import SettingError
+    from ssd_perception.evaluation.run import VOC_IN_COCO
+
+    if words is None:
+        return None
+    names: dict[str, str] = {}
+    for word in words:
+        old, separator, new = word.partition('=')
+        if word != 'voc' and not (old and separator and new):
+            raise SettingError(f'--names takes DATA=WEIGHTS or voc, got "{word}".')
+        names |= VOC_IN_COCO if word == 'voc' else {old: new}
+    return names
 
 
 def lines(evaluation: Evaluation) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,15 +54,48 @@ def make_anchors(spec: AnchorSpec, input_hw: tuple[int, int],
     for stride in strides:
         sides = spec.base_scale * stride * scales  # (S,)
         sizes = np.stack([sides[:, None] / ratios, sides[:, None] * ratios], -1).reshape(-1, 2)
-        rows, columns = level_shape(input_hw, stride)
-        y, x = np.meshgrid((np.arange(rows) + 0.5) * stride, (np.arange(columns) + 0.5) * stride,
-                           indexing='ij')
-        centres = np.stack([x, y], -1).reshape(-1, 1, 2)  # (rows * columns, 1, 2)
-        cells = len(centres)
-        levels.append(np.concatenate([
-            np.broadcast_to(centres, (cells, len(sizes), 2)),
-            np.broadcast_to(sizes, (cells, len(sizes), 2))], -1).reshape(-1, 4))
+        levels.append(_cells(level_shape(input_hw, stride), stride, sizes))
     return np.concatenate(levels).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class LevelAnchors:
+    """The anchors of one level of a feature map, size by size.
+
+    For networks whose levels follow no common rule, such as those of Liu et al. 2016.
+
+    Attributes:
+        shape: rows and columns of the level.
+        step: distance between the centres of neighbouring cells, px of the network's input; the
+            first centre is at half of it.
+        sizes: width and height of each anchor of a cell, px.
+    """
+
+    shape: tuple[int, int]
+    step: float
+    sizes: tuple[tuple[float, float], ...]
+
+    @property
+    def count(self) -> int:
+        """Anchors of the level."""
+        return self.shape[0] * self.shape[1] * len(self.sizes)
+
+
+def place_anchors(levels: Sequence[LevelAnchors]) -> np.ndarray:
+    """Return float32 (n, 4) anchors as ``make_anchors`` does: level, row, column, size."""
+    return np.concatenate([_cells(each.shape, each.step, np.asarray(each.sizes, np.float64))
+                           for each in levels]).astype(np.float32)
+
+
+def _cells(shape: tuple[int, int], step: float, sizes: np.ndarray) -> np.ndarray:
+    """Return float64 (rows * columns * S, 4) anchors with the (S, 2) sizes in every cell."""
+    rows, columns = shape
+    y, x = np.meshgrid((np.arange(rows) + 0.5) * step, (np.arange(columns) + 0.5) * step,
+                       indexing='ij')
+    centres = np.stack([x, y], -1).reshape(-1, 1, 2)  # (rows * columns, 1, 2)
+    both = (len(centres), len(sizes), 2)
+    return np.concatenate([np.broadcast_to(centres, both), np.broadcast_to(sizes, both)],
+                          -1).reshape(-1, 4)
 
 
 @dataclass(frozen=True)

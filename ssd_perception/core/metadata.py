@@ -7,26 +7,43 @@ import dataclasses
 import hashlib
 import json
 import math
+import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ssd_perception.core.anchors import AnchorSpec, BoxCoder, level_shape
+import numpy as np
+
+from ssd_perception.core.anchors import (
+    AnchorSpec,
+    BoxCoder,
+    LevelAnchors,
+    level_shape,
+    make_anchors,
+    place_anchors,
+)
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.placement import RESIZE_MODES
+from ssd_perception.core.postprocess import Scoring
 from ssd_perception.core.settings import setting
 from ssd_perception.core.text import printable, quoted
 
 KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 2 brought PublishedArchitecture, scoring, pixel_type and source
 MAX_JSON_BYTES = 1_000_000
 # Ten times the largest network that this package trains.
 MAX_FILE_BYTES = 256 << 20
 # Numbers that a network returns for one image: 2048x2048 px with nine anchors for 20 classes has
 # 19 million. At 4 bytes each it is 100 MB.
 MAX_OUTPUTS = 25_000_000
-BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2')
+BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2',
+             'mobilenet_v3_large')
+# torchvision's name of a network -> its backbone
+PUBLISHED = {'ssdlite320_mobilenet_v3_large': 'mobilenet_v3_large', 'ssd300_vgg16': 'vgg16'}
 INTERPOLATIONS = ('area', 'linear')
+PIXEL_TYPES = ('uint8', 'float32')
+ACTIVATIONS = ('sigmoid', 'softmax')
 
 Built = TypeVar('Built')
 
@@ -62,6 +79,10 @@ class Architecture:
         return self.anchors.per_cell * sum(math.prod(level_shape(self.input_hw, stride))
                                            for stride in self.strides)
 
+    def make_anchors(self) -> np.ndarray:
+        """Return float32 (A, 4) anchors of one image, in the order of the outputs."""
+        return make_anchors(self.anchors, self.input_hw, self.strides)
+
     def __post_init__(self) -> None:
         _require(self.backbone in BACKBONES, 'backbone', f'one of {", ".join(BACKBONES)}',
                  self.backbone)
@@ -79,9 +100,57 @@ class Architecture:
                  and all(0.05 <= v <= 50 for v in (a.base_scale, *a.octave_scales,
                                                    *a.aspect_ratios)),
                  'anchors', '1 to 8 octave_scales and aspect_ratios, each from 0.05 to 50', a)
-        _require(all(0.01 <= v <= 10 for v in (self.box_coder.centre_variance,
-                                               self.box_coder.size_variance)),
-                 'box_coder', 'variances from 0.01 to 10', self.box_coder)
+        _check_box_coder(self.box_coder)
+
+
+@dataclass(frozen=True)
+class PublishedArchitecture:
+    """A network that is run as somebody else published it; the name fixes its tensors.
+
+    Attributes:
+        network: one of ``PUBLISHED``.
+        input_hw: height and width of the network's input, px.
+        levels: its anchors.
+        box_coder: factors on coded centres and sizes.
+    """
+
+    network: str
+    input_hw: tuple[int, int]
+    levels: tuple[LevelAnchors, ...]
+    box_coder: BoxCoder = field(default_factory=BoxCoder)
+
+    @property
+    def backbone(self) -> str:
+        """Name of the network's backbone."""
+        return PUBLISHED[self.network]
+
+    @property
+    def anchor_count(self) -> int:
+        """Anchors of one image over all levels."""
+        return sum(level.count for level in self.levels)
+
+    def make_anchors(self) -> np.ndarray:
+        """Return float32 (A, 4) anchors of one image, in the order of the outputs."""
+        return place_anchors(self.levels)
+
+    def __post_init__(self) -> None:
+        _require(self.network in PUBLISHED, 'network', f'one of {", ".join(PUBLISHED)}',
+                 self.network)
+        _require(len(self.input_hw) == 2 and all(64 <= side <= 2048 for side in self.input_hw),
+                 'input_hw', 'two whole numbers from 64 to 2048', self.input_hw)
+        _require(1 <= len(self.levels) <= 10 and all(
+            len(level.shape) == 2 and all(1 <= side <= 512 for side in level.shape)
+            and 1 <= level.step <= 2048 and 1 <= len(level.sizes) <= 16
+            and all(len(size) == 2 and all(0.1 <= side <= 4096 for side in size)
+                    for size in level.sizes) for level in self.levels),
+            'levels', '1 to 10 levels with a shape from 1 to 512, a step from 1 to 2048 and 1 to '
+            '16 sizes from 0.1 to 4096', self.levels)
+        _check_box_coder(self.box_coder)
+
+
+def _check_box_coder(coder: BoxCoder) -> None:
+    _require(all(0.01 <= v <= 10 for v in (coder.centre_variance, coder.size_variance)),
+             'box_coder', 'variances from 0.01 to 10', coder)
 
 
 @dataclass(frozen=True)
@@ -100,6 +169,9 @@ class Preprocessing:
         (127.0, 127.0, 127.0), 'Input = (pixel - mean) / std for R, G, B in 0 to 255: what the '
         'backbone was trained with.')
     std: tuple[float, ...] = setting((128.0, 128.0, 128.0), 'Standard deviation of R, G, B.')
+    pixel_type: str = setting(
+        'uint8', 'uint8 rounds the pixels after resizing; float32 does not (0 to 255 as well), as '
+        'imported weights need it. Training uses uint8.')
 
     def __post_init__(self) -> None:
         _require(self.resize in RESIZE_MODES, 'resize', f'one of {", ".join(RESIZE_MODES)}',
@@ -108,6 +180,8 @@ class Preprocessing:
                  f'one of {", ".join(INTERPOLATIONS)}', self.interpolation)
         _require(0 <= self.padding_value <= 255, 'padding_value', 'from 0 to 255',
                  self.padding_value)
+        _require(self.pixel_type in PIXEL_TYPES, 'pixel_type', f'one of {", ".join(PIXEL_TYPES)}',
+                 self.pixel_type)
         _require(self.channel_order == 'rgb', 'channel_order', 'rgb', self.channel_order)
         _require(len(self.mean) == 3 and all(0 <= v <= 255 for v in self.mean), 'mean',
                  'three values from 0 to 255', self.mean)
@@ -122,15 +196,18 @@ class Metadata:
     Attributes:
         class_names: names in label order.
         architecture, preprocessing: see above.
+        scoring: how scores follow from the network's output.
         score_threshold: the default threshold, chosen by measurement.
         metrics: name of the data -> measured figures and how they were measured.
         recipe: the training recipe, whole; ``recipe_hash`` is its SHA-256.
         package_version, date, attribution: who made it, when (ISO), from whose data.
+        source: of imported weights: name, address, SHA-256, licence and published figures.
     """
 
     class_names: tuple[str, ...]
-    architecture: Architecture = field(default_factory=Architecture)
+    architecture: Architecture | PublishedArchitecture = field(default_factory=Architecture)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    scoring: Scoring = field(default_factory=Scoring)
     score_threshold: float = 0.5
     metrics: dict = field(default_factory=dict)
     recipe: dict = field(default_factory=dict)
@@ -138,6 +215,12 @@ class Metadata:
     package_version: str = ''
     date: str = ''
     attribution: str = ''
+    source: dict = field(default_factory=dict)
+
+    @property
+    def columns(self) -> int:
+        """Columns of the network's logits: the classes, and what stands for no class."""
+        return len(self.class_names) + self.scoring.other_columns
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -146,8 +229,14 @@ class Metadata:
                  'class_names', '1 to 1000 different printable names', names)
         _require(0 <= self.score_threshold <= 1, 'score_threshold', 'from 0 to 1',
                  self.score_threshold)
+        s = self.scoring
+        _require(s.activation in ACTIVATIONS, 'activation', f'one of {", ".join(ACTIVATIONS)}',
+                 s.activation)
+        _require(0 <= s.other_columns <= 1000, 'other_columns', 'from 0 to 1000', s.other_columns)
+        _require(0 <= s.candidates_per_class <= 1000, 'candidates_per_class', 'from 0 to 1000',
+                 s.candidates_per_class)
         # Each within its bounds, they can still ask for gigabytes for one image.
-        outputs = self.architecture.anchor_count * (len(names) + 4)
+        outputs = self.architecture.anchor_count * (self.columns + 4)
         _require(outputs <= MAX_OUTPUTS, 'architecture', 'such that anchors times classes are at '
                  f'most {MAX_OUTPUTS}', outputs)
 
@@ -169,8 +258,9 @@ class Metadata:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:  # also an integer of 5000 digits
             raise MetadataError(f'Metadata is not JSON: {error}.') from error
-        if not isinstance(data, dict) or data.pop('format_version', None) != FORMAT_VERSION:
-            raise MetadataError(f'Metadata needs "format_version": {FORMAT_VERSION}; the file was '
+        if not isinstance(data, dict) or data.pop('format_version', None) not in READABLE_VERSIONS:
+            raise MetadataError('Metadata needs "format_version" '
+                                f'{" or ".join(map(str, READABLE_VERSIONS))}; the file was '
                                 'made by another program or a newer version of this one.')
         return build(cls, data, '')
 
@@ -208,6 +298,10 @@ def build(kind: type[Built], data: object, where: str) -> Built:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Return ``value`` as ``hint`` says; JSON has lists for tuples and 1 for 1.0."""
+    if isinstance(hint, types.UnionType):  # of dataclasses: the one that has all the keys
+        kinds = typing.get_args(hint)
+        hint = next((kind for kind in kinds if isinstance(value, dict)
+                     and value.keys() <= typing.get_type_hints(kind).keys()), kinds[0])
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, where + '.')
     if typing.get_origin(hint) is tuple:

@@ -11,6 +11,7 @@ from ssd_perception.core.boxes import area, clip
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.placement import Placement
+from ssd_perception.core.text import listed
 
 # Candidates per image that may reach NMS. At a threshold of 0.01 thousands of anchors can
 # pass; RetinaNet keeps 1000 per level for the same reason.
@@ -58,11 +59,28 @@ class PostprocessSettings:
         for name in (*self.classes, *(name for name, _ in self.class_thresholds)):
             if name not in class_names:
                 raise SettingError(f'Class "{name}" is not one of the weights\' classes: '
-                                   f'{", ".join(class_names)}.')
+                                   f'{listed(class_names, 20)}.')
         own = dict(self.class_thresholds)
         return np.array([
             2.0 if self.classes and name not in self.classes
             else own.get(name, self.score_threshold) for name in class_names])
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How scores follow from the network's output; stored in the weights' metadata.
+
+    Attributes:
+        activation: ``sigmoid`` of each class by itself, or ``softmax`` over all columns.
+        other_columns: columns behind those of the classes that stand for no class: the background,
+            which softmax needs. Their scores are not reported.
+        candidates_per_class: most candidates of one class that may reach NMS, the best ones; 0
+            limits all classes together to ``MAX_CANDIDATES``.
+    """
+
+    activation: str = 'sigmoid'
+    other_columns: int = 0
+    candidates_per_class: int = 0
 
 
 def logit(probability: np.ndarray) -> np.ndarray:
@@ -97,13 +115,13 @@ def nms(xyxy: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
     return np.array(kept, dtype=np.int64)
 
 
-def _candidates(logits: np.ndarray,
-                thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _candidates(logits: np.ndarray, thresholds: np.ndarray,
+                per_class: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return row, label and float64 logit of each candidate, in the order of ``logits``.
 
     A candidate reaches the threshold of its class. Comparing logits instead of scores needs the
-    exponential for a few anchors only. If there are more than ``MAX_CANDIDATES``, the best stay;
-    of equal ones, the first.
+    exponential for a few anchors only. If there are more than ``per_class`` of a class, or for 0
+    more than ``MAX_CANDIDATES`` in all, the best stay; of equal ones, the first.
 
     Args:
         logits: float (A, C).
@@ -119,7 +137,10 @@ def _candidates(logits: np.ndarray,
     rows, labels = np.divmod(places, logits.shape[1])
     reached = candidates >= thresholds[labels]
     rows, labels, candidates = rows[reached], labels[reached], candidates[reached]
-    if len(rows) > MAX_CANDIDATES:
+    if per_class:
+        best = _best_of_each(labels, candidates, per_class)
+        rows, labels, candidates = rows[best], labels[best], candidates[best]
+    elif len(rows) > MAX_CANDIDATES:
         last = np.partition(candidates, -MAX_CANDIDATES)[-MAX_CANDIDATES]
         better, equal = candidates > last, np.flatnonzero(candidates == last)
         better[equal[:MAX_CANDIDATES - np.count_nonzero(better)]] = True
@@ -127,19 +148,64 @@ def _candidates(logits: np.ndarray,
     return rows, labels, candidates
 
 
+def _best_of_each(labels: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Return ascending indices of the ``count`` highest values of each label."""
+    order = np.lexsort((-values, labels))  # stable: of equal values the first
+    ordered = labels[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return np.sort(order[rank < count])
+
+
+def _log_softmax(logits: np.ndarray, classes: int,
+                 least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that may reach ``least``, and their float64 (n, C) log probabilities.
+
+    A probability is at most exp(logit - highest logit of the row). So the exponentials of most
+    rows, where the background is far above every class, are not needed.
+
+    Args:
+        logits: float (A, C + other columns).
+        least: the lowest log probability that counts.
+    """
+    with np.errstate(invalid='ignore'):  # infinities and NaN are dropped
+        highest = logits.max(1)
+        margin = logits[:, :classes].max(1) - highest
+    rows = np.flatnonzero(margin >= least - 1e-3)  # room for float32's rounding
+    shifted = logits[rows].astype(np.float64) - highest[rows, None]
+    return rows, shifted[:, :classes] - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def _scored(logits: np.ndarray, thresholds: np.ndarray,
+            scoring: Scoring) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return row, label and float64 score of each candidate; see ``_candidates``.
+
+    Args:
+        thresholds: float64 (C,), of scores.
+    """
+    if scoring.activation == 'softmax':
+        with np.errstate(divide='ignore'):
+            limits = np.log(thresholds)
+        places, values = _log_softmax(logits, len(limits), limits.min())
+        rows, labels, values = _candidates(values, limits, scoring.candidates_per_class)
+        return places[rows], labels, np.exp(values)
+    rows, labels, values = _candidates(logits, logit(thresholds), scoring.candidates_per_class)
+    return rows, labels, 1.0 / (1.0 + np.exp(-np.clip(values, -60, 60)))
+
+
 def postprocess(logits: np.ndarray, deltas: np.ndarray, anchors: np.ndarray, coder: BoxCoder,
                 settings: PostprocessSettings, class_names: tuple[str, ...],
-                placement: Placement) -> Detections:
+                placement: Placement, scoring: Scoring = Scoring()) -> Detections:
     """Turn one image's raw network output into Detections.
 
     Args:
-        logits: float (A, C), before the sigmoid.
+        logits: float (A, C + ``scoring.other_columns``), before sigmoid or softmax.
         deltas: float (A, 4), coded boxes.
         anchors: float32 (A, 4), cx, cy, w, h in network-input pixels.
         coder: of ``deltas``.
         settings: thresholds in force.
         class_names: C names in label order.
         placement: where the image lies in the network's input.
+        scoring: of ``logits``.
 
     Returns:
         Detections in source pixels, clipped to the source image.
@@ -147,10 +213,9 @@ def postprocess(logits: np.ndarray, deltas: np.ndarray, anchors: np.ndarray, cod
     Raises:
         ValueError: for a class in ``settings`` that is not in ``class_names``.
     """
-    rows, labels, candidates = _candidates(logits, logit(settings.per_class(class_names)))
+    rows, labels, scores = _scored(logits, settings.per_class(class_names), scoring)
     if len(rows) == 0:
         return Detections.empty()
-    scores = 1.0 / (1.0 + np.exp(-np.clip(candidates, -60, 60)))
     xyxy = placement(coder.decode(deltas[rows].astype(np.float64), anchors[rows]))
     xyxy = clip(xyxy, placement.source_width, placement.source_height)
     finite = np.isfinite(xyxy).all(1) & (area(xyxy) > 0)

@@ -8,6 +8,7 @@ long.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 
 MAX_LENGTH = 200
 _brief = reprlib.Repr()
@@ -45,6 +46,12 @@ def one_line(error: object, length: int = 1000) -> str:
     """Return a message on one line, printable; an exception's kind where it has no message."""
     text = ' '.join(str(error)[:10 * length].split())
     return printable(text or type(error).__name__, length)
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names with commas; of more than ``most``, the first ones and how many follow."""
+    rest = len(names) - most
+    return ', '.join(names[:most]) + (f' and {rest} more' if rest > 0 else '')
 
 
 def describe_error(error: BaseException) -> str:

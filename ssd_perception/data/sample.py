@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -124,6 +124,12 @@ def as_negatives(samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples without their objects, which are of other classes."""
     return [replace(sample, xyxy=np.zeros((0, 4), np.float32), names=(),
                     difficult=np.zeros(0, bool), labelled=None) for sample in samples]
+
+
+def renamed(samples: Sequence[Sample], names: Mapping[str, str]) -> list[Sample]:
+    """Return the samples with other class names: ``names`` maps old ones to new ones."""
+    return [replace(sample, names=tuple(names.get(name, name) for name in sample.names))
+            for sample in samples]
 
 
 class TrainingItem(NamedTuple):

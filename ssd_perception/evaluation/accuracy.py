@@ -125,6 +125,26 @@ def measure(detector: Detector, samples: Sequence[Sample],
     return result
 
 
+def of_classes(measured: Measurement, names: tuple[str, ...],
+               wanted: tuple[str, ...]) -> Measurement:
+    """Return what was found of some classes, with their labels: indices into ``wanted``.
+
+    Args:
+        names: that the labels index into now.
+        wanted: some of ``names``, in the same order; every object's class is among them.
+    """
+    if wanted == names:
+        return measured
+    place = np.array([wanted.index(name) if name in wanted else -1 for name in names])
+    found = []
+    for detections in measured.detections:
+        kept = detections[place[detections.labels] >= 0]
+        found.append(Detections(kept.xyxy, kept.scores, place[kept.labels]))
+    return replace(measured, detections=found, truths=[
+        replace(truth, labels=place[np.asarray(truth.labels, np.int64)])
+        for truth in measured.truths])
+
+
 def detect_samples(detector: Detector, samples: Sequence[Sample],
                    read: Callable[..., np.ndarray] = read_image,
                    progress: bool = False) -> list[Detections]:

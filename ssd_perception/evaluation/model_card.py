@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.format import format_number
-from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.core.metadata import Metadata, PublishedArchitecture, WeightsError
 from ssd_perception.evaluation.accuracy import Measurement
 from ssd_perception.evaluation.analysis import Analysis
 from ssd_perception.evaluation.calibration import Calibration
@@ -26,7 +26,6 @@ def figures(metadata: Metadata) -> str:
     Raises:
         WeightsError: when it holds no accuracy; ``publish`` measures it.
     """
-    a = metadata.architecture
     sets = {name: SetMetrics.from_json(row, metadata.score_threshold)
             for name, row in metadata.metrics.items()}
     measured = {name: row for name, row in sets.items() if row.accuracy is not None}
@@ -51,13 +50,20 @@ def figures(metadata: Metadata) -> str:
             lines += [f'On images without objects ({name}), at the default threshold: '
                       f'{each.negatives.describe()}.', '']
     lines += [
-        f'Network: SSD on {a.backbone}, input {a.input_hw[1]}x{a.input_hw[0]} '
-        f'({metadata.preprocessing.resize}), pyramid of {len(a.strides)} levels with '
-        f'{a.pyramid_channels} channels, {a.anchors.per_cell} anchors per cell.', '',
+        f'Network: {_network(metadata)}.', '',
         f'Classes: {", ".join(metadata.class_names)}. Made {metadata.date} by ssd_perception '
         f'{metadata.package_version}; recipe hash `{metadata.recipe_hash}`.', '',
         f'Attribution: {metadata.attribution}']
     return '\n'.join(lines)
+
+
+def _network(metadata: Metadata) -> str:
+    a = metadata.architecture
+    placed = f'input {a.input_hw[1]}x{a.input_hw[0]} ({metadata.preprocessing.resize})'
+    if isinstance(a, PublishedArchitecture):
+        return f"torchvision's {a.network}, {placed}, {a.anchor_count} anchors"
+    return (f'SSD on {a.backbone}, {placed}, pyramid of {len(a.strides)} levels with '
+            f'{a.pyramid_channels} channels, {a.anchors.per_cell} anchors per cell')
 
 
 def write_card(path: Path, metadata: Metadata) -> None:

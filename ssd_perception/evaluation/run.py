@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ssd_perception import __version__
 from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.result_folder import check_replaceable, result_folder
+from ssd_perception.core.text import listed
 from ssd_perception.data.layout import read_split, taken
-from ssd_perception.data.sample import Sample, as_negatives, class_names
-from ssd_perception.evaluation.accuracy import measure
+from ssd_perception.data.sample import Sample, as_negatives, class_names, renamed
+from ssd_perception.evaluation.accuracy import measure, of_classes
 from ssd_perception.evaluation.analysis import Evaluation, analyse
 from ssd_perception.evaluation.corruptions import under_corruptions
 from ssd_perception.evaluation.failures import count_false_boxes
@@ -19,6 +20,9 @@ from ssd_perception.evaluation.latency import Latency, conditions, stage_times
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 
+# Pascal VOC's name of a class -> COCO's, where they differ.
+VOC_IN_COCO = {'aeroplane': 'airplane', 'diningtable': 'dining table', 'motorbike': 'motorcycle',
+               'pottedplant': 'potted plant', 'sofa': 'couch', 'tvmonitor': 'tv'}
 MARK = 'report.json'  # a folder with this file is an earlier report, and may be replaced
 
 
@@ -33,6 +37,8 @@ class EvaluateOptions:
         negatives: the images hold none of the classes, whatever their annotations name.
         corruptions: measure on corrupted images, too; takes fifteen times as long.
         report: folder for report.html and report.json; None writes nothing.
+        names: the data's name of a class -> the weights' name. Where it is not None, classes of
+            the weights that the images do not have are left out.
     """
 
     data: Path
@@ -42,6 +48,7 @@ class EvaluateOptions:
     negatives: bool = False
     corruptions: bool = False
     report: Path | None = None
+    names: Mapping[str, str] | None = None
 
 
 def run(options: EvaluateOptions,
@@ -67,23 +74,31 @@ def run(options: EvaluateOptions,
     detector = options.detector.load()
     if options.negatives:
         samples = as_negatives(samples)
+    if options.names is not None:
+        samples = renamed(samples, options.names)
     _check_classes(options.data, samples, detector)
     log(detector.describe())
     return evaluate_detector(detector, samples, options.data, options.split, options.report,
-                             options.corruptions)
+                             options.corruptions,
+                             None if options.names is None else class_names(samples))
 
 
 def evaluate_detector(detector: Detector, samples: Sequence[Sample], data: Path, split: str,
-                      report: Path | None = None, corruptions: bool = False) -> Evaluation:
+                      report: Path | None = None, corruptions: bool = False,
+                      classes: tuple[str, ...] | None = None) -> Evaluation:
     """Measure a detector that is loaded on samples that are read; see ``run``.
 
     Args:
         data, split: where the samples come from; they are named in the report.
+        classes: what to measure; None for all that the detector has.
     """
+    names = detector.class_names if not classes else tuple(
+        name for name in detector.class_names if name in classes)
     detector.warm_up()  # or the first image would be the slow one
-    measured = measure(detector, samples, progress=True, skip_unreadable=True)
+    measured = of_classes(measure(detector, samples, progress=True, skip_unreadable=True),
+                          detector.class_names, names)
     threshold = detector.settings.score_threshold
-    analysis = analyse(measured.detections, measured.truths, detector.class_names, threshold)
+    analysis = analyse(measured.detections, measured.truths, names, threshold)
     empty = not analysis.accuracy.objects and not analysis.accuracy.difficult
     evaluation = Evaluation(
         analysis, Latency(stage_times(measured.timings_ms), conditions(detector)),
@@ -103,11 +118,11 @@ def _check_classes(data: Path, samples: Sequence[Sample], detector: Detector) ->
     """Name at once every class that the data have and the weights have not."""
     unknown = [name for name in class_names(samples) if name not in detector.class_names]
     if unknown:
-        listed = ', '.join(unknown[:5]) + (f' and {len(unknown) - 5} more' if unknown[5:] else '')
         raise DataError(
             f'{detector.path and detector.path.name} cannot be measured on {data}: it detects '
-            f'{", ".join(detector.class_names)}, but the images have {listed}; give weights '
-            'trained on these classes, or --negatives if the images hold none of them.')
+            f'{listed(detector.class_names, 20)}, but the images have {listed(unknown, 5)}; give '
+            'weights trained on these classes, --names where they have other names, or '
+            '--negatives if the images hold none of them.')
 
 
 def _stem(detector: Detector) -> str:

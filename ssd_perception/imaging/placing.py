@@ -1,11 +1,11 @@
-"""Place uint8 images of any size into the network's input, still uint8."""
+"""Place uint8 images of any size into the network's input."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from ssd_perception.core.metadata import Preprocessing
+from ssd_perception.core.metadata import Metadata, Preprocessing
 from ssd_perception.core.placement import Placement
 
 
@@ -19,7 +19,11 @@ def check_image(image: np.ndarray) -> None:
 
 
 def resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np.ndarray:
-    """Resize uint8 (H, W, 3) to (height, width, 3); see ``Preprocessing.interpolation``."""
+    """Resize (H, W, 3) to (height, width, 3); see ``Preprocessing.interpolation``.
+
+    Args:
+        image: uint8, or float32, which is not rounded.
+    """
     if image.shape[:2] == (height, width):
         return image
     shrinks = width <= image.shape[1] and height <= image.shape[0]
@@ -37,13 +41,24 @@ def resize(image: np.ndarray, width: int, height: int, interpolation: str) -> np
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+def empty_batch(count: int, metadata: Metadata) -> np.ndarray:
+    """Return an uninitialised (count, H, W, 3) input of the network, in its pixel type."""
+    return np.empty((count, *metadata.architecture.input_hw, 3),
+                    np.dtype(metadata.preprocessing.pixel_type))
+
+
 def place(image: np.ndarray, canvas: np.ndarray, preprocessing: Preprocessing) -> Placement:
-    """Write ``image`` into ``canvas``, uint8 (H, W, 3) of the input's size, and pad the rest.
+    """Write ``image`` into ``canvas``, (H, W, 3) of the input's size, and pad the rest.
+
+    Args:
+        image: uint8 (H, W, 3) RGB of any size.
+        canvas: uint8, or float32 for pixels that are not rounded after resizing.
 
     Returns:
         The Placement that maps boxes back to the image's own pixels.
     """
     placement = Placement.of(image.shape[:2], canvas.shape[:2], preprocessing.resize)
+    image = image.astype(canvas.dtype, copy=False)
     canvas[:placement.height, :placement.width] = resize(
         image, placement.width, placement.height, preprocessing.interpolation)
     canvas[placement.height:] = preprocessing.padding_value

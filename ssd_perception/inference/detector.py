@@ -11,13 +11,12 @@ from typing import Any, overload
 
 import numpy as np
 
-from ssd_perception.core.anchors import make_anchors
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
-from ssd_perception.core.text import printable
-from ssd_perception.imaging.placing import check_image, place
+from ssd_perception.core.text import listed, printable
+from ssd_perception.imaging.placing import check_image, empty_batch, place
 from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import resolve_weights
@@ -108,8 +107,7 @@ class Detector:
 
     def _set(self, runtime: Runtime, settings: PostprocessSettings, path: Path | None) -> None:
         self._runtime, self.path = runtime, path
-        a = self.metadata.architecture
-        self._anchors = make_anchors(a.anchors, a.input_hw, a.strides)  # (A, 4)
+        self._anchors = self.metadata.architecture.make_anchors()  # (A, 4)
         settings.per_class(self.class_names)  # refuses classes that the weights do not have
         self.settings = settings
 
@@ -162,7 +160,7 @@ class Detector:
         """Return one line for a log: weights, classes, runtime, device, precision, input."""
         height, width = self.metadata.architecture.input_hw
         name = printable(self.path.name) if self.path else 'weights'
-        return (f'{name} ({", ".join(self.class_names)}; {self.metadata.architecture.backbone} at '
+        return (f'{name} ({listed(self.class_names, 5)}; {self.metadata.architecture.backbone} at '
                 f'{width}x{height}) in {self.runtime} on {self.device}, {self.precision}')
 
     def seen(self, height: int, width: int) -> tuple[int, int]:
@@ -218,14 +216,14 @@ class Detector:
         start = time.perf_counter()
         for image in images:
             check_image(image)
-        batch = np.empty((len(images), *self.metadata.architecture.input_hw, 3), np.uint8)
+        batch = empty_batch(len(images), self.metadata)
         placements = [place(image, canvas, self.metadata.preprocessing)
                       for image, canvas in zip(images, batch)]
         placed = time.perf_counter()
-        logits, deltas = self._runtime(batch)  # (B, A, C), (B, A, 4)
+        logits, deltas = self._runtime(batch)  # (B, A, columns), (B, A, 4)
         ran = time.perf_counter()
         found = [postprocess(logits[i], deltas[i], self._anchors,
                              self.metadata.architecture.box_coder, settings, self.class_names,
-                             placements[i]) for i in range(len(images))]
+                             placements[i], self.metadata.scoring) for i in range(len(images))]
         return DetectionResult(found, Timings((placed - start) * 1e3, (ran - placed) * 1e3,
                                               (time.perf_counter() - ran) * 1e3))

@@ -14,6 +14,7 @@ import torch
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import KEY, Metadata
+from ssd_perception.inference.exported import grey_images
 from ssd_perception.inference.onnx_file import (
     EXPORT_KEY,
     EXPORT_VERSION,
@@ -30,8 +31,9 @@ OPSET = 17  # what ONNX Runtime 1.18, OpenVINO 2024 and TensorRT 10 all read
 def export_onnx(weights: Path, out: Path) -> Path:
     """Write the network of ``weights`` to ``out``, whole or not at all.
 
-    Its input ``images`` is uint8 (B, H, W, 3) RGB of the input's size, any B; normalising is
-    part of the graph. Its outputs are the raw ``logits`` (B, A, C) and ``deltas`` (B, A, 4).
+    Its input ``images`` is (B, H, W, 3) RGB of the input's size and pixel type, any B;
+    normalising is part of the graph. Its outputs are the raw ``logits`` (B, A, columns) and
+    ``deltas`` (B, A, 4).
     Where ``weights`` stores fp16 so does the file; both are computed with in fp32.
 
     Raises:
@@ -39,7 +41,7 @@ def export_onnx(weights: Path, out: Path) -> Path:
     """
     model, metadata = load_model(weights)
     network = PixelNetwork(model, metadata.preprocessing).eval()
-    example = torch.zeros((1, *metadata.architecture.input_hw, 3), dtype=torch.uint8)
+    example = torch.from_numpy(grey_images(metadata))
     buffer = io.BytesIO()
     # The exporter by tracing: the one by torch.export takes six times as long for the same
     # graph and needs onnxscript. This network has no branches that tracing could miss.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.imaging.placing import empty_batch
 from ssd_perception.inference.onnx_file import (
     EXPORT_VERSION,
     ExportedFile,
@@ -89,7 +90,7 @@ def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray
         WeightsError: naming the file, what was expected and what was found.
     """
     count = exported.metadata.architecture.anchor_count
-    for name, array, last in (('logits', logits, len(exported.metadata.class_names)),
+    for name, array, last in (('logits', logits, exported.metadata.columns),
                               ('deltas', deltas, 4)):
         wanted = (1, count, last)
         if array.shape != wanted or array.dtype != np.float32:
@@ -98,8 +99,10 @@ def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray
 
 
 def grey_images(metadata: Metadata) -> np.ndarray:
-    """Return one uint8 (1, H, W, 3) image of the input's size."""
-    return np.full((1, *metadata.architecture.input_hw, 3), 127, np.uint8)
+    """Return one (1, H, W, 3) image of the input's size and pixel type."""
+    batch = empty_batch(1, metadata)
+    batch.fill(127)
+    return batch
 
 
 def _named(path: Path, precision: str) -> ExportedFile:

@@ -29,8 +29,8 @@ MAX_NODES = 20_000
 # Scan), could run for ever or fill the memory.
 OPERATORS = frozenset((
     'Add', 'Cast', 'Clip', 'Concat', 'Constant', 'Conv', 'DequantizeLinear', 'Div',
-    'GlobalAveragePool', 'Identity', 'MaxPool', 'Mul', 'QuantizeLinear', 'Relu', 'Reshape',
-    'Resize', 'Sigmoid', 'Sub', 'Transpose'))
+    'GlobalAveragePool', 'HardSigmoid', 'HardSwish', 'Identity', 'MaxPool', 'Mul',
+    'QuantizeLinear', 'ReduceL2', 'Relu', 'Reshape', 'Resize', 'Sigmoid', 'Sub', 'Transpose'))
 
 # onnx.proto: numbers of the fields that are looked at.
 _GRAPH, _METADATA_PROPS, _FUNCTIONS = 7, 14, 25  # of ModelProto

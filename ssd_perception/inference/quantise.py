@@ -20,7 +20,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ssd_perception.core.metadata import Metadata
-from ssd_perception.imaging.placing import place
+from ssd_perception.imaging.placing import empty_batch, place
 from ssd_perception.inference.export import store_half, write_onnx
 from ssd_perception.inference.onnx_file import read_export
 
@@ -37,7 +37,7 @@ class _Images(CalibrationDataReader):
         image = next(self._images, None)
         if image is None:
             return None
-        batch = np.empty((1, *self._metadata.architecture.input_hw, 3), np.uint8)
+        batch = empty_batch(1, self._metadata)
         place(image, batch[0], self._metadata.preprocessing)
         return {'images': batch}
 

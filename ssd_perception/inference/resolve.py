@@ -11,6 +11,7 @@ from ssd_perception.core.text import printable
 
 PACKAGE = 'ssd_perception'
 DEFAULT_NAME = 'rover'
+COCO = 'coco'  # imported ones, see `ssd_perception import_torchvision`
 SUFFIX = '.safetensors'
 EXPORTED_SUFFIX = '.onnx'  # NAME.onnx and NAME.int8.onnx
 
@@ -68,6 +69,9 @@ def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
             if candidate.is_file():
                 return candidate.resolve()
     places = ', '.join(str(p if p.is_absolute() else Path.cwd() / p) for p in tried)
-    raise WeightsNotFound(f'Weights "{text}" not found; tried: {places}. '
-                          f'Give a path to a {SUFFIX} or {EXPORTED_SUFFIX} file, or the name of '
-                          'a shipped one.')
+    what_to_do = (f'Give a path to a {SUFFIX} or {EXPORTED_SUFFIX} file, or the name of a shipped '
+                  'one.')
+    if text == COCO:
+        what_to_do = ('Make them once, where there is a network: ssd_perception '
+                      f'import_torchvision ssdlite320 --out {weights_folders()[-1] / COCO}')
+    raise WeightsNotFound(f'Weights "{text}" not found; tried: {places}. {what_to_do}')

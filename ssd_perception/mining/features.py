@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception.core.errors import UserError
-from ssd_perception.imaging.placing import place
+from ssd_perception.imaging.placing import empty_batch, place
 from ssd_perception.replay.work_folder import FrameResult, WorkFolder
 
 
@@ -55,7 +55,7 @@ class Features:
     def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return float32 (n, d) for uint8 (H, W, 3) RGB images."""
         torch = self._torch
-        batch = np.empty((len(images), *self._metadata.architecture.input_hw, 3), np.uint8)
+        batch = empty_batch(len(images), self._metadata)
         for image, canvas in zip(images, batch):
             place(image, canvas, self._metadata.preprocessing)
         with torch.inference_mode():

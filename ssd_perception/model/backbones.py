@@ -1,4 +1,4 @@
-"""EfficientNet-B1 and EfficientNet-Lite0/1/2 as feature extractors with known output shapes."""
+"""EfficientNet-B1, -Lite0/1/2 and MobileNetV3 as feature extractors with known output shapes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.models import efficientnet_b1
+from torchvision.models import efficientnet_b1, mobilenet_v3_large
 from torchvision.ops import Conv2dNormActivation, StochasticDepth
 
 from ssd_perception.core.errors import SettingError
@@ -130,7 +130,7 @@ def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
 
     Args:
         name: one of ``core.metadata.BACKBONES``.
-        drop_path: largest stochastic-depth rate, reached at the last block.
+        drop_path: largest stochastic-depth rate, reached at the last block; MobileNetV3 has none.
 
     Raises:
         SettingError: for an unknown name; the message lists the known ones.
@@ -141,4 +141,14 @@ def make_backbone(name: str, drop_path: float = 0.0) -> Backbone:
         features = efficientnet_b1(weights=None, stochastic_depth_prob=drop_path).features
         stages = list(features.children())[:8]  # the ninth is the classifier's 1x1 convolution
         return Backbone(stages, (40, 112, 320))
+    if name == 'mobilenet_v3_large':
+        if drop_path:
+            raise SettingError('drop_path must be 0 with mobilenet_v3_large, got '
+                               f'{drop_path:g}.')
+        # With the halved last blocks of SSDlite (MobileNetV3, section 6.3), so that its weights
+        # fit; the 17th layer is a 1x1 convolution for the classifier.
+        layers = list(mobilenet_v3_large(weights=None, reduced_tail=True).features.children())
+        ends = (0, 1, 2, 4, 7, 11, 13, 16)
+        stages = [nn.Sequential(*layers[a:b]) for a, b in zip(ends, ends[1:])]
+        return Backbone(stages, (40, 112, 80), (3, 5, 6))
     raise SettingError(f'Backbone must be one of {", ".join(BACKBONES)}, got "{name}".')

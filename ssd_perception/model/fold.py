@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -11,7 +11,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd_perception.core.metadata import Preprocessing
 from ssd_perception.model.heads import Head
+from ssd_perception.model.published import PublishedSSD
 from ssd_perception.model.ssd import SSD
+
+Network = TypeVar('Network', bound='SSD | PublishedSSD')
 
 
 class PixelNetwork(nn.Module):
@@ -24,7 +27,7 @@ class PixelNetwork(nn.Module):
 
     mean: torch.Tensor
 
-    def __init__(self, model: SSD, preprocessing: Preprocessing):
+    def __init__(self, model: SSD | PublishedSSD, preprocessing: Preprocessing):
         """Copy ``model``; that it goes on being trained changes nothing here."""
         super().__init__()
         self.network = fold_norms(copy.deepcopy(model).eval())
@@ -66,15 +69,16 @@ class _FoldedHead(nn.Module):
         return torch.cat(outputs, 1)
 
 
-def fold_norms(model: SSD) -> SSD:
+def fold_norms(model: Network) -> Network:
     """Fold each batch norm into the convolution before it, in place; the function is the same.
 
     Returns:
         ``model``, in eval mode, for running only: its tensors have other names now.
     """
     model.eval()
-    model.class_head = _FoldedHead(cast(Head, model.class_head))
-    model.box_head = _FoldedHead(cast(Head, model.box_head))
+    if isinstance(model, SSD):
+        model.class_head = _FoldedHead(cast(Head, model.class_head))
+        model.box_head = _FoldedHead(cast(Head, model.box_head))
     for block in model.modules():
         if isinstance(block, nn.Sequential):
             for i in range(len(block) - 1):

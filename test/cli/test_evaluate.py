@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -125,3 +126,34 @@ def test_pictures_of_other_things_count_false_boxes(data, tmp_path, capsys):
 def test_corruptions_without_objects_are_refused(data, capsys):
     assert evaluate(data, '--negatives', '--corruptions') != 0
     assert 'give one of the two' in capsys.readouterr().err
+
+
+def test_classes_that_the_data_name_otherwise(data, tmp_path, capsys):
+    for path in (data / 'Annotations').glob('*.xml'):
+        path.write_text(path.read_text().replace('<name>cone</name>', '<name>pylon</name>'))
+    assert evaluate(data) == 1
+    assert 'have pylon' in capsys.readouterr().err
+    assert evaluate(data, '--names', 'pylon') == 1
+    assert '--names takes DATA=WEIGHTS or voc, got "pylon"' in capsys.readouterr().err
+    out = tmp_path / 'figures.json'
+    assert evaluate(data, '--names', 'pylon=cone', 'voc', '--json', str(out)) == 0
+    assert set(json.loads(out.read_text())['per_class']) == {'cone', 'cube'}
+
+
+def test_with_names_classes_that_the_data_lack_are_left_out(data, tmp_path):
+    for path in (data / 'Annotations').glob('*.xml'):
+        tree = ElementTree.parse(path)
+        for item in tree.getroot().findall('object'):
+            if item.findtext('name') == 'cube':
+                tree.getroot().remove(item)
+        tree.write(path)
+    figures = {}
+    for name, words in (('all', ()), ('named', ('--names', 'pylon=cone'))):
+        out = tmp_path / f'{name}.json'
+        assert evaluate(data, *words, '--json', str(out), '--report', str(tmp_path / name)) == 0
+        figures[name] = json.loads(out.read_text())
+    assert set(figures['all']['per_class']) == {'cone', 'cube'}
+    assert set(figures['named']['per_class']) == {'cone'}
+    assert figures['all']['per_class']['cone'] == figures['named']['per_class']['cone']
+    assert figures['named']['operating_point']['precision'] \
+        > figures['all']['operating_point']['precision']  # boxes on cubes do not count

@@ -130,3 +130,36 @@ def test_a_threshold_between_two_numbers_of_the_logits_type_is_kept_exactly():
     for threshold, count in ((np.float64(np.float32(0.1)), 1),
                              (np.nextafter(np.float64(np.float32(0.1)), 1), 0)):
         assert len(module._candidates(logits, np.array([threshold]))[0]) == count
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_softmax_scores_are_those_of_all_rows_computed(data):
+    seed, per_class = data.draw(st.integers(0, 2 ** 32)), data.draw(st.integers(0, 3))
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=3, size=(data.draw(st.integers(1, 20)), 4)).astype(np.float32)
+    logits[rng.random(logits.shape) < 0.05] = data.draw(st.sampled_from(
+        [np.nan, -np.inf, -1e30, 80]))
+    thresholds = np.array([data.draw(st.sampled_from([0.0, 0.001, 0.3, 0.9, 2.0]))
+                           for _ in range(2)])
+    rows, labels, scores = module._scored(logits, thresholds,
+                                          module.Scoring('softmax', 2, per_class))
+    with np.errstate(all='ignore'):
+        exponentials = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+        wanted = (exponentials / exponentials.sum(1, keepdims=True))[:, :2]
+    expected = {(row, label) for row, label in zip(*np.nonzero(wanted >= thresholds))}
+    if per_class:
+        expected = {place for label in range(2) for place in sorted(
+            (p for p in expected if p[1] == label), key=lambda p: -wanted[p])[:per_class]}
+        assert len(rows) == len(expected)  # of equal scores any may stay
+    else:
+        assert set(zip(rows.tolist(), labels.tolist())) == expected
+    np.testing.assert_allclose(scores, wanted[rows, labels], rtol=1e-9, atol=1e-300)
+
+
+def test_softmax_needs_the_background_to_say_nothing():
+    scoring = module.Scoring('softmax', 1)
+    logits = np.array([[4, 0, 9], [9, 0, 4], [0, 9, 0]], np.float32)  # cone, cube, background
+    found = postprocess(logits, np.zeros((3, 4)), ANCHORS, BoxCoder(), PostprocessSettings(),
+                        NAMES, SAME, scoring)
+    assert found.labels.tolist() == [1, 0] and (found.scores > 0.99).all()

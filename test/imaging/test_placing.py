@@ -63,3 +63,16 @@ def test_the_picture_itself_is_not_changed():
     before = image.copy()
     resize(image, 320, 180, 'area')
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize('height, width', [(480, 640), (90, 333), (1, 7), (320, 320)])
+def test_pixels_that_are_not_rounded_are_those_of_torch(height, width):
+    torch = pytest.importorskip('torch')
+    image = noise(height, width)
+    canvas = np.empty((320, 320, 3), np.float32)
+    place(image, canvas, Preprocessing('stretch', 'linear', pixel_type='float32'))
+    wanted = torch.nn.functional.interpolate(
+        torch.from_numpy(image).permute(2, 0, 1)[None].float(), (320, 320), mode='bilinear',
+        align_corners=False)[0].permute(1, 2, 0)
+    # torch places the samples in float32, which noise makes visible
+    np.testing.assert_allclose(canvas, wanted, atol=0.02)

@@ -5,14 +5,16 @@ import importlib.util
 
 import pytest
 import torch
-from torchvision.models import efficientnet_b1
+from torchvision.models import detection, efficientnet_b1, mobilenet_v3_large
 
 from ssd_perception.core.anchors import AnchorSpec
+from ssd_perception.core.errors import SettingError
 from ssd_perception.core.metadata import Architecture, Metadata, WeightsError
 from ssd_perception.model.backbones import make_backbone
 from ssd_perception.model.initialise import InitialWeightsUnavailable, initialise
+from ssd_perception.model.published import convert
 from ssd_perception.model.ssd import SSD
-from ssd_perception.model.weights import save_weights
+from ssd_perception.model.weights import load_trainable, save_weights
 
 
 def network(backbone='efficientnet_lite0', classes=2, channels=8):
@@ -79,6 +81,56 @@ def test_imagenet_weights_that_cannot_be_had_are_named(monkeypatch):
     monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url', refuse)
     with pytest.raises(InitialWeightsUnavailable, match='IMAGENET1K_V2.*put the file there'):
         initialise(network('efficientnet_b1'), 'imagenet', ('a', 'b'))
+
+
+def test_mobilenet_begins_with_the_backbone_of_imported_weights(tmp_path):
+    torch.manual_seed(0)
+    with torch.device('meta'):
+        source = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
+    tensors = {key: torch.rand(value.shape) if value.is_floating_point() else torch.zeros(
+        value.shape, dtype=value.dtype) for key, value in source.state_dict().items()}
+    path = save_weights(tmp_path / 'coco.safetensors', *convert(
+        'ssdlite320_mobilenet_v3_large', tensors, 'test'))
+    model = network('mobilenet_v3_large')
+    initialise(model, str(path), ('a', 'b'))
+    found = model.backbone.state_dict()
+    assert torch.equal(found['stages.0.0.0.weight'], tensors['backbone.features.0.0.0.weight'])
+    # C4's block is in two parts there: its expansion ends the first one
+    assert torch.equal(found['stages.6.0.block.0.0.weight'],
+                       tensors['backbone.features.0.13.0.weight'])
+    assert torch.equal(found['stages.6.2.block.3.1.running_var'],
+                       tensors['backbone.features.1.2.block.3.1.running_var'])
+    assert sum(value.numel() for value in found.values()) == sum(
+        value.numel() for key, value in tensors.items()
+        if key.startswith('backbone.features.') and not key.startswith('backbone.features.1.3.'))
+    with pytest.raises(WeightsError, match='mobilenet_v3_large instead of efficientnet_lite0'):
+        initialise(network('efficientnet_lite0'), str(path), ('a', 'b'))
+    with pytest.raises(WeightsError, match='imported and is only run'):
+        load_trainable(path)
+
+
+def test_mobilenet_takes_imagenets_layers_but_for_those_it_has_halved(monkeypatch):
+    torch.manual_seed(0)
+    published = {key: torch.rand_like(value) if value.is_floating_point() else value
+                 for key, value in mobilenet_v3_large(weights=None).state_dict().items()}
+    monkeypatch.setattr('torchvision.models._api.load_state_dict_from_url',
+                        lambda *args, **kwargs: published)
+    model = network('mobilenet_v3_large')
+    initialise(model, 'imagenet', ('a', 'b'))
+    stages = model.backbone.stages
+    assert torch.equal(stages[0][0][0].weight, published['features.0.0.weight'])
+    assert torch.equal(stages[5][1].block[3][0].weight, published['features.12.block.3.0.weight'])
+    assert stages[6][2].block[3][0].weight.shape[0] == 80
+
+
+def test_mobilenet_is_a_backbone_like_the_others():
+    backbone = make_backbone('mobilenet_v3_large').eval()
+    with torch.inference_mode():
+        shapes = [tuple(x.shape) for x in backbone(torch.zeros(1, 3, 64, 96))]
+    assert shapes == [(1, channels, 64 // stride, 96 // stride) for channels, stride in zip(
+        backbone.channels, backbone.strides)]
+    with pytest.raises(SettingError, match='drop_path must be 0'):
+        make_backbone('mobilenet_v3_large', 0.1)
 
 
 def test_own_weights_carry_over_with_the_classes_of_the_same_name(tmp_path):

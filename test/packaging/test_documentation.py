@@ -21,6 +21,7 @@ RUN_BY = {
     'ssd_perception detect': 'test/cli/test_detect.py',
     'ssd_perception evaluate': 'test/cli/test_evaluate.py',
     'ssd_perception export': 'test/inference/test_export.py',
+    'ssd_perception import_torchvision': 'test/inference/test_published.py',
     'ssd_perception play': 'test/live/test_player.py',
     'ssd_perception publish': 'test/cli/test_publish.py',
     'ssd_perception replay': 'test/replay/replaying.py',

@@ -101,7 +101,7 @@ class Runtime(Protocol):
     file: Path | None
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run uint8 (B, H, W, 3) RGB at the input size.
+        """Run (B, H, W, 3) RGB of the input size, in the pixel type of ``metadata``.
 
         Returns:
             float32 logits (B, A, C) and deltas (B, A, 4); A and its order are those of

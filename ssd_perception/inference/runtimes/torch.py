@@ -12,6 +12,7 @@ from ssd_perception.core.metadata import Metadata
 from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 from ssd_perception.model.fold import PixelNetwork
+from ssd_perception.model.published import PublishedSSD
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 
@@ -23,7 +24,7 @@ class TorchRuntime:
 
     name = 'torch'
 
-    def __init__(self, model: SSD, metadata: Metadata, device: str = 'auto',
+    def __init__(self, model: SSD | PublishedSSD, metadata: Metadata, device: str = 'auto',
                  precision: str = 'auto', graphs: bool = False):
         """Take a copy of ``model``: training continues to change the original.
 
