@@ -105,8 +105,8 @@ class Recipe:
         (), 'Names in label order; [] means all names in the data, sorted.')
     init: str = setting(
         'lite', 'Weights to begin with: lite (ImageNet, for EfficientNet-Lite; B1 takes the '
-        "kernels of Lite1), imagenet (B1, MobileNetV3: torchvision's, downloaded once), the path or "
-        'name of weights of this package, such as rover, or coco (MobileNetV3: the backbone of '
+        "kernels of Lite1), imagenet (B1, MobileNetV3: torchvision's, downloaded once), the path "
+        'or name of weights of this package, such as rover, or coco (MobileNetV3: the backbone of '
         'imported weights), or random.')
     drop_path: float = setting(
         0.0, 'Stochastic depth: largest rate at which a residual block is skipped, reached at '
