@@ -78,12 +78,13 @@ def _displays(view: View) -> list[dict]:
 
 
 def _display(kind: str, name: str, topic: str, reliability: str) -> dict:
-    how: dict = {'Image': {'Max Value': 1, 'Min Value': 0, 'Normalize Range': True},
-           'Pose': {'Shape': 'Arrow'}}.get(kind, {})
+    more: dict[str, dict] = {
+        'Image': {'Max Value': 1, 'Min Value': 0, 'Normalize Range': True},
+        'Pose': {'Shape': 'Arrow'}}
     return {'Class': f'rviz_default_plugins/{kind}', 'Name': name, 'Enabled': True,
             'Topic': {'Value': topic, 'Depth': 1, 'History Policy': 'Keep Last',
                       'Reliability Policy': reliability, 'Durability Policy': 'Volatile'},
-            **how, 'Value': True}
+            **more.get(kind, {}), 'Value': True}
 
 
 def dock_state(rows: Sequence[Sequence[str]], height: int, beside: int) -> bytes:
