@@ -90,10 +90,11 @@ def ground_truth(sample: Sample, class_names: tuple[str, ...]) -> GroundTruth:
 
 def measure(detector: Detector, samples: Sequence[Sample],
             read: Callable[..., np.ndarray] = read_image, progress: bool = False,
-            skip_unreadable: bool = False) -> Measurement:
+            skip_unreadable: bool = False, classes: tuple[str, ...] = ()) -> Measurement:
     """Detect in every sample, one image at a time, at ``SCORE_THRESHOLD``.
 
     Args:
+        classes: what to detect; empty for all.
         skip_unreadable: name an image that cannot be decoded on stderr and go on.
 
     Raises:
@@ -102,7 +103,7 @@ def measure(detector: Detector, samples: Sequence[Sample],
     """
     truths = [ground_truth(sample, detector.class_names) for sample in samples]
     result, first_error = Measurement([], [], [], {}, []), None
-    settings = low_threshold(detector.settings)
+    settings = replace(low_threshold(detector.settings), classes=classes)
     for sample, truth in zip(tqdm(samples, 'evaluate', unit='img', disable=not progress), truths):
         try:
             image = read(sample.path)

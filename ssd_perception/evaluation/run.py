@@ -95,8 +95,9 @@ def evaluate_detector(detector: Detector, samples: Sequence[Sample], data: Path,
     names = detector.class_names if not classes else tuple(
         name for name in detector.class_names if name in classes)
     detector.warm_up()  # or the first image would be the slow one
-    measured = of_classes(measure(detector, samples, progress=True, skip_unreadable=True),
-                          detector.class_names, names)
+    measured = of_classes(
+        measure(detector, samples, progress=True, skip_unreadable=True, classes=names),
+        detector.class_names, names)
     threshold = detector.settings.score_threshold
     analysis = analyse(measured.detections, measured.truths, names, threshold)
     empty = not analysis.accuracy.objects and not analysis.accuracy.difficult
