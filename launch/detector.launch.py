@@ -28,6 +28,7 @@ ARGUMENTS = (
     ('image', 'image', 'Topic of the camera; its /compressed twin is found by itself.'),
     ('cameras', '', 'Several cameras: front,rear or front=/front/image_raw,rear=/rear/image.'),
     ('weights', '', 'Path or name of the weights.'),
+    ('classes', '', 'Classes to publish: person,dog or [person, dog].'),
     ('device', '', 'auto, cpu or cuda.'),
     ('runtime', '', 'What runs the network.'),
     ('params_file', str(Path(get_package_share_directory('ssd_perception'), 'config',

@@ -90,6 +90,8 @@ def parameters(given: Given) -> list[str | dict[str, Any]]:
         name: given[name] for name in ('weights', 'device', 'runtime') if given[name]}
     if given['autostart']:
         overrides['autostart'] = boolean(given, 'autostart')
+    if given['classes']:
+        overrides['classes'] = [name.strip() for name in given['classes'].strip('[] ').split(',')]
     if given['cameras']:
         overrides['cameras'] = [name for name, _ in _cameras(given)]
     # A bag's stamps are old: with wall time every age would be days.

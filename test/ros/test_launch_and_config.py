@@ -93,8 +93,8 @@ def installed(monkeypatch, *packages):
     monkeypatch.setattr(launching, 'get_package_prefix', prefix)
 
 
-GIVEN = {'image': 'image', 'cameras': '', 'weights': '', 'device': '', 'runtime': '',
-         'params_file': '', 'namespace': '', 'autostart': '', 'respawn': 'false',
+GIVEN = {'image': 'image', 'cameras': '', 'weights': '', 'classes': '', 'device': '',
+         'runtime': '', 'params_file': '', 'namespace': '', 'autostart': '', 'respawn': 'false',
          'use_sim_time': '', 'rviz': 'false', 'bag': '', 'bag_rate': '1.0', 'bag_loop': 'false',
          'dds_profile': 'auto', 'log_level': 'info'}
 
@@ -146,6 +146,8 @@ def test_launch_arguments_reach_the_node(description):
      [('', '/rover/camera/image_raw', '/rover/')]),
     ({'bag': '/drive', 'image': '/c/image_raw/compressed'}, {'use_sim_time': True},
      [('image', '/c/image_raw/compressed')], [('', '/c/image_raw/compressed', '/')]),
+    ({'classes': '[person, hot dog]'}, {'classes': ['person', 'hot dog']}, [('image', 'image')],
+     [('', '/image', '/')]),
     ({'bag': '/drive', 'use_sim_time': 'false'}, {}, [('image', 'image')], [('', '/image', '/')]),
     ({'cameras': 'front=/f/image_raw, rear', 'namespace': '/rover', 'image': 'unused'},
      {'cameras': ['front', 'rear']}, [('front/image', '/f/image_raw')],
