@@ -23,6 +23,8 @@ MAX_PIXELS_PER_BYTE = 1100
 # A progressive JPEG has about ten; each is a pass over the whole image, so a small file with
 # thousands of them would keep the decoder busy for minutes.
 MAX_SCANS = 100
+# libpng writes one for every 8 kB. Megabytes of empty ones would take seconds.
+MAX_CHUNKS = 100_000
 
 # The network's input is averaged from at least so many decoded pixels in each direction.
 LEAST_RATIO = 1.5
@@ -176,7 +178,9 @@ def read_header(blob: memoryview) -> Header:
 def _check_chunks(blob: memoryview) -> None:
     """Refuse a PNG whose chunks do not end where it does: OpenCV allocates what they announce."""
     position = len(_PNG)
-    while position + 12 <= len(blob):
+    for _ in range(MAX_CHUNKS):
+        if position + 12 > len(blob):
+            break
         length, kind = struct.unpack('>I4s', blob[position:position + 8])
         position += 12 + length
         if kind == b'IEND' and position <= len(blob):

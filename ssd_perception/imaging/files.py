@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
-from ssd_perception.imaging.jpeg import is_truncated
+from ssd_perception.imaging.jpeg import is_truncated, read_head
 
 # A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
@@ -31,19 +31,21 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         DataError: when the file is missing, truncated, larger than ``MAX_PIXELS`` or no image.
     """
     data = read_bytes(path)
-    check_pixels(path, data)
+    known = check_pixels(path, data)
     if is_truncated(data):
         raise DataError(f'{path} is truncated: the end of the image is missing.', path,
                         'truncated picture')
     # Boxes were drawn on the stored pixels, so a rotation flag must not turn them.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        # What nobody can state the size of is not decoded: OpenCV has formats, such as JPEG 2000,
+        # in which a kilobyte becomes gigabytes.
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if known else None
     except cv2.error:
         image = None
     if image is not None:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    image = _with_pillow(data)
+    image = _with_pillow(data) if known else None
     if data.startswith(_LFS):
         raise DataError(f'{path} is a pointer of Git LFS, not the image: fetch it with '
                         '"git lfs pull".', path, 'unreadable picture')
@@ -86,16 +88,24 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     Raises:
         DataError: when the file has no such header, or states more than ``MAX_PIXELS``.
     """
-    found = _stated_size(path, regular_file(path))
+    regular = regular_file(path)
+    found = _from_pillow(path, regular) or _from_header(path, read_bytes(path))
     if found is None:
         raise DataError(f'{path} is not an image whose size can be read.', path,
                         'unreadable picture')
     return found
 
 
-def check_pixels(path: str | os.PathLike, data: bytes) -> None:
-    """Refuse an image whose header states more than ``MAX_PIXELS``, before it is decoded."""
-    _stated_size(path, io.BytesIO(data))
+def check_pixels(path: str | os.PathLike, data: bytes) -> bool:
+    """Refuse an image whose header states more than ``MAX_PIXELS``, before it is decoded.
+
+    Returns:
+        Whether it states a size at all.
+    """
+    found = _from_header(path, data)
+    if found is None and not data.startswith(b'\xff\xd8'):  # megabytes of markers take Pillow long
+        found = _from_pillow(path, io.BytesIO(data))
+    return found is not None
 
 
 @functools.cache
@@ -104,21 +114,36 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def _stated_size(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[int, int] | None:
-    """Return height and width by the header; None where the decoder has to find out."""
+def _from_header(path: str | os.PathLike, data: bytes) -> tuple[int, int] | None:
+    """Return height and width of a JPEG or a PNG, also with parts that Pillow refuses."""
+    if data.startswith(b'\xff\xd8'):
+        head = read_head(data)
+        return _bounded(path, head.height, head.width) if head.scan >= 0 else None
+    if data.startswith(b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR') and len(data) > 24:
+        return _bounded(path, int.from_bytes(data[20:24], 'big'),
+                        int.from_bytes(data[16:20], 'big'))
+    return None
+
+
+def _from_pillow(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[int, int] | None:
+    """Return height and width that the header states; None where Pillow finds none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             with Image.open(source, formats=_formats()) as image:
                 width, height = image.size
     except Image.DecompressionBombError:
-        width = height = MAX_PIXELS
+        width, height = MAX_PIXELS, 2
     except Exception:  # noqa: BLE001  # Pillow's parsers raise many kinds on broken headers
         return None
+    return _bounded(path, height, width)
+
+
+def _bounded(path: str | os.PathLike, height: int, width: int) -> tuple[int, int] | None:
     if width * height > MAX_PIXELS:
         raise DataError(f'{path} claims more than {MAX_PIXELS} pixels, the most that are decoded; '
                         'shrink it.', path, 'unreadable picture')
-    return height, width
+    return (height, width) if width * height else None
 
 
 class ImageCache:

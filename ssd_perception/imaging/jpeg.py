@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ _SCAN_MARKER = 0xDA
 # Without a length: restarts, beginning, TEM, and 0, which is no marker at all.
 _BARE_MARKERS = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
 _END = b'\xff\xd9'
+_CODE = re.compile(rb'[^\xff]')  # after any number of fill bytes
+# Before the first scan; phones write some hundred. Megabytes of them would take seconds.
+MAX_MARKERS = 10_000
 
 
 class JpegHead(NamedTuple):
@@ -44,14 +48,16 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield marker and place of each segment that has a length.
 
     A segment may hold a thumbnail with markers of its own. What lies between two segments is
-    skipped, as decoders do.
+    skipped, as decoders do; after ``MAX_MARKERS`` nothing is yielded any more.
     """
     place = 2
-    while 0 <= (place := data.find(b'\xff', place)) < len(data) - 1:
-        marker = data[place + 1]
-        if marker == 0xFF:  # a fill byte
-            place += 1
-        elif marker in _BARE_MARKERS:
+    for _ in range(MAX_MARKERS):
+        place = data.find(b'\xff', place)
+        code = _CODE.search(data, place + 1) if place >= 0 else None
+        if code is None:
+            return
+        place, marker = code.start() - 1, data[code.start()]
+        if marker in _BARE_MARKERS:
             place += 2
         else:
             yield marker, place

@@ -18,6 +18,7 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.detection_folder import free_name
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
+from odd_jpegs import odd_jpegs
 from small_sets import scene, write_pictures  # noqa: E402
 
 
@@ -168,6 +169,17 @@ def test_one_bad_file_is_named_and_the_others_answered(tmp_path, detect, content
     (tmp_path / 'a/y.jpg').write_bytes(content)
     code, said, rows, out = detect(tmp_path / 'a')
     assert code == 1 and len(rows) == 2 and f'y.jpg {says}' in said.err.replace('\n', ' ')
+
+
+def test_odd_jpegs_are_answered_and_a_texture_of_that_name_is_named(tmp_path, detect):
+    (tmp_path / 'a').mkdir()
+    odd = odd_jpegs(scene(1))
+    for name, data in odd.items():
+        (tmp_path / f'a/{name}.jpg').write_bytes(data)
+    (tmp_path / 'a/texture.jpg').write_bytes(b'DDS |\0\0\0' + bytes(200))
+    code, said, rows, _ = detect(tmp_path / 'a')
+    assert code == 1 and {Path(row['picture']).stem for row in rows} == odd.keys()
+    assert 'texture.jpg is not an image' in said.err and said.err.count('is not an image') == 1
 
 
 def test_a_full_disk_is_named_with_the_folder(tmp_path, detect, monkeypatch):

@@ -16,6 +16,7 @@ import pytest
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
 import recordings  # noqa: E402
+from odd_jpegs import odd_jpegs  # noqa: E402
 from replaying import messages, replay  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
@@ -125,6 +126,19 @@ def test_one_bad_image_costs_itself(detectors, tmp_path, capsys, bad, reason, st
     assert len(messages(tmp_path / 'out', '/detections')) == 3
     first = json.loads((tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()[0])
     assert reason in first['error'] and first['detections'] == []
+
+
+def test_odd_jpegs_are_answered_and_a_texture_costs_itself(detectors, tmp_path, capsys):
+    blobs = [*odd_jpegs(recordings.picture(0, (320, 320))).values(), b'DDS |\0\0\0' + bytes(200)]
+    drive = write(tmp_path / 'drive', [
+        (NOW + i * PERIOD, stamped(NOW + i * PERIOD, data=np.frombuffer(blob, np.uint8)))
+        for i, blob in enumerate(blobs)])
+    assert replay(drive, tmp_path / 'out') == 0
+    assert '1 images could not be decoded' in capsys.readouterr().out
+    rows = [json.loads(line) for line in (
+        tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()]
+    assert 'must be JPEG or PNG, but begins with 44 44 53' in rows[-1]['error']
+    assert len(rows) == len(blobs) and all(row['detections'] for row in rows[:-1])
 
 
 @pytest.mark.parametrize('kind, reason', [('h264', 'video'), ('16UC1; compressedDepth', 'depth')])

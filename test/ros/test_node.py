@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from odd_jpegs import odd_jpegs  # noqa: E402
 from peer import header, image, picture  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
@@ -87,6 +88,16 @@ def test_compressed_input_by_itself(peer, detections, offline):
     frame = CompressedImage(header=header(30), format='png', data=blob)
     assert_same(peer.ask(frame, detections, '/image/compressed'), offline([rgb])[0])
     peer.ask(image(picture(), 31), detections)
+
+
+def test_odd_jpegs_are_answered_as_a_plain_one(peer, detections, offline):
+    odd = odd_jpegs(picture(96, 64)[..., ::-1])
+    plain = cv2.imdecode(np.frombuffer(odd['plain'], np.uint8), cv2.IMREAD_COLOR)
+    expected = offline([np.ascontiguousarray(plain[..., ::-1])])[0]
+    for number, blob in enumerate(odd.values()):
+        frame = CompressedImage(header=header(3000 + number), format='jpeg', data=blob)
+        assert_same(peer.ask(frame, detections, '/image/compressed'), expected)
+    peer.ask(image(picture(), 3100), detections)  # and raw again
 
 
 def test_annotated_pictures(peer, detections):

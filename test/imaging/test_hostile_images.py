@@ -1,0 +1,118 @@
+"""Odd images are read, hostile ones refused in bounded time and memory, whatever reads them."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from odd_jpegs import odd_jpegs
+from PIL import Image
+from small_sets import scene
+
+from ssd_perception.core.errors import DataError
+from ssd_perception.imaging.compressed import ImageError, decode, decode_shrunk
+from ssd_perception.imaging.files import image_size, read_image
+
+ODD = odd_jpegs(scene(1, 64, 48))
+EXPECTED = cv2.imdecode(np.frombuffer(ODD['plain'], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+READ = """
+import sys
+from ssd_perception.core.errors import DataError
+from ssd_perception.imaging.files import read_image
+try:
+    print(read_image(sys.argv[1]).shape)
+except DataError as error:
+    print(str(error)[:400].replace('\\n', ' '))
+print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))
+"""
+
+
+@pytest.mark.parametrize('name', ODD)
+def test_odd_jpegs_are_read_by_files_and_messages(tmp_path, name):
+    (tmp_path / 'a.jpg').write_bytes(ODD[name])
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.jpg'), EXPECTED)
+    assert image_size(tmp_path / 'a.jpg') == (48, 64)
+    np.testing.assert_array_equal(decode(ODD[name]), EXPECTED)
+    shrunk, factor = decode_shrunk(ODD[name], lambda height, width: (6, 8))
+    assert factor == 4 and shrunk.shape == (12, 16, 3)
+
+
+@pytest.mark.parametrize('data', [
+    b'\xff\xd8' + b'\xff' * 20_000_000, b'\xff\xd8' + b'\xff\1' * 10_000_000,
+    b'\xff\xd8' + b'\xff\xe0\0\2' * 5_000_000,
+    b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0abcd'
+    + b'\0\0\0\0tEXtabcd' * 2_000_000], ids=['fill', 'bare', 'segments', 'chunks'])
+def test_twenty_megabytes_of_markers_cost_no_seconds(tmp_path, data):
+    start = time.process_time()
+    with pytest.raises(ImageError):
+        decode(data)
+    (tmp_path / 'a.jpg').write_bytes(data)
+    with pytest.raises(DataError):
+        read_image(tmp_path / 'a.jpg')
+    assert time.process_time() - start < 3
+
+
+def saved(kind, side=9000, **options):
+    data = io.BytesIO()
+    Image.new('L', (side, side)).save(data, kind, **options)
+    return data.getvalue()
+
+
+def png(width, height, *chunks):
+    data = b'\x89PNG\r\n\x1a\n'
+    for kind, content in ((b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)),
+                          *chunks, (b'IDAT', zlib.compress(bytes(height * (width + 1)))),
+                          (b'IEND', b'')):
+        data += struct.pack('>I', len(content)) + kind + content
+        data += struct.pack('>I', zlib.crc32(kind + content))
+    return data
+
+
+def exif(entries):
+    """Return a JPEG whose EXIF lists ``entries`` (tag, type, count, offset) and then itself."""
+    rows = b''.join(struct.pack('<HHII', *entry) for entry in entries)
+    tiff = b'II*\0\x08\0\0\0' + struct.pack('<H', len(entries)) + rows + struct.pack('<I', 8)
+    content = b'Exif\0\0' + tiff
+    return ODD['plain'][:2] + b'\xff\xe1' + struct.pack(
+        '>H', len(content) + 2) + content + ODD['plain'][2:]
+
+
+BOMBS = {
+    # Refused: more than 100 million pixels, or of a format whose size nobody states.
+    'tiff': (saved('TIFF', 20_000, compression='tiff_lzw'), 'more than 100000000 pixels'),
+    'gif': (saved('GIF', 11_000), 'more than 100000000 pixels'),
+    'webp': (saved('WEBP', 11_000, lossless=True), 'more than 100000000 pixels'),
+    'png': (png(11_000, 11_000),
+            'more than 100000000 pixels'),
+    'ppm': (b'P6 30000 30000 255\n', 'more than 100000000 pixels'),
+    'sun raster': (struct.pack('>8I', 0x59a66a95, 30_000, 30_000, 24, 0, 1, 0, 0),
+                   'not an image'),
+    'pfm': (b'PF\n30000 30000\n-1.0\n', 'not an image'),
+    # Read: what hangs at an image is not looked at.
+    'text': (png(40, 30, *[(b'zTXt', b'a\0\0' + zlib.compress(bytes(50_000_000)))] * 3),
+             '(30, 40, 3)'),
+    'profile': (png(40, 30, (b'iCCP', b'a\0\0' + zlib.compress(bytes(50_000_000)))),
+                '(30, 40, 3)'),
+    'exif': (exif([(0x8769, 4, 1, 8), (0x8825, 4, 1, 8), (0x010E, 2, 2 ** 32 - 1, 8),
+                   (0x0112, 3, 2 ** 31, 8), (0x0201, 4, 1, 2 ** 32 - 1)]), '(48, 64, 3)')}
+if cv2.haveImageWriter('.jp2'):
+    BOMBS['jpeg 2000'] = (cv2.imencode('.jp2', np.zeros((9000, 9000), np.uint8))[1].tobytes(),
+                          'not an image')
+
+
+@pytest.mark.parametrize('name', BOMBS)
+def test_a_small_file_does_not_become_gigabytes(tmp_path, name):
+    data, expected = BOMBS[name]
+    assert len(data) < 3_000_000
+    path = tmp_path / 'bomb.jpg'
+    path.write_bytes(data)
+    done = subprocess.run([sys.executable, '-c', READ, path], capture_output=True, text=True,
+                          timeout=60, env=dict(os.environ))
+    said, peak = done.stdout.splitlines()
+    assert expected in said and int(peak) < 300 * 1024, done.stdout
