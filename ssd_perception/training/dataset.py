@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.queues import Queue
 from typing import Any, NamedTuple
 
 import cv2
@@ -25,6 +27,9 @@ from ssd_perception.imaging.placing import place
 from ssd_perception.training.distributed import World
 from ssd_perception.training.losses import Target
 from ssd_perception.training.recipe import Recipe
+
+# Exit code of a loader process whose batch did not fit in /dev/shm.
+_NO_SHARED_MEMORY = 77
 
 
 def random_stream(seed: int, *position: int) -> np.random.Generator:
@@ -236,7 +241,8 @@ def _describe_death(iterator: Any) -> str:
     for worker in getattr(iterator, '_workers', ()):
         worker.join(0.2)
         if worker.exitcode:
-            how = 'Bus error' if worker.exitcode == -signal.SIGBUS else f'exit {worker.exitcode}'
+            how = 'Bus error' if worker.exitcode in (-signal.SIGBUS, _NO_SHARED_MEMORY) else \
+                f'exit {worker.exitcode}'
             return f'DataLoader worker (pid {worker.pid}) was ended: {how}'
     return ''
 
@@ -279,7 +285,17 @@ def _collate(made: Sequence[tuple[TrainingItem, Origin]]) -> Batch:
         [reason for origin in origins for reason in origin.skipped])
 
 
+def _hand_over_failed(error: BaseException, batch: object) -> None:
+    """End a loader process whose batch could not be handed over.
+
+    Left alone, multiprocessing prints the error and drops the batch, for which the trainer would
+    wait for ever.
+    """
+    os._exit(_NO_SHARED_MEMORY if isinstance(error, (OSError, RuntimeError)) else 1)
+
+
 def _start_worker(worker: int) -> None:
+    Queue._on_queue_feeder_error = staticmethod(_hand_over_failed)  # type: ignore[attr-defined]
     # Workers are the parallelism; OpenCV's own threads would only fight with them.
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -188,3 +188,43 @@ def test_a_loader_process_that_dies_ends_the_run(tmp_path, data, number, words):
     last = err.strip().splitlines()[-1]
     assert last.startswith('ssd_perception train: ') and words in last and '--resume' in last
     assert 'Traceback' not in err
+
+
+@pytest.fixture(scope='module')
+def small_shm():
+    """Return a function: how a command starts with a /dev/shm of another size, as in a container.
+
+    That needs a mount namespace of its own.
+    """
+    def with_size(size):
+        return ['unshare', '-m', 'sh', '-c',
+                f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"', 'sh']
+    try:
+        tried = subprocess.run([*with_size('64k'), 'df', '/dev/shm'], capture_output=True,
+                               text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip('unshare is not installed')
+    if tried.returncode:
+        pytest.skip(f'a tmpfs cannot be mounted here, which takes root: {tried.stderr[:200]}')
+    assert ' 64 ' in tried.stdout
+    return with_size
+
+
+@pytest.mark.parametrize('size, more', [
+    ('64k', ()),
+    ('64m', ('architecture.input_hw=[512, 512]', 'batch_size=64'))])
+def test_a_small_shared_memory_ends_the_run_with_the_remedy(tmp_path, data, small_shm, size,
+                                                            more):
+    run = Run(tmp_path, data, 100_000)
+    begin = time.monotonic()
+    process = subprocess.Popen(
+        [*small_shm(size), *map(str, run.command), '--set', 'workers=2', *more],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    _, err = process.communicate(timeout=200)
+    assert time.monotonic() - begin < 150
+    last = err.strip().splitlines()[-1]
+    assert process.returncode == 1 and 'Traceback' not in err, err[-2000:]
+    assert last.startswith('ssd_perception train: ') and '/dev/shm; give the container' in last
+    left = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True,
+                          check=True).stdout
+    assert str(run.out) not in left, 'a process of the training is left'
