@@ -142,6 +142,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     plan = Plan(change(recipe, changes))
     if not init:
         _choose_start(plan, device, changes)
+    _choose_mirror(plan, changes)
     _choose_input(plan, look, changes)
     if latency_ms is not None:
         _bound_latency(plan, latency_ms, device, changes)
@@ -171,6 +172,23 @@ def _choose_start(plan: Plan, device: str, changes: tuple[str, ...]) -> None:
         _update(plan, changes, 'frozen_stages', 'the stem and the first two stages keep what they '
                 'have learned, and a step takes three quarters of the time.',
                 frozen_stages=FROZEN)
+
+
+def mirrored_is_another(class_names: tuple[str, ...]) -> bool:
+    """Return whether the mirror image of an object may be of another class, by their names.
+
+    That is so where a name with "left" has a partner with "right", and for characters.
+    """
+    names = {name.lower() for name in class_names}
+    return any('left' in name and name.replace('left', 'right') in names for name in names) \
+        or (len(names) > 1 and all(len(name) == 1 for name in names))
+
+
+def _choose_mirror(plan: Plan, changes: tuple[str, ...]) -> None:
+    if mirrored_is_another(plan.recipe.class_names):
+        _update(plan, changes, 'augmentation.flip', 'by the names of the classes, the mirror '
+                'image of an object may be of another class.',
+                augmentation=replace(plan.recipe.augmentation, flip=0.0))
 
 
 def input_size(look: Look) -> tuple[tuple[int, int], str]:

@@ -28,8 +28,8 @@ def samples_of(side, width=640, height=480, count=40, ratio=1.0):
 def planned(monkeypatch):
     monkeypatch.setattr(plan, 'step_seconds', lambda recipe, samples, device: 0.5)
 
-    def call(samples, minutes=10, latency_ms=None, changes=(), measured=0):
-        return plan.plan_recipe(samples, ('a',), minutes, latency_ms, 'cpu', changes,
+    def call(samples, minutes=10, latency_ms=None, changes=(), measured=0, names=('a',)):
+        return plan.plan_recipe(samples, names, minutes, latency_ms, 'cpu', changes,
                                 measured=measured)
     return call
 
@@ -104,6 +104,16 @@ def test_latency_bounds_the_input(planned, monkeypatch, limit, verdict):
 def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, init, frozen):
     recipe = planned(samples_of(100), changes=changes).recipe
     assert (recipe.init, recipe.frozen_stages) == (init, frozen)
+
+
+@pytest.mark.parametrize('names, flip', [
+    (('turn_left', 'turn_right', 'stop'), 0.0), (('Left', 'RIGHT'), 0.0), (('b', 'd'), 0.0),
+    (('turn_left', 'stop'), 0.5), (('upright', 'fallen'), 0.5), (('x',), 0.5)])
+def test_images_are_not_mirrored_where_that_changes_the_class(planned, names, flip):
+    recipe = planned(samples_of(100), names=names).recipe
+    assert recipe.augmentation.flip == flip
+    assert planned(samples_of(100), names=names, changes=('augmentation.flip=0.25',)
+                   ).recipe.augmentation.flip == 0.25
 
 
 def test_without_an_object_there_is_nothing_to_plan(planned):
