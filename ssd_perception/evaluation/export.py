@@ -12,6 +12,7 @@ from ssd_perception.inference.exported import beside, is_exported
 from ssd_perception.inference.resolve import resolve_weights
 
 MAX_AP50_LOSS, MAX_COCO_AP_LOSS = 0.005, 0.01
+ENOUGH_OBJECTS = 200  # one that is lost moves AP50 by the allowed loss
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,19 @@ class ExportResult:
         fp32: NAME.onnx.
         int8: NAME.int8.onnx, or None.
         ap50_loss, coco_ap_loss: AP of fp32 minus AP of int8; None where nothing was measured.
+        objects: number of objects that it was measured on.
     """
 
     fp32: Path
     int8: Path | None = None
     ap50_loss: float | None = None
     coco_ap_loss: float | None = None
+    objects: int = 0
 
     @property
     def accurate(self) -> bool:
-        """Whether int8 lost no more than is allowed; True where nothing was measured."""
-        return (self.ap50_loss or 0.0) <= MAX_AP50_LOSS and \
+        """Whether int8 lost no more than is allowed; True where too little was measured."""
+        return self.objects < ENOUGH_OBJECTS or (self.ap50_loss or 0.0) <= MAX_AP50_LOSS and \
             (self.coco_ap_loss or 0.0) <= MAX_COCO_AP_LOSS
 
 
@@ -127,8 +130,12 @@ def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: Sequence[Sample
     log(f'  lost: AP50 {loss[0]:.4f}, COCO AP {loss[1]:.4f}')
     describe_calibration(out, calibration | {
         'measured_on': f'{name} {options.val_split}', 'fp32': before, 'int8': after})
-    result = ExportResult(fp32, out, *loss)
-    if not result.accurate:
+    objects = sum(len(sample.names) for sample in validation)
+    result = ExportResult(fp32, out, *loss, objects)
+    if objects < ENOUGH_OBJECTS:
+        log(f'{objects} objects are too few to judge int8 by; label at least {ENOUGH_OBJECTS} for '
+            f'{options.val_split}, or compare both files on the robot.')
+    elif not result.accurate:
         log(f'That is more than is allowed ({MAX_AP50_LOSS:g}; {MAX_COCO_AP_LOSS:g}): '
             'calibrate on more images, or run fp32.')
     return result
