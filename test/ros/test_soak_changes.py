@@ -17,13 +17,20 @@ import pytest
 
 pytest.importorskip('rclpy')
 pytest.importorskip('vision_msgs')
+pytest.importorskip('visualization_msgs')
+pytest.importorskip('onnx')
 from builtin_interfaces.msg import Time  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from geometry_msgs.msg import PoseStamped  # noqa: E402
+from hostile_weights import growing  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from peer import image, picture  # noqa: E402
+from random_weights import random_weights  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
+from vision_msgs.msg import Detection3DArray  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from ssd_perception.inference.detector import Detector  # noqa: E402
 from ssd_perception.ros.messages import detections_from_message  # noqa: E402
@@ -41,6 +48,7 @@ class Soak:
     def __init__(self, peer):
         self.peer, self.random = peer, random.Random(SEED)
         self.number, self.now_s, self.compressed, self.sending = 0, 1000.0, False, True
+        self.watched = []
         self.clock = peer.publisher(Clock, '/clock', 10)
         self.answers = peer.listen_to_detections()
         self.reports, self.levels = 0, []
@@ -102,9 +110,42 @@ class Soak:
         self.peer.set_parameter(name, self.random.choice(values))
 
     def weights(self):
-        """Swap weights: good, broken, hostile and absent ones."""
+        """Swap weights: good, new, broken, hostile and absent ones."""
         self.peer.set_parameter('weights', self.random.choice(
-            ['one', 'two', 'one', 'two', 'broken', 'hostile.onnx', 'nowhere', 'x' * 5000]))
+            ['one', 'two', 'one', 'two', 'new', 'broken', 'hostile.onnx', 'grows.onnx', 'nowhere',
+             'x' * 5000]))
+
+    def target(self):
+        """Choose another target, also one that cannot be."""
+        name, values = self.random.choice([
+            ('target_class', ['', 'cone', 'dog', '\x1b[31m' * 1000]),
+            ('target_id', [0, 1, 2 ** 62, -1]), ('target_timeout_s', [0.0, 1.0, 1e308, -1.0])])
+        self.peer.set_parameter(name, self.random.choice(values))
+
+    def calibration(self):
+        """Publish a CameraInfo and a depth image, good or of any numbers."""
+        odd = [0.0, float('nan'), float('inf'), -1e308, 1e308]
+        width, height = self.random.choice([(96, 64), (160, 120), (2 ** 32 - 1, 0)])
+        focal = self.random.choice([100.0, 100.0, *odd])
+        self.peer.publisher(CameraInfo, '/camera_info', 10).publish(CameraInfo(
+            width=width, height=height, k=[focal, 0.0, 48.0, 0.0, focal, 32.0, 0.0, 0.0, 1.0],
+            distortion_model=self.random.choice(['plumb_bob', '', 'x' * 10 ** 5, 'a\nb']),
+            d=self.random.choice([[0.0] * 5, [], odd, [1.0] * 10 ** 5])))
+        depth = image(picture(96, 64), 0)
+        depth.header.stamp = Time(sec=int(self.now_s), nanosec=int(self.now_s % 1 * 1e9))
+        depth.encoding = self.random.choice(['32FC1', '16UC1', 'rgb8', 'a\nERROR'])
+        self.peer.publisher(Image, '/depth', 10).publish(depth)
+
+    def watchers(self):
+        """Begin or end to look at markers, targets and annotated images."""
+        if self.watched:
+            self.peer.node.destroy_subscription(self.watched.pop())
+        else:
+            kind, topic = self.random.choice([
+                (MarkerArray, '/detections/markers'), (PoseStamped, '/target'),
+                (Detection3DArray, '/detections_3d'), (Image, '/detections/image')])
+            self.watched.append(self.peer.node.create_subscription(
+                kind, topic, lambda message: None, 10))
 
     def transport(self):
         """Let the camera come back as another kind."""
@@ -159,13 +200,19 @@ def test_it_never_says_ok_while_nothing_is_answered(node_process, peer, weights,
         shutil.copy(weights, tmp_path / f'{name}.safetensors')
     (tmp_path / 'broken.safetensors').write_bytes(weights.read_bytes()[:1000])
     (tmp_path / 'hostile.onnx').write_bytes(b'\x3a\xff\xff' * 1000)
+    random_weights(tmp_path / 'new.safetensors', 96)
+    growing(tmp_path / 'grows.onnx', 60)
     node = node_process('-p', f'weights:={weights}', '-p', f"weights_dirs:=['{tmp_path}']", '-p',
-                        'use_sim_time:=true')
+                        'use_sim_time:=true', '-p', 'tracking:=true', '-p',
+                        'track_confirmations:=1', '-p', 'positions:=auto', '-p',
+                        "camera_mount:=['height=0.3']", '-p', "class_heights:=['cone=0.3']", '-p',
+                        'size_tolerance:=0.0')
     node.wait_for('Active on /image')
     soak = Soak(peer)
     soak.run(3.0)
     soak.expect(True)
-    changes = [soak.parameters, soak.parameters, soak.weights, soak.transport, soak.silence,
+    changes = [soak.parameters, soak.parameters, soak.target, soak.calibration, soak.calibration,
+               soak.watchers, soak.weights, soak.transport, soak.silence,
                soak.jump, soak.bad_frames, soak.bad_frames, soak.pause]
     end, done = time.monotonic() + SECONDS, 0
     while time.monotonic() < end:
@@ -181,6 +228,7 @@ def test_it_never_says_ok_while_nothing_is_answered(node_process, peer, weights,
     if soak.compressed:
         soak.transport()
     soak.run(10.0)
+    soak.now_s = 5.0  # the clock goes back: tracks begin anew
     rgb = picture(160, 120, seed=3)
     soak.sending = False
     soak.run(1.0)
