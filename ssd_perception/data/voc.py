@@ -36,6 +36,10 @@ from ssd_perception.data.sample import (
 )
 
 MAX_XML_BYTES = 10_000_000  # an image with five thousand objects has 2 MB
+# One with five thousand objects has 130 000; deep ones take a second for each million.
+MAX_XML_TAGS = 500_000
+_LONG_NAMESPACE = r'xmlns[^<>=]{0,1000}=\s*["\'][^"\']{1000}'
+_SLOW_ENCODINGS = ('punycode', 'idna')  # their time grows with the square of the length
 _SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 _ORIGINAL = re.compile(r'The VOC20\d\d Database')
 _WHOLE_SHARE = 0.95  # VOC2012 itself has a few boxes with decimals
@@ -244,16 +248,29 @@ def _parsed(path: Path) -> ElementTree.Element:
     The parser knows few; others (gb2312, shift_jis, big5) are decoded here.
     """
     data = read_bounded(path, MAX_XML_BYTES, 'a VOC annotation')
+    if data.count(b'<') > MAX_XML_TAGS:
+        raise DataError(f'{path} has more than the {MAX_XML_TAGS} tags that are read of an '
+                        'annotation.', path)
     try:
         declared = _DECLARATION.match(data[:1000])
         if declared:
             name = codecs.lookup(declared[1].decode()).name
+            if name in _SLOW_ENCODINGS:
+                raise ValueError(f'{name} is not the encoding of a file')
             if name != 'utf-8':
                 text = data[declared.end():].decode(_WRITTEN_AS.get(name, name))
-                return ElementTree.fromstring(text)
-        return ElementTree.fromstring(data)
+                return _tree(text)
+        return _tree(data)
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise DataError(f'{path} cannot be read as a VOC annotation: {error}.', path) from error
+
+
+def _tree(xml: str | bytes) -> ElementTree.Element:
+    found = re.search(_LONG_NAMESPACE, xml) if isinstance(xml, str) else \
+        re.search(_LONG_NAMESPACE.encode(), xml)
+    if found:  # the parser copies it to every tag
+        raise ValueError('it names a namespace of more than 1000 characters')
+    return ElementTree.fromstring(xml)
 
 
 def _stated_hw(tree: ElementTree.Element) -> tuple[int, int] | None:

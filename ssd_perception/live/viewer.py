@@ -21,6 +21,7 @@ from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo
 
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.interface import GROUND_TRUTH, IMAGE_TYPES, stamp_to_ns
+from ssd_perception.core.text import one_line
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.ros.messages import detections_from_message
@@ -219,8 +220,8 @@ class Viewer(Node):
                     frame.jpeg = bytes(message.data)
                 else:
                     frame.jpeg = encode_jpeg(to_rgb(message), JPEG_QUALITY).tobytes()
-            except ValueError as error:
-                self.get_logger().warning(str(error), throttle_duration_sec=5)
+            except Exception as error:  # whatever a message does to a decoder, the next is kept
+                self.get_logger().warning(one_line(error), throttle_duration_sec=5)
 
 
 def _is_usable(detection: Detection2D) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 from small_sets import coco, write_coco, write_pictures, write_voc, xml
@@ -37,6 +38,23 @@ def test_xml_that_is_not_what_it_declares_costs_its_image_alone(tmp_path, declar
     bad = []
     assert [s.path.stem for s in read_split(root, 'train', on_bad=bad.append)] == ['b']
     assert 'a.xml cannot be read as a VOC annotation' in str(bad[0]) and len(bad) == 1
+
+
+@pytest.mark.parametrize('text', [
+    b'<a>' * 3_300_000, b'<annotation>' + b'<a>' * 600_000 + b'</a>' * 600_000 + b'</annotation>',
+    b'<annotation xmlns:a="' + b'x' * 6_000_000 + b'">' + b'<a:b/>' * 400_000 + b'</annotation>',
+    b'<?xml version="1.0" encoding="punycode"?>' + b'a' * 1_000_000 + b'-' + b'b' * 8_000_000,
+    b'<!DOCTYPE a [<!ENTITY b "' + b'x' * 1000 + b'">' + b''.join(
+        b'<!ENTITY c%d "%s">' % (i, (b'&c%d;' % (i - 1) if i else b'&b;') * 10)
+        for i in range(9)) + b']><annotation>&c8;</annotation>'],
+    ids=['deep', 'closed', 'namespace', 'punycode', 'entities'])
+def test_xml_made_to_take_minutes_costs_its_image_alone(tmp_path, text):
+    root = write_voc(tmp_path, {'train': {'a': CONE, 'b': CONE}})
+    (root / 'Annotations/a.xml').write_bytes(text)
+    bad, start = [], time.process_time()
+    assert [s.path.stem for s in read_split(root, 'train', on_bad=bad.append)] == ['b']
+    assert 'a.xml' in str(bad[0]) and len(str(bad[0])) < 400
+    assert time.process_time() - start < 5
 
 
 def test_a_name_that_ends_in_a_digit_is_never_another(tmp_path):
