@@ -53,7 +53,7 @@ class BenchmarkOptions:
     """
 
     weights: Sequence[str] = ('rover',)
-    runtimes: Sequence[str] = ('torch', 'onnxruntime', 'openvino')
+    runtimes: Sequence[str] = ('torch', 'onnxruntime', 'openvino', 'opencv')
     precisions: Sequence[str] = ('fp32', 'int8')
     device: str = 'cpu'
     threads: int | None = None

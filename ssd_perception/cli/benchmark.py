@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', nargs='+', default=['rover'],
                         help='paths or names (default: rover)')
     parser.add_argument('--runtimes', nargs='+', metavar='NAME',
-                        default=['torch', 'onnxruntime', 'openvino'],
+                        default=['torch', 'onnxruntime', 'openvino', 'opencv'],
                         help='those that are not installed are named and left out')
     parser.add_argument('--precisions', nargs='+', default=['fp32', 'int8'], metavar='NAME')
     parser.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
