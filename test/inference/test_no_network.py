@@ -27,7 +27,7 @@ if sys.argv[2:]:
 print([event for event in seen if "('/sbin/ldconfig', " not in event[1]])
 """
 SENT_WITHIN_S = 20  # a library may wait for more before it sends a report
-RUNTIMES = ['openvino', 'onnxruntime', 'torch']
+RUNTIMES = ['openvino', 'onnxruntime', 'torch', 'opencv']
 QUANTISE = """
 import ssd_perception.inference.quantise
 import onnxruntime
@@ -50,7 +50,7 @@ def left_behind(environment):
 
 @pytest.mark.parametrize('runtime', RUNTIMES)
 def test_no_runtime_talks_to_the_network(runtime, environment):
-    pytest.importorskip(runtime)
+    pytest.importorskip({'opencv': 'cv2'}.get(runtime, runtime))
     done = subprocess.run([sys.executable, '-c', PROGRAM, runtime], capture_output=True, text=True,
                           timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def test_no_runtime_talks_to_the_network(runtime, environment):
 @pytest.mark.parametrize('runtime', RUNTIMES)
 def test_nor_do_its_libraries(runtime, environment, tmp_path):
     """Libraries that are not Python connect without Python's knowledge; the kernel knows."""
-    pytest.importorskip(runtime)
+    pytest.importorskip({'opencv': 'cv2'}.get(runtime, runtime))
     if not shutil.which('strace'):
         pytest.skip('strace is not installed')
     log = tmp_path / 'strace'
