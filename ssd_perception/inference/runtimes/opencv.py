@@ -16,6 +16,9 @@ from ssd_perception.inference.onnx_file import ExportedFile
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 
 _OUTPUTS = ('logits', 'deltas')
+# OpenCV 4.7 to 4.14 computes depthwise 3x3 convolutions wrongly where the map has one row or one
+# column, without an error; 4.6 and 5.0 are right. Of our networks one has such a layer.
+_WRONG_IN, _WRONG_FROM, _WRONG_BEFORE = 'ssdlite320_mobilenet_v3_large', (4, 7), (5, 0)
 
 
 class OpenCV:
@@ -58,6 +61,12 @@ class OpenCV:
         if exported.info.precision != 'fp32':
             raise RuntimeUnavailable(f'OpenCV runs exported files in fp32 here, and {path.name} '
                                      f'is in {exported.info.precision}.')
+        release = tuple(int(part) for part in cv2.__version__.split('.')[:2])
+        if getattr(exported.metadata.architecture, 'network', '') == _WRONG_IN \
+                and _WRONG_FROM <= release < _WRONG_BEFORE:
+            raise RuntimeUnavailable(
+                f'OpenCV {cv2.__version__} computes {_WRONG_IN} wrongly; 4.6 and 5.0 do not: use '
+                'another release, or the runtime onnxruntime or openvino.')
         return cls(exported, threads)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
