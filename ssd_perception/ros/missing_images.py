@@ -85,13 +85,13 @@ def losses(topic: str, share: float, last_bytes: int, counted: bool) -> str:
     Args:
         topic: of the images.
         share: of the frames, lost, 0 to 1.
-        last_bytes: of an image.
+        last_bytes: of the last image that arrived; 0 when none did.
         counted: whether the middleware said so; else the stamps have gaps.
     """
     what = f'{share:.0%} of the frames on {topic} are lost on the way'
     if not counted:
         what += ', or never sent, by their stamps'
-    if last_bytes < LARGE_BYTES:
+    if 0 < last_bytes < LARGE_BYTES:
         return (f'{what}: look at the network to the camera, or set the parameter qos_overrides.'
                 f'{topic}.subscription.reliability to reliable.')
     return f'{what}: {remedy(middleware())}.'

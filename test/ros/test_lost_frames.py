@@ -89,6 +89,7 @@ def test_the_remedy_depends_on_the_size():
     large, small = losses('/i', 0.54, 900_000, True), losses('/i', 0.54, 35_000, False)
     assert large.startswith('54% of the frames on /i are lost on the way: start the PUBLISHER')
     assert Path(large.partition('FILE=')[2].partition(' (')[0]).is_file()
+    assert 'start the PUBLISHER' in losses('/i', 1.0, 0, True), 'none is small enough to arrive'
     assert 'or never sent' in small and 'qos_overrides./i.subscription.reliability' in small
 
 
