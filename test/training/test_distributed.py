@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from gradient_process import ALONE, frozen
 from tiny import TINY, YAML, gradient, write_pictures
 
 from ssd_perception.data.voc import read_voc
-from ssd_perception.training.distributed import World
+from ssd_perception.training.distributed import BEAT_S, SILENT_S, Pulses, World
 from ssd_perception.training.recipe import RecipeError
 from ssd_perception.training.trainer import Trainer
 
@@ -96,3 +98,52 @@ def test_one_process_is_a_world_of_its_own():
     world = World.from_environment(torch.device('cpu'))
     assert (world.rank, world.size, world.main) == (0, 1, True)
     assert world.share(b'x') == b'x' and world.sum(torch.tensor(3)).item() == 3
+
+
+def test_a_process_that_gives_no_sign_of_life_is_lost(monkeypatch):
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '0')
+    store, now = torch.distributed.HashStore(), [0.0]
+    ours, other = (Pulses(rank, 3, lambda: now[0]) for rank in (0, 1))
+    for beat in range(12):  # rank 1 falls silent after 25 s, rank 2 was never there
+        now[0] = beat * BEAT_S
+        ours.exchange(store, beat)
+        if now[0] <= 25:
+            other.exchange(store, beat)
+        assert ours.lost() == ([2] if now[0] > SILENT_S else [])
+    now[0] = 30 + SILENT_S + 1  # its last sign was seen at the next beat
+    ours.exchange(store, 99)
+    assert ours.lost() == [1, 2]
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    ours.exchange(store, 100)
+    assert ours.lost() == [1, 2], 'signs of life of an attempt before this one do not count'
+
+
+@pytest.mark.slow
+def test_the_others_end_when_one_falls_silent(data, tmp_path):
+    """As when a machine loses its network: no connection is closed."""
+    recipe, out = tmp_path / 'recipe.yaml', tmp_path / 'run'
+    recipe.write_text(YAML.format(iterations=100_000, every=2))
+    log = tmp_path / 'log'
+    with log.open('w') as file:
+        process = subprocess.Popen(
+            [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
+             '2', '-m', 'ssd_perception', 'train', str(recipe), '--data', str(data), '--out',
+             str(out), '--device', 'cpu', '--set', 'batch_size=4'],
+            stdout=file, stderr=file, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    while not (out / 'checkpoint.pt').is_file():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.2)
+    children = [int(pid) for pid in Path(
+        f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()]
+    silent = next(pid for pid in children if b'\0RANK=1\0' in
+                  b'\0' + Path(f'/proc/{pid}/environ').read_bytes())
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        assert process.wait(120) == 1
+    finally:
+        for pid in (silent, process.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    assert 'Nothing was heard of process 1 of 2 for 40 s' in log.read_text()
