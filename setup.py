@@ -111,6 +111,7 @@ setup(
         'bags': BAGS,
         'demo': DEMO,
         'replay': REPLAY,
+        'fleet': [*REPLAY, 'ray>=2.40'],  # many recordings side by side; 250 MB
         'drive': DRIVE,
         'test': TEST,
     },

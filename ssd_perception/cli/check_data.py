@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; 0 when the data can be used, warnings or not, and 1 when there are errors."""
+    from ssd_perception.core.text import counted
     from ssd_perception.datacheck import run as use_case
-    from ssd_perception.datacheck.text import counted, lines
+    from ssd_perception.datacheck.text import lines
 
     report = use_case.run(use_case.CheckOptions(
         tuple(args.data), args.out, tuple(args.splits), args.recipe, tuple(args.set),

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
-from ssd_perception.core.text import printable
+from ssd_perception.cli.recording_arguments import add_recording_arguments
+from ssd_perception.core.text import counted, printable
 from ssd_perception.scene.tracks import TrackSettings
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('bag', type=Path, help='rosbag2 folder, or an .mcap or .db3 file; a '
-                        'broken one is read as far as it goes')
+    add_recording_arguments(parser)
     parser.add_argument('--out', type=Path, default=Path('replay_output'), metavar='DIR',
-                        help='folder for the results (default: replay_output)')
+                        help='folder for the results; of many recordings each has a folder in it '
+                        '(default: replay_output)')
     add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='topics of images (default: all cameras)')
@@ -61,7 +62,7 @@ def options(args: argparse.Namespace) -> ReplayOptions:
     from ssd_perception.replay.run import ReplayOptions
 
     return ReplayOptions(
-        args.bag, args.out, detector_options(args), tuple(args.topics), args.ground_truth,
+        Path(args.bag[0]), args.out, detector_options(args), tuple(args.topics), args.ground_truth,
         args.workers, args.batch, args.storage, args.originals, args.namespace,
         not args.no_pictures, args.jpeg_quality, args.fresh,
         tracking=TrackSettings(args.track_confirmations, args.track_misses, args.track_low_score)
@@ -70,10 +71,20 @@ def options(args: argparse.Namespace) -> ReplayOptions:
 
 def run(args: argparse.Namespace) -> int:
     """Replay; the last lines say what was found, and what was lost."""
+    from ssd_perception.fleet.recordings import is_one_recording
     from ssd_perception.replay.run import run as replay
 
-    _print_summary(replay(options(args)), args.out.expanduser().absolute())
-    return 0
+    out = args.out.expanduser().absolute()
+    if not args.ray and is_one_recording(args.bag):
+        _print_summary(replay(options(args)), out)
+        return 0
+    from ssd_perception.fleet.replay import FleetReplayOptions
+    from ssd_perception.fleet.replay import run as replay_all
+
+    summary = replay_all(FleetReplayOptions(args.bag, options(args), args.ray))
+    print(f'{counted(len(summary.recordings), "recording")} of {summary.hours:.2f} h, '
+          f'{len(summary.failures)} failed; results are in {out}, look at {out / "report.html"}.')
+    return 1 if summary.failures else 0
 
 
 def _print_summary(summary: ReplaySummary, out: Path) -> None:

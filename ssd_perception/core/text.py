@@ -54,6 +54,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ', '.join(names[:most]) + (f' and {rest} more' if rest > 0 else '')
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 error", "2 errors"."""
+    return f'{number} {noun}' + 's' * (number != 1)
+
+
 def describe_error(error: BaseException) -> str:
     """Return an exception's kind and message on one line; CUDA's are paragraphs, and are cut."""
     return printable(f'{type(error).__name__}: {one_line(error)}', 400)

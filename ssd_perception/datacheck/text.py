@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ssd_perception.core.anchors import AnchorSpec
-from ssd_perception.core.text import printable
+from ssd_perception.core.text import counted, printable
 from ssd_perception.data.anchor_fit import MATCH_IOU, Suggestion
 from ssd_perception.datacheck.check import DatasetReport
 from ssd_perception.datacheck.problems import KINDS, Problem
@@ -39,11 +39,6 @@ def lines(report: DatasetReport) -> Iterator[str]:
     if report.suggestion:
         yield ''
         yield from suggestion_lines(report.suggestion)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return "1 error", "2 errors"."""
-    return f'{number} {noun}' + 's' * (number != 1)
 
 
 def _place(problem: Problem) -> str:

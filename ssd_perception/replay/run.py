@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -100,11 +100,13 @@ class ReplayOptions:
                                    f'got {getattr(self, name)}.')
 
 
-def run(options: ReplayOptions, log: Callable[[str], object] = print) -> ReplaySummary:
+def run(options: ReplayOptions, log: Callable[[str], object] = print,
+        detectors: Sequence[Detector] = ()) -> ReplaySummary:
     """Replay a recording into ``options.out``; an interrupted run is continued.
 
     Args:
         log: called with each sentence for the user; a progress bar is drawn in a terminal.
+        detectors: what ``load_detectors`` made of the same options for another recording.
 
     Raises:
         BagError, DataError, SettingError, WorkFolderError, OSError: in one sentence.
@@ -116,7 +118,7 @@ def run(options: ReplayOptions, log: Callable[[str], object] = print) -> ReplayS
         recording = find_images(bag, options.topics, options.namespace)
         if options.originals:
             check_topics(bag, recording.cameras)
-        return _Replay(options, out, recording, log).run()
+        return _Replay(options, out, recording, log, detectors or load_detectors(options)).run()
 
 
 def _stages(options: ReplayOptions, thresholds: ScoreThresholds) -> Stages:
@@ -129,9 +131,9 @@ def _stages(options: ReplayOptions, thresholds: ScoreThresholds) -> Stages:
 
 class _Replay:
     def __init__(self, options: ReplayOptions, out: Path, recording: Recording,
-                 log: Callable[[str], object]):
+                 log: Callable[[str], object], detectors: Sequence[Detector]):
         self._options, self._out, self._recording, self._log = options, out, recording, log
-        self._detectors = _load(options)
+        self._detectors = detectors
         detector = self._detectors[0]
         self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
         self._stages = _stages(options, self._thresholds)
@@ -221,7 +223,7 @@ def require_readable(folder: WorkFolder, recording: Recording) -> None:
                        f'used; the first: {first.error}')
 
 
-def _load(options: ReplayOptions) -> list[Detector]:
+def load_detectors(options: ReplayOptions) -> list[Detector]:
     """Load the network as often as it is to run side by side."""
     cores = len(os.sched_getaffinity(0))
     threads = options.detector.threads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,6 +72,8 @@ class ReplaySummary:
         frames, unreadable: images recorded, and those of them that could not be decoded.
         frames_with_detections, detections: of what is published.
         detections_per_class: class -> published.
+        objects_per_class: class -> tracks published; empty without ids.
+        uncertainty: mean over the frames of ``ScoreThresholds.frame_uncertainty``.
         cameras: topic -> its counts.
         score_threshold: of publishing, in [0, 1].
         seconds: from the first frame to the last, without jumps of the clock.
@@ -90,6 +92,8 @@ class ReplaySummary:
     frames_with_detections: int
     detections: int
     detections_per_class: dict[str, int]
+    objects_per_class: dict[str, int]
+    uncertainty: float
     cameras: dict[str, CameraCounts]
     score_threshold: float
     seconds: float
@@ -147,6 +151,8 @@ def summarise(results: ReplayResults, bag: str, frames_per_s: float | None,
     per_class = dict.fromkeys(results.class_names, 0)
     counts = {camera.topic: [0, 0, 0] for camera in results.cameras}
     with_detections = 0
+    ids: set[tuple[str, int, int]] = set()
+    uncertainty: list[float] = []
     for result, found in results.published():
         counts[result.topic][0] += 1
         counts[result.topic][1] += bool(result.error)
@@ -155,12 +161,18 @@ def summarise(results: ReplayResults, bag: str, frames_per_s: float | None,
             with_detections += len(found) > 0
             for label in found.labels:
                 per_class[results.class_names[label]] += 1
+            if found.ids is not None:
+                ids.update((result.topic, *pair) for pair in zip(found.labels.tolist(),
+                                                                 found.ids.tolist()))
+            uncertainty.append(results.thresholds.frame_uncertainty(result.detections))
     cameras = {topic: CameraCounts(*values) for topic, values in counts.items()}
     return ReplaySummary(
         frames=sum(camera.frames for camera in cameras.values()),
         unreadable=sum(camera.unreadable for camera in cameras.values()),
         frames_with_detections=with_detections, detections=sum(per_class.values()),
-        detections_per_class=per_class, cameras=cameras,
+        detections_per_class=per_class,
+        objects_per_class=dict(Counter(results.class_names[label] for _, label, _ in sorted(ids))),
+        uncertainty=round(float(np.mean(uncertainty)), 6) if uncertainty else 0.0, cameras=cameras,
         score_threshold=results.thresholds.settings.score_threshold,
         seconds=round(results.times.duration_ns / 1e9, 3), stages_ms=step_times(results),
         bag=bag, frames_per_s=frames_per_s, settings=settings, ground_truth=accuracy,

@@ -44,6 +44,16 @@ def test_an_extra_is_enough_for_what_it_is_for(setup_arguments, extra):
     assert done.returncode == 0, done.stderr
 
 
+def test_ray_is_of_no_other_extra_and_no_module_imports_it_at_once(setup_arguments):
+    extras = setup_arguments['extras_require']
+    assert [name for name, lines in extras.items()
+            if any(line.startswith('ray') for line in lines)] == ['fleet']
+    assert not any(line.startswith('ray') for line in setup_arguments['install_requires'])
+    done = subprocess.run([sys.executable, '-c', IMPORT_WITHOUT, 'ray,fsspec', 'fleet.replay'],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_extras_and_docs_follow_from_the_table(setup_arguments):
     assert {name for name, row in RUNTIMES.items() if row.install} \
         <= set(setup_arguments['extras_require'])

@@ -24,6 +24,7 @@ ROS = {
 # From top to bottom: a part imports parts of lower rows alone, never one of its own row.
 LAYERS = (
     ('cli',),
+    ('fleet',),
     ('benchmark', 'datacheck', 'mining'),
     ('live', 'replay', 'training'),
     ('evaluation', 'ros'),
@@ -53,6 +54,7 @@ LIBRARIES = {
     'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'matplotlib'},
     'mining': {'numpy', 'markupsafe', 'cv2', 'matplotlib'},
     'cli': set(),
+    'fleet': {'numpy', 'markupsafe', 'tqdm', 'ray'},
     '__init__.py': set(),
     '__main__.py': set(),
 }

@@ -1,0 +1,117 @@
+"""Find the recordings that folders, globs and lists in files name, and give each a name."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssd_perception.bags.metadata import FILE
+from ssd_perception.bags.reader import BagError
+from ssd_perception.bags.storage_file import COMPRESSED_SUFFIXES, SUFFIXES
+from ssd_perception.core.result_folder import MARK
+from ssd_perception.core.text import printable
+
+_KNOWN = (*SUFFIXES, *COMPRESSED_SUFFIXES)
+_LIST = '.txt'
+
+
+@dataclass(frozen=True)
+class FoundRecording:
+    """One of many recordings.
+
+    Attributes:
+        path: absolute.
+        name: of its results: letters, digits, ``_``, ``-`` and ``.``, unlike every other's.
+        size: bytes of its files.
+    """
+
+    path: Path
+    name: str
+    size: int
+
+
+def is_one_recording(sources: Sequence[str]) -> bool:
+    """Return whether ``sources`` name a single recording rather than where to look for many."""
+    if len(sources) != 1 or sources[0].endswith(_LIST):
+        return False
+    path = Path(sources[0]).expanduser()
+    if not path.exists():
+        return not glob.has_magic(sources[0])
+    return not path.is_dir() or _is_recording(path) or next(_below(path), None) is None
+
+
+def find_recordings(sources: Sequence[str]) -> list[FoundRecording]:
+    """Return the recordings, sorted by path, each once.
+
+    Args:
+        sources: rosbag2 folders; .mcap or .db3 files; folders with recordings at any depth
+            (results of earlier runs are left out); globs; .txt files with one of these a line.
+
+    Raises:
+        BagError: when a source does not exist or has no recording.
+        OSError: for a list that cannot be read.
+    """
+    paths = sorted({path.resolve() for source in sources for path in _paths(source)})
+    return [FoundRecording(path, name, _size(path)) for path, name in zip(paths, _names(paths))]
+
+
+def _paths(source: str) -> Iterator[Path]:
+    path = Path(source).expanduser()
+    if not path.exists():
+        found = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(source) else []
+        if not found:
+            raise BagError(f'There is no recording at {printable(source)}.')
+        for match in found:
+            yield from _below(Path(match))
+    elif path.suffix == _LIST and path.is_file():
+        for line in path.read_text(encoding='utf-8').splitlines():
+            if line.strip() and not line.startswith('#'):
+                yield from _paths(os.path.join(path.parent, line.strip()))
+    else:
+        below = list(_below(path))
+        if not below:
+            raise BagError(f'There is no recording in {printable(source)}: neither a rosbag2 '
+                           f'folder nor a file that ends in {", ".join(_KNOWN)}.')
+        yield from below
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """Yield ``path`` if it is a recording, else the recordings below it."""
+    if _is_recording(path):
+        yield path
+    elif path.is_dir() and not (path / MARK).is_file():
+        for entry in sorted(path.iterdir()):
+            if not entry.name.startswith('.') and (entry.is_dir() or _is_recording(entry)):
+                yield from _below(entry)
+
+
+def _is_recording(path: Path) -> bool:
+    if path.is_dir():
+        return (path / FILE).is_file() or any(entry.name.endswith(_KNOWN)
+                                              for entry in path.iterdir() if entry.is_file())
+    return path.name.endswith(_KNOWN)
+
+
+def _size(path: Path) -> int:
+    files = path.iterdir() if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each: its own, with as many folders before it as tell all apart."""
+    for depth in range(1, max((len(path.parts) for path in paths), default=0) + 1):
+        names = [_plain('_'.join(path.parts[-depth:])) for path in paths]
+        if max(Counter(map(str.lower, names)).values()) == 1:
+            return names
+    return [f'{_plain(path.name)}_{number}' for number, path in enumerate(paths)]
+
+
+def _plain(name: str) -> str:
+    for suffix in _KNOWN:
+        name = name.removesuffix(suffix)
+    return re.sub(r'[^A-Za-z0-9_.-]', '_', name)[-100:].lstrip('.-') or 'recording'

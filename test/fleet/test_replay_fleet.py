@@ -1,0 +1,136 @@
+"""Many recordings: each as if alone, failures cost only their own, done ones are left alone."""
+
+import functools
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip('rosbags')
+pytest.importorskip('tqdm')
+import recordings  # noqa: E402
+from orange_detector import replace_network  # noqa: E402
+
+from ssd_perception.__main__ import main  # noqa: E402
+from ssd_perception.fleet import replay as fleet  # noqa: E402
+from ssd_perception.fleet.tasks import LOCAL, Task, run_tasks  # noqa: E402
+
+FRAMES = 6
+
+
+@pytest.fixture
+def detectors(monkeypatch):
+    """Replace the network; the list holds every detector that was made."""
+    fleet._detectors.cache_clear()
+    yield replace_network(monkeypatch)
+    fleet._detectors.cache_clear()
+
+
+@pytest.fixture(scope='module')
+def drives(tmp_path_factory):
+    """Four recordings: whole, torn, whole, and no recording at all."""
+    root = tmp_path_factory.mktemp('drives')
+    for name, frames in (('a', FRAMES), ('b', 40), ('c', 3), ('d', 1)):
+        recordings.write_recording(root / name, frames, size=(320, 320))
+    torn = next((root / 'b').glob('*.mcap'))
+    torn.write_bytes(torn.read_bytes()[:torn.stat().st_size // 2])
+    next((root / 'd').glob('*.mcap')).write_bytes(b'nothing')
+    return root
+
+
+def replay(source, out, *words):
+    return main(['replay', str(source), '--out', str(out), '--no-pictures', *words])
+
+
+def files(out):
+    """Return what must be the same in every run."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob('*'))
+            if path.suffix in ('.jsonl', '.webm', '.mcap', '.yaml')
+            or path.parent == out and path.is_file()}
+
+
+def calls(detectors):
+    return sum(detector.calls for detector in detectors)
+
+
+def test_each_is_replayed_as_if_alone_and_a_page_sums_up(detectors, drives, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert replay(drives, out, '--tracking') == 1
+    said = capsys.readouterr()
+    assert '3 recordings of 0.00 h, 1 failed' in said.out
+    assert [line.partition(':')[0] for line in said.err.splitlines()] == ['d']
+    summary = json.loads((out / 'fleet.json').read_text())
+    assert [one['name'] for one in summary['recordings']] == ['a', 'b', 'c']
+    assert list(summary['failures']) == ['d']
+    whole, torn, short = summary['recordings']
+    assert whole['frames'] == whole['detections'] == FRAMES and not whole['losses']
+    assert 0 < torn['frames'] < 40 and torn['losses']
+    assert whole['objects_per_class'] == {'cone': 1} and short['frames'] == 3
+    page = (out / 'report.html').read_text()
+    assert 'href="a/report.html"' in page and 'objects per hour' in page and 'Cut short' in page
+    assert replay(drives / 'a', tmp_path / 'alone', '--tracking') == 0
+    assert files(tmp_path / 'alone')['detections.jsonl'] == (out / 'a/detections.jsonl'
+                                                             ).read_bytes()
+
+
+def test_only_what_is_not_done_is_done_again(detectors, drives, tmp_path):
+    mine, out = tmp_path / 'drives', tmp_path / 'out'
+    shutil.copytree(drives, mine)
+    assert replay(mine, out) == 1
+    before, seen = files(out), calls(detectors)
+    assert replay(mine, out) == 1
+    assert calls(detectors) == seen and files(out) == before
+    shutil.rmtree(mine / 'd')
+    recordings.write_recording(mine / 'd', 2, size=(320, 320))
+    shutil.rmtree(out / 'a')
+    assert replay(mine, out) == 0
+    assert calls(detectors) == seen + FRAMES + 2
+    assert {name: data for name, data in files(out).items() if name[0] in 'abc'} \
+        == {name: data for name, data in before.items() if name[0] in 'abc'}
+    assert replay(mine, out, '--score-threshold', '0.9') == 0
+    assert calls(detectors) > seen + FRAMES + 2
+
+
+def test_a_folder_of_something_else_is_left_alone(detectors, drives, tmp_path, capsys):
+    (tmp_path / 'thesis.tex').write_text('')
+    assert replay(f'{drives}/*', tmp_path) == 1
+    assert 'no earlier result' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_a_defect_costs_its_own_recording_only(capsys):
+    done = []
+    failures = run_tasks([Task('a', 1, lambda: 1 / 0), Task('b', 1, lambda: done.append(1))], 'x')
+    assert failures == {'a': 'ZeroDivisionError: division by zero'} and done == [1]
+    assert capsys.readouterr().err == 'a: ZeroDivisionError: division by zero\n'
+
+
+def die_once(work, mark: Path):
+    """Do the work; the first time the process is killed where it would give its result a name."""
+    if not mark.exists():
+        mark.touch()
+        os.rename = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+    return work()
+
+
+@pytest.mark.slow
+def test_on_ray_a_killed_worker_costs_nothing(drives, tmp_path, monkeypatch, capsys):
+    pytest.importorskip('ray')
+    monkeypatch.setenv('PYTHONPATH', os.pathsep.join(
+        [str(Path(__file__).parent), str(Path(__file__).parents[1]), os.environ.get(
+            'PYTHONPATH', '')]))
+    assert replay(drives, tmp_path / 'alone') == 1
+    run = fleet.run_tasks
+
+    def with_a_death(tasks, *options, **more):
+        first, *rest = tasks
+        dying = Task(first.name, first.size, functools.partial(die_once, first.work,
+                                                               tmp_path / 'died'))
+        return run([dying, *rest], *options, **more)
+    monkeypatch.setattr(fleet, 'run_tasks', with_a_death)
+    assert replay(drives, tmp_path / 'ray', '--ray', LOCAL) == 1
+    assert (tmp_path / 'died').exists()
+    assert files(tmp_path / 'ray') == files(tmp_path / 'alone')
