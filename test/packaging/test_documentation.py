@@ -38,6 +38,7 @@ RUN_BY = {
     'ros2 topic': 'test/ros/test_ros2_tools.py',
     'torchrun': 'test/training/test_distributed.py',
     'python -m ssd_perception.ros.parameters': 'test/ros/test_parameters.py',
+    'python tools/measure_far.py': 'test/tools/test_measure_far.py',
     'python tools/average_weights.py': 'test/tools/test_average_weights.py',
     'python tools/shift_scores.py': 'test/tools/test_shift_scores.py',
     'python tools/draw_architecture.py': 'test/packaging/test_architecture.py',
@@ -57,6 +58,8 @@ NOT_RUN = {
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
     'python tools/measure_tracks.py': 'needs trackeval',
     'demo/venv/bin/python -m demo.render_drive': 'renders for an hour',
+    'demo/venv/bin/python -m demo.render_cutouts': 'renders for minutes, with bpy',
+    'demo/venv/bin/python -m demo.render_pictures': 'renders for minutes, with bpy',
 }
 SOURCES = [*ROOT.glob('ssd_perception/**/*.py'), *ROOT.glob('launch/*.py')]
 

@@ -1,5 +1,6 @@
 """The shipped weights: their card says what is measured, and measuring again says the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.exported import beside, find_export
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import DEFAULT_NAME, resolve_weights
+from ssd_perception.inference.weights_file import read_metadata
+from ssd_perception.model.weights import load_model
 from ssd_perception.training.recipe import load_recipe, recipe_from_dict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,9 +38,12 @@ SHIPPED = {
                  'freeze_backbone_norms=false', 'batch_size=48', 'iterations=450',
                  'learning_rate=0.03', 'seed=3', 'workers=5'),
 }
+SHIPPED['rover_far'] = SHIPPED['rover']  # the same parameters, for another input
+SLOW = {'rover_far'}  # to measure
 
 
-@pytest.fixture(scope='module', params=SHIPPED)
+@pytest.fixture(scope='module', params=[
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in SHIPPED])
 def detector(request):
     return Detector.from_weights(request.param, runtime='torch', device='cpu')
 
@@ -61,9 +67,19 @@ def test_the_default_weights_are_the_first():
     assert resolve_weights('').stem == DEFAULT_NAME == 'rover'
 
 
-def test_the_card_has_the_figures_of_the_file(detector):
-    card = (ROOT / 'weights' / f'{name_of(detector)}.md').read_text()
-    assert figures(detector.metadata) == card.split(BEGIN)[1].split(END)[0].strip()
+@pytest.mark.parametrize('name', SHIPPED)
+def test_the_card_has_the_figures_of_the_file(name):
+    card = (ROOT / 'weights' / f'{name}.md').read_text()
+    metadata = read_metadata(resolve_weights(name))
+    assert figures(metadata) == card.split(BEGIN)[1].split(END)[0].strip()
+
+
+def test_rover_far_has_rovers_parameters():
+    near, far = (load_model(resolve_weights(name)) for name in ('rover', 'rover_far'))
+    assert far[1].architecture.input_hw == (480, 640)
+    assert replace(far[1].architecture, input_hw=(288, 384)) == near[1].architecture
+    for key, tensor in near[0].state_dict().items():
+        assert tensor.equal(far[0].state_dict()[key]), key
 
 
 def test_the_recipe_in_the_file_is_the_one_in_the_tree(detector):
@@ -73,7 +89,8 @@ def test_the_recipe_in_the_file_is_the_one_in_the_tree(detector):
     assert recipe_hash(metadata.recipe) == metadata.recipe_hash
     # A key that came later is at its default in the file.
     assert recipe_from_dict(metadata.recipe, 'weights') == recipe
-    card = (ROOT / 'weights' / f'{name_of(detector)}.md').read_text()
+    trained = 'rover' if name_of(detector) == 'rover_far' else name_of(detector)
+    card = (ROOT / 'weights' / f'{trained}.md').read_text()
     assert all(change in card for change in changes)
 
 
@@ -99,15 +116,20 @@ def test_photographs_of_other_things_hold_no_more_cones_than_told(detector):
 
 
 def test_photographs_reach_the_bar(detector):
-    """At home and elsewhere, as the file says; the goal at home is AP50 0.99, rover has 0.985."""
-    metrics = detector.metadata.metrics
+    """At home and elsewhere, as the file says.
+
+    One label of cone_cube val is wrong (a cube is called cone), and a detector that is sure of the
+    cube loses 0.012 by it: with that label right rover has 0.997.
+    """
+    name, metrics = name_of(detector), detector.metadata.metrics
     home, elsewhere = metrics['cone_cube val'], metrics['tracon_dev']
-    assert home['voc10_ap50'] >= (0.99 if name_of(detector) == 'rover_b1' else 0.985)
-    assert home['coco_ap'] >= 0.84
-    assert elsewhere['voc10_ap50'] >= 0.75 and elsewhere['coco_ap'] >= 0.43
+    far = name == 'rover_far'  # larger than what it was trained at
+    assert home['voc10_ap50'] >= {'rover': 0.985, 'rover_b1': 0.99, 'rover_far': 0.98}[name]
+    assert home['coco_ap'] >= (0.82 if far else 0.84)
+    assert elsewhere['voc10_ap50'] >= 0.75 and elsewhere['coco_ap'] >= (0.42 if far else 0.43)
     point = elsewhere['at_default_threshold']
     assert point['recall'] >= 0.55 and point['precision'] >= 0.90
-    assert metrics['coco_voc20 test']['negatives']['false_boxes'] <= 2
+    assert metrics['coco_voc20 test']['negatives']['false_boxes'] <= (3 if far else 2)
     assert metrics['recording']['voc10_ap50'] >= 0.90
 
 
