@@ -74,7 +74,8 @@ def random_model(network: str, seed: int = 0) -> nn.Module:
             predict = part.module_list[level]
             values = predict(x)
             last = predict[-1] if isinstance(predict, nn.Sequential) else predict
-            scale = spread / values.std((0, 2, 3), unbiased=False)
+            # Columns that hardly differ between images would be all noise.
+            scale = spread / values.std((0, 2, 3), unbiased=False).clamp(min=values.std() / 3)
             last.weight.mul_(scale[:, None, None, None])
             bias = (-values.mean((0, 2, 3)) * scale).view(-1, columns)
             if columns == 91:
