@@ -63,15 +63,18 @@ def _imported(results: Benchmark) -> list[str]:
     ratios = [r for r in results.ratios if inputs[r.of] == inputs[r.to] and r.what == 'call'
               and ',' not in r.to]  # not those with our number of classes
     stages = ('preprocess', 'network', 'postprocess', 'call')
+    own = {row.facts.input for row in results.of_kind('own')}
     return ['## Imported weights', '',
-            "torchvision's SSDs in this package and in torchvision's own pipeline, as above; "
-            f'measured on {_machine(results.machine, results.date)}, in {results.method.rounds} '
-            "rounds. The weights are random ones in torchvision's format: the time of a network "
-            'does not depend on them.', '',
+            "torchvision's SSDs in this package and in torchvision's own pipeline, in turns as "
+            f'above. Rounds: {results.method.rounds}; threads of a network: '
+            f'{results.method.threads}. Measured on {_machine(results.machine, results.date)}. '
+            "The weights are random ones in torchvision's format; the time of a network does not "
+            'depend on them.', '',
             f'    {results.command}', '',
             *_table(('', *(f'{stage} ms' for stage in stages)), (
                 (row.name, *(_ms(row, stage) for stage in stages))
-                for row in results.of_kind('own', 'baseline'))), '',
+                for row in results.of_kind('own', 'baseline')
+                if row.facts.input in own and ',' not in row.name)), '',
             *_table(('of', 'to', 'ratio', 'of the fastest'), (
                 (r.of, r.to, f'{r.ratio:.3f}', f'{r.of_fastest:.3f}') for r in ratios)), '']
 
