@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
+from ssd_perception.cli.recording_arguments import add_recording_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('bag', type=Path, help='rosbag2 folder, or an .mcap or .db3 file; a '
-                        'broken one is read as far as it goes')
+    add_recording_arguments(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='folder to create; an existing folder is never changed')
     parser.add_argument('--count', type=int, default=50, metavar='N',
-                        help='frames wanted (default: 50)')
+                        help='frames wanted, of all recordings together (default: 50)')
     parser.add_argument('--apart', type=float, default=0.5, metavar='S',
                         help='seconds that frames of one camera are at least apart '
                         '(default: 0.5)')
@@ -33,12 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose and write; the last lines say what to do with the folder."""
+    from ssd_perception.fleet.recordings import is_one_recording
     from ssd_perception.mining.run import MineOptions
     from ssd_perception.mining.run import run as mine
 
-    summary = mine(MineOptions(
-        args.bag, args.out, args.count, args.apart, args.choose, args.seed, args.split,
-        detector_options(args), tuple(args.topics), args.fresh))
+    options = MineOptions(
+        Path(args.bag[0]), args.out, args.count, args.apart, args.choose, args.seed, args.split,
+        detector_options(args), tuple(args.topics), args.fresh)
+    if not args.ray and is_one_recording(args.bag):
+        summary = mine(options)
+    else:
+        from ssd_perception.fleet.mine import FleetMineOptions
+        from ssd_perception.fleet.mine import run as mine_all
+
+        summary = mine_all(FleetMineOptions(args.bag, options, args.ray))
     for note in summary.notes:
         if not note.startswith('Novelty'):  # was printed at once
             print(note)

@@ -32,8 +32,9 @@ class Choice:
     novelty: float | None
 
 
-def choose_mined(results: Sequence[FrameResult], thresholds: ScoreThresholds, times: FrameTimes,
-                 features: np.ndarray | None, count: int, apart_ns: int) -> list[Choice]:
+def choose_mined(results: Sequence[FrameResult], thresholds: ScoreThresholds,
+                 elapsed_ns: np.ndarray, features: np.ndarray | None, count: int, apart_ns: int,
+                 least_novelty: float = 0.0) -> list[Choice]:
     """Return up to ``count`` frames, the most useful first.
 
     The first is the most uncertain; then, again and again, the one whose uncertainty times its
@@ -41,13 +42,14 @@ def choose_mined(results: Sequence[FrameResult], thresholds: ScoreThresholds, ti
     least ``apart_ns`` apart, so there may be fewer than ``count``.
 
     Args:
+        elapsed_ns: int64 (n,), when each frame was taken; see ``elapsed``.
         features: (n, d) of the backbone; None leaves novelty out.
+        least_novelty: frames nearer than this to a chosen one, as a share of the farthest
+            distance, are never chosen.
     """
     uncertainty = frame_uncertainty(results, thresholds)
     weights = _SURE + (1 - _SURE) * uncertainty / max(uncertainty.max(initial=0.0), 1e-12)
     free = np.array([not result.error for result in results], bool)
-    elapsed_ns = np.array([0 if result.error else times.elapsed_ns(result) for result in results],
-                          np.int64)
     topics = np.array([result.topic for result in results])
     distances = np.full(len(results), np.inf)
     farthest = 1.0
@@ -65,6 +67,7 @@ def choose_mined(results: Sequence[FrameResult], thresholds: ScoreThresholds, ti
                                    np.linalg.norm(features - features[place], axis=1))
             if len(chosen) == 1:
                 farthest = max(float(distances.max()), 1e-12)
+            free &= distances >= least_novelty * farthest
     return chosen
 
 
@@ -82,6 +85,12 @@ def choose_even(results: Sequence[FrameResult], thresholds: ScoreThresholds,
     readable = [i for i, result in enumerate(results) if not result.error]
     places = np.linspace(0, len(readable) - 1, min(count, len(readable))).round().astype(int)
     return _without_novelty([readable[i] for i in places], results, thresholds)
+
+
+def elapsed(results: Sequence[FrameResult], times: FrameTimes) -> np.ndarray:
+    """Return int64 (n,): ns from the recording's first frame to each; 0 if not decoded."""
+    return np.array([0 if result.error else times.elapsed_ns(result) for result in results],
+                    np.int64)
 
 
 def frame_uncertainty(results: Sequence[FrameResult], thresholds: ScoreThresholds) -> np.ndarray:

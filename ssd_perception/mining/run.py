@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,14 @@ from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.mining import features
-from ssd_perception.mining.choose import Choice, choose_even, choose_mined, choose_random
+from ssd_perception.mining.candidates import Candidates
+from ssd_perception.mining.choose import (
+    Choice,
+    choose_even,
+    choose_mined,
+    choose_random,
+    elapsed,
+)
 from ssd_perception.mining.features import FeaturesUnavailable, FeatureVectors, kept_features
 from ssd_perception.mining.labelled_folder import recorded_images, stems, write_folder
 from ssd_perception.mining.page import selection_page
@@ -101,32 +109,82 @@ def run(options: MineOptions, log: Callable[[str], object] = print) -> Selection
         raise FileExistsError(f'{out} exists already, and may hold corrected boxes; '
                               'choose another --out.')
     with sigterm_as_ctrl_c(), RecoveringBag(options.bag) as bag:
-        return _Mining(options, out, find_images(bag, options.topics), log).run()
+        recording = find_images(bag, options.topics)
+        detector = options.detector.load()
+        log(detector.describe())
+        return _Mining(options, out, recording, log, detector).run()
+
+
+def propose(options: MineOptions, detector: Detector) -> Candidates:
+    """Return the frames of one of many recordings that may be chosen; interrupted, it continues.
+
+    For ``mined`` these are the ``count`` that would be chosen from this recording alone: each
+    part's farthest-first choice keeps what the choice from all of them needs (Indyk et al.,
+    "Composable Core-sets for Diversity and Coverage Maximization", 2014), and frames need not all
+    be in memory at once.
+
+    Args:
+        options: ``out`` names the work folder beside it; nothing else is written.
+        detector: loaded with ``options.detector``.
+
+    Raises:
+        As ``run``.
+    """
+    with RecoveringBag(options.bag) as bag:
+        return _Mining(options, options.out, find_images(bag, options.topics), _silent,
+                       detector).propose()
+
+
+def _silent(line: str) -> None:
+    """Say nothing: of many recordings only failures are named."""
 
 
 class _Mining:
     def __init__(self, options: MineOptions, out: Path, recording: Recording,
-                 log: Callable[[str], object]):
+                 log: Callable[[str], object], detector: Detector):
         self._options, self._out, self._recording, self._log = options, out, recording, log
+        self._detector = detector
+        self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
         self._notes: list[str] = []
 
     def run(self) -> SelectionSummary:
-        options = self._options
-        detector = options.detector.load()
-        self._log(detector.describe())
-        thresholds = ScoreThresholds(detector.settings, detector.class_names)
+        with self._scanned() as (folder, vectors):
+            summary = self._write(folder, vectors)
+            folder.remove()
+        return summary
+
+    def propose(self) -> Candidates:
+        with self._scanned() as (folder, vectors):
+            results = list(folder.frames())
+            times = FrameTimes(results)
+            readable = [i for i, result in enumerate(results) if not result.error]
+            places = readable if self._options.choose != 'mined' else [
+                choice.place for choice in self._choose(results, times, vectors)]
+            picked = [results[i] for i in places]
+            stem_of = stems(picked, self._recording.cameras, times)
+            names = {camera.topic: camera.name for camera in self._recording.cameras}
+            found = Candidates(
+                len(results), len(results) - len(readable), tuple(picked),
+                tuple(names[result.topic] for result in picked),
+                tuple(times.elapsed_ns(result) for result in picked),
+                tuple(stem_of[result.index] for result in picked),
+                tuple([*self._recording.bag.losses(), *times.notes]),
+                None if vectors is None else vectors[places])
+            folder.remove()
+        return found
+
+    @contextlib.contextmanager
+    def _scanned(self) -> Iterator[tuple[WorkFolder, np.ndarray | None]]:
+        """Look at every frame; lend the work folder and the frames' features."""
+        options, detector = self._options, self._detector
         low = replace(detector.settings, max_detections=MAX_DETECTIONS, class_thresholds=(),
-                      score_threshold=thresholds.lowest)
+                      score_threshold=self._thresholds.lowest)
         vectors = self._features(detector)
         with WorkFolder(self._out, self._identity(detector, low.score_threshold, bool(vectors)),
                         options.fresh, 'bag_to_voc', options.chunk_frames) as folder:
             scan(self._recording, [detector], low, Stages(), vectors, folder, log=self._log)
             require_readable(folder, self._recording)
-            assert detector.path is not None  # loaded from weights
-            summary = self._write(folder, thresholds, kept_features(folder) if vectors else None,
-                                  detector.path.name)
-            folder.remove()
-        return summary
+            yield folder, kept_features(folder) if vectors else None
 
     def _features(self, detector: Detector) -> list[FeatureVectors]:
         """Return what computes features for novelty; empty if not wanted or not available."""
@@ -153,15 +211,18 @@ class _Mining:
             'precision': detector.precision, 'network': detector.network_hash,
             'features': has_features, 'version': __version__})
 
-    def _write(self, folder: WorkFolder, thresholds: ScoreThresholds,
-               vectors: np.ndarray | None, weights: str) -> SelectionSummary:
+    def _write(self, folder: WorkFolder, vectors: np.ndarray | None) -> SelectionSummary:
         """Choose, and write the folder."""
-        options = self._options
+        options, thresholds = self._options, self._thresholds
+        assert self._detector.path is not None  # loaded from weights
+        weights = self._detector.path.name
         results = list(folder.frames())
         times = FrameTimes(results)
-        choices = self._choose(results, thresholds, times, vectors)
+        choices = self._choose(results, times, vectors)
         picked = [results[choice.place] for choice in choices]
-        selection = Selection(results, choices, self._recording.cameras, thresholds, times)
+        names = {camera.topic: camera.name for camera in self._recording.cameras}
+        selection = Selection(results, choices, [names[result.topic] for result in results],
+                              thresholds, (elapsed(results, times) / 1e9).tolist())
         with result_folder(self._out) as out:
             files = write_folder(out, self._out.name, options.split,
                                  recorded_images(self._recording, picked),
@@ -179,19 +240,29 @@ class _Mining:
                 selection.tiles(out / 'JPEGImages', summary.chosen)), encoding='utf-8')
         return summary
 
-    def _choose(self, results: list[FrameResult], thresholds: ScoreThresholds, times: FrameTimes,
+    def _choose(self, results: list[FrameResult], times: FrameTimes,
                 vectors: np.ndarray | None) -> list[Choice]:
-        options = self._options
-        if options.choose == 'mined':
-            choices = choose_mined(results, thresholds, times, vectors, options.count,
-                                   round(options.apart_s * 1e9))
-        elif options.choose == 'random':
-            choices = choose_random(results, thresholds, options.count, options.seed)
-        else:
-            choices = choose_even(results, thresholds, options.count)
-        if len(choices) < options.count:
-            self._notes.append(
-                f'Only {len(choices)} of {options.count} frames: '
-                + (f'no more are {options.apart_s:g} s apart; --apart takes less.'
-                   if options.choose == 'mined' else 'there are no more.'))
+        choices = choose(self._options, results, self._thresholds, elapsed(results, times),
+                         vectors)
+        if len(choices) < self._options.count:
+            self._notes.append(too_few(self._options, len(choices)))
         return choices
+
+
+def choose(options: MineOptions, results: Sequence[FrameResult], thresholds: ScoreThresholds,
+           elapsed_ns: np.ndarray, vectors: np.ndarray | None,
+           least_novelty: float = 0.0) -> list[Choice]:
+    """Choose from frames as ``options`` say; the arguments are those of ``choose_mined``."""
+    if options.choose == 'mined':
+        return choose_mined(results, thresholds, elapsed_ns, vectors, options.count,
+                            round(options.apart_s * 1e9), least_novelty)
+    if options.choose == 'random':
+        return choose_random(results, thresholds, options.count, options.seed)
+    return choose_even(results, thresholds, options.count)
+
+
+def too_few(options: MineOptions, count: int) -> str:
+    """Return the note that only ``count`` frames could be chosen."""
+    return f'Only {count} of {options.count} frames: ' + (
+        f'no more are {options.apart_s:g} s apart; --apart takes less.'
+        if options.choose == 'mined' else 'there are no more.')

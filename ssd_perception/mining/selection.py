@@ -12,9 +12,7 @@ import numpy as np
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.files import read_image
 from ssd_perception.mining.choose import Choice, frame_uncertainty
-from ssd_perception.replay.cameras import RecordedCamera
 from ssd_perception.replay.thresholds import ScoreThresholds
-from ssd_perception.replay.times import FrameTimes
 from ssd_perception.replay.work_folder import FrameResult
 from ssd_perception.viz.drawing import draw_detections
 
@@ -75,42 +73,48 @@ class SelectionSummary:
 
 @dataclass(frozen=True)
 class Selection:
-    """The frames of a recording, and those chosen, the most useful first."""
+    """The frames of one or more recordings, and those chosen, the most useful first.
+
+    Attributes:
+        results: all frames.
+        choices: places in ``results``.
+        cameras: of each frame, the name of its camera.
+        thresholds: of what is published.
+        seconds: of each frame, the time since its recording's first one.
+    """
 
     results: Sequence[FrameResult]
     choices: Sequence[Choice]
-    cameras: Sequence[RecordedCamera]
+    cameras: Sequence[str]
     thresholds: ScoreThresholds
-    times: FrameTimes
+    seconds: Sequence[float]
 
     def chosen(self, files: Mapping[int, str],
                boxes: Mapping[int, list[dict]]) -> tuple[ChosenFrame, ...]:
         """Return every chosen frame.
 
         Args:
-            files: index -> file name.
-            boxes: index -> boxes to correct.
+            files: place -> file name.
+            boxes: place -> boxes to correct.
         """
-        names = {camera.topic: camera.name for camera in self.cameras}
         found = []
         for choice in self.choices:
             result = self.results[choice.place]
             found.append(ChosenFrame(
-                files[result.index], result.index, names[result.topic], result.stamp_ns,
-                round(self._seconds(result), 3), round(choice.uncertainty, 4),
+                files[choice.place], result.index, self.cameras[choice.place], result.stamp_ns,
+                round(self.seconds[choice.place], 3), round(choice.uncertainty, 4),
                 None if choice.novelty is None else round(choice.novelty, 4),
-                boxes[result.index]))
+                boxes[choice.place]))
         return tuple(found)
 
     def uncertainty(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Return camera -> (seconds, uncertainty) of all its frames."""
         values = frame_uncertainty(self.results, self.thresholds)
         found = {}
-        for camera in self.cameras:
+        for camera in dict.fromkeys(self.cameras):
             mine = [i for i, result in enumerate(self.results)
-                    if result.topic == camera.topic and not result.error]
-            found[camera.name] = (np.array([self._seconds(self.results[i]) for i in mine]),
-                                  values[mine])
+                    if self.cameras[i] == camera and not result.error]
+            found[camera] = np.array([self.seconds[i] for i in mine]), values[mine]
         return found
 
     def tiles(self, folder: Path, chosen: Sequence[ChosenFrame]) -> list[tuple[bytes, str]]:
@@ -126,11 +130,8 @@ class Selection:
                                     self.thresholds.class_names,
                                     weak=self.thresholds.narrowly_missed(found).scaled(scale))
             data = encode_jpeg(drawn, 85)
-            camera = f'{frame.camera}, ' if len(self.cameras) > 1 else ''
+            camera = f'{frame.camera}, ' if len(set(self.cameras)) > 1 else ''
             novelty = '' if frame.novelty is None else f', novelty {frame.novelty:.2f}'
             made.append((data.tobytes(), f'{camera}{frame.seconds:.1f} s: uncertainty '
                          f'{frame.uncertainty:.2f}{novelty}'))
         return made
-
-    def _seconds(self, result: FrameResult) -> float:
-        return self.times.elapsed_ns(result) / 1e9

@@ -9,6 +9,7 @@ from ssd_perception.mining.choose import (
     choose_even,
     choose_mined,
     choose_random,
+    elapsed,
     frame_uncertainty,
 )
 from ssd_perception.replay.thresholds import ScoreThresholds
@@ -27,7 +28,8 @@ def frame(index, *scores, topic='/camera', error='', seconds=None):
 
 
 def mined(frames, features, count, apart_ns):
-    return choose_mined(frames, THRESHOLDS, FrameTimes(frames), features, count, apart_ns)
+    return choose_mined(frames, THRESHOLDS, elapsed(frames, FrameTimes(frames)), features, count,
+                        apart_ns)
 
 
 def places(choices):

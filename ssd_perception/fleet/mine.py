@@ -1,0 +1,189 @@
+"""Choose the frames worth labelling from many recordings together, and write them."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception import __version__
+from ssd_perception.bags.reader import RecoveringBag
+from ssd_perception.core.errors import DataError
+from ssd_perception.core.messages import json_rows
+from ssd_perception.core.result_folder import result_folder
+from ssd_perception.core.signals import sigterm_as_ctrl_c
+from ssd_perception.core.text import counted
+from ssd_perception.fleet.recordings import FoundRecording, find_recordings
+from ssd_perception.fleet.tasks import Task, run_tasks
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.options import DetectorOptions
+from ssd_perception.mining.candidates import Candidates
+from ssd_perception.mining.choose import Choice
+from ssd_perception.mining.labelled_folder import recorded_images, write_folder
+from ssd_perception.mining.page import selection_page
+from ssd_perception.mining.run import WAYS, MineOptions, choose, propose, too_few
+from ssd_perception.mining.selection import Selection, SelectionSummary
+from ssd_perception.replay.cameras import find_images
+from ssd_perception.replay.thresholds import ScoreThresholds
+from ssd_perception.replay.work_folder import FrameResult, recorded_files
+
+# Frames nearer than this share of the farthest distance are the same view, also in another drive.
+LEAST_NOVELTY = 0.05
+
+
+@dataclass(frozen=True)
+class FleetMineOptions:
+    """Which recordings to mine, and how.
+
+    Attributes:
+        sources: see ``find_recordings``.
+        mine: ``bag`` is not used; ``count`` is of all recordings together.
+        ray: empty looks at one after the other; see ``run_tasks``.
+    """
+
+    sources: Sequence[str]
+    mine: MineOptions
+    ray: str = ''
+
+
+def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> SelectionSummary:
+    """Choose from all recordings and write one folder; an interrupted run is continued.
+
+    Frames that look like a chosen one, of whatever recording, are left out. What fails gets a
+    line on stderr and a note in the summary.
+
+    Raises:
+        UserError, OSError: for sources, weights or a folder that cannot be used.
+        DataError: when no recording could be read.
+        KeyboardInterrupt: for Ctrl-C and SIGTERM; the work that was done is kept.
+    """
+    out = options.mine.out.expanduser().absolute()
+    if out.exists():
+        raise FileExistsError(f'{out} exists already, and may hold corrected boxes; '
+                              'choose another --out.')
+    recordings = find_recordings(options.sources)
+    mine = replace(options.mine, detector=replace(
+        options.mine.detector, threads=options.mine.detector.threads or 1), fresh=False)
+    detector = mine.detector.load()
+    log(detector.describe())
+    work = out.with_name(f'.{out.name}.bag_to_voc_all')
+    if options.mine.fresh:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    tasks = []
+    identities = {one.name: _identity(mine, one, detector) for one in recordings}
+    for one in recordings:
+        file = work / f'{one.name}.npz'
+        if Candidates.load(file, identities[one.name]) is None:
+            own = replace(mine, bag=one.path, out=work / one.name)
+            tasks.append(Task(one.name, one.size, functools.partial(
+                _propose_one, own, file, identities[one.name])))
+    log(f'{counted(len(recordings), "recording")}, {len(recordings) - len(tasks)} done before.')
+    with sigterm_as_ctrl_c():
+        failures = run_tasks(tasks, 'bag_to_voc', options.ray, mine.detector.threads or 1,
+                             gpus=0 if detector.device.startswith('cpu') else 1)
+    parts = {one: found for one in recordings if one.name not in failures
+             and (found := Candidates.load(work / f'{one.name}.npz', identities[one.name]))}
+    if not parts:
+        raise DataError(f'None of the {len(recordings)} recordings could be read.')
+    summary = _Union(replace(mine, out=out), parts, failures, detector).write()
+    shutil.rmtree(work)
+    return summary
+
+
+def _identity(options: MineOptions, recording: FoundRecording, detector: Detector) -> str:
+    """Return what the candidates of a recording depend on."""
+    settings = replace(options, bag=recording.path, out=Path(), seed=0, split='train')
+    return json.dumps([recorded_files(recording.path), repr(settings), detector.weights_hash,
+                       detector.network_hash, detector.runtime, detector.device,
+                       detector.precision, __version__])
+
+
+@functools.lru_cache(maxsize=1)
+def _detector(options: DetectorOptions) -> Detector:
+    """Load once for all recordings that a process looks at."""
+    return options.load()
+
+
+def _propose_one(options: MineOptions, file: Path, identity: str) -> None:
+    propose(options, _detector(options.detector)).save(file, identity)
+
+
+class _Union:
+    """The candidates of all recordings, and the choice from them."""
+
+    def __init__(self, options: MineOptions, parts: Mapping[FoundRecording, Candidates],
+                 failures: Mapping[str, str], detector: Detector):
+        self._options, self._parts, self._failures = options, parts, failures
+        self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
+        assert detector.path is not None  # loaded from weights
+        self._weights = detector.path.name
+        # Of each candidate its recording and its place among that one's.
+        self._origins = [(one, i) for one, part in parts.items() for i in range(len(part.results))]
+        self._cameras = [f'{one.name}/{parts[one].cameras[i]}' for one, i in self._origins]
+        self._results = [parts[one].results[i] for one, i in self._origins]
+        self._elapsed_ns = np.array([parts[one].elapsed_ns[i] for one, i in self._origins],
+                                    np.int64)
+
+    def write(self) -> SelectionSummary:
+        options = self._options
+        choices = self._choose()
+        notes = [f'{name}: {why}' for name, why in sorted(self._failures.items())]
+        notes += [f'{one.name}: {note}' for one, part in self._parts.items()
+                  for note in part.notes]
+        if len(choices) < options.count:
+            notes.append(too_few(options, len(choices)))
+        selection = Selection(self._results, choices, self._cameras, self._thresholds,
+                              (self._elapsed_ns / 1e9).tolist())
+        places = [choice.place for choice in choices]
+        stems = {place: f'{self._origins[place][0].name}_'
+                 f'{self._parts[self._origins[place][0]].stems[self._origins[place][1]]}'
+                 for place in places}
+        with result_folder(options.out) as out:
+            files = write_folder(out, options.out.name, options.split, self._images(places),
+                                 stems, self._thresholds, self._weights)
+            boxes = {place: json_rows(self._thresholds.passed(self._results[place].detections),
+                                      self._thresholds.class_names) for place in places}
+            summary = SelectionSummary(
+                sum(part.frames for part in self._parts.values()),
+                sum(part.unreadable for part in self._parts.values()),
+                selection.chosen(files, boxes), counted(len(self._parts), 'recording'),
+                self._weights, WAYS[options.choose], tuple(notes), options.split)
+            (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
+            (out / 'selection.html').write_text(selection_page(
+                f'{len(files)} frames of {summary.bag}', summary, {},
+                selection.tiles(out / 'JPEGImages', summary.chosen)), encoding='utf-8')
+        return summary
+
+    def _choose(self) -> list[Choice]:
+        """Choose from the candidates; the same frame in two recordings counts once."""
+        first: dict[tuple[int, str, bytes], int] = {}
+        for place, result in enumerate(self._results):
+            first.setdefault((result.stamp_ns, result.topic, result.detections.xyxy.tobytes()),
+                             place)
+        kept = list(first.values())
+        vectors = [part.features for part in self._parts.values() if part.features is not None]
+        features = np.concatenate(vectors)[kept] if len(vectors) == len(self._parts) else None
+        # Frames of one camera of one recording are spaced: the topic says which these are.
+        results = [replace(self._results[place], topic=self._cameras[place]) for place in kept]
+        return [replace(choice, place=kept[choice.place]) for choice in choose(
+            self._options, results, self._thresholds, self._elapsed_ns[kept], features,
+            LEAST_NOVELTY)]
+
+    def _images(self, places: Sequence[int]) -> Iterator[tuple[FrameResult, bytes, str]]:
+        """Yield (frame, bytes, suffix) of the chosen; a frame's index is its place here."""
+        for one in self._parts:
+            wanted = {self._results[place].index: place for place in places
+                      if self._origins[place][0] == one}
+            if not wanted:
+                continue
+            with RecoveringBag(one.path) as bag:
+                recording = find_images(bag, self._options.topics)
+                for result, data, suffix in recorded_images(
+                        recording, [self._results[place] for place in wanted.values()]):
+                    yield replace(result, index=wanted[result.index]), data, suffix

@@ -1,0 +1,66 @@
+"""The frames of one recording that a choice from many recordings is made of, kept in a file."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.replay.work_folder import FrameResult
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Frames that may be chosen, the most useful first.
+
+    Attributes:
+        frames, unreadable: images recorded, and those of them that could not be decoded.
+        results: n frames.
+        cameras: of each, the name of its camera.
+        elapsed_ns: of each, the time since the recording's first frame.
+        stems: of each, the name of its file.
+        notes: one sentence for each thing that is wrong with the recording.
+        features: float32 (n, d); None where there are none.
+    """
+
+    frames: int
+    unreadable: int
+    results: tuple[FrameResult, ...]
+    cameras: tuple[str, ...]
+    elapsed_ns: tuple[int, ...]
+    stems: tuple[str, ...]
+    notes: tuple[str, ...]
+    features: np.ndarray | None
+
+    def save(self, path: Path, identity: str) -> None:
+        """Write a file that is complete or not there.
+
+        Args:
+            identity: what the candidates were made from.
+        """
+        plain = {**vars(self), 'identity': identity,
+                 'results': [result.to_json() for result in self.results]}
+        del plain['features']
+        data = io.BytesIO()
+        np.savez(data, np.array(json.dumps(plain)),
+                 *([] if self.features is None else [self.features]))
+        atomic_write(path, data.getvalue())
+
+    @classmethod
+    def load(cls, path: Path, identity: str) -> Candidates | None:
+        """Return what ``save`` wrote; None where there is none made from the same."""
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            plain = json.loads(str(arrays['arr_0']))
+            features = arrays['arr_1'] if 'arr_1' in arrays else None
+        if plain['identity'] != identity:
+            return None
+        return cls(plain['frames'], plain['unreadable'],
+                   tuple(map(FrameResult.from_json, plain['results'])), tuple(plain['cameras']),
+                   tuple(plain['elapsed_ns']), tuple(plain['stems']), tuple(plain['notes']),
+                   features)

@@ -1,0 +1,98 @@
+"""Frames worth labelling from many recordings together: no view twice, whatever runs them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rosbags')
+pytest.importorskip('matplotlib')
+pytest.importorskip('tqdm')
+import recordings  # noqa: E402
+from orange_detector import replace_network  # noqa: E402
+
+from ssd_perception.__main__ import main  # noqa: E402
+from ssd_perception.data.layout import read_split  # noqa: E402
+from ssd_perception.fleet import mine as fleet  # noqa: E402
+from ssd_perception.mining import features  # noqa: E402
+
+
+@pytest.fixture
+def detectors(monkeypatch):
+    """Replace network and backbone; the list holds every detector that was made."""
+    monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
+        [[image.mean(), image.std()] for image in images], np.float32))
+    fleet._detector.cache_clear()
+    yield replace_network(monkeypatch)
+    fleet._detector.cache_clear()
+
+
+@pytest.fixture(scope='module')
+def drives(tmp_path_factory):
+    """A drive, the same drive copied and renamed, a longer one, and no recording at all."""
+    root = tmp_path_factory.mktemp('drives')
+    for name, frames in (('a', 6), ('c', 20), ('d', 1)):
+        recordings.write_recording(root / name, frames, size=(320, 320))
+    shutil.copytree(root / 'a', root / 'b')
+    next((root / 'd').glob('*.mcap')).write_bytes(b'nothing')
+    return root
+
+
+def mine(source, out, *words):
+    return main(['bag_to_voc', str(source), '--out', str(out), *words])
+
+
+def content(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob('*'))
+            if p.is_file()}
+
+
+def chosen(out):
+    return json.loads((out / 'selection.json').read_text())['chosen']
+
+
+@pytest.mark.parametrize('how', ['mined', 'random', 'even'])
+def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_path, how):
+    out = tmp_path / 'mined'
+    assert mine(drives, out, '--count', '9', '--apart', '0', '--choose', how) == 0
+    frames = chosen(out)
+    # a, its copy b and the beginning of c hold the same frames
+    assert len({frame['stamp_ns'] for frame in frames}) == len(frames) > 2
+    assert all(frame['file'].startswith(frame['camera'].partition('/')[0] + '_')
+               for frame in frames)
+    assert len(read_split(out, 'train')) == len(frames)
+    summary = json.loads((out / 'selection.json').read_text())
+    assert summary['frames'] == 32 and any(note.startswith('d: ') for note in summary['notes'])
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_an_image_is_that_of_its_recording(detectors, drives, tmp_path):
+    out = tmp_path / 'mined'
+    assert mine(drives, out, '--count', '4', '--apart', '0') == 0
+    assert mine(drives / 'c', tmp_path / 'alone', '--count', '20', '--apart', '0') == 0
+    alone = content(tmp_path / 'alone' / 'JPEGImages')
+    frames = [frame for frame in chosen(out) if frame['camera'].startswith('c/')]
+    assert frames
+    for frame in frames:
+        assert (out / 'JPEGImages' / frame['file']).read_bytes() \
+            == alone[f'{frame["stamp_ns"]}.jpg']
+
+
+def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drives, tmp_path,
+                                                                monkeypatch):
+    assert mine(drives, tmp_path / 'whole', '--count', '5') == 0
+    done = sum(detector.calls for detector in detectors)
+    run = fleet.run_tasks
+
+    def two_of(tasks, *options, **more):
+        run(tasks[:2], *options, **more)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(fleet, 'run_tasks', two_of)
+    assert mine(drives, tmp_path / 'again', '--count', '5') == 130
+    monkeypatch.setattr(fleet, 'run_tasks', run)
+    assert mine(drives, tmp_path / 'again', '--count', '5') == 0
+    assert sum(detector.calls for detector in detectors) == 2 * done
+    whole, again = content(tmp_path / 'whole'), content(tmp_path / 'again')
+    assert {name for name in whole if whole[name].replace(b'whole', b'again') != again[name]} \
+        == set()
