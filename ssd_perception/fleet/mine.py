@@ -137,7 +137,9 @@ class _Union:
         notes += [f'{one.name}: {note}' for one, part in self._parts.items()
                   for note in part.notes]
         if len(choices) < options.count:
-            notes.append(too_few(options, len(choices)))
+            notes.append(too_few(options, len(choices)) if options.choose != 'mined' else
+                         f'Only {len(choices)} of {options.count} frames: all others look like '
+                         f'one of these, or are less than {options.apart_s:g} s from it.')
         selection = Selection(self._results, choices, self._cameras, self._thresholds,
                               (self._elapsed_ns / 1e9).tolist())
         places = [choice.place for choice in choices]
