@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -73,7 +74,14 @@ class ExportedFile:
 
 
 def sha256_of(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal; read again only where the file has changed."""
+    state = os.stat(path)
+    return _sha256(os.fspath(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns,
+                   state.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=100)
+def _sha256(path: str, *state: int) -> str:
     digest = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):
