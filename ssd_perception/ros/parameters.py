@@ -20,7 +20,7 @@ from ssd_perception.core.text import quoted
 from ssd_perception.inference.resolve import DEFAULT_NAME
 from ssd_perception.inference.runtimes import DEVICES, NAMES, PRECISIONS
 from ssd_perception.ros.scene_parameters import SceneSettings, parse_heights, parse_mount
-from ssd_perception.scene.positions import METHODS, PositionSettings
+from ssd_perception.scene.positions import METHODS, TILT, TILT_OF_FIXED, PositionSettings
 from ssd_perception.scene.target import TargetSettings
 from ssd_perception.scene.tracks import TrackSettings
 
@@ -111,6 +111,9 @@ class NodeParameters:
         (), 'Where the camera is in position_frame, in metres and radians, instead of TF: '
         'height=0.33 above the floor, and x, y, roll, pitch (positive looks down), yaw.',
         fixed=True)
+    mounting_error: float = setting(
+        0.0, "Standard deviation of the mounting's angles, radians, for the covariance; 0 takes "
+        f'{TILT} with TF and {TILT_OF_FIXED} with camera_mount.', limits=(0.0, 0.5), fixed=True)
     floor_z: float = setting(
         0.0, 'Height of the floor in position_frame, metres.', limits=(-10.0, 10.0), fixed=True)
     class_heights: tuple[str, ...] = setting(
@@ -179,7 +182,7 @@ class NodeParameters:
             self.position_frame, parse_mount(self.camera_mount, self.floor_z),
             self.image_rectified,
             TargetSettings(self.target_class, self.target_id, self.target_timeout_s),
-            self.obstacles)
+            self.obstacles, self.mounting_error)
 
     def _class_thresholds(self) -> list[tuple[str, float]]:
         pairs = []

@@ -150,7 +150,8 @@ class CameraScene:
                             f'image has {size[0]}x{size[1]}.')
         return View(model, self._mounting(frame), self._depth_at(frame.stamp_ns, model),
                     self._settings.frame != frame.frame_id,
-                    TILT if self._settings.mount is None else TILT_OF_FIXED)
+                    self._settings.mounting_error
+                    or (TILT if self._settings.mount is None else TILT_OF_FIXED))
 
     def _camera_model(self) -> CameraModel:
         info = self._info

@@ -26,6 +26,8 @@ class SceneSettings:
         rectified: whether images are rectified.
         target: the object on ``target``.
         obstacles: whether to publish ``obstacles``.
+        mounting_error: standard deviation of the mounting's angles, radians; 0 takes the default
+            of its source.
     """
 
     positions: PositionSettings = field(default_factory=PositionSettings)
@@ -34,6 +36,7 @@ class SceneSettings:
     rectified: bool = False
     target: TargetSettings = field(default_factory=TargetSettings)
     obstacles: bool = False
+    mounting_error: float = 0.0
 
 
 # Metres or radians; with more the arithmetic of positions would overflow.

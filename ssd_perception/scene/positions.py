@@ -27,9 +27,9 @@ NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
 
 # Standard deviations of a box's edges, measured of the shipped weights on rendered drives: a
 # share of the box's height, and pixels in an image 640 wide.
-_LOWER, _LOWER_PX = 0.016, 1.0
-_SIDE, _SIDE_PX = 0.015, 1.2
-_HEIGHT, _HEIGHT_PX = 0.045, 1.5
+_LOWER, _LOWER_PX = 0.009, 0.8
+_SIDE, _SIDE_PX = 0.007, 0.9
+_HEIGHT, _HEIGHT_PX = 0.015, 0.9
 # Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
 # although the robot pitches on its wheels.
 TILT, TILT_OF_FIXED = 0.0035, 0.007
@@ -40,6 +40,7 @@ _DEEP, _ASIDE = 0.3, 0.15
 _BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
 # Of a depth camera: a share of the range, and metres.
 _DEPTH, _DEPTH_M = 0.01, 0.01
+_OF_SPREAD = 0.5
 # A ground position whose range is less certain than this share of it is none.
 _MAX_DEVIATION = 0.3
 _EDGE_PX = 1.5
@@ -219,7 +220,9 @@ def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     ray = boxes.middle[i]
     unit = ray / np.linalg.norm(ray)
     xyz = view.mounting[:3, 3] + ray * depth + unit * half * _BEHIND
-    along = np.hypot(_DEPTH * depth + _DEPTH_M, np.hypot(half * _BEHIND_DEVIATION, spread))
+    # of the values inside the box the median is far more certain than each of them
+    along = np.linalg.norm((_DEPTH * depth, _DEPTH_M, half * _BEHIND_DEVIATION,
+                            _OF_SPREAD * spread))
     pixel = depth / view.camera.focal_px
     across = _across(boxes, i, depth, half, view)
     upward = boxes.deviations[i, 2] / 2 * pixel

@@ -1,5 +1,6 @@
 """Cameras and objects of known place for tests of positions: a cylinder's box through a lens."""
 
+import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
@@ -43,3 +44,20 @@ def depth_image(lens, box, metres, background=6.0):
     x1, y1, x2, y2 = np.round(box).astype(int)
     image[max(y1, 0):y2, max(x1, 0):x2] = metres
     return image
+
+
+def as_stereo_has_it(depth, rng):
+    """Return a depth image (H, W) with the faults of a stereo camera, NaN for holes.
+
+    Disparity in eighths of a pixel (focal length 480 pixels, baseline 50 mm) after noise of a
+    tenth of a pixel; object and background mix within three pixels of an edge; a shadow
+    beside each edge and patches without texture have no value.
+    """
+    mixed = cv2.blur(depth, (7, 7))
+    disparity = 480 * 0.05 / mixed + 0.1 * rng.standard_normal(depth.shape)
+    result = 480 * 0.05 / (np.maximum(np.round(disparity * 8), 1) / 8)
+    jump = np.abs(np.diff(depth, axis=1, prepend=depth[:, :1])) > 0.1
+    result[cv2.dilate(jump.astype(np.uint8), np.ones((1, 9))) > 0] = np.nan
+    patches = cv2.resize(rng.uniform(size=(60, 80)), (depth.shape[1], depth.shape[0]))
+    result[patches < 0.25] = np.nan
+    return result.astype(np.float32)
