@@ -1,18 +1,33 @@
-"""The OpenVINO runtime: an exported file on the CPU, compiled for each batch size once."""
+"""The OpenVINO runtime: an exported file on the CPU, compiled for each batch size once.
+
+Compiling takes most of a start; compiled networks are therefore kept in the cache folder, with a
+checksum: OpenVINO's own cache does not notice a damaged file, and detects something else.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from pathlib import Path
 
 import numpy as np
 
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.inference.exported import check_outputs, find_export, grey_images
-from ssd_perception.inference.onnx_file import ExportedFile
+from ssd_perception.inference.exported import (
+    cache_folder,
+    check_outputs,
+    find_export,
+    grey_images,
+)
+from ssd_perception.inference.onnx_file import ExportedFile, sha256_of
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 from ssd_perception.inference.runtimes.quiet_openvino import ov
+
+# What the processor can do decides how a network is compiled.
+_PROCESSOR = ('FULL_DEVICE_NAME', 'DEVICE_ARCHITECTURE', 'OPTIMIZATION_CAPABILITIES')
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
 def cpu_settings(threads: int) -> dict[str, str | int | bool]:
@@ -41,8 +56,9 @@ class OpenVino:
         self._settings = cpu_settings(self.threads)
         self._core, self._lock = ov.Core(), threading.Lock()
         self._requests: dict[int, ov.InferRequest] = {}  # by batch size
+        self._model: ov.Model | None = None  # read where it must be compiled
+        self._digest = sha256_of(exported.path)
         try:
-            self._model = self._core.read_model(exported.path)
             check_outputs(exported, *self(grey_images(exported.metadata)))
         except WeightsError:
             raise
@@ -70,8 +86,52 @@ class OpenVino:
 
     def _compile(self, shape: tuple[int, ...]) -> ov.InferRequest:
         """Make a request for one batch size: a network of fixed shape is a tenth faster."""
-        model = self._model.clone()
-        model.reshape(list(shape))
-        compiled = self._core.compile_model(model, 'CPU', self._settings)
+        path = self._cached(shape)
+        compiled = self._kept(path)
+        if compiled is None:
+            if self._model is None:
+                self._model = self._core.read_model(self.file)
+                if sha256_of(self.file) != self._digest:
+                    raise WeightsError(f'{self.file} was replaced while it was in use; load it '
+                                       'again.')
+            model = self._model.clone()
+            model.reshape(list(shape))
+            compiled = self._core.compile_model(model, 'CPU', self._settings)
+            _keep(path, compiled)
         request = self._requests[shape[0]] = compiled.create_infer_request()
         return request
+
+    def _cached(self, shape: tuple[int, ...]) -> Path | None:
+        """Return where the compiled network is kept; None where there is no cache folder."""
+        processor = [str(self._core.get_property('CPU', name)) for name in _PROCESSOR]
+        parts = [self._digest, ov.__version__, shape, sorted(self._settings.items()), processor]
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()
+        try:
+            return cache_folder() / f'openvino-{key[:32]}.blob'
+        except RuntimeUnavailable:
+            return None
+
+    def _kept(self, path: Path | None) -> ov.CompiledModel | None:
+        """Return the compiled network that an earlier start kept; None where there is none."""
+        try:
+            data = b'' if path is None else path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(data[_CHECKSUM_BYTES:]).digest() != data[:_CHECKSUM_BYTES]:
+            return None
+        try:
+            return self._core.import_model(data[_CHECKSUM_BYTES:], 'CPU', self._settings)
+        except RuntimeError:  # of a build that names itself alike
+            return None
+
+
+def _keep(path: Path | None, compiled: ov.CompiledModel) -> None:
+    """Keep a compiled network for the next start; without a folder that is slower, no error."""
+    if path is None:
+        return
+    try:
+        data = compiled.export_model().getvalue()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic_write(path, hashlib.sha256(data).digest() + data)
+    except (OSError, RuntimeError):
+        pass
