@@ -108,8 +108,8 @@ def test_tracks_alone_need_neither_camera_info_nor_topics():
 
 @pytest.mark.parametrize(('values', 'words'), [
     ({'camera_mount': ('pitch=0.1',)}, 'height=METRES'),
-    ({'camera_mount': ('height=0.3', 'tilt=1')}, '"tilt=1"'),
-    ({'camera_mount': ('height=high',)}, 'finite'),
+    ({'camera_mount': ('height=0.3', 'tilt=1')}, 'tilt=1'),
+    ({'camera_mount': ('height=high',)}, 'numbers up to'),
     ({'class_heights': ('cone',)}, 'cone=0.33'),
     ({'class_heights': ('cone=0.4..0.2',)}, 'smaller first'),
     ({'positions': 'off'}, 'one of none, auto')])
