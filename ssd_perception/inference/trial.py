@@ -13,11 +13,10 @@ import hashlib
 import logging
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
@@ -33,6 +32,9 @@ from ssd_perception.inference.onnx_file import read_export, sha256_of
 from ssd_perception.inference.resolve import is_shipped, resolve_weights
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 from ssd_perception.inference.weights_file import read_metadata
+
+if TYPE_CHECKING:
+    import subprocess
 
 TRIAL_WITHIN_S = 120.0
 MAX_BYTES = 4 << 30
@@ -103,6 +105,10 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
     Raises:
         WeightsError: when the child refuses them, crashes, or goes beyond a limit.
     """
+    # Only here: weights that are known start without them.
+    import subprocess
+    import tempfile
+
     within_s = TRIAL_WITHIN_S if within_s is None else within_s
     max_bytes = min(MAX_BYTES, _free_bytes() * 3 // 4) if max_bytes is None else max_bytes
     command = [sys.executable, '-m', __name__, str(path), '--runtime', runtime, '--device', device,
