@@ -135,7 +135,6 @@ def test_ssdlite_finds_what_torchvision_finds(lite, runtime):
         assert_same(detector, lite, which)
 
 
-@pytest.mark.slow
 def test_releases_of_opencv_that_compute_ssdlite_wrongly_are_refused(lite, monkeypatch):
     for release in ('4.7.0', '4.10.0', '4.14.0-dev'):
         monkeypatch.setattr('cv2.__version__', release)
@@ -146,6 +145,7 @@ def test_releases_of_opencv_that_compute_ssdlite_wrongly_are_refused(lite, monke
         assert Detector(lite.path, runtime='opencv', device='cpu').runtime == 'opencv'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('runtime', RUNTIMES)
 def test_ssd300_finds_what_torchvision_finds(vgg, runtime):
     detector = Detector(vgg.path, runtime=runtime, device='cpu')
