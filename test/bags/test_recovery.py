@@ -163,7 +163,7 @@ database = sqlite3.connect(sys.argv[1], isolation_level=None)
 database.execute('PRAGMA journal_mode=WAL')
 database.execute('PRAGMA wal_autocheckpoint=0')
 source = sqlite3.connect(sys.argv[2])
-for row in source.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"):
+for row in source.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"):
     database.execute(row[0])
 for table in ('topics', 'schema', 'metadata', 'message_definitions', 'messages'):
     for row in source.execute(f'SELECT * FROM {table}'):
