@@ -57,6 +57,8 @@ NOT_RUN = {
     'ros2 lifecycle': 'needs the ros2 command of an apt installation',
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
     'python tools/measure_tracks.py': 'needs trackeval',
+    'python tools/compare_node_cost.py': 'needs a checkout of an earlier commit',
+    'git worktree add': 'the same',
     'demo/venv/bin/python -m demo.render_drive': 'renders for an hour',
     'demo/venv/bin/python -m demo.render_cutouts': 'renders for minutes, with bpy',
     'demo/venv/bin/python -m demo.render_pictures': 'renders for minutes, with bpy',
