@@ -75,9 +75,9 @@ class CameraMotion:
         if image is None or small is None or before is None or before.shape != small.shape:
             return None
         points = cv2.goodFeaturesToTrack(before, _FEATURES, _QUALITY, _APART_PX)
-        if points is None:
+        if np.ndim(points) != 3:  # None where there is none, which OpenCV's types leave out
             return None
-        moved, found, _ = cv2.calcOpticalFlowPyrLK(before, small, points, None,
+        moved, found, _ = cv2.calcOpticalFlowPyrLK(before, small, points, points.copy(),
                                                    winSize=_WINDOW, maxLevel=_LEVELS)
         kept = found[:, 0] > 0
         start, flow = points[kept].reshape(-1, 2), (moved - points)[kept].reshape(-1, 2)
