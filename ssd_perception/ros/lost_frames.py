@@ -89,10 +89,13 @@ def missing(stamps_ns: Sequence[int]) -> float:
 def subscribe(node: Node, watch: LossWatch, kind: type, topic: str, callback: Callable,
               **options: Any) -> Subscription:
     """Make a subscription that reports lost frames to ``watch``, where the middleware can."""
+    def lost(event: Any) -> None:  # some releases of rclpy type it as a name without attributes
+        watch.lost(event.total_count_change)
+
     try:
         subscription = node.create_subscription(
-            kind, topic, callback, **options, event_callbacks=SubscriptionEventCallbacks(
-                message_lost=lambda event: watch.lost(event.total_count_change)))
+            kind, topic, callback, **options,
+            event_callbacks=SubscriptionEventCallbacks(message_lost=lost))
     except UnsupportedEventTypeError:
         return node.create_subscription(kind, topic, callback, **options)
     watch.counted = True
