@@ -99,7 +99,7 @@ def test_low_coverage_comes_with_anchors_that_a_recipe_accepts(tmp_path, check):
 @pytest.mark.parametrize('words, says', [
     (['{root}/nothing'], 'There is no folder'),
     (['{root}/d', '--splits', 'test'], 'no split "test"'),
-    (['{root}/d', '--recipe', '{root}/gone.yaml'], 'gone.yaml cannot be read'),
+    (['{root}/d', '--recipe', '{root}/gone.yaml'], 'gone.yaml cannot be opened'),
     (['{root}/d', '--set', 'iterations=1'], 'give one with --recipe')])
 def test_wrong_input_is_one_sentence_and_writes_nothing(tmp_path, check, words, says):
     write_voc(tmp_path / 'd', good(2))
