@@ -112,7 +112,7 @@ def test_a_file_limit_is_told_and_the_last_good_checkpoint_stays(run):
 def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(data, tmp_path):
     disk = tmp_path / 'disk'
     disk.mkdir()
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=90m', 'tmpfs', str(disk)],
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=110m', 'tmpfs', str(disk)],
                       capture_output=True).returncode:
         pytest.skip('this user may not mount a small disk')
     try:
