@@ -42,14 +42,16 @@ def run(args: argparse.Namespace) -> int:
         detector_options(args), tuple(args.topics), args.fresh)
     if not args.ray and is_one_recording(args.bag):
         summary = mine(options)
+        # What is said of novelty was printed at once.
+        notes = [note for note in summary.notes if not note.startswith('Novelty')]
     else:
         from ssd_perception.fleet.mine import FleetMineOptions
         from ssd_perception.fleet.mine import run as mine_all
 
         summary = mine_all(FleetMineOptions(args.bag, options, args.ray))
-    for note in summary.notes:
-        if not note.startswith('Novelty'):  # was printed at once
-            print(note)
+        notes = list(summary.notes)
+    for note in notes:
+        print(note)
     out = args.out.expanduser().absolute()
     boxes = sum(len(frame.boxes) for frame in summary.chosen)
     print(f'{len(summary.chosen)} of {summary.frames} frames, with {boxes} boxes, are in '

@@ -87,11 +87,11 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
     with sigterm_as_ctrl_c():
         failures = run_tasks(tasks, 'bag_to_voc', options.ray, mine.detector.threads or 1,
                              gpus=0 if detector.device.startswith('cpu') else 1)
-    parts = {one: found for one in recordings if one.name not in failures
-             and (found := Candidates.load(work / f'{one.name}.npz', identities[one.name]))}
-    if not parts:
-        raise DataError(f'None of the {len(recordings)} recordings could be read.')
-    summary = _Union(replace(mine, out=out), parts, failures, detector).write()
+        parts = {one: found for one in recordings if one.name not in failures
+                 and (found := Candidates.load(work / f'{one.name}.npz', identities[one.name]))}
+        if not parts:
+            raise DataError(f'None of the {len(recordings)} recordings could be read.')
+        summary = _Union(replace(mine, out=out), parts, failures, detector).write()
     shutil.rmtree(work)
     return summary
 
@@ -133,9 +133,7 @@ class _Union:
     def write(self) -> SelectionSummary:
         options = self._options
         choices = self._choose()
-        notes = [f'{name}: {why}' for name, why in sorted(self._failures.items())]
-        notes += [f'{one.name}: {note}' for one, part in self._parts.items()
-                  for note in part.notes]
+        notes = self._notes()
         if len(choices) < options.count:
             notes.append(too_few(options, len(choices)) if options.choose != 'mined' else
                          f'Only {len(choices)} of {options.count} frames: all others look like '
@@ -161,6 +159,14 @@ class _Union:
                 f'{len(files)} frames of {summary.bag}', summary, {},
                 selection.tiles(out / 'JPEGImages', summary.chosen)), encoding='utf-8')
         return summary
+
+    def _notes(self) -> list[str]:
+        """Return what is wrong with each recording; what is wrong with all of them only once."""
+        parts = self._parts.items()
+        of_all = set.intersection(*(set(part.notes) for _, part in parts))
+        return [*(f'{name}: {why}' for name, why in sorted(self._failures.items())),
+                *sorted(of_all), *(f'{one.name}: {note}' for one, part in parts
+                                   for note in part.notes if note not in of_all)]
 
     def _choose(self) -> list[Choice]:
         """Choose from the candidates; the same frame in two recordings counts once."""

@@ -53,31 +53,38 @@ def find_recordings(sources: Sequence[str]) -> list[FoundRecording]:
             (results of earlier runs are left out); globs; .txt files with one of these a line.
 
     Raises:
-        BagError: when a source does not exist or has no recording.
+        BagError: when a source does not exist or has no recording, or a list is no UTF-8 text.
         OSError: for a list that cannot be read.
     """
     paths = sorted({path.resolve() for source in sources for path in _paths(source)})
     return [FoundRecording(path, name, _size(path)) for path, name in zip(paths, _names(paths))]
 
 
-def _paths(source: str) -> Iterator[Path]:
+def _paths(source: str) -> list[Path]:
     path = Path(source).expanduser()
-    if not path.exists():
-        found = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(source) else []
-        if not found:
-            raise BagError(f'There is no recording at {printable(source)}.')
-        for match in found:
-            yield from _below(Path(match))
-    elif path.suffix == _LIST and path.is_file():
-        for line in path.read_text(encoding='utf-8').splitlines():
-            if line.strip() and not line.startswith('#'):
-                yield from _paths(os.path.join(path.parent, line.strip()))
+    if path.suffix == _LIST and path.is_file():
+        found = [below for line in _lines(path)
+                 for below in _paths(os.path.join(path.parent, os.path.expanduser(line)))]
+    elif path.exists():
+        found = list(_below(path))
+    elif glob.has_magic(source):
+        found = [below for match in sorted(glob.glob(str(path), recursive=True))
+                 for below in _below(Path(match))]
     else:
-        below = list(_below(path))
-        if not below:
-            raise BagError(f'There is no recording in {printable(source)}: neither a rosbag2 '
-                           f'folder nor a file that ends in {", ".join(_KNOWN)}.')
-        yield from below
+        raise BagError(f'There is no recording at {printable(source)}.')
+    if not found:
+        raise BagError(f'There is no recording in {printable(source)}: neither a rosbag2 '
+                       f'folder nor a file that ends in {", ".join(_KNOWN)}.')
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except UnicodeDecodeError as error:
+        raise BagError(f'{printable(path)} is no list of recordings: it must be UTF-8 text, with '
+                       'one source a line.') from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
 
 
 def _below(path: Path) -> Iterator[Path]:

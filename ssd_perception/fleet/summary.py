@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _S_PER_HOUR = 3600
@@ -11,7 +11,7 @@ _S_PER_HOUR = 3600
 
 @dataclass(frozen=True)
 class RecordingFigures:
-    """One recording; the fields are those of ``replay.summary.ReplaySummary``."""
+    """One recording; fields and units are those of ``replay.summary.ReplaySummary``."""
 
     name: str
     frames: int
@@ -40,7 +40,7 @@ class FleetSummary:
 
     @property
     def hours(self) -> float:
-        """Recorded, of what could be read."""
+        """Hours recorded, of what could be read."""
         return sum(one.seconds for one in self.recordings) / _S_PER_HOUR
 
     @property
@@ -59,17 +59,19 @@ class FleetSummary:
         return tuple(one for one in self.recordings if one.losses)
 
     def detections_per_class(self) -> dict[str, int]:
-        """Return class -> boxes published."""
-        return dict(sum((Counter(dict(one.detections_per_class)) for one in self.recordings),
-                        Counter({name: 0 for one in self.recordings
-                                 for name in one.detections_per_class})))
+        """Return class -> boxes published, also of classes without any, in the network's order."""
+        return self._sums(one.detections_per_class for one in self.recordings)
 
     def objects_per_class(self) -> dict[str, int]:
         """Return class -> tracks published; empty without tracking."""
-        found: Counter[str] = Counter()
-        for one in self.recordings:
-            found.update(one.objects_per_class)
-        return dict(found)
+        return self._sums(one.objects_per_class for one in self.recordings)
+
+    @staticmethod
+    def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for count in counts:
+            total.update(count)  # a sum of Counters would leave out what is 0
+        return dict(total)
 
     def by_uncertainty(self) -> list[RecordingFigures]:
         """Return the recordings, those of which the detector was least sure first."""

@@ -104,7 +104,7 @@ def _on_ray(tasks: Sequence[Task], address: str, cores: int,
             try:
                 failure = ray.get(ended)
             except ray.exceptions.RayError as error:
-                failure = (f'its worker died {_RETRIES + 1} times '
+                failure = (f'Ray could not run it, in up to {_RETRIES + 1} attempts '
                            f'({type(error).__name__}: {one_line(error, 300)})')
             yield waiting.pop(ended), failure
     finally:

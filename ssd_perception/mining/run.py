@@ -159,7 +159,8 @@ class _Mining:
             times = FrameTimes(results)
             readable = [i for i, result in enumerate(results) if not result.error]
             places = readable if self._options.choose != 'mined' else [
-                choice.place for choice in self._choose(results, times, vectors)]
+                choice.place for choice in choose(self._options, results, self._thresholds,
+                                                  elapsed(results, times), vectors)]
             picked = [results[i] for i in places]
             stem_of = stems(picked, self._recording.cameras, times)
             names = {camera.topic: camera.name for camera in self._recording.cameras}
@@ -168,7 +169,7 @@ class _Mining:
                 tuple(names[result.topic] for result in picked),
                 tuple(times.elapsed_ns(result) for result in picked),
                 tuple(stem_of[result.index] for result in picked),
-                tuple([*self._recording.bag.losses(), *times.notes]),
+                tuple([*self._notes, *self._recording.bag.losses(), *times.notes]),
                 None if vectors is None else vectors[places])
             folder.remove()
         return found

@@ -79,6 +79,17 @@ def test_an_image_is_that_of_its_recording(detectors, drives, tmp_path):
             == alone[f'{frame["stamp_ns"]}.jpg']
 
 
+def test_that_novelty_is_not_available_is_said_once(detectors, drives, tmp_path, monkeypatch,
+                                                    capsys):
+    def unavailable(path, device):
+        raise features.FeaturesUnavailable('there is no torch')
+    monkeypatch.setattr(features, 'Features', unavailable)
+    assert mine(drives, tmp_path / 'mined', '--count', '2') == 0
+    notes = json.loads((tmp_path / 'mined' / 'selection.json').read_text())['notes']
+    assert len([note for note in notes if 'Novelty is left out: there is no torch' in note]) == 1
+    assert capsys.readouterr().out.count('Novelty is left out') == 1
+
+
 def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drives, tmp_path,
                                                                 monkeypatch):
     assert mine(drives, tmp_path / 'whole', '--count', '5') == 0

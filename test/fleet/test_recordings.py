@@ -34,10 +34,21 @@ def test_every_form_of_source(drives):
     assert sizes == [len('a/x/x.mcap') + len('a/x/metadata.yaml')]
 
 
-@pytest.mark.parametrize('source', ['absent', '*/absent', 'b/done', 'b/notes.md'])
+@pytest.mark.parametrize('source', ['absent', '*/absent', '*/notes.md', 'b/done', 'b/notes.md',
+                                    'empty.txt'])
 def test_a_source_without_a_recording_is_an_error(drives, source):
+    (drives / 'empty.txt').write_text('# none yet\n')
     with pytest.raises(BagError, match='There is no recording'):
         find_recordings([str(drives / 'a/x'), str(drives / source)])
+
+
+def test_a_list_may_name_the_home_folder_and_must_be_text(drives, monkeypatch):
+    monkeypatch.setenv('HOME', str(drives))
+    (drives / 'list.txt').write_text('~/a/x\n')
+    assert found(drives / 'list.txt') == ['x']
+    (drives / 'list.txt').write_bytes(b'\xff\xfe')
+    with pytest.raises(BagError, match='no list of recordings'):
+        found(drives / 'list.txt')
 
 
 @pytest.mark.parametrize('sources, one', [

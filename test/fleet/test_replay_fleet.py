@@ -16,6 +16,7 @@ from orange_detector import replace_network  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.fleet import replay as fleet  # noqa: E402
+from ssd_perception.fleet.summary import FleetSummary, RecordingFigures  # noqa: E402
 from ssd_perception.fleet.tasks import LOCAL, Task, run_tasks  # noqa: E402
 
 FRAMES = 6
@@ -99,6 +100,12 @@ def test_a_folder_of_something_else_is_left_alone(detectors, drives, tmp_path, c
     assert replay(f'{drives}/*', tmp_path) == 1
     assert 'no earlier result' in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+
+
+def test_a_class_without_boxes_keeps_its_place_and_so_the_others_their_colours():
+    one = RecordingFigures('a', 9, 0, 3, 3, {'cone': 0, 'cube': 3}, {}, 1.0, 0.0)
+    assert list(FleetSummary((one, one), {}).detections_per_class().items()) \
+        == [('cone', 0), ('cube', 6)]
 
 
 def test_a_defect_costs_its_own_recording_only(capsys):
