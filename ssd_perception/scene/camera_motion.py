@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# The flow is computed at about this width, pixels: a turn then still moves few of them.
-_WIDTH = 160
+# The flow is computed with a longer side of this, pixels: a turn then still moves few of them.
+_LENGTH = 160
 _FEATURES, _QUALITY, _APART_PX = 40, 0.01, 6
 _WINDOW, _LEVELS = (13, 13), 3
 _MIN_FEATURES = 8
@@ -88,7 +88,7 @@ class CameraMotion:
                 > _SPREAD_PX + _SPREAD * np.abs(median).sum()):
             return None
         height, width = image.shape[:2]
-        factor = width / _WIDTH * scale
+        factor = max(height, width) / _LENGTH * scale
         shift = _shift(start + flow / 2, flow, small.shape) * factor
         return Turn(shift, (width * scale, height * scale))
 
@@ -114,9 +114,10 @@ def _shift(points: np.ndarray, flow: np.ndarray, shape: tuple[int, ...]) -> np.n
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:
-    """Return a grey copy _WIDTH wide."""
+    """Return a grey copy whose longer side is _LENGTH, however narrow the image is."""
     height, width = image.shape[:2]
-    step = max(1, width // (4 * _WIDTH))  # a large image need not be read as a whole
-    size = _WIDTH, max(1, round(height * _WIDTH / width))
+    longer = max(height, width)
+    step = max(1, longer // (4 * _LENGTH))  # a large image need not be read as a whole
+    size = max(1, round(width * _LENGTH / longer)), max(1, round(height * _LENGTH / longer))
     grey = cv2.cvtColor(image[::step, ::step], cv2.COLOR_RGB2GRAY)
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ssd_perception.scene import camera_motion
 from ssd_perception.scene.camera_motion import CameraMotion, Turn
 
 
@@ -40,6 +41,19 @@ def test_points_move_as_a_camera_that_turns_moves_them(yaw):
     moved = Turn(np.array([focal * yaw, 0.0]), (640.0, 480.0)).move(points)
     np.testing.assert_allclose(moved, expected, atol=0.06 * focal * abs(yaw))
     assert Turn(np.zeros(2), (640.0, 480.0)).move(np.zeros((0, 2))).shape == (0, 2)
+
+
+@pytest.mark.parametrize('shape', [(60_000, 1, 3), (1, 60_000, 3), (1, 1, 3), (3000, 40, 3)])
+def test_an_image_of_any_proportions_is_compared_at_a_small_size(shape, monkeypatch):
+    sizes, resize = [], cv2.resize
+    monkeypatch.setattr(camera_motion.cv2, 'resize', lambda image, size, **more: sizes.append(
+        size) or resize(image, (1, 1)))
+    assert CameraMotion().turn(np.zeros(shape, np.uint8)) is None
+    assert max(sizes[0]) == 160
+    monkeypatch.undo()
+    motion, image = CameraMotion(), np.random.default_rng(1).integers(0, 255, shape, np.uint8)
+    assert motion.turn(image) is None
+    motion.turn(image)  # nothing to measure, perhaps, but no error
 
 
 def test_without_an_earlier_image_of_the_same_kind_there_is_no_shift():
