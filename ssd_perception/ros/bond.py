@@ -31,8 +31,7 @@ def messages() -> ModuleType | None:
 class Bond:
     """The detector's end of the bond.
 
-    The heartbeats come from the node's own thread: when that hangs, too, the manager takes the
-    node for dead. What the manager sends is not needed here; nav2's own nodes go on without it.
+    The heartbeats come from the node's own thread, so they also end when that thread hangs. What the manager sends is not needed here; nav2's own nodes go on without it.
 
     Args:
         node: the one that is managed; the manager knows the bond by its name.
@@ -48,7 +47,7 @@ class Bond:
     def form(self) -> None:
         """Begin to send heartbeats; the manager waits for the first one."""
         if self._timer is None:
-            # Another one after each break: the manager takes it for another process.
+            # A new one each time, so that the manager takes it for another process.
             self._instance = str(uuid.uuid4())
             # A steady clock: simulated time may stand still.
             self._timer = self._node.create_timer(

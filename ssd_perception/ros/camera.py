@@ -146,8 +146,9 @@ class Camera:
     @property
     def loss(self) -> str:
         """A sentence about frames that get lost at present; empty when none do."""
-        return losses(self.topic, self._losses.share, self._last_bytes,
-                      self._losses.counted) if self._losses.share else ''
+        if self._subscription is None or not self._losses.share:
+            return ''
+        return losses(self.topic, self._losses.share, self._last_bytes, self._losses.counted)
 
     def check_losses(self, now: float) -> str | None:
         """Return a sentence to log when frames begin to get lost, an empty one when they no
@@ -161,8 +162,9 @@ class Camera:
         after, topic = self.loss, self.topic
         if bool(before) == bool(after):
             return None
-        self._raw_fails = self._raw_fails or bool(after)
-        self.follow()
+        if after and self._listening == 'raw':
+            self._raw_fails = True
+            self.follow()
         return after if self.topic == topic else f'{after} Meanwhile {self.topic} is used.'
 
     def _receive(self, message: Image | CompressedImage) -> None:
