@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'are written, such as weights/coco')
     parser.add_argument('--file', type=Path, metavar='FILE.pth',
                         help="torchvision's file, brought here; without it torchvision downloads "
-                        'it: the only connection that this package ever opens')
+                        'it')
     parser.add_argument('--pictures', type=Path, metavar='DIR',
                         help="folder of images like the camera's, to calibrate int8 on (default: "
                         'the rendered ones of the source tree)')

@@ -158,7 +158,7 @@ def camera_entry(name: str, state: str, complaint: str, unanswered: str, problem
     Args:
         complaint: why no image comes: WARN.
         unanswered: images come and are not answered: ERROR.
-        problem: images are unusable, or their stamps are: WARN.
+        problem: images are lost or unusable, or their stamps are impossible: WARN.
     """
     # Refused images are not answered either; their reason says more.
     text = complaint or problem or unanswered

@@ -5,6 +5,7 @@ Nothing here imports the launch stack, which only launch files need.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,11 +40,15 @@ def check(given: Given) -> None:
     """Refuse in one sentence what would leave half of the processes running.
 
     Raises:
-        LaunchError: for a file that is not there, RViz that is not, or no boolean.
+        LaunchError: for a file that is not there, RViz that is not, no boolean, or no pace.
     """
     for name, exists in (('params_file', Path.is_file), ('bag', Path.exists)):
         if given[name] and not exists(Path(given[name]).expanduser()):
             raise LaunchError(f'Launch argument {name}: there is no {given[name]}.')
+    boolean(given, 'bag_loop')  # is needed only when the detector has started
+    if not re.fullmatch(r'\d+\.?\d*|\.\d+', given['bag_rate']) or not float(given['bag_rate']):
+        raise LaunchError('Launch argument bag_rate must be a number above 0, got '
+                          f'"{given["bag_rate"]}".')
     if boolean(given, 'rviz'):
         require('rviz2', 'rviz2', 'Launch argument rviz')
 

@@ -14,8 +14,8 @@ from ssd_perception.ros.humble import SubscriptionEventCallbacks, UnsupportedEve
 # A share is that of so many frames, lost ones included, and of so long a time.
 FRAMES = 10
 SECONDS = 2.0
-# Frames count as lost when at least this share is lost in two such times in a row, until less than
-# that share is.
+# Frames count as lost once at least MANY of them are lost in two such times in a row, and until
+# less than FEW are.
 MANY = 0.25
 FEW = 0.1
 # Stamps of a steady camera are this close to multiples of its period, as a share of the period.

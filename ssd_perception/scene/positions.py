@@ -40,6 +40,7 @@ _DEEP, _ASIDE = 0.3, 0.15
 _BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
 # Of a depth camera: a share of the range, and metres.
 _DEPTH, _DEPTH_M = 0.01, 0.01
+# Of the spread of the depths inside a box: their median is far more certain than each of them.
 _OF_SPREAD = 0.5
 # A ground position whose range is less certain than this share of it is none.
 _MAX_DEVIATION = 0.3
@@ -220,7 +221,6 @@ def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     ray = boxes.middle[i]
     unit = ray / np.linalg.norm(ray)
     xyz = view.mounting[:3, 3] + ray * depth + unit * half * _BEHIND
-    # of the values inside the box the median is far more certain than each of them
     along = np.linalg.norm((_DEPTH * depth, _DEPTH_M, half * _BEHIND_DEVIATION,
                             _OF_SPREAD * spread))
     pixel = depth / view.camera.focal_px

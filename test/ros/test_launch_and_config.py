@@ -123,6 +123,16 @@ def test_booleans(text, value):
         launching.boolean({'rviz': 'maybe'}, 'rviz')
 
 
+@pytest.mark.parametrize('given', [
+    {'bag_rate': 'fast'}, {'bag_rate': '0'}, {'bag_rate': '-1'}, {'bag_rate': 'inf'},
+    {'bag_rate': ''}, {'bag_loop': 'maybe'}])
+def test_what_only_the_player_needs_is_refused_before_the_detector_starts(given):
+    with pytest.raises(ValueError, match=f'Launch argument {next(iter(given))} must be'):
+        launching.check(GIVEN | given)
+    for rate in ('1', '0.5', '2.', '.25'):
+        launching.check(GIVEN | {'bag_rate': rate})
+
+
 def test_launch_arguments_reach_the_node(description):
     variable, node = start(description, weights='mine', params_file='/mine.yaml'
                            if Path('/mine.yaml').exists() else '')
