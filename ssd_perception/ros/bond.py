@@ -31,7 +31,8 @@ def messages() -> ModuleType | None:
 class Bond:
     """The detector's end of the bond.
 
-    The heartbeats come from the node's own thread, so they also end when that thread hangs. What the manager sends is not needed here; nav2's own nodes go on without it.
+    The heartbeats come from the node's own thread, so they also end when that thread hangs. What
+    the manager sends is not needed here; nav2's own nodes go on without it.
 
     Args:
         node: the one that is managed; the manager knows the bond by its name.
