@@ -43,11 +43,17 @@ def test_xml_that_is_not_what_it_declares_costs_its_image_alone(tmp_path, declar
 @pytest.mark.parametrize('text', [
     b'<a>' * 3_300_000, b'<annotation>' + b'<a>' * 600_000 + b'</a>' * 600_000 + b'</annotation>',
     b'<annotation xmlns:a="' + b'x' * 6_000_000 + b'">' + b'<a:b/>' * 400_000 + b'</annotation>',
+    b'<annotation xmlns:a="' + b"x'" * 1_400_000 + b'">' + b'<a:b/>' * 20_000 + b'</annotation>',
+    ('<annotation xmlns:a="' + 'x' * 2_800_000 + '">' + '<a:b/>' * 20_000
+     + '</annotation>').encode('utf-16'),
+    b'<!DOCTYPE a [<!ATTLIST a xmlns CDATA "' + b'x' * 2_800_000 + b'">]><a>' + b'<b/>' * 20_000
+    + b'</a>', b'xmlns' * 200 + b'=' + b' ' * 9_000_000,
     b'<?xml version="1.0" encoding="punycode"?>' + b'a' * 1_000_000 + b'-' + b'b' * 8_000_000,
     b'<!DOCTYPE a [<!ENTITY b "' + b'x' * 1000 + b'">' + b''.join(
         b'<!ENTITY c%d "%s">' % (i, (b'&c%d;' % (i - 1) if i else b'&b;') * 10)
         for i in range(9)) + b']><annotation>&c8;</annotation>'],
-    ids=['deep', 'closed', 'namespace', 'punycode', 'entities'])
+    ids=['deep', 'closed', 'namespace', 'quotes', 'utf16', 'default', 'spaces', 'punycode',
+         'entities'])
 def test_xml_made_to_take_minutes_costs_its_image_alone(tmp_path, text):
     root = write_voc(tmp_path, {'train': {'a': CONE, 'b': CONE}})
     (root / 'Annotations/a.xml').write_bytes(text)
