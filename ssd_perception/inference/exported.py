@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Return the folder of files made from weights: exports and TensorRT engines.
+    """Return the folder of files made from weights: exports, compiled networks, and
+    records of what was tried.
 
     Raises:
         RuntimeUnavailable: where none is named and the user has no home folder.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import subprocess
 
 TRIAL_WITHIN_S = 120.0
+BUILD_WITHIN_S = 3600.0  # with TensorRT, which builds an engine
 MAX_BYTES = 4 << 30
 _POLL_S = 0.02
 _REFUSED = 3  # exit code: the sentence is on stdout
@@ -47,7 +48,7 @@ _passed: set[str] = set()  # in this process, where nothing can be recorded
 
 
 def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str = 'auto',
-                 precision: str = 'auto', batch: int = 1, within_s: float | None = None) -> None:
+                 precision: str = 'auto', batch: int = 1) -> None:
     """Try weights that are new here in a child process; see ``try_weights``.
 
     Shipped weights are not tried. Others are tried once: what has passed is recorded in the
@@ -66,7 +67,7 @@ def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str 
     if key in _passed or (record is not None and record.is_file()):
         return
     _log.warning('%s is new here: it is loaded and run in a child process first, once.', path)
-    try_weights(path, runtime, device, precision, batch, within_s)
+    try_weights(path, runtime, device, precision, batch)
     _passed.add(key)
     if record is not None:
         try:
@@ -98,7 +99,7 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
 
     Args:
         runtime, device, precision: as ``Detector`` takes them.
-        within_s: limit, s; None for ``TRIAL_WITHIN_S``.
+        within_s: limit, s; None for ``TRIAL_WITHIN_S``, or ``BUILD_WITHIN_S``.
         max_bytes: resident memory that the child may use; None for ``MAX_BYTES``, or three
             quarters of what is free where that is less.
 
@@ -109,7 +110,8 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
     import subprocess
     import tempfile
 
-    within_s = TRIAL_WITHIN_S if within_s is None else within_s
+    if within_s is None:
+        within_s = BUILD_WITHIN_S if runtime == 'tensorrt' else TRIAL_WITHIN_S
     max_bytes = min(MAX_BYTES, _free_bytes() * 3 // 4) if max_bytes is None else max_bytes
     command = [sys.executable, '-m', __name__, str(path), '--runtime', runtime, '--device', device,
                '--precision', precision, '--batch', str(batch)]

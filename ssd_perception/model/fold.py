@@ -18,7 +18,7 @@ Network = TypeVar('Network', bound='SSD | PublishedSSD')
 
 
 class PixelNetwork(nn.Module):
-    """A trained SSD for running only: uint8 images in, raw predictions out.
+    """A trained SSD for running only: pixels in, raw predictions out.
 
     Every norm is part of the convolution before it, and the division by the pixels' standard
     deviation part of the first one. Subtracting the mean stays apart: the first convolution
@@ -37,7 +37,11 @@ class PixelNetwork(nn.Module):
         self.register_buffer('mean', _per_channel(preprocessing.mean))
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map uint8 (B, H, W, 3) RGB to logits (B, A, C) and deltas (B, A, 4); see ``SSD``."""
+        """Map (B, H, W, 3) RGB to logits (B, A, columns) and deltas (B, A, 4); see ``SSD``.
+
+        Args:
+            pixels: uint8 or float32, 0 to 255.
+        """
         # Cast first, because TensorRT supports no other operator on uint8. Permuting an NHWC
         # buffer makes it channels-last without a copy.
         return self.network(pixels.to(self.mean.dtype).permute(0, 3, 1, 2) - self.mean)

@@ -10,14 +10,13 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import describe_error, one_line
 from ssd_perception.inference.detector import Detector
-from ssd_perception.inference.trial import ensure_tried
+from ssd_perception.inference.trial import BUILD_WITHIN_S, ensure_tried
 from ssd_perception.ros.diagnostics import LastError
 from ssd_perception.ros.loading import Loading, Recovery, check_swap
 from ssd_perception.ros.parameters import NodeParameters
 
-# A load that takes longer hangs, and is abandoned. TensorRT builds an engine, which takes minutes.
+# A load that takes longer hangs, and is abandoned; with TensorRT one of BUILD_WITHIN_S.
 LOAD_WITHIN_S = 180.0
-BUILD_WITHIN_S = 3600.0
 # A load may take so long when other weights are wanted already.
 SWAP_AFTER_S = 10.0
 
@@ -216,8 +215,7 @@ class DetectorSlot:
             parameters = replace(parameters, weights=str(path))
         # Whatever weights do there that are new here, the detector in use answers meanwhile.
         ensure_tried(parameters.weights, parameters.runtime, parameters.device,
-                     parameters.precision, max(1, len(parameters.cameras)),
-                     BUILD_WITHIN_S if parameters.runtime == 'tensorrt' else None)
+                     parameters.precision, max(1, len(parameters.cameras)))
         return self._load(parameters)
 
     def _abandon(self, loading: Loading) -> str:

@@ -41,6 +41,16 @@ def test_what_goes_beyond_a_limit_is_stopped_there(tmp_path, within_s, max_bytes
     assert time.monotonic() - start < 60
 
 
+def test_an_engine_of_tensorrt_may_take_an_hour_in_a_command_too(monkeypatch):
+    limits = []
+    monkeypatch.setattr(trial, '_watch', lambda child, within_s, max_bytes: (
+        limits.append(within_s) or 'was watched'))
+    for runtime in ('onnxruntime', 'tensorrt'):
+        with pytest.raises(WeightsError, match='was watched'):
+            try_weights(resolve_weights('rover'), runtime)
+    assert limits == [120.0, 3600.0]
+
+
 def test_weights_on_the_command_line_do_not_reach_this_process_first(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, 'MAX_BYTES', 700_000_000)
     path = growing(tmp_path / 'hostile.onnx', 400)

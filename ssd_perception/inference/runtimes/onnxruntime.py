@@ -66,7 +66,7 @@ class OnnxRuntime:
         return cls(find_export(path, precision), cuda, threads)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
+        """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
         logits, deltas = self._session.run(('logits', 'deltas'), {'images': batch})
         return logits, deltas
 

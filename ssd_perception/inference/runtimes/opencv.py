@@ -70,7 +70,7 @@ class OpenCV:
         return cls(exported, threads)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
+        """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
         with self._lock:  # a network serves one call at a time
             found = [self._run(batch[i:i + 1]) for i in range(len(batch))]
         logits, deltas = (np.concatenate(arrays) for arrays in zip(*found))

@@ -78,7 +78,7 @@ class OpenVino:
         return cls(find_export(path, precision), threads)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
+        """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
         with self._lock:  # a request serves one call at a time
             request = self._requests.get(len(batch)) or self._compile(batch.shape)
             request.infer([batch], share_inputs=True)
@@ -132,6 +132,6 @@ def _keep(path: Path | None, compiled: ov.CompiledModel) -> None:
     try:
         data = compiled.export_model().getvalue()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write(path, hashlib.sha256(data).digest() + data)
+        atomic_write(path, hashlib.sha256(data).digest() + data, shared=True)
     except (OSError, RuntimeError):
         pass

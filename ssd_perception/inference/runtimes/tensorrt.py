@@ -78,7 +78,7 @@ class TensorRT:
         return cls(find_export(path, 'int8' if precision == 'int8' else 'fp32'), precision)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
+        """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
         parts = [self._run(np.ascontiguousarray(batch[i:i + MAX_BATCH]))
                  for i in range(0, len(batch), MAX_BATCH)]
         logits, deltas = (np.concatenate(part) for part in zip(*parts))

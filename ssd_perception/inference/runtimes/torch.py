@@ -58,7 +58,7 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Run uint8 (B, H, W, 3) RGB; see ``Runtime``."""
+        """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
         pixels = torch.from_numpy(batch)
         if self._graphs is None:
             outputs = self._run(pixels.to(self.device))
