@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 MAX_LENGTH = 200
 _brief = reprlib.Repr()
-_brief.maxlevel, _brief.maxlong = 4, MAX_LENGTH
+_brief.maxlevel = 4
+_brief.maxlong = _brief.maxstring = _brief.maxother = MAX_LENGTH
 _brief.maxlist = _brief.maxtuple = _brief.maxdict = _brief.maxset = MAX_LENGTH
 
 
@@ -39,7 +40,7 @@ def quoted(value: object, length: int = MAX_LENGTH) -> str:
     try:
         return printable(_brief.repr(value), length)
     except (ValueError, RecursionError):  # an integer of thousands of digits
-        return f'a {type(value).__name__}'
+        return f'a value of type {type(value).__name__}'
 
 
 def one_line(error: object, length: int = 1000) -> str:

@@ -91,19 +91,20 @@ class CorruptedAccuracy:
     coco_ap: float
 
 
-def under_corruptions(detector: Detector, samples: Sequence[Sample],
-                      progress: bool = False) -> list[CorruptedAccuracy]:
+def under_corruptions(detector: Detector, samples: Sequence[Sample], progress: bool = False,
+                      classes: tuple[str, ...] = ()) -> list[CorruptedAccuracy]:
     """Measure the detector under each corruption and strength.
 
     Args:
         samples: images that can be decoded.
+        classes: what to detect; empty for all.
     """
     rows = []
     for name, strength in tqdm([(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
                                 for strength in strengths], 'corruptions', disable=not progress):
         def read(path: Path, name: str = name, strength: float = strength) -> np.ndarray:
             return corrupt(read_image(path), name, strength, path.name)
-        measured = measure(detector, samples, read)
+        measured = measure(detector, samples, read, classes=classes)
         found = accuracy(measured.detections, measured.truths, detector.class_names)
         rows.append(CorruptedAccuracy(name, strength, CORRUPTIONS[name][1], found.voc10_ap50,
                                       found.coco_ap))

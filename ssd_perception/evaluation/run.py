@@ -105,7 +105,7 @@ def evaluate_detector(detector: Detector, samples: Sequence[Sample], data: Path,
         analysis, Latency(stage_times(measured.timings_ms), conditions(detector)),
         measured.skipped, _described(data, split, detector),
         count_false_boxes(measured.detections, threshold) if empty else None,
-        under_corruptions(detector, measured.samples, True) if corruptions else None)
+        under_corruptions(detector, measured.samples, True, names) if corruptions else None)
     if report:
         from ssd_perception.evaluation.report import write_report  # alone needs matplotlib
 

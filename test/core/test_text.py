@@ -27,6 +27,11 @@ def test_ten_megabytes_are_not_looked_at():
     assert len(quoted('x' * 10_000_000)) <= 200 and len(quoted(['y' * 10_000_000] * 1000)) <= 200
 
 
+def test_a_short_list_is_quoted_whole():
+    names = ['a class with a name of forty characters!', 'cube']
+    assert quoted(names) == repr(names)
+
+
 def test_no_value_is_walked_to_its_end():
     deep: list = []
     for _ in range(5000):
