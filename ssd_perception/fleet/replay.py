@@ -105,7 +105,8 @@ def _identity(options: ReplayOptions, recording: FoundRecording, detector: Detec
 
 def _replay_one(options: ReplayOptions, mark: Path, identity: bytes) -> None:
     mark.unlink(missing_ok=True)
-    replay(options, _silent, _detectors(options.detector, options.workers))
+    # Of many recordings only failures are named.
+    replay(options, lambda line: None, _detectors(options.detector, options.workers))
     atomic_write(mark, identity)
 
 
@@ -113,10 +114,6 @@ def _replay_one(options: ReplayOptions, mark: Path, identity: bytes) -> None:
 def _detectors(detector: DetectorOptions, workers: int) -> Sequence[Detector]:
     """Load once for all recordings that a process replays."""
     return load_detectors(ReplayOptions(Path(), detector=detector, workers=workers))
-
-
-def _silent(line: str) -> None:
-    """Say nothing: of many recordings only failures are named."""
 
 
 def _figures(out: Path, recording: FoundRecording) -> RecordingFigures:

@@ -39,9 +39,11 @@ def stems(results: Sequence[FrameResult], cameras: Sequence[RecordedCamera],
     """
     names = {camera.topic: f'{camera.name}_' if len(cameras) > 1 else '' for camera in cameras}
     found: dict[int, str] = {}
+    taken: set[str] = set()
     for result in results:
         stem = f'{names[result.topic]}{times.time_ns(result)}'
-        found[result.index] = f'{stem}_{result.index}' if stem in found.values() else stem
+        found[result.index] = f'{stem}_{result.index}' if stem in taken else stem
+        taken.add(found[result.index])
     return found
 
 

@@ -131,12 +131,9 @@ def propose(options: MineOptions, detector: Detector) -> Candidates:
         As ``run``.
     """
     with RecoveringBag(options.bag) as bag:
-        return _Mining(options, options.out, find_images(bag, options.topics), _silent,
-                       detector).propose()
-
-
-def _silent(line: str) -> None:
-    """Say nothing: of many recordings only failures are named."""
+        recording = find_images(bag, options.topics)
+        # Of many recordings only failures are named at once.
+        return _Mining(options, options.out, recording, lambda line: None, detector).propose()
 
 
 class _Mining:
