@@ -184,11 +184,16 @@ class Worker:
         for work, (detections, timings) in zip(works, found):
             if isinstance(detections, Exception):
                 self._refuse(work.camera, detections)
-            else:
+                continue
+            try:
                 published = self._publish(work, detections, timings, serving, jumps)
-                if waiting:
-                    answers.append(sum_up(work.camera.name, published,
-                                          serving.detector.class_names))
+            except Exception as error:  # of a stage: no fault of the detector or other cameras
+                if self._thread is None:  # stopping: the context may be gone
+                    return
+                self._refuse(work.camera, error)
+                continue
+            if waiting:
+                answers.append(sum_up(work.camera.name, published, serving.detector.class_names))
         self._slot.answered()
         for answer in waiting if answers else ():
             self.forget_next(answer)

@@ -380,3 +380,22 @@ def test_detections_go_through_the_stages_in_their_order():
     assert numbering.prepared == [(0.5, ('cone',))] * 2 and bench.detector.settings == [0.1] * 3
     assert 'stages (ms)' in bench.cameras['front'].statistics.report(
         bench.frames.counts('front'))[1]
+
+
+def test_a_stage_that_fails_costs_its_cameras_image_alone():
+    def stage(frame, detections):
+        if frame.camera == 'front':
+            raise ValueError('no such\nshape')
+        return detections
+    bench = Bench('front', 'rear', stages=[stage])
+    bench.worker.start()
+    for number in range(5):
+        bench.put('front', number)
+        bench.put('rear', number)
+        bench.until(lambda: bench.cameras['rear'].answers[-1:] == [f'camera_{number}'])
+    bench.worker.stop(5)
+    assert not bench.cameras['front'].answers
+    assert not bench.slot.failures and not bench.slot.failure, 'another detector is no remedy'
+    assert set(bench.log) == {'front: ValueError: no such shape'}
+    assert 'no such shape' in bench.cameras['front'].statistics.report(
+        bench.frames.counts('front'))[0]
