@@ -39,6 +39,14 @@ def cpu_seconds(process: subprocess.Popen) -> float:
     return (int(values[11]) + int(values[12])) / os.sysconf('SC_CLK_TCK')
 
 
+def end_all(processes: list[subprocess.Popen]) -> None:
+    """Ask all processes to end, and wait for them."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(20)
+
+
 def main() -> None:
     """Print one line for each round, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -88,10 +96,7 @@ def main() -> None:
         print(f'ratio: median {np.median(after / before):.3f}, of the sums '
               f'{after.sum() / before.sum():.3f}')
     finally:
-        for node in nodes:
-            node.terminate()
-        for node in nodes:
-            node.wait(20)
+        end_all(nodes)
         rclpy.shutdown()
 
 

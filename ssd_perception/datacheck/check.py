@@ -160,13 +160,12 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: A
     if not names:
         problems += check_unlisted(splits, {problem.file.stem for problem in problems})
     covered = {label: coverage(boxes, architecture) for label, boxes in placed.items()}
-    found_names = class_names(s for split in splits for s in split.samples)
     suggestion = _suggest(splits, placed, architecture, problems)
     rank = {kind: place for place, kind in enumerate(KINDS)}
     problems.sort(key=lambda problem: (not problem.error, rank[problem.kind]))
     return DatasetReport(
-        splits, facts, problems, tuple(recipe_names) + tuple(
-            name for name in found_names if name not in recipe_names),
+        splits, facts, problems, tuple(dict.fromkeys(
+            [*recipe_names, *class_names(s for split in splits for s in split.samples)])),
         architecture, preprocessing, placed, covered, suggestion)
 
 

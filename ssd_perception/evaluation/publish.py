@@ -28,6 +28,7 @@ from ssd_perception.evaluation.weights_metrics import (
     measure_for_metadata,
 )
 from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.exported import cache_in
 from ssd_perception.inference.trial import ensure_tried
 from ssd_perception.model.weights import load_model, save_weights
 
@@ -107,7 +108,7 @@ def publish(options: PublishOptions,
     if options.input_hw:
         metadata = dataclasses.replace(metadata, architecture=dataclasses.replace(
             metadata.architecture, input_hw=options.input_hw))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, cache_in(folder):
         # What is measured is what will be stored.
         stored = save_weights(Path(folder, options.weights.name), model, metadata, half=True)
         detector = Detector.from_weights(stored)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,20 @@ def cache_folder() -> Path:
         raise RuntimeUnavailable(
             f'Weights must be exported into a cache, and this user has no home folder; set '
             f'{CACHE_VARIABLE} to a folder that can be written.') from error
+
+
+@contextlib.contextmanager
+def cache_in(folder: str | os.PathLike) -> Iterator[None]:
+    """Use another cache folder meanwhile: for weights that nobody will run a second time."""
+    before = os.environ.get(CACHE_VARIABLE)
+    os.environ[CACHE_VARIABLE] = os.fspath(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CACHE_VARIABLE]
+        else:
+            os.environ[CACHE_VARIABLE] = before
 
 
 def is_exported(path: Path) -> bool:

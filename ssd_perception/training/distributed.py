@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ssd_perception.core.errors import UserError
 
-# Every process says so often that it is alive; one that is not heard of for so long is lost.
+# Between two signs of life of a process, and after which a silent process counts as lost.
 BEAT_S = 5.0
 SILENT_S = 40.0
 # Rank 0 measures accuracy while the others wait for it at the next step.
@@ -118,7 +118,7 @@ _left = threading.Event()
 
 
 class Pulses:
-    """Knows which processes were heard of lately.
+    """When each of the other processes last gave a sign of life.
 
     A host that loses its power or its network closes no connection, and the others would wait for
     its gradients for ``PATIENCE``.
@@ -141,7 +141,7 @@ class Pulses:
                 self._heard[other] = found, self._clock()
 
     def lost(self) -> list[int]:
-        """Return the ranks that were not heard of for ``SILENT_S``."""
+        """Return the ranks that gave no sign for ``SILENT_S``."""
         now = self._clock()
         return [rank for rank, (_, at) in self._heard.items() if now - at > SILENT_S]
 
@@ -164,7 +164,7 @@ def watch_others(rank: int, size: int) -> None:
             while not _left.wait(BEAT_S if count else 0):
                 count += 1
                 pulses.exchange(store, count)
-        except RuntimeError:  # the store's host is lost, and nobody is heard of any more
+        except RuntimeError:  # the store's host is lost, and with it every other sign
             pass
 
     def judge() -> None:

@@ -20,6 +20,7 @@ from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing, 
 from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
 from ssd_perception.data.sample import Sample
 from ssd_perception.imaging.files import image_size
+from ssd_perception.inference.exported import cache_in
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import open_runtime
 from ssd_perception.inference.weights_file import read_metadata
@@ -228,7 +229,7 @@ def _choose_anchors(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:
 def latency(architecture: Architecture, preprocessing: Preprocessing, device: str) -> float:
     """Return the median milliseconds of the network for one image in the fastest runtime."""
     metadata = Metadata(('a',), architecture, preprocessing)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, cache_in(folder):
         weights = save_weights(Path(folder, 'untrained.safetensors'), SSD(architecture, 1),
                                metadata)
         runtime = open_runtime(weights, 'auto', device, 'auto', None)

@@ -6,6 +6,7 @@ from tiny import write_pictures
 
 from ssd_perception.__main__ import main
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.metadata import Architecture, Preprocessing
 from ssd_perception.data.sample import Sample
 from ssd_perception.model.weights import load_model
 from ssd_perception.training import plan
@@ -95,6 +96,13 @@ def test_latency_bounds_the_input(planned, monkeypatch, limit, verdict):
     found = planned(samples_of(30), latency_ms=limit)
     assert np.prod(found.recipe.architecture.input_hw) < 512 * 384
     assert verdict in found.reasons['architecture.backbone']
+
+
+def test_a_measured_latency_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('SSD_PERCEPTION_CACHE', str(tmp_path))
+    small = Architecture('efficientnet_lite0', (128, 128))
+    assert plan.latency(small, Preprocessing(), 'cpu') > 0
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('changes, init, frozen', [
