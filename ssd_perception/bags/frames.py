@@ -58,7 +58,7 @@ def image_topic(bag: Bag) -> str:
 def depth_encoding(bag: RecoveringBag, topic: str) -> str:
     """Return the encoding of a topic that carries depth; empty for a camera's images.
 
-    The first messages decide, not the topic's name: all that are well-formed hold depth.
+    The topic's name does not matter: all well-formed ones of its first messages hold depth.
     """
     found = ''
     for record in itertools.islice(bag.records([topic]), _LOOKED_AT):

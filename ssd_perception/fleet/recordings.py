@@ -92,8 +92,12 @@ def _below(path: Path) -> Iterator[Path]:
     if _is_recording(path):
         yield path
     elif path.is_dir() and not (path / MARK).is_file():
+        here = Path(os.path.realpath(path))
         for entry in sorted(path.iterdir()):
-            if not entry.name.startswith('.') and (entry.is_dir() or _is_recording(entry)):
+            if entry.name.startswith('.') or not (entry.is_dir() or _is_recording(entry)):
+                continue
+            # Two links to a folder above would be followed in every order, without an end.
+            if Path(os.path.realpath(entry)) not in (here, *here.parents):
                 yield from _below(entry)
 
 

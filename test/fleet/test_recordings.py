@@ -34,6 +34,14 @@ def test_every_form_of_source(drives):
     assert sizes == [len('a/x/x.mcap') + len('a/x/metadata.yaml')]
 
 
+def test_links_are_followed_but_for_those_to_a_folder_above(drives):
+    for name in ('b/one', 'b/two'):
+        (drives / name).symlink_to(drives)
+    (drives / 'b/self').symlink_to(drives / 'b/self')
+    (drives / 'b/latest').symlink_to(drives / 'a/x')
+    assert found(drives / 'b') == ['a_x', 'b_x']
+
+
 @pytest.mark.parametrize('source', ['absent', '*/absent', '*/notes.md', 'b/done', 'b/notes.md',
                                     'empty.txt'])
 def test_a_source_without_a_recording_is_an_error(drives, source):
