@@ -48,6 +48,7 @@ def divide(root: Path, split: str, samples: Sequence[Sample]) -> Division:
     A new one depends on the images alone. Groups of near-duplicates, and the copies that Roboflow
     makes of one image, stay together; groups are taken in the order of a hash of their names
     until a fifth of the images is set aside, then one more for each class that would be missing.
+    Training keeps an image of every class.
     Where nearly all images are near-duplicates of one another, the last fifth by name is taken.
 
     Args:
@@ -66,10 +67,10 @@ def divide(root: Path, split: str, samples: Sequence[Sample]) -> Division:
                             f'{len(known) - len(division.val)} are missing or cannot be used; '
                             'remove it to have it made again.', root / FILE)
         return division
-    if len(samples) < FEWEST:
-        return Division(list(samples), [], None)
     names = [sample.path.relative_to(root).as_posix() for sample in samples]
-    chosen = {names[i] for i in _choose(names, samples)}
+    chosen = {names[i] for i in _choose(names, samples)} if len(names) >= FEWEST else set()
+    if not chosen:  # nothing is written down, so that more images may be divided later
+        return Division(list(samples), [], None)
     text = json.dumps({'note': _NOTE, 'of': split, 'val': sorted(chosen)}, indent=1) + '\n'
     file: Path | None = root / FILE
     try:

@@ -14,6 +14,7 @@ from ssd_perception import __version__
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.format import format_number
+from ssd_perception.core.text import listed
 from ssd_perception.data.layout import read_split
 from ssd_perception.data.sample import Sample, as_negatives, class_names
 from ssd_perception.data.training_data import TrainingData, read_training_data
@@ -159,7 +160,7 @@ def _class_names(data: TrainingData, warn: Log) -> tuple[str, ...]:
     names = class_names([*data.train, *itertools.chain(*data.validation.values())])
     untrained = [name for name in names if name not in trained]
     if untrained:
-        warn(f'No training image holds {", ".join(untrained)}: the weights cannot find what they '
+        warn(f'No training image holds {listed(untrained, 5)}: the weights cannot find what they '
              'never saw.')
     return names
 

@@ -65,6 +65,13 @@ def test_training_keeps_an_image_of_every_class(tmp_path):
     assert found.val
 
 
+def test_where_every_image_has_its_own_class_none_is_set_aside_or_written_down(tmp_path):
+    root = write_voc(tmp_path, {'train': {
+        f'a{i:02}': [(f'class{i}', (5, 5, 40, 40))] for i in range(12)}})
+    found = read_divided(root, 'train')
+    assert len(found.train) == 12 and not found.val and not (root / FILE).exists()
+
+
 def test_near_duplicates_stay_together(tmp_path):
     root = many(tmp_path, 60)
     for i in range(60):  # 20 scenes of three frames

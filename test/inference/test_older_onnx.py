@@ -12,8 +12,6 @@ from ssd_perception.inference.older_onnx import older_form
 WEIGHTS = Path(__file__).resolve().parents[2] / 'weights'
 
 
-
-
 @pytest.fixture(scope='module', params=['rover', 'rover_b1'])
 def pair(request):
     """Return a shipped file's bytes and their older form."""
