@@ -4,7 +4,7 @@ A class whose false boxes score higher than those of the others makes the common
 high for them. This adds a constant to the class's logits, before the sigmoid: the order of its
 detections, and so its average precision, stays as it was.
 
-    python tools/shift_scores.py runs/rover/last.safetensors --class cube --by -0.5 \\
+    python tools/shift_scores.py runs/rover/rover.last.safetensors --class cube --by -0.5 \\
         --out runs/shifted.safetensors
 """
 
