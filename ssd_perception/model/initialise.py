@@ -26,9 +26,7 @@ from ssd_perception.model.weights import load_model
 _IMAGENET: dict[str, WeightsEnum] = {
     'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2,
     'mobilenet_v3_large': MobileNet_V3_Large_Weights.IMAGENET1K_V2}
-
-
-INITS = ('lite', 'imagenet', 'random')  # what is no file
+INITS = ('lite', 'imagenet', 'random')  # the values of `init` that name no weights of ours
 
 
 class InitialWeightsUnavailable(UserError, RuntimeError):

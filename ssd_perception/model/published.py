@@ -110,7 +110,7 @@ class PublishedSSD(nn.Module):
                                'torchvision has: its input or its levels differ.')
         self.columns = columns
         with torch.device('meta'):
-            ssd = detection.__dict__[architecture.network](
+            ssd = getattr(detection, architecture.network)(
                 weights=None, weights_backbone=None, num_classes=columns)
         self.backbone = _Extractor(ssd.backbone)
         self.head = ssd.head
