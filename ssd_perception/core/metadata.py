@@ -37,6 +37,8 @@ MAX_FILE_BYTES = 256 << 20
 # Numbers that a network returns for one image: 2048x2048 px with nine anchors for 20 classes has
 # 19 million. At 4 bytes each it is 100 MB.
 MAX_OUTPUTS = 25_000_000
+# Candidates of all classes together; SSD300 has 32 000. NMS of 100 000 takes three seconds.
+MAX_ALL_CANDIDATES = 100_000
 BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2',
              'mobilenet_v3_large')
 # torchvision's name of a network -> its backbone
@@ -233,8 +235,10 @@ class Metadata:
         _require(s.activation in ACTIVATIONS, 'activation', f'one of {", ".join(ACTIVATIONS)}',
                  s.activation)
         _require(0 <= s.other_columns <= 1000, 'other_columns', 'from 0 to 1000', s.other_columns)
-        _require(0 <= s.candidates_per_class <= 1000, 'candidates_per_class', 'from 0 to 1000',
-                 s.candidates_per_class)
+        _require(0 <= s.candidates_per_class <= 1000
+                 and s.candidates_per_class * len(names) <= MAX_ALL_CANDIDATES,
+                 'candidates_per_class', 'from 0 to 1000, and at most '
+                 f'{MAX_ALL_CANDIDATES} for all classes together', s.candidates_per_class)
         # Each within its bounds, they can still ask for gigabytes for one image.
         outputs = self.architecture.anchor_count * (self.columns + 4)
         _require(outputs <= MAX_OUTPUTS, 'architecture', 'such that anchors times classes are at '

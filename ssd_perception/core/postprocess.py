@@ -188,7 +188,8 @@ def _scored(logits: np.ndarray, thresholds: np.ndarray,
         places, values = _log_softmax(logits, len(limits), limits.min())
         rows, labels, values = _candidates(values, limits, scoring.candidates_per_class)
         return places[rows], labels, np.exp(values)
-    rows, labels, values = _candidates(logits, logit(thresholds), scoring.candidates_per_class)
+    rows, labels, values = _candidates(logits[:, :len(thresholds)], logit(thresholds),
+                                       scoring.candidates_per_class)
     return rows, labels, 1.0 / (1.0 + np.exp(-np.clip(values, -60, 60)))
 
 

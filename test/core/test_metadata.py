@@ -87,6 +87,8 @@ def changed(**changes):
     (changed(scoring__activation='tanh'), 'activation'),
     (changed(scoring__other_columns=10 ** 9), 'other_columns'),
     (changed(scoring__candidates_per_class=-1), 'candidates_per_class'),
+    (changed(scoring__candidates_per_class=1000, class_names=[f'c{i}' for i in range(101)]),
+     'candidates_per_class'),
     (changed(preprocessing__std=[0, 0, 0]), 'std'),
     (changed(preprocessing__mean=[float('nan')] * 3), 'mean'),
     ('[' * 100000, 'not JSON'),

@@ -157,6 +157,13 @@ def test_softmax_scores_are_those_of_all_rows_computed(data):
     np.testing.assert_allclose(scores, wanted[rows, labels], rtol=1e-9, atol=1e-300)
 
 
+def test_other_columns_are_no_class_with_sigmoid_either():
+    logits = np.array([[-9, 9, 9], [-9, -9, 9]], np.float32)
+    found = postprocess(logits, np.zeros((2, 4)), ANCHORS[:2], BoxCoder(), PostprocessSettings(),
+                        NAMES, SAME, module.Scoring('sigmoid', 1))
+    assert found.labels.tolist() == [1]
+
+
 def test_softmax_needs_the_background_to_say_nothing():
     scoring = module.Scoring('softmax', 1)
     logits = np.array([[4, 0, 9], [9, 0, 4], [0, 9, 0]], np.float32)  # cone, cube, background
