@@ -159,7 +159,7 @@ def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
     for key in ('class_head.predict.1.weight', 'class_head.predict.1.bias'):
         mine = fresh[key].clone()
         rows = mine.view(per_cell, len(class_names), *mine.shape[1:])
-        theirs = tensors[key].view(per_cell, len(metadata.class_names), *mine.shape[1:])
+        theirs = tensors[key].view(per_cell, metadata.columns, *mine.shape[1:])
         for label, name in enumerate(class_names):
             if name in metadata.class_names:
                 rows[:, label] = theirs[:, metadata.class_names.index(name)]

@@ -104,8 +104,8 @@ class Runtime(Protocol):
         """Run (B, H, W, 3) RGB of the input size, in the pixel type of ``metadata``.
 
         Returns:
-            float32 logits (B, A, C) and deltas (B, A, 4); A and its order are those of
-            ``core.anchors.make_anchors``.
+            float32 logits (B, A, columns) and deltas (B, A, 4); A and its order are those of
+            ``metadata.architecture.make_anchors()``.
         """
 
 
