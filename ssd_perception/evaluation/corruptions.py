@@ -1,7 +1,8 @@
-"""How accuracy falls when the camera moves, the light is bad, or the link compresses.
+"""How accuracy falls when the camera moves, light or link are bad, or colours differ.
 
-The idea is ImageNet-C's (Hendrycks and Dietterich 2019), with the faults of a rover's camera, each
-in three strengths. Lengths are those in an image 640 px wide.
+The idea is ImageNet-C's (Hendrycks and Dietterich 2019), with the faults of a rover's camera, and
+with other colours, since a cone is a cone in blue too. Each comes in three strengths. Lengths are
+those in an image 640 px wide.
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ def noise(image: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarr
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
+def hue(image: np.ndarray, degrees: float, rng: np.random.Generator) -> np.ndarray:
+    """Turn every colour: by 120 degrees red becomes green. Shape and brightness stay."""
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0] + round(degrees / 2)) % 180  # OpenCV counts two degrees as one
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+
+
 Corruption = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 # name -> function, unit of the strength, three strengths from mild to strong
 CORRUPTIONS: dict[str, tuple[Corruption, str, tuple[float, float, float]]] = {
@@ -64,6 +72,7 @@ CORRUPTIONS: dict[str, tuple[Corruption, str, tuple[float, float, float]]] = {
     'bright': (gamma, 'gamma', (0.7, 0.5, 0.3)),
     'JPEG': (jpeg, 'quality', (40, 20, 10)),
     'noise': (noise, 'sigma', (8, 16, 32)),
+    'hue': (hue, 'degrees', (60, 120, 180)),
 }
 
 

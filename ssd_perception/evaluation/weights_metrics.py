@@ -37,7 +37,7 @@ class SetMetrics:
         at_default_threshold: of all classes together.
         best_f1: class name -> operating point at the class's own best threshold.
         calibration: its error at the default threshold.
-        corruptions: measured on the first set alone, as it takes fifteen times as long.
+        corruptions: measured on the first set alone, as they take eighteen times as long.
         max_false_boxes: most false boxes an image of ``negatives`` that the default threshold
             was allowed to leave; None where their number did not count.
     """

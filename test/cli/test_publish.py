@@ -42,7 +42,7 @@ def test_what_was_measured_is_in_the_file_and_in_the_card(data, tmp_path):
                    '--pictures', str(pictures), '--failures', 'few') == 0
     metadata = Detector.from_weights(out, 'torch', 'cpu').metadata
     few = metadata.metrics['few']
-    assert len(few['corruptions']) == 15 and len(few['calibration']['bins']) == 10
+    assert len(few['corruptions']) == 18 and len(few['calibration']['bins']) == 10
     best = few['per_class']['cone']['best_f1']
     assert 0 < best['threshold'] < 1 and metadata.attribution == 'Somebody, CC0'
     assert metadata.metrics['street']['negatives']['images'] == 3
