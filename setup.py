@@ -112,6 +112,7 @@ setup(
         'demo': DEMO,
         'replay': REPLAY,
         'fleet': [*REPLAY, 'ray>=2.40'],  # many recordings side by side; 250 MB
+        'remote': [*REPLAY, 'fsspec>=2023.1'],  # recordings at URLs
         'drive': DRIVE,
         'test': TEST,
     },

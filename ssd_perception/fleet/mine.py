@@ -30,7 +30,7 @@ from ssd_perception.mining.run import WAYS, MineOptions, choose, propose, too_fe
 from ssd_perception.mining.selection import Selection, SelectionSummary
 from ssd_perception.replay.cameras import find_images
 from ssd_perception.replay.thresholds import ScoreThresholds
-from ssd_perception.replay.work_folder import FrameResult, recorded_files
+from ssd_perception.replay.work_folder import FrameResult
 
 # Frames nearer than this share of the farthest distance are the same view, also in another drive.
 LEAST_NOVELTY = 0.05
@@ -80,9 +80,9 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
     for one in recordings:
         file = work / f'{one.name}.npz'
         if Candidates.load(file, identities[one.name]) is None:
-            own = replace(mine, bag=one.path, out=work / one.name)
+            own = replace(mine, out=work / one.name)
             tasks.append(Task(one.name, one.size, functools.partial(
-                _propose_one, own, file, identities[one.name])))
+                _propose_one, own, one, file, identities[one.name])))
     log(f'{counted(len(recordings), "recording")}, {len(recordings) - len(tasks)} done before.')
     with sigterm_as_ctrl_c():
         failures = run_tasks(tasks, 'bag_to_voc', options.ray, mine.detector.threads or 1,
@@ -98,8 +98,8 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
 
 def _identity(options: MineOptions, recording: FoundRecording, detector: Detector) -> str:
     """Return what the candidates of a recording depend on."""
-    settings = replace(options, bag=recording.path, out=Path(), seed=0, split='train')
-    return json.dumps([recorded_files(recording.path), repr(settings), detector.weights_hash,
+    settings = replace(options, bag=Path(), out=Path(), seed=0, split='train')
+    return json.dumps([recording.source, recording.identity, repr(settings), detector.weights_hash,
                        detector.network_hash, detector.runtime, detector.device,
                        detector.precision, __version__])
 
@@ -110,8 +110,10 @@ def _detector(options: DetectorOptions) -> Detector:
     return options.load()
 
 
-def _propose_one(options: MineOptions, file: Path, identity: str) -> None:
-    propose(options, _detector(options.detector)).save(file, identity)
+def _propose_one(options: MineOptions, recording: FoundRecording, file: Path,
+                 identity: str) -> None:
+    with recording.local(file.parent) as bag:
+        propose(replace(options, bag=bag), _detector(options.detector)).save(file, identity)
 
 
 class _Union:
@@ -190,7 +192,7 @@ class _Union:
                       if self._origins[place][0] == one}
             if not wanted:
                 continue
-            with RecoveringBag(one.path) as bag:
+            with one.local(self._options.out.parent) as path, RecoveringBag(path) as bag:
                 recording = find_images(bag, self._options.topics)
                 for result, data, suffix in recorded_images(
                         recording, [self._results[place] for place in wanted.values()]):

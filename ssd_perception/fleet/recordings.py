@@ -1,4 +1,4 @@
-"""Find the recordings that folders, globs and lists in files name, and give each a name."""
+"""Find the recordings that folders, globs, URLs and lists name, and give each a name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ssd_perception.bags.reader import BagError
 from ssd_perception.bags.storage_file import COMPRESSED_SUFFIXES, SUFFIXES
 from ssd_perception.core.result_folder import MARK
 from ssd_perception.core.text import printable
+from ssd_perception.fleet.remote import RemoteRecording, find_remote, is_url
+from ssd_perception.replay.work_folder import recorded_files
 
 _KNOWN = (*SUFFIXES, *COMPRESSED_SUFFIXES)
 _LIST = '.txt'
@@ -25,19 +28,44 @@ class FoundRecording:
     """One of many recordings.
 
     Attributes:
-        path: absolute.
+        place: absolute path, or a recording elsewhere.
         name: of its results: letters, digits, ``_``, ``-`` and ``.``, unlike every other's.
         size: bytes of its files.
+        identity: of its files; it changes with them.
     """
 
-    path: Path
+    place: Path | RemoteRecording
     name: str
     size: int
+    identity: str
+
+    @property
+    def source(self) -> str:
+        """What to call it: its path, or its path at a URL."""
+        if isinstance(self.place, Path):
+            return str(self.place)
+        return f'{self.place.url}: {self.place.path}'
+
+    @contextmanager
+    def local(self, parent: Path) -> Iterator[Path]:
+        """Give its path on this machine.
+
+        Args:
+            parent: folder in which a recording from elsewhere lies until the end.
+
+        Raises:
+            BagError: when it lies elsewhere and cannot be read.
+        """
+        if isinstance(self.place, Path):
+            yield self.place
+        else:
+            with self.place.fetched(parent / f'.{self.name}.fetched') as path:
+                yield path
 
 
 def is_one_recording(sources: Sequence[str]) -> bool:
     """Return whether ``sources`` name a single recording rather than where to look for many."""
-    if len(sources) != 1 or sources[0].endswith(_LIST):
+    if len(sources) != 1 or sources[0].endswith(_LIST) or is_url(sources[0]):
         return False
     path = Path(sources[0]).expanduser()
     if not path.exists():
@@ -50,21 +78,38 @@ def find_recordings(sources: Sequence[str]) -> list[FoundRecording]:
 
     Args:
         sources: rosbag2 folders; .mcap or .db3 files; folders with recordings at any depth
-            (results of earlier runs are left out); globs; .txt files with one of these a line.
+            (results of earlier runs are left out); globs; URLs of these that fsspec reads; .txt
+            files with one of these a line.
 
     Raises:
         BagError: when a source does not exist or has no recording, or a list is no UTF-8 text.
+        ModuleNotFoundError: for a URL where fsspec is not installed.
         OSError: for a list that cannot be read.
     """
-    paths = sorted({path.resolve() for source in sources for path in _paths(source)})
-    return [FoundRecording(path, name, _size(path)) for path, name in zip(paths, _names(paths))]
+    places = sorted({place.resolve() if isinstance(place, Path) else place
+                     for source in sources for place in _places(source)}, key=_path)
+    return [_found(place, name) for place, name in zip(places, _names(list(map(_path, places))))]
 
 
-def _paths(source: str) -> list[Path]:
+def _path(place: Path | RemoteRecording) -> Path:
+    return place if isinstance(place, Path) else Path(place.path)
+
+
+def _found(place: Path | RemoteRecording, name: str) -> FoundRecording:
+    if isinstance(place, Path):
+        files = recorded_files(place)
+        return FoundRecording(place, name, sum(size for _, size, _ in files), repr(files))
+    return FoundRecording(place, name, sum(file.size for file in place.files), repr(place))
+
+
+def _places(source: str) -> Sequence[Path | RemoteRecording]:
     path = Path(source).expanduser()
-    if path.suffix == _LIST and path.is_file():
-        found = [below for line in _lines(path)
-                 for below in _paths(os.path.join(path.parent, os.path.expanduser(line)))]
+    found: Sequence[Path | RemoteRecording]
+    if is_url(source):
+        found = find_remote(source, FILE, _KNOWN)
+    elif path.suffix == _LIST and path.is_file():
+        found = [below for line in _lines(path) for below in _places(
+            line if is_url(line) else os.path.join(path.parent, os.path.expanduser(line)))]
     elif path.exists():
         found = list(_below(path))
     elif glob.has_magic(source):
@@ -106,11 +151,6 @@ def _is_recording(path: Path) -> bool:
         return (path / FILE).is_file() or any(entry.name.endswith(_KNOWN)
                                               for entry in path.iterdir() if entry.is_file())
     return path.name.endswith(_KNOWN)
-
-
-def _size(path: Path) -> int:
-    files = path.iterdir() if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

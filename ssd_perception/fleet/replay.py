@@ -24,7 +24,6 @@ from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.replay.run import ReplayOptions, load_detectors
 from ssd_perception.replay.run import run as replay
-from ssd_perception.replay.work_folder import recorded_files
 
 FLEET_MARK = 'fleet.json'  # a folder with this file is that of many recordings
 _DONE = '.done'  # of the folder: name of a recording -> what its result was made from
@@ -71,14 +70,14 @@ def run(options: FleetReplayOptions, log: Callable[[str], object] = print) -> Fl
         atomic_write(out / FLEET_MARK, b'{}\n')
     tasks = []
     for recording in recordings:
-        own = replace(each, bag=recording.path, out=out / recording.name,
+        own = replace(each, bag=Path(), source=recording.source, out=out / recording.name,
                       stages=copy.deepcopy(each.stages))
         identity = _identity(own, recording, detector)
         mark = out / _DONE / f'{recording.name}.json'
         if options.replay.fresh or not (own.out / MARK).is_file() or not mark.is_file() \
                 or mark.read_bytes() != identity:
             tasks.append(Task(recording.name, recording.size,
-                              functools.partial(_replay_one, own, mark, identity)))
+                              functools.partial(_replay_one, own, recording, mark, identity)))
     log(f'{counted(len(recordings), "recording")}, {len(recordings) - len(tasks)} done before.')
     with sigterm_as_ctrl_c():
         failures = run_tasks(tasks, 'replay', options.ray, (each.workers or 1) * (
@@ -97,16 +96,19 @@ def _identity(options: ReplayOptions, recording: FoundRecording, detector: Detec
     # Two equal stages need not have equal texts: ``stages_identity`` stands for them.
     settings = replace(options, out=Path(), workers=0, fresh=False, stages=())
     return (json.dumps({
-        'files': recorded_files(recording.path), 'settings': repr(settings),
+        'files': recording.identity, 'settings': repr(settings),
         'weights': detector.weights_hash, 'network': detector.network_hash,
         'runtime': detector.runtime, 'device': detector.device, 'precision': detector.precision,
         'version': __version__}, indent=1) + '\n').encode()
 
 
-def _replay_one(options: ReplayOptions, mark: Path, identity: bytes) -> None:
+def _replay_one(options: ReplayOptions, recording: FoundRecording, mark: Path,
+                identity: bytes) -> None:
     mark.unlink(missing_ok=True)
-    # Of many recordings only failures are named.
-    replay(options, lambda line: None, _detectors(options.detector, options.workers))
+    with recording.local(options.out.parent) as bag:
+        # Of many recordings only failures are named.
+        replay(replace(options, bag=bag), lambda line: None,
+               _detectors(options.detector, options.workers))
     atomic_write(mark, identity)
 
 

@@ -70,6 +70,7 @@ class ReplayOptions:
         tracking: when tracks begin and end; None gives no ids. Behind ``stages``.
         stages_identity: what makes two sets of stages the same; only then may a run be continued.
         chunk_frames: frames that an interrupted run may lose.
+        source: what the results call the recording; empty means its path.
 
     Raises:
         SettingError: for a value out of range.
@@ -92,6 +93,7 @@ class ReplayOptions:
     stages_identity: str = ''
     chunk_frames: int = CHUNK_FRAMES
     tracking: TrackSettings | None = None
+    source: str = ''
 
     def __post_init__(self) -> None:
         for name, low, high in (('batch', 1, 1024), ('workers', 0, 64), ('jpeg_quality', 1, 100)):
@@ -196,7 +198,8 @@ class _Replay:
         results = ReplayResults(folder, self._recording.cameras, self._thresholds,
                                 FrameTimes(folder.frames()), self._detectors[0].describe(),
                                 options.pictures)
-        summary = summarise(results, str(options.bag), speed, self._settings, accuracy)
+        summary = summarise(results, options.source or str(options.bag), speed, self._settings,
+                            accuracy)
         with result_folder(self._out) as target:
             with tqdm(total=summary.frames, desc='write', unit='frame', leave=False,
                       disable=not sys.stderr.isatty()) as bar:

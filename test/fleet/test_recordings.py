@@ -64,3 +64,59 @@ def test_a_list_may_name_the_home_folder_and_must_be_text(drives, monkeypatch):
     (['list.txt'], False), (['a/x', 'b/x'], False)])
 def test_one_recording_keeps_its_meaning(drives, sources, one):
     assert is_one_recording([str(drives / source) for source in sources]) == one
+
+
+def test_urls_lead_to_the_same_recordings_as_their_folders(drives):
+    pytest.importorskip('fsspec')
+    (drives / 'list.txt').write_text(f'file://{drives}/a/x\n*/y.mcap\n')
+    for local, remote in (([drives / 'a'], [f'file://{drives}/a']),
+                          ([drives / 'b'], [f'file://{drives}/b']),
+                          ([f'{drives}/*/x'], [f'file://{drives}/*/x']),
+                          ([drives / 'a/x', drives / 'a/y.mcap'], [drives / 'list.txt'])):
+        assert [(one.name, one.size) for one in find_recordings(list(map(str, local)))] \
+            == [(one.name, one.size) for one in find_recordings(list(map(str, remote)))]
+    assert not is_one_recording([f'file://{drives}/a/x'])
+
+
+def test_a_recording_from_elsewhere_is_here_while_it_is_used(drives, tmp_path):
+    pytest.importorskip('fsspec')
+    (one,) = find_recordings([f'file://{drives}/a/x'])
+    with one.local(tmp_path) as path:
+        assert {file.name: file.read_text() for file in path.iterdir()} \
+            == {'x.mcap': 'a/x/x.mcap', 'metadata.yaml': 'a/x/metadata.yaml'}
+    assert not path.exists() and not list(tmp_path.glob('.*'))
+    (drives / 'a/x/x.mcap').write_text('longer than before')
+    assert find_recordings([f'file://{drives}/a/x'])[0].identity != one.identity
+    (drives / 'a/x/x.mcap').unlink()
+    with pytest.raises(BagError, match='cannot be read'), one.local(tmp_path):
+        pass
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_names_from_elsewhere_lead_to_no_other_folder(tmp_path):
+    fsspec = pytest.importorskip('fsspec')
+    system = fsspec.filesystem('memory')
+    for path in ('/drives/../evil.mcap', '/drives/x/good.mcap'):
+        system.pipe(path, b'1')
+    (one,) = find_recordings(['memory://drives'])
+    assert one.name == 'x'
+    with one.local(tmp_path) as path:
+        assert [file.name for file in path.iterdir()] == ['good.mcap']
+        assert [below.name for below in tmp_path.iterdir()] == ['.x.fetched']
+
+
+@pytest.mark.parametrize('url, words', [
+    ('nowhere://a', 'cannot be read'), ('file:///nowhere/at/all', 'There is no recording'),
+    ('s3://bucket/a', 'cannot be read'),
+    ('http://127.0.0.1:9/a.mcap', 'cannot be read|no recording')])
+def test_a_url_that_cannot_be_read_is_one_sentence(url, words):
+    pytest.importorskip('fsspec')
+    with pytest.raises(BagError, match=words) as error:
+        find_recordings([url])
+    assert '\n' not in str(error.value)
+
+
+def test_without_fsspec_a_url_names_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'fsspec.core', None)
+    with pytest.raises(ModuleNotFoundError, match='fsspec'):
+        find_recordings(['memory://drives'])

@@ -95,6 +95,17 @@ def test_only_what_is_not_done_is_done_again(detectors, drives, tmp_path):
     assert calls(detectors) > seen + FRAMES + 2
 
 
+def test_from_elsewhere_the_results_are_the_same(detectors, drives, tmp_path):
+    pytest.importorskip('fsspec')
+    here, there = tmp_path / 'here', tmp_path / 'there'
+    assert replay(f'{drives}/[ac]', here) == replay(f'file://{drives}/[ac]', there) == 0
+    assert files(there) == files(here) and len(files(here)) > 6
+    assert f'file://{drives}' in json.loads((there / 'a/summary.json').read_text())['bag']
+    seen = calls(detectors)
+    assert replay(f'file://{drives}/[ac]', there) == 0 and calls(detectors) == seen
+    assert not list(there.glob('.*.fetched'))
+
+
 def test_a_folder_of_something_else_is_left_alone(detectors, drives, tmp_path, capsys):
     (tmp_path / 'thesis.tex').write_text('')
     assert replay(f'{drives}/*', tmp_path) == 1

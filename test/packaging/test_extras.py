@@ -44,11 +44,13 @@ def test_an_extra_is_enough_for_what_it_is_for(setup_arguments, extra):
     assert done.returncode == 0, done.stderr
 
 
-def test_ray_is_of_no_other_extra_and_no_module_imports_it_at_once(setup_arguments):
+def test_ray_and_fsspec_have_extras_of_their_own_and_no_module_imports_them_at_once(
+        setup_arguments):
     extras = setup_arguments['extras_require']
-    assert [name for name, lines in extras.items()
-            if any(line.startswith('ray') for line in lines)] == ['fleet']
-    assert not any(line.startswith('ray') for line in setup_arguments['install_requires'])
+    for library, extra in (('ray', 'fleet'), ('fsspec', 'remote')):
+        assert [name for name, lines in extras.items()
+                if any(line.startswith(library) for line in lines)] == [extra]
+        assert not any(line.startswith(library) for line in setup_arguments['install_requires'])
     done = subprocess.run([sys.executable, '-c', IMPORT_WITHOUT, 'ray,fsspec', 'fleet.replay'],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

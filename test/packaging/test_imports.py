@@ -54,7 +54,7 @@ LIBRARIES = {
     'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'matplotlib'},
     'mining': {'numpy', 'markupsafe', 'cv2', 'matplotlib'},
     'cli': set(),
-    'fleet': {'numpy', 'markupsafe', 'tqdm', 'ray'},
+    'fleet': {'fsspec', 'numpy', 'markupsafe', 'tqdm', 'ray'},
     '__init__.py': set(),
     '__main__.py': set(),
 }

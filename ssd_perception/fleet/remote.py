@@ -1,0 +1,144 @@
+"""Find recordings in whatever fsspec reads, and copy each here while it is used."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssd_perception.bags.reader import BagError
+from ssd_perception.core.result_folder import MARK
+from ssd_perception.core.text import one_line, printable
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a recording elsewhere.
+
+    Attributes:
+        path: in its file system.
+        size: bytes, 0 where the file system does not say.
+        version: a text that changes with the file, as far as the file system knows.
+    """
+
+    path: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True)
+class RemoteRecording:
+    """A recording elsewhere; it can be pickled, and needs no open connection.
+
+    Attributes:
+        url: that was given, with the protocol; it opens the file system.
+        path: of the folder or the file, in its file system.
+        files: that belong to it.
+    """
+
+    url: str
+    path: str
+    files: tuple[RemoteFile, ...]
+
+    @contextmanager
+    def fetched(self, folder: Path) -> Iterator[Path]:
+        """Copy it into ``folder``, which is made for it and removed at the end.
+
+        Raises:
+            BagError: when it cannot be read.
+        """
+        shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+        folder.mkdir()
+        try:
+            # A file system may hand out any names: of each only the last part is used.
+            name = posixpath.basename(self.path)
+            local = folder / ('recording' if name in ('', '.', '..') else name)
+            if is_folder := any(file.path != self.path for file in self.files):
+                local.mkdir()
+            for file in self.files:
+                target = local / posixpath.basename(file.path) if is_folder else local
+                self._fetch(file, target)
+                os.utime(target, (0, 0))  # an interrupted run goes on if no file has changed
+            yield local
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _fetch(self, file: RemoteFile, target: Path) -> None:
+        try:
+            _open(self.url)[0].get_file(file.path, str(target))
+        except Exception as error:  # each file system has exceptions of its own
+            raise _unreadable(self.url, error) from error
+
+
+def is_url(source: str) -> bool:
+    """Return whether ``source`` names a place by its protocol, as ``s3://bucket/drives``."""
+    return '://' in source
+
+
+def find_remote(url: str, marks: str, suffixes: tuple[str, ...]) -> list[RemoteRecording]:
+    """Return the recordings that a URL names or that lie below it, sorted by path.
+
+    Args:
+        url: of a file, a folder or a glob.
+        marks: name of the file that makes a folder a recording.
+        suffixes: of files that are recordings; a folder with one is a recording, too.
+
+    Raises:
+        BagError: when it cannot be read.
+        ModuleNotFoundError: when fsspec is not installed.
+    """
+    system, root = _open(url)
+    try:
+        roots = system.glob(root) if any(sign in root for sign in '*?[') else [root]
+        folders: dict[str, list[RemoteFile]] = defaultdict(list)
+        found: dict[str, tuple[RemoteFile, ...]] = {}
+        for place in roots:
+            if system.isfile(place):
+                if place.endswith(suffixes):
+                    found[place] = (_file(place, system.info(place)),)
+                continue
+            for path, info in system.find(place, detail=True).items():
+                if '/.' not in path.removeprefix(place):  # hidden, as in a local folder
+                    folders[posixpath.dirname(path)].append(_file(path, info))
+    except Exception as error:  # each file system has exceptions of its own
+        raise _unreadable(url, error) from error
+    results = {folder for folder, files in folders.items() if f'{folder}/{MARK}' in
+               {file.path for file in files}}
+    for folder in sorted(folders, key=lambda name: name.split('/')):
+        above = [folder, *_parents(folder)]
+        if results.isdisjoint(above) and found.keys().isdisjoint(above) and any(
+                posixpath.basename(file.path) == marks or file.path.endswith(suffixes)
+                for file in folders[folder]):
+            found[folder] = tuple(sorted(folders[folder], key=lambda file: file.path))
+    return [RemoteRecording(url, path, files) for path, files in sorted(found.items())]
+
+
+def _open(url: str) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        return url_to_fs(url)
+    except (ImportError, ValueError) as error:  # the protocol's package is missing, or no protocol
+        raise _unreadable(url, error) from error
+
+
+def _file(path: str, info: dict[str, Any]) -> RemoteFile:
+    from fsspec.utils import tokenize
+
+    return RemoteFile(path, int(info.get('size') or 0), tokenize(info))
+
+
+def _parents(folder: str) -> list[str]:
+    parts = folder.split('/')
+    return ['/'.join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _unreadable(url: str, error: Exception) -> BagError:
+    why = one_line(error) or type(error).__name__
+    return BagError(f'{printable(url)} cannot be read ({why}).')
