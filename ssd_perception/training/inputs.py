@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional as F
 
-from ssd_perception.core.anchors import make_anchors
+from ssd_perception.core.anchors import level_shape, make_anchors
 from ssd_perception.training.dataset import Batch, random_stream
 from ssd_perception.training.losses import DetectionLoss, Target
 from ssd_perception.training.recipe import Recipe
@@ -40,8 +42,10 @@ class NetworkInputs:
         if size not in self._losses:
             a = self._recipe.architecture
             anchors = torch.from_numpy(make_anchors(a.anchors, size, a.strides))
+            cells = torch.cat([torch.full((math.prod(level_shape(size, stride)),), float(stride))
+                               for stride in a.strides])
             self._losses[size] = DetectionLoss(anchors.to(self._device), a.box_coder,
-                                               self._recipe.loss)
+                                               self._recipe.loss, cells.to(self._device))
         return self._losses[size]
 
     def place(self, batch: Batch, size: tuple[int, int]) -> tuple[torch.Tensor, list[Target]]:

@@ -1,8 +1,7 @@
-"""Focal loss for classes and GIoU loss for boxes, both per positive anchor of the whole batch."""
+"""Losses of classes and boxes, both divided by what the whole batch has of objects."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_convert, box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
 from ssd_perception.core.anchors import MAX_LOG_SCALE, BoxCoder
+from ssd_perception.training.alignment import USUAL_QUALITY, Pairs, align
 from ssd_perception.training.recipe import LossRecipe
 
 SMOOTH_L1_BETA = 1 / 9  # RetinaNet's, on coded deltas
@@ -59,72 +59,106 @@ def encode(boxes: torch.Tensor, anchors: torch.Tensor, coder: BoxCoder) -> torch
 class DetectionLoss:
     """Sigmoid focal loss (Lin et al. 2017) and GIoU (Rezatofighi et al. 2019) on decoded boxes.
 
+    With ``assignment: aligned`` it is the quality focal loss (Li et al. 2020), which asks for the
+    quality of the box where the focal loss asks for 1; see ``alignment.align``.
+
     Args:
         anchors: float32 (A, 4) cx, cy, w, h in network-input px: the unit of the targets too.
         coder: of the deltas.
         recipe: weights and thresholds.
+        cells: float32 (A / anchors per cell,), stride of each cell, px.
     """
 
-    def __init__(self, anchors: torch.Tensor, coder: BoxCoder, recipe: LossRecipe):
-        self._anchors = anchors
+    def __init__(self, anchors: torch.Tensor, coder: BoxCoder, recipe: LossRecipe,
+                 cells: torch.Tensor):
+        self._anchors, self._cells = anchors, cells
         self._anchors_xyxy = box_convert(anchors, 'cxcywh', 'xyxy')
         self._coder, self._recipe = coder, recipe
+        self._aligned = recipe.assignment == 'aligned'
 
-    def assign(self, targets: Sequence[Target]) -> torch.Tensor:
-        """Return int64 (B, A), the object of each anchor; see ``match``.
+    def assign(self, targets: Sequence[Target]) -> torch.Tensor | None:
+        """Return int64 (B, A), the object of each anchor, see ``match``; None for ``aligned``.
 
         It needs no prediction, so the positives of a whole step, over all its parts and
         processes, are known before the first forward pass.
         """
+        if self._aligned:
+            return None
         return torch.stack([match(self._anchors_xyxy, t.boxes, self._recipe.foreground_iou,
                                   self._recipe.background_iou) for t in targets])
 
+    def share(self, targets: Sequence[Target], matches: torch.Tensor | None) -> torch.Tensor:
+        """Return what these images add to the number that the losses are divided by.
+
+        It is the number of positives, or what the qualities of an image's objects usually add up
+        to: their sum is known only after the forward passes of all parts and processes.
+        """
+        if matches is None:
+            return self._anchors.new_tensor(USUAL_QUALITY * sum(len(t.labels) for t in targets))
+        return (matches >= 0).sum().to(self._anchors)
+
     def __call__(self, logits: torch.Tensor, deltas: torch.Tensor, targets: Sequence[Target],
-                 matches: torch.Tensor | None = None,
-                 positives: torch.Tensor | None = None,
+                 matches: torch.Tensor | None = None, share: torch.Tensor | None = None,
                  labelled: torch.Tensor | None = None) -> LossParts:
         """Compare (B, A, C) logits and (B, A, 4) deltas with B targets, in fp32.
 
         Args:
             matches: what ``assign`` returned for these targets; None assigns here.
-            positives: what sums are divided by; None takes these images' own count.
+            share: what sums are divided by; None takes these images' own.
             labelled: bool (B, C), classes whose objects are labelled in each image: for the
                 others its anchors are neither objects nor background. None means all.
         """
         logits, deltas = logits.float(), deltas.float()
         matches = self.assign(targets) if matches is None else matches
-        # One list for the whole batch: a question per image would make a GPU wait each time.
-        image, anchor = (matches >= 0).nonzero(as_tuple=True)  # (P,) each
-        first = [0, *itertools.accumulate(len(t.labels) for t in targets[:-1])]
-        objects = matches[image, anchor] + torch.tensor(first, device=matches.device)[image]
+        share = self.share(targets, matches) if share is None else share
         boxes, labels = (torch.cat(parts) for parts in zip(*targets))
+        pairs = self._pairs(logits, deltas, targets, boxes, labels, matches)
         wanted = torch.zeros_like(logits)
-        wanted[image, anchor, labels[objects]] = 1
-        own = count_positives(matches)
-        # A batch of empty scenes has no positive; its background loss still counts.
-        share = (own if positives is None else positives).clamp(min=1)
-        counted = (matches != IGNORED)[..., None]  # (B, A, 1)
+        wanted[pairs.image, pairs.anchor, labels[pairs.object]] = pairs.quality
+        counted = None if matches is None else (matches != IGNORED)[..., None]  # (B, A, 1)
         if labelled is not None:
-            counted = counted & labelled[:, None]  # (B, A, C)
-        focal = sigmoid_focal_loss(logits, wanted, self._recipe.alpha,
-                                   self._recipe.gamma) * counted
-        box = self._box_loss(deltas[image, anchor], self._anchors[anchor],
-                             boxes[objects]) / share
-        classes = focal.sum() / share
+            counted = labelled[:, None] if counted is None else counted & labelled[:, None]
+        focal = self._class_loss(logits, wanted)
+        # A batch of empty scenes has no positive; its background loss still counts.
+        share = share.clamp(min=1)
+        classes = (focal if counted is None else focal * counted).sum() / share
+        box = (pairs.quality * self._box_loss(
+            deltas[pairs.image, pairs.anchor], self._anchors[pairs.anchor],
+            boxes[pairs.object])).sum() / share
         return LossParts(classes + self._recipe.box_weight * box, classes.detach(), box.detach(),
-                         own)
+                         torch.tensor(len(pairs.image)))
+
+    def _pairs(self, logits: torch.Tensor, deltas: torch.Tensor, targets: Sequence[Target],
+               boxes: torch.Tensor, labels: torch.Tensor, matches: torch.Tensor | None) -> Pairs:
+        """Return which anchors are trained on which of the batch's (G,) objects."""
+        counts = torch.tensor([len(t.labels) for t in targets], device=boxes.device)
+        if matches is not None:
+            # One list for the whole batch: a question per image would make a GPU wait each time.
+            image, anchor = (matches >= 0).nonzero(as_tuple=True)  # (P,) each
+            objects = matches[image, anchor] + (counts.cumsum(0) - counts)[image]
+            return Pairs(image, anchor, objects, torch.ones_like(image, dtype=boxes.dtype))
+        image_of = torch.arange(len(targets), device=boxes.device).repeat_interleave(counts)
+
+        def predict(image: torch.Tensor, anchor: torch.Tensor,
+                    label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return logits[image, anchor, label].sigmoid(), decode(
+                deltas[image, anchor], self._anchors[anchor], self._coder)
+
+        return align(self._anchors, self._cells, boxes, labels, image_of, predict)
+
+    def _class_loss(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        if self._aligned:
+            return (logits.sigmoid() - wanted).abs() ** self._recipe.gamma * \
+                F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
+        return sigmoid_focal_loss(logits, wanted, self._recipe.alpha, self._recipe.gamma)
 
     def _box_loss(self, deltas: torch.Tensor, anchors: torch.Tensor,
                   boxes: torch.Tensor) -> torch.Tensor:
+        """Return (P,) losses."""
         if self._recipe.box == 'smooth_l1':
-            return F.smooth_l1_loss(deltas, encode(boxes, anchors, self._coder), reduction='sum',
-                                    beta=SMOOTH_L1_BETA)
-        return generalized_box_iou_loss(decode(deltas, anchors, self._coder), boxes).sum()
-
-
-def count_positives(matches: torch.Tensor) -> torch.Tensor:
-    """Return the number of anchors with an object, of what ``assign`` returned."""
-    return (matches >= 0).sum()
+            return F.smooth_l1_loss(deltas, encode(boxes, anchors, self._coder), reduction='none',
+                                    beta=SMOOTH_L1_BETA).sum(1)
+        return generalized_box_iou_loss(decode(deltas, anchors, self._coder), boxes)
 
 
 BACKGROUND, IGNORED = -1, -2

@@ -138,7 +138,8 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     recipe = Recipe(
         MIN_STEPS, class_names, architecture=Architecture('efficientnet_lite0'),
         init=init or 'lite', batch_size=32 if gpu else 8, learning_rate=0.08 if gpu else 0.04,
-        plateau=0.4, workers=8 if gpu else 1, loss=LossRecipe(box_weight=5.0),
+        plateau=0.4, workers=8 if gpu else 1,
+        loss=LossRecipe(box_weight=5.0, assignment='aligned'),
         augmentation=AugmentationRecipe(synthetic=0.05))
     plan = Plan(change(recipe, changes))
     if not init:

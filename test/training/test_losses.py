@@ -18,6 +18,7 @@ from ssd_perception.training.losses import (
 )
 from ssd_perception.training.recipe import LossRecipe
 
+CELLS = torch.full((4,), 8.0)  # one anchor per cell
 ANCHORS_XYXY = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 20], [50, 50, 60, 60],
                              [0, 0, 10, 4.5]])
 ANCHORS = torch.tensor([[5.0, 5, 10, 10], [5, 10, 10, 20], [55, 55, 10, 10], [5, 2.25, 10, 4.5]])
@@ -55,7 +56,7 @@ def test_decoding_equals_the_numpy_twin():
 def test_loss_by_hand():
     """One anchor, one object exactly on it: GIoU loss 0, focal loss as the formula says."""
     loss = DetectionLoss(ANCHORS[:1], BoxCoder(),
-                         LossRecipe(alpha=0.25, gamma=2.0, box_weight=3.0))
+                         LossRecipe(alpha=0.25, gamma=2.0, box_weight=3.0), CELLS[:1])
     parts = loss(torch.tensor([[[0.0, 0.0]]]), torch.zeros(1, 1, 4),
                  [Target(ANCHORS_XYXY[:1], torch.tensor([1]))])
     focal = 0.25 * 0.25 * math.log(2) + 0.75 * 0.25 * math.log(2)
@@ -68,7 +69,7 @@ def test_loss_is_torchvisions_over_all_anchors_per_positive():
     torch.manual_seed(0)
     logits, deltas = torch.randn(2, 4, 3), torch.randn(2, 4, 4)
     target = Target(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([2]))
-    parts = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe(box_weight=2.0))(
+    parts = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe(box_weight=2.0), CELLS)(
         logits, deltas, [target, NOTHING])
     wanted = torch.zeros(2, 4, 3)
     wanted[0, :2, 2] = 1
@@ -79,9 +80,10 @@ def test_loss_is_torchvisions_over_all_anchors_per_positive():
     assert parts.total.item() == pytest.approx((focal.sum() / 2 + 2 * giou.sum() / 2).item())
 
 
-def test_empty_scenes_still_teach_background():
+@pytest.mark.parametrize('assignment', ['iou', 'aligned'])
+def test_empty_scenes_still_teach_background(assignment):
     logits = torch.zeros(1, 4, 2, requires_grad=True)
-    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe())
+    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe(assignment=assignment), CELLS)
     parts = loss(logits, torch.zeros(1, 4, 4), [NOTHING])
     parts.total.backward()
     assert parts.positives == 0 and (logits.grad > 0).all()
@@ -93,7 +95,7 @@ def test_normalised_boxes_against_pixel_anchors_find_no_object():
     right = match(ANCHORS_XYXY, boxes, 0.5, 0.4)
     wrong = match(ANCHORS_XYXY, boxes / 320, 0.5, 0.4)
     assert (right >= 0).sum() == 2 and (wrong >= 0).sum() == 1  # only the forced one is left
-    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe())
+    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe(), CELLS)
     parts = loss(torch.zeros(1, 4, 1), torch.zeros(1, 4, 4),
                  [Target(boxes / 320, torch.tensor([0]))])
     assert parts.boxes > 0.9

@@ -2,8 +2,9 @@
 
 import dataclasses
 
+import pytest
 import torch
-from test_losses import ANCHORS
+from test_losses import ANCHORS, CELLS
 from tiny import TINY, first_step, write_pictures
 
 from ssd_perception.core.anchors import BoxCoder
@@ -13,13 +14,14 @@ from ssd_perception.training.recipe import LossRecipe
 from ssd_perception.training.trainer import Trainer
 
 
-def test_the_loss_leaves_classes_out_that_an_image_does_not_label():
+@pytest.mark.parametrize('assignment', ['iou', 'aligned'])
+def test_the_loss_leaves_classes_out_that_an_image_does_not_label(assignment):
     torch.manual_seed(0)
     logits = torch.randn(2, 4, 3, requires_grad=True)
     deltas = torch.zeros(2, 4, 4)
     target = Target(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([1]))
     labelled = torch.tensor([[True, True, True], [False, True, False]])
-    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe())
+    loss = DetectionLoss(ANCHORS, BoxCoder(), LossRecipe(assignment=assignment), CELLS)
     loss(logits, deltas, [target, target], labelled=labelled).total.backward()
     gradient = logits.grad[1].abs().sum(0)
     assert gradient[0] == 0 and gradient[2] == 0 and gradient[1] > 0

@@ -110,7 +110,8 @@ def test_norms_and_biases_are_not_decayed(samples, tmp_path):
 
 @pytest.mark.parametrize('changes', [
     {'precision': 'fp16'}, {'multi_scale': (0.5, 1.5), 'batch_size': 4},
-    {'accumulate': 2, 'batch_size': 4}, {'nesterov': True}, {'frozen_stages': 3},
+    {'accumulate': 2, 'batch_size': 4, 'loss': LossRecipe(assignment='aligned')},
+    {'nesterov': True}, {'frozen_stages': 3},
     {'freeze_backbone_norms': False}, {'loss': LossRecipe(box='smooth_l1')}, {'ema_decay': 0.0}],
     ids=str)
 def test_every_option_trains_and_resumes_bit_for_bit(samples, tmp_path, monkeypatch, changes):
