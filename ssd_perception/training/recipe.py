@@ -87,8 +87,9 @@ class LossRecipe:
         'of DIoU-SSD).', limits=(0.0, 100.0))
     assignment: str = setting(
         'iou', 'Which anchors belong to an object: iou by overlap of the anchors, or aligned '
-        '(TOOD) by overlap and score of what they predict; then the score also learns how good the box '
-        'is, and alpha and the two thresholds below do not count.', choices=('iou', 'aligned'))
+        '(TOOD) by overlap and score of what they predict; then the score also learns how good '
+        'the box is, and alpha and the two thresholds below do not count.',
+        choices=('iou', 'aligned'))
     foreground_iou: float = setting(
         0.5, 'An anchor with at least this IoU belongs to an object.', limits=PROBABILITY)
     background_iou: float = setting(
