@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ssd_perception.benchmark.results import Benchmark, BenchmarkRow, Machine, NodeBenchmark
+from ssd_perception.benchmark.results import (
+    Benchmark,
+    BenchmarkRow,
+    CamerasBenchmark,
+    CamerasCase,
+    Machine,
+    NodeBenchmark,
+    StartBenchmark,
+    StartStage,
+)
 
 
 def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = '',
-             imported: Benchmark | None = None) -> str:
+             imported: Benchmark | None = None, cameras: CamerasBenchmark | None = None,
+             start: StartBenchmark | None = None) -> str:
     """Return Markdown.
 
     Args:
         node: the measurement through the node, if there is one.
         imported: a benchmark of imported weights, with the baselines, if there is one.
+        cameras: the measurement of many cameras, if there is one.
+        start: that of the node's start, if there is one.
         plot: path of the plot, relative to the page.
     """
     method = results.method
@@ -52,6 +64,10 @@ def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = 
         parts += _imported(imported)
     if node:
         parts += _through_the_node(node)
+    if cameras:
+        parts += _many_cameras(cameras)
+    if start:
+        parts += _start(start)
     parts += ['## Versions', '', ', '.join(
         f'{name} {number}' for name, number in results.versions.items()) + '.']
     return '\n'.join(parts) + '\n'
@@ -135,6 +151,64 @@ def _through_the_node(node: NodeBenchmark) -> list[str]:
             f'    {node.command}', '',
             *_table(('image', '', 'Hz', 'answers/s', 'age p50 ms', 'age p95 ms', 'replaced',
                      'lost', 'network ms', 'rest ms', 'CPU', 'memory MB'), rows), '']
+
+
+def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
+    rows = ((c.nodes, c.cameras, c.transport, f'{c.rate_hz:g}', f'{c.answers_per_s:.1f}',
+             f'{c.least_per_s:.1f}', f'{c.fairness:.2f}', f'{c.age_ms.p50:.1f}',
+             f'{c.age_ms.p95:.1f}', c.replaced, c.lost, f'{100 * c.cpu:.0f} %',
+             f'{100 * (c.cameras_cpu + c.listener_cpu):.0f} %', f'{c.rss_mb:.0f}',
+             f'{c.pss_mb:.0f}') for c in cameras.cases)
+    many = {(c.cameras, c.transport, c.rate_hz): c for c in cameras.cases if c.nodes > 1}
+    ratios = [(one, many[key]) for one in cameras.cases if one.nodes == 1
+              and (key := (one.cameras, one.transport, one.rate_hz)) in many]
+    return ['## Many cameras', '',
+            f'Cameras of {cameras.image} on one node, and on nodes of one camera each, in '
+            f'{cameras.precision}; {cameras.threads} for the network, {cameras.seconds:g} s each. '
+            'The cameras, the nodes and the listener share the machine; the cameras are one '
+            'process that serialises its image once. '
+            f'Measured on {_machine(cameras.machine, cameras.date)}. Least: answers per second of '
+            'the camera with the fewest; fairness: these divided by the mean. Ages, replaced and '
+            'lost as above. CPU: of the nodes; the others are cameras and listener. Memory: the '
+            'sum over the nodes; PSS divides what processes share, such as libraries.', '',
+            f'    {cameras.command}', '',
+            *_table(('nodes', 'cameras', 'image', 'Hz', 'answers/s', 'least', 'fairness',
+                     'age p50 ms', 'age p95 ms', 'replaced', 'lost', 'CPU', 'others', 'RSS MB',
+                     'PSS MB'), rows), '',
+            *(['One node, divided by as many nodes as cameras:', '',
+               *_table(('cameras', 'image', 'Hz', 'answers/s', 'age p95', 'CPU an answer', 'RSS',
+                        'PSS'), (_beside(one, other) for one, other in ratios)), '']
+              if ratios else [])]
+
+
+def _beside(one: CamerasCase, many: CamerasCase) -> tuple[object, ...]:
+    pairs = [(one.answers_per_s, many.answers_per_s), (one.age_ms.p95, many.age_ms.p95),
+             (one.cpu / one.answers_per_s, many.cpu / many.answers_per_s),
+             (one.rss_mb, many.rss_mb), (one.pss_mb, many.pss_mb)]
+    return (one.cameras, one.transport, f'{one.rate_hz:g}', *(f'{a / b:.2f}' for a, b in pairs))
+
+
+def _start(start: StartBenchmark) -> list[str]:
+    def rows(stages: Mapping[str, Sequence[StartStage]]) -> Iterable[tuple[str, ...]]:
+        for cold, warm in zip(stages['cold'], stages['warm']):
+            yield (cold.name, f'{cold.s:.2f}', f'{warm.s:.2f}', f'{cold.rss_mb:.0f}',
+                   f'{warm.rss_mb:.0f}', f'{warm.pss_mb:.0f}')
+    return ['## Start and memory', '',
+            f"The node's start in {start.precision}, seconds since its process was executed, and "
+            'the memory at the end of each stage. Cold: the network is compiled, one start. Warm: '
+            f'the compiled network is in the cache folder, median of {start.starts} starts. The '
+            "files were in the system's memory before. `answers` is the first answer to a camera "
+            f'of 640x480; its memory that of 1.5 s later. Measured on '
+            f'{_machine(start.machine, start.date)}.', '',
+            f'    {start.command}', '',
+            *_table(('until', 'cold s', 'warm s', 'cold RSS MB', 'RSS MB', 'PSS MB'),
+                    rows(start.stages)), '',
+            *(['Before the last changes:', '',
+               *_table(('until', 'cold s', 'warm s', 'cold RSS MB', 'RSS MB', 'PSS MB'),
+                       rows(start.before)), '',
+               *_table(('ratio of now to before', ''), (
+                   (name, f'{value:.2f}') for name, value in start.ratios.items())), '']
+              if start.before else [])]
 
 
 def _row(row: BenchmarkRow) -> tuple[str, ...]:

@@ -204,6 +204,100 @@ class NodeCase:
 
 
 @dataclass(frozen=True)
+class CamerasCase:
+    """Images of many cameras through one node, or through a node for each camera.
+
+    Attributes:
+        nodes, cameras: how many.
+        transport: ``raw`` or ``jpeg``; ``rate_hz`` is that of each camera.
+        span_s: measured for so long.
+        answers_per_s: of all cameras; ``least_per_s`` of the one with the fewest.
+        received, replaced, lost: images, see ``NodeCase``.
+        cpu, cameras_cpu, listener_cpu: cores that the nodes, the cameras' process and the
+            listener used.
+        rss_mb, pss_mb: resident memory of the nodes, and their share of it where memory is shared
+            with other processes.
+    """
+
+    nodes: int
+    cameras: int
+    transport: str
+    rate_hz: float
+    span_s: float
+    answers_per_s: float
+    least_per_s: float
+    age_ms: Ages
+    received: int
+    replaced: int
+    lost: int
+    cpu: float
+    cameras_cpu: float
+    listener_cpu: float
+    rss_mb: float
+    pss_mb: float
+
+    @property
+    def fairness(self) -> float:
+        """Answers of the camera with the fewest, as a share of the mean; 1 when all are equal."""
+        return self.least_per_s * self.cameras / self.answers_per_s if self.answers_per_s else 0.0
+
+
+@dataclass(frozen=True)
+class CamerasBenchmark:
+    """What ``ssd_perception benchmark --node --cameras`` measured: content of cameras.json.
+
+    Attributes:
+        date, command, machine, versions, seconds, threads: see ``NodeBenchmark``.
+        precision: of the network.
+        image: WIDTHxHEIGHT, px.
+    """
+
+    date: str
+    command: str
+    machine: Machine
+    versions: Mapping[str, str]
+    seconds: float
+    threads: str
+    precision: str
+    image: str
+    cases: Sequence[CamerasCase]
+
+
+@dataclass(frozen=True)
+class StartStage:
+    """The end of a stage of the node's start: seconds since exec, and the memory then, MB."""
+
+    name: str
+    s: float
+    rss_mb: float
+    pss_mb: float
+
+
+@dataclass(frozen=True)
+class StartBenchmark:
+    """What tools/measure_start.py measured: the content of start.json.
+
+    Attributes:
+        date, command, machine, versions: see ``Benchmark``.
+        precision: of the network.
+        starts: warm ones; the figures are their medians.
+        before, stages: ``cold`` and ``warm`` -> stages, of the checkout compared with and of this
+            one; empty where none was compared with.
+        ratios: what -> value of this one divided by that of the other.
+    """
+
+    date: str
+    command: str
+    machine: Machine
+    versions: Mapping[str, str]
+    precision: str
+    starts: int
+    before: Mapping[str, Sequence[StartStage]]
+    stages: Mapping[str, Sequence[StartStage]]
+    ratios: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class NodeBenchmark:
     """What ``ssd_perception benchmark --node`` measured: the content of node.json.
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -19,10 +20,12 @@ from ssd_perception.benchmark.plot import plot
 from ssd_perception.benchmark.results import (
     Benchmark,
     BenchmarkRow,
+    CamerasBenchmark,
     LayerTime,
     MeasuredAp,
     Method,
     NodeBenchmark,
+    StartBenchmark,
 )
 from ssd_perception.benchmark.rounds import run_rounds
 from ssd_perception.core.atomic_write import atomic_write
@@ -33,6 +36,7 @@ from ssd_perception.evaluation.accuracy import evaluate
 from ssd_perception.inference.detector import Detector
 
 RESULTS, NODE_RESULTS, PLOT = 'benchmark.json', 'node.json', 'latency_ap.png'
+CAMERAS_RESULTS, START_RESULTS = 'cameras.json', 'start.json'
 IMPORTED = 'imported.json'  # a benchmark.json of imported weights, put there by hand
 
 
@@ -92,6 +96,10 @@ class NodeOptions:
         seconds: of each case, at least 3.
         threads: CPU threads of the network; 0 for the node's default.
         out: folder for the results.
+        cameras: how many cameras one node gets, in turn; empty measures a single camera with
+            images of several sizes.
+        nodes: how many nodes of one camera each to measure beside that, in turn.
+        precision: of the network, with ``cameras``.
     """
 
     weights: str = 'rover'
@@ -99,15 +107,24 @@ class NodeOptions:
     seconds: float = 8.0
     threads: int = 0
     out: Path = Path('benchmark')
+    cameras: Sequence[int] = ()
+    nodes: Sequence[int] = ()
+    precision: str = 'int8'
 
     def __post_init__(self) -> None:
         if min(self.rates) <= 0 or self.seconds < 3:
             raise SettingError('--rates must be above 0 and --seconds at least 3.')
+        if min([*self.cameras, *self.nodes], default=1) < 1:
+            raise SettingError('--cameras and --nodes must be at least 1.')
 
     def command(self) -> str:
         """Return how to measure the same again."""
-        return ' '.join(['ssd_perception benchmark --node --rates',
-                         *(f'{rate:g}' for rate in self.rates), '--seconds', f'{self.seconds:g}'])
+        return ' '.join([
+            'ssd_perception benchmark --node',
+            *(['--cameras', *map(str, self.cameras)] if self.cameras else []),
+            *(['--nodes', *map(str, self.nodes)] if self.nodes else []),
+            *(['--precisions', self.precision] if self.cameras else []),
+            '--rates', *(f'{rate:g}' for rate in self.rates), '--seconds', f'{self.seconds:g}'])
 
 
 def run(options: BenchmarkOptions, log: Callable[[str], object] = lambda line: None) -> Benchmark:
@@ -156,7 +173,7 @@ def run_node(options: NodeOptions) -> NodeBenchmark:
     Raises:
         ProcessFailed: see ``through_node.measure_node``.
     """
-    from ssd_perception.benchmark.through_node import measure_node  # alone needs ROS
+    from ssd_perception.benchmark.through_node import measure_node  # needs ROS
 
     results = measure_node(options.weights, options.rates, options.seconds, options.threads,
                            options.command())
@@ -164,18 +181,48 @@ def run_node(options: NodeOptions) -> NodeBenchmark:
     return results
 
 
+def run_cameras(options: NodeOptions) -> CamerasBenchmark:
+    """Run many cameras through one node, and through a node each; write cameras.json.
+
+    Raises:
+        ProcessFailed: see ``many_cameras.measure_cameras``.
+    """
+    from ssd_perception.benchmark.many_cameras import measure_cameras  # needs ROS
+
+    layouts = [*((1, count) for count in options.cameras),
+               *((count, count) for count in options.nodes)]
+    results = measure_cameras(options.weights, options.precision, layouts, options.rates,
+                              options.seconds, options.threads, options.command())
+    _write(options.out / CAMERAS_RESULTS, results)
+    return results
+
+
 def write_document(page: Path, folder: Path) -> None:
     """Write the page of the results in ``folder``."""
-    results = from_json(Benchmark, json.loads((folder / RESULTS).read_text()))
-    node, picture, imported = (folder / name for name in (NODE_RESULTS, PLOT, IMPORTED))
+    def read(kind: type, name: str) -> Any:
+        path = folder / name
+        return from_json(kind, json.loads(path.read_text())) if path.is_file() else None
+
+    picture = folder / PLOT
     page.write_text(document(
-        results, from_json(NodeBenchmark, json.loads(node.read_text())) if node.is_file()
-        else None, os.path.relpath(picture, page.parent) if picture.is_file() else '',
-        from_json(Benchmark, json.loads(imported.read_text())) if imported.is_file() else None))
+        from_json(Benchmark, json.loads((folder / RESULTS).read_text())),
+        read(NodeBenchmark, NODE_RESULTS),
+        os.path.relpath(picture, page.parent) if picture.is_file() else '',
+        read(Benchmark, IMPORTED), read(CamerasBenchmark, CAMERAS_RESULTS),
+        read(StartBenchmark, START_RESULTS)))
 
 
-def lines(results: Benchmark | NodeBenchmark) -> Iterator[str]:
+def lines(results: Benchmark | NodeBenchmark | CamerasBenchmark) -> Iterator[str]:
     """Yield the figures for a terminal."""
+    if isinstance(results, CamerasBenchmark):
+        for many in results.cases:
+            yield (f'{many.nodes} node(s), {many.cameras} camera(s) {many.transport:4s} '
+                   f'{many.rate_hz:g} Hz: {many.answers_per_s:6.1f} answers/s, least '
+                   f'{many.least_per_s:5.1f}, age p50 {many.age_ms.p50:6.1f} p95 '
+                   f'{many.age_ms.p95:6.1f} ms, CPU {100 * many.cpu:.0f} % + cameras '
+                   f'{100 * many.cameras_cpu:.0f} % + listener {100 * many.listener_cpu:.0f} %, '
+                   f'RSS {many.rss_mb:.0f} PSS {many.pss_mb:.0f} MB, lost {many.lost}')
+        return
     if isinstance(results, NodeBenchmark):
         for case in results.cases:
             yield (f'{case.image:10s} {case.transport:4s} {case.rate_hz:4.0f} Hz: age p50 '
@@ -209,6 +256,6 @@ def _layers(found: Sequence[entries.Entry], threads: int) -> dict[str, list[Laye
             if entry.detector and entry.detector.path and entry.facts.runtime == 'openvino'}
 
 
-def _write(path: Path, results: Benchmark | NodeBenchmark) -> None:
+def _write(path: Path, results: Benchmark | NodeBenchmark | CamerasBenchmark) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, (json.dumps(to_json(results), indent=1) + '\n').encode())

@@ -14,7 +14,6 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.time import Time
 from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
@@ -44,15 +43,12 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
         ProcessFailed: when the node or the camera ends, or nothing is answered.
     """
     about = machine()
-    environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-                   'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1)),
-                   profile_variable(): str(large_images_profile())}
-    os.environ.update(environment)
+    environment = graph_of_its_own()
     with Processes(environment) as processes:
         node = processes.start('node', [
             sys.executable, '-m', 'ssd_perception.ros.detector_node', '--ros-args',
             '-p', f'weights:={weights}', '-p', f'threads:={threads}'], quiet=True)
-        listener = _Listener()
+        listener = Listener()
         try:
             listener.wait(node)
             cases = [(size, kind, rate) for size, kind in IMAGES for rate in rates]
@@ -65,7 +61,16 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
         f'{threads} threads' if threads else "the node's default of threads", results)
 
 
-def _case(listener: _Listener, node: Child, size: str, transport: str, rate: float,
+def graph_of_its_own() -> dict[str, str]:
+    """Put this process and its children into a graph of their own, as the launch file does."""
+    environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+                   'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1)),
+                   profile_variable(): str(large_images_profile())}
+    os.environ.update(environment)
+    return environment
+
+
+def _case(listener: Listener, node: Child, size: str, transport: str, rate: float,
           seconds: float) -> NodeCase:
     # The camera sends until the last diagnostics have come: frames that it did not send in that
     # time would count as lost.
@@ -79,11 +84,11 @@ def _case(listener: _Listener, node: Child, size: str, transport: str, rate: flo
         listener.spin(SETTLE_S)
         listener.until(listener.fresh_diagnostics(), 5, *alive)
         listener.clear()
-        first, cpu, begin = listener.diagnostics[-1], _cpu_s(node), time.monotonic()
+        first, cpu, begin = listener.diagnostics[-1], cpu_s(node), time.monotonic()
         listener.spin(seconds - SETTLE_S)
         listener.until(listener.fresh_diagnostics(), 5, *alive)
         span = time.monotonic() - begin
-        used, ages = _cpu_s(node) - cpu, np.array(listener.ages) * 1e3
+        used, ages = cpu_s(node) - cpu, np.array(listener.ages) * 1e3
         shown = listener.diagnostics[1:] or listener.diagnostics
         last = shown[-1]
 
@@ -101,15 +106,16 @@ def _case(listener: _Listener, node: Child, size: str, transport: str, rate: flo
         answers_per_s=round(len(ages) / span, 2), age_ms=Ages(p50, p95, p100), received=received,
         replaced=grew(interface.FRAMES_DROPPED), lost=max(0, round(rate * span) - received),
         stages_ms={stage: round(median(stage), 2) for stage in STAGES},
-        cpu=round(used / span, 3), memory_mb=round(_memory_mb(node), 1))
+        cpu=round(used / span, 3), memory_mb=round(resident_mb(node)[0], 1))
 
 
-class _Listener:
+class Listener:
     """Subscribes to the node's detections and diagnostics.
 
     Attributes:
         ages: seconds from each answer's stamp to its arrival here.
         diagnostics: the camera's entries, key -> value.
+        not_before_s: seconds since 1970; answers to earlier images do not count.
     """
 
     def __init__(self) -> None:
@@ -120,16 +126,14 @@ class _Listener:
         self._executor.add_node(self._node)
         self.ages: list[float] = []
         self.diagnostics: list[dict[str, str]] = []
-        self._state, self._not_before = '', self._node.get_clock().now()
+        self._state, self.not_before_s = '', time.time()
         self._node.create_subscription(Detection2DArray, interface.DETECTIONS, self._answer, 10)
         self._node.create_subscription(DiagnosticArray, interface.DIAGNOSTICS, self._diagnose, 10)
 
     def _answer(self, message: Detection2DArray) -> None:
-        now = self._node.get_clock().now()
-        stamp = Time.from_msg(message.header.stamp, clock_type=now.clock_type)
-        if stamp < self._not_before:
-            return
-        self.ages.append((now - stamp).nanoseconds / 1e9)
+        age_s = time.time() - interface.stamp_to_ns(message.header.stamp) / interface.NS_PER_S
+        if time.time() - age_s >= self.not_before_s:
+            self.ages.append(age_s)
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -152,7 +156,7 @@ class _Listener:
         """Forget the ages; ignore answers to frames of the last camera from now on."""
         # One such answer would start the measurement of the new camera seconds before DDS has
         # connected camera and node.
-        self._not_before = self._node.get_clock().now()
+        self.not_before_s = time.time()
         self.clear()
 
     def clear(self) -> None:
@@ -188,12 +192,16 @@ class _Listener:
         rclpy.try_shutdown(context=self._context)
 
 
-def _cpu_s(child: Child) -> float:
+def cpu_s(child: Child) -> float:
+    """Return the CPU time of a child so far, s."""
     # proc(5): fields 14 and 15, user and system time, in clock ticks; the name may hold blanks.
     fields = Path(f'/proc/{child.process.pid}/stat').read_text().rpartition(')')[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
-def _memory_mb(child: Child) -> float:
-    text = Path(f'/proc/{child.process.pid}/status').read_text()
-    return int(re.findall(r'VmRSS:\s+(\d+)', text)[0]) / 1000
+def resident_mb(child: Child) -> tuple[float, float]:
+    """Return a child's resident memory, and its share of it (PSS) where others use it too, MB."""
+    text = Path(f'/proc/{child.process.pid}/smaps_rollup').read_text()
+    rss, pss = (int(re.findall(rf'^{name}:\s+(\d+)', text, re.M)[0]) / 1000
+                for name in ('Rss', 'Pss'))
+    return rss, pss

@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--runtimes', nargs='+', metavar='NAME',
                         default=['torch', 'onnxruntime', 'openvino', 'opencv'],
                         help='those that are not installed are named and left out')
-    parser.add_argument('--precisions', nargs='+', default=['fp32', 'int8'], metavar='NAME')
+    parser.add_argument('--precisions', nargs='+', metavar='NAME',
+                        help='(default: fp32 int8)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
     parser.add_argument('--threads', type=int, default=None, metavar='N',
                         help='CPU threads of every entry (default: all cores)')
@@ -30,12 +31,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='measure the node instead, fed by a camera process')
     parser.add_argument('--rates', nargs='+', type=float, default=[10.0, 30.0, 60.0],
                         metavar='HZ', help='of --node')
+    parser.add_argument('--cameras', nargs='+', type=int, default=[], metavar='N',
+                        help='of --node: so many cameras of 640x480 on one node, in turn, with '
+                        'the first of --precisions (default: int8)')
+    parser.add_argument('--nodes', nargs='+', type=int, default=[], metavar='N',
+                        help='of --cameras: also so many nodes of one camera each, in turn')
     parser.add_argument('--seconds', type=float, default=8.0, help='of --node, for each case')
     parser.add_argument('--out', type=Path, default=Path('benchmark'), metavar='DIR',
-                        help='folder for benchmark.json and latency_ap.png, or node.json '
-                        '(default: benchmark)')
+                        help='folder for benchmark.json and latency_ap.png, node.json or '
+                        'cameras.json (default: benchmark)')
     parser.add_argument('--document', type=Path, metavar='FILE',
-                        help='only write the page FILE from benchmark.json and node.json in --out')
+                        help='only write the page FILE from the figures in --out')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,13 +52,19 @@ def run(args: argparse.Namespace) -> int:
         use_case.write_document(args.document, args.out)
         print(f'Wrote {args.document}.')
         return 0
-    results = use_case.run_node(use_case.NodeOptions(
-        args.weights[0], args.rates, args.seconds, args.threads or 0, args.out)) if args.node \
-        else use_case.run(use_case.BenchmarkOptions(
-            args.weights, args.runtimes, args.precisions, args.device, args.threads,
-            args.baselines, args.pictures, args.rounds, args.calls, args.data, args.out), print)
+    if args.node:
+        options = use_case.NodeOptions(
+            args.weights[0], args.rates, args.seconds, args.threads or 0, args.out, args.cameras,
+            args.nodes, (args.precisions or ['int8'])[0])
+        results = (use_case.run_cameras if args.cameras else use_case.run_node)(options)
+        name = use_case.CAMERAS_RESULTS if args.cameras else use_case.NODE_RESULTS
+    else:
+        results = use_case.run(use_case.BenchmarkOptions(
+            args.weights, args.runtimes, args.precisions or ['fp32', 'int8'], args.device,
+            args.threads, args.baselines, args.pictures, args.rounds, args.calls, args.data,
+            args.out), print)
+        name = use_case.RESULTS
     for line in use_case.lines(results):
         print(line)
-    name = use_case.NODE_RESULTS if args.node else use_case.RESULTS
     print(f'The figures are in {args.out / name}.')
     return 0

@@ -7,12 +7,12 @@ pytest.importorskip('vision_msgs')
 from std_msgs.msg import Header  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
 
-from ssd_perception.benchmark.through_node import _Listener  # noqa: E402
+from ssd_perception.benchmark.through_node import Listener  # noqa: E402
 
 
 @pytest.fixture
 def listener():
-    listener = _Listener()
+    listener = Listener()
     yield listener
     listener.close()
 

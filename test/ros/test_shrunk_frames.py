@@ -38,7 +38,7 @@ class FakeCamera:
 class WholePicture:
     """Finds one object: everything it is shown."""
 
-    class_names, settings = ('cone',), PostprocessSettings()
+    class_names, settings, concurrency = ('cone',), PostprocessSettings(), 1
 
     def detect(self, images, settings):
         self.shown = [rgb.shape[:2] for rgb in images]

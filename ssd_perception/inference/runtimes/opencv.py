@@ -28,6 +28,7 @@ class OpenCV:
     """
 
     name = 'opencv'
+    concurrency = 1
     device = 'cpu'
     precision = 'fp32'
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -30,12 +31,17 @@ _PROCESSOR = ('FULL_DEVICE_NAME', 'DEVICE_ARCHITECTURE', 'OPTIMIZATION_CAPABILIT
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-def cpu_settings(threads: int) -> dict[str, str | int | bool]:
-    """Return the settings to compile a network with; the benchmark uses them for others, too."""
+def cpu_settings(threads: int, concurrency: int = 1) -> dict[str, str | int | bool]:
+    """Return the settings to compile a network with; the benchmark uses them for others, too.
+
+    Args:
+        threads: of all calls together.
+        concurrency: how many run at once.
+    """
     return {
         'PERFORMANCE_HINT': 'LATENCY',
-        'NUM_STREAMS': 1,
-        'INFERENCE_NUM_THREADS': threads,
+        'NUM_STREAMS': concurrency,
+        'INFERENCE_NUM_THREADS': max(threads, concurrency),
         # Left alone it takes bf16 where the processor has it, and scores would differ.
         'INFERENCE_PRECISION_HINT': 'f32',
         # Bound to cores, two processes on one robot would choose the same ones.
@@ -49,13 +55,15 @@ class OpenVino:
     name = 'openvino'
     device = 'cpu'
 
-    def __init__(self, exported: ExportedFile, threads: int | None = None):
+    def __init__(self, exported: ExportedFile, threads: int | None = None, concurrency: int = 1):
         self.metadata, self.precision = exported.metadata, exported.info.precision
         self.file = exported.path
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._settings = cpu_settings(self.threads)
+        self.concurrency = concurrency
+        self._settings = cpu_settings(self.threads, concurrency)
         self._core, self._lock = ov.Core(), threading.Lock()
-        self._requests: dict[int, ov.InferRequest] = {}  # by batch size
+        # By batch size; a request serves one call at a time; they share the network.
+        self._requests: dict[int, SimpleQueue[ov.InferRequest]] = {}
         self._model: ov.Model | None = None  # read where it must be compiled
         self._digest = sha256_of(exported.path)
         try:
@@ -68,24 +76,29 @@ class OpenVino:
                                f'{text or type(error).__name__}') from error
 
     @classmethod
-    def load(cls, path: Path, device: str, precision: str, threads: int | None) -> OpenVino:
+    def load(cls, path: Path, device: str, precision: str, threads: int | None,
+             concurrency: int = 1) -> OpenVino:
         """Open weights or an exported file; see ``open_runtime``."""
         if device == 'cuda':
             raise RuntimeUnavailable('OpenVINO has no CUDA devices; use device "cpu".')
         if precision in ('fp16', 'bf16'):
             raise RuntimeUnavailable(f'OpenVINO runs exported files in fp32 or int8 here, not '
                                      f'{precision}.')
-        return cls(find_export(path, precision), threads)
+        return cls(find_export(path, precision), threads, concurrency)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
-        with self._lock:  # a request serves one call at a time
-            request = self._requests.get(len(batch)) or self._compile(batch.shape)
+        with self._lock:
+            free = self._requests.get(len(batch)) or self._compile(batch.shape)
+        request = free.get()
+        try:
             request.infer([batch], share_inputs=True)
             return tuple(request.get_tensor(name).data.copy() for name in ('logits', 'deltas'))
+        finally:
+            free.put(request)
 
-    def _compile(self, shape: tuple[int, ...]) -> ov.InferRequest:
-        """Make a request for one batch size: a network of fixed shape is a tenth faster."""
+    def _compile(self, shape: tuple[int, ...]) -> SimpleQueue[ov.InferRequest]:
+        """Make requests for one batch size: a network of fixed shape is a tenth faster."""
         path = self._cached(shape)
         compiled = self._kept(path)
         if compiled is None:
@@ -98,8 +111,10 @@ class OpenVino:
             model.reshape(list(shape))
             compiled = self._core.compile_model(model, 'CPU', self._settings)
             _keep(path, compiled)
-        request = self._requests[shape[0]] = compiled.create_infer_request()
-        return request
+        free = self._requests[shape[0]] = SimpleQueue()
+        for _ in range(self.concurrency):
+            free.put(compiled.create_infer_request())
+        return free
 
     def _cached(self, shape: tuple[int, ...]) -> Path | None:
         """Return where the compiled network is kept; None where there is no cache folder."""

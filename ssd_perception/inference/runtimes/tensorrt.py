@@ -38,6 +38,7 @@ class TensorRT:
     """
 
     name = 'tensorrt'
+    concurrency = 1
     device = 'cuda:0'
     threads = None
 
