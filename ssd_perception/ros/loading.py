@@ -13,6 +13,7 @@ from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import SUFFIX, is_shipped, resolve_weights
 from ssd_perception.ros.parameters import NodeParameters, ParameterError
+from ssd_perception.ros.process import give_back_freed_memory
 
 
 def load_detector(parameters: NodeParameters) -> Detector:
@@ -29,6 +30,7 @@ def load_detector(parameters: NodeParameters) -> Detector:
     parameters.postprocess_settings(0.5).per_class(detector.class_names)  # refuses unknown classes
     for batch_size in range(1, (cameras if detector.concurrency == 1 else 1) + 1):
         detector.warm_up(batch_size)
+    give_back_freed_memory()
     return detector
 
 

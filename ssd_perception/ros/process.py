@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -102,3 +103,12 @@ def keep_freed_memory() -> bool:
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
                 and mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD))
+
+
+def give_back_freed_memory() -> None:
+    """Give the system what reading and compiling a network has used and freed.
+
+    ``keep_freed_memory`` keeps it for frames, which need far less.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no GNU C library
+        ctypes.CDLL(None).malloc_trim(0)
