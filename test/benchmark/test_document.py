@@ -7,7 +7,12 @@ from pathlib import Path
 
 import ssd_perception
 from ssd_perception.benchmark.document import document
-from ssd_perception.benchmark.results import Benchmark, NodeBenchmark
+from ssd_perception.benchmark.results import (
+    Benchmark,
+    CamerasBenchmark,
+    NodeBenchmark,
+    StartBenchmark,
+)
 from ssd_perception.benchmark.run import write_document
 from ssd_perception.core.format import from_json, to_json
 
@@ -30,7 +35,8 @@ def test_the_page_is_generated_from_the_figures(tmp_path):
 
 
 def test_figures_are_the_same_after_reading_and_writing():
-    for kind, name in ((Benchmark, 'benchmark.json'), (NodeBenchmark, 'node.json')):
+    for kind, name in ((Benchmark, 'benchmark.json'), (NodeBenchmark, 'node.json'),
+                       (CamerasBenchmark, 'cameras.json'), (StartBenchmark, 'start.json')):
         assert to_json(read(kind, name)) == json.loads((FIGURES / name).read_text())
 
 
