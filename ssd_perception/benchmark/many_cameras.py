@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from tqdm import tqdm
 from vision_msgs.msg import Detection2DArray
 
@@ -142,7 +143,7 @@ class CamerasListener(Listener):
         if (stamp_s := seconds + nanoseconds / interface.NS_PER_S) >= self.not_before_s:
             ages.append(now_s - stamp_s)
 
-    def _diagnose(self, message) -> None:
+    def _diagnose(self, message: DiagnosticArray) -> None:
         super()._diagnose(message)
         for status in message.status:
             values = {item.key: item.value for item in status.values}

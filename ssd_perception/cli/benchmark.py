@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ssd_perception.benchmark.results import Benchmark, CamerasBenchmark, NodeBenchmark
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +60,11 @@ def run(args: argparse.Namespace) -> int:
         options = use_case.NodeOptions(
             args.weights[0], args.rates, args.seconds, args.threads or 0, args.out, args.cameras,
             args.nodes, (args.precisions or ['int8'])[0])
-        results = (use_case.run_cameras if args.cameras else use_case.run_node)(options)
-        name = use_case.CAMERAS_RESULTS if args.cameras else use_case.NODE_RESULTS
+        results: Benchmark | NodeBenchmark | CamerasBenchmark
+        if args.cameras:
+            results, name = use_case.run_cameras(options), use_case.CAMERAS_RESULTS
+        else:
+            results, name = use_case.run_node(options), use_case.NODE_RESULTS
     else:
         results = use_case.run(use_case.BenchmarkOptions(
             args.weights, args.runtimes, args.precisions or ['fp32', 'int8'], args.device,
