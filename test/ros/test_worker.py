@@ -11,82 +11,16 @@ import pytest
 
 pytest.importorskip('vision_msgs')
 from peer import image, picture  # noqa: E402
-from rclpy.clock import Clock, ClockType  # noqa: E402
+from rclpy.clock import ClockType  # noqa: E402
 from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
+from worker_bench import Bench, FakeDetector  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.core.frame import Frame  # noqa: E402
-from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
-from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
-from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
-from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
-from ssd_perception.ros.slot import DetectorSlot, Serving  # noqa: E402
-from ssd_perception.ros.worker import MAX_FRAME_ID, Worker  # noqa: E402
-
-
-class FakeCamera:
-    def __init__(self, name):
-        self.topic, self.answers, self.statistics = name, [], CameraStatistics()
-
-    def publish(self, header, rgb, detections, class_names, jpeg_quality):
-        self.answers.append(header.frame_id)
-
-
-class FakeDetector:
-    class_names, concurrency = ('cone',), 1
-
-    def __init__(self):
-        self.batches, self.settings, self.error = [], [], None
-        self.found = Detections.empty()
-
-    def detect(self, images, settings):
-        self.batches.append(len(images))
-        self.settings.append(settings.score_threshold)
-        if self.error:
-            raise self.error
-        return DetectionResult([self.found] * len(images), Timings(network=1.0))
-
-
-class Log(list):
-    def warning(self, text, **_):
-        self.append(text)
-
-    error = warning
-
-
-class FilledSlot(DetectorSlot):
-    """Has a detector without loading one."""
-
-    def __init__(self, log):
-        super().__init__(lambda _: None, NodeParameters, log, lambda: None, lambda: None)
-
-    def use(self, detector):
-        self._serving = Serving(detector, PostprocessSettings(), 'rover', '0' * 64,
-                                threading.Semaphore(detector.concurrency))
-
-
-class Bench:
-    def __init__(self, *names, stages=()):
-        self.frames, self.log = LatestFrames(names), Log()
-        self.cameras = {name: FakeCamera(name) for name in names}
-        self.slot = FilledSlot(self.log)
-        self.worker = Worker(self.cameras, self.frames, self.slot, to_rgb,
-                             Clock(clock_type=ClockType.ROS_TIME), self.log, stages)
-        self.detector = FakeDetector()
-        self.slot.use(self.detector)
-
-    def put(self, camera, number, **fields):
-        self.frames.put(camera, image(picture(), number, **fields))
-        self.cameras[camera].statistics.received(time.monotonic())
-
-    def until(self, condition, timeout_s=5):
-        end = time.monotonic() + timeout_s
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.002)
-        assert condition()
+from ssd_perception.ros.worker import MAX_FRAME_ID  # noqa: E402
 
 
 @pytest.fixture
@@ -305,90 +239,6 @@ def test_a_thread_that_hangs_with_a_replaced_detector_is_replaced_too(bench, mon
     bench.put('front', 2)
     bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
     let_go.set()
-
-
-class Several(FakeDetector):
-    """Runs two calls at once; each waits until the other has begun."""
-
-    concurrency = 2
-
-    def __init__(self):
-        super().__init__()
-        self.both, self.most, self.now = threading.Barrier(2), 0, 0
-
-    def detect(self, images, settings):
-        self.now += 1
-        self.most = max(self.most, self.now)
-        if not self.both.broken:
-            self.both.wait(5)
-        time.sleep(0.005)
-        self.now -= 1
-        return super().detect(images, settings)
-
-
-def test_cameras_are_answered_at_once_each_in_its_order_and_in_equal_parts():
-    order = []
-    bench = Bench('front', 'rear', 'left', stages=[
-        lambda frame, found: order.append((frame.camera, frame.frame_id)) or found])
-    detector = Several()
-    bench.slot.use(detector)
-    bench.worker.start()
-    bench.put('front', 0)
-    bench.put('rear', 0)
-    bench.until(lambda: len(order) == 2)
-    detector.both.abort()
-    for number in range(1, 60):
-        for name in bench.cameras:
-            bench.put(name, number)
-        time.sleep(0.002)
-    bench.until(lambda: all(camera.answers[-1:] == ['camera_59']
-                            for camera in bench.cameras.values()))
-    bench.worker.stop(5)
-    assert detector.most == 2 and set(detector.batches) == {1} and not bench.log
-    for name, camera in bench.cameras.items():
-        numbers = [int(frame_id.partition('_')[2]) for frame_id in camera.answers]
-        assert numbers == sorted(set(numbers))
-        assert [frame_id for one, frame_id in order if one == name] == camera.answers
-    counts = [len(camera.answers) for camera in bench.cameras.values()]
-    assert min(counts) >= 0.8 * max(counts)
-
-
-def test_threads_follow_a_detector_that_runs_another_number_of_calls(bench):
-    bench.worker.start()
-    detector = Several()
-    detector.both.abort()
-    for other, threads in ((detector, 2), (FakeDetector(), 1), (detector, 2)):
-        bench.slot.use(other)
-        bench.until(lambda n=threads: bench.worker.keep_alive() or n == sum(
-            lane.thread.is_alive() for lane in bench.worker._lanes))
-        bench.put('front', threads)
-        bench.put('rear', threads)
-        bench.until(lambda n=threads: all(camera.answers[-1:] == [f'camera_{n}']
-                                          for camera in bench.cameras.values()))
-    assert not bench.log
-
-
-def test_an_answer_of_a_detector_replaced_meanwhile_is_not_published():
-    bench = Bench('front', 'rear', stages=[lambda frame, found: found])
-    slow, begun, go_on = Several(), threading.Event(), threading.Event()
-    slow.detect = lambda images, settings: begun.set() or go_on.wait(5) and DetectionResult(
-        [Detections.empty()], Timings())
-    bench.slot.use(slow)
-    bench.worker.start()
-    bench.put('front', 1)
-    assert begun.wait(5)
-    fast = Several()
-    fast.both.abort()
-    bench.slot.use(fast)
-    bench.put('rear', 1)
-    bench.until(lambda: bench.cameras['rear'].answers == ['camera_1'])
-    go_on.set()
-    bench.put('front', 2)
-    bench.until(lambda: bench.cameras['front'].answers == ['camera_2'])
-    bench.worker.stop(5)
-    assert 'while the frame was in work' in bench.cameras['front'].statistics.report(
-        bench.frames.counts('front'))[0] + str(bench.cameras['front'].statistics.report(
-            bench.frames.counts('front'))[1])
 
 
 def test_frames_that_come_and_are_not_answered_are_counted_in_seconds(bench):
