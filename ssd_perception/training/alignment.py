@@ -10,7 +10,6 @@ import torch
 # Of TOOD (Feng et al. 2021, section 3.2): anchors for each object, and how much more the overlap
 # counts than the score.
 MOST, POWER = 13, 6
-USUAL_QUALITY = 3.0  # what the qualities of an object's anchors add up to, about
 
 Predict = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 

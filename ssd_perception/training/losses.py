@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchvision.ops import box_convert, box_iou, generalized_box_iou_loss, sigmoid_focal_loss
 
 from ssd_perception.core.anchors import MAX_LOG_SCALE, BoxCoder
-from ssd_perception.training.alignment import USUAL_QUALITY, Pairs, align
+from ssd_perception.training.alignment import Pairs, align
 from ssd_perception.training.recipe import LossRecipe
 
 SMOOTH_L1_BETA = 1 / 9  # RetinaNet's, on coded deltas
@@ -87,30 +87,22 @@ class DetectionLoss:
         return torch.stack([match(self._anchors_xyxy, t.boxes, self._recipe.foreground_iou,
                                   self._recipe.background_iou) for t in targets])
 
-    def share(self, targets: Sequence[Target], matches: torch.Tensor | None) -> torch.Tensor:
-        """Return what these images add to the number that the losses are divided by.
-
-        It is the number of positives, or what the qualities of an image's objects usually add up
-        to: their sum is known only after the forward passes of all parts and processes.
-        """
-        if matches is None:
-            return self._anchors.new_tensor(USUAL_QUALITY * sum(len(t.labels) for t in targets))
-        return (matches >= 0).sum().to(self._anchors)
-
     def __call__(self, logits: torch.Tensor, deltas: torch.Tensor, targets: Sequence[Target],
-                 matches: torch.Tensor | None = None, share: torch.Tensor | None = None,
-                 labelled: torch.Tensor | None = None) -> LossParts:
+                 matches: torch.Tensor | None = None, positives: torch.Tensor | None = None,
+                 labelled: torch.Tensor | None = None,
+                 total: Callable[[torch.Tensor], torch.Tensor] = lambda own: own) -> LossParts:
         """Compare (B, A, C) logits and (B, A, 4) deltas with B targets, in fp32.
 
         Args:
             matches: what ``assign`` returned for these targets; None assigns here.
-            share: what sums are divided by; None takes these images' own.
+            positives: what sums are divided by; None takes the pairs of these images, each of
+                which counts by its quality.
             labelled: bool (B, C), classes whose objects are labelled in each image: for the
                 others its anchors are neither objects nor background. None means all.
+            total: adds up a number over all processes.
         """
         logits, deltas = logits.float(), deltas.float()
         matches = self.assign(targets) if matches is None else matches
-        share = self.share(targets, matches) if share is None else share
         boxes, labels = (torch.cat(parts) for parts in zip(*targets))
         pairs = self._pairs(logits, deltas, targets, boxes, labels, matches)
         wanted = torch.zeros_like(logits)
@@ -120,7 +112,7 @@ class DetectionLoss:
             counted = labelled[:, None] if counted is None else counted & labelled[:, None]
         focal = self._class_loss(logits, wanted)
         # A batch of empty scenes has no positive; its background loss still counts.
-        share = share.clamp(min=1)
+        share = (total(pairs.quality.sum()) if positives is None else positives).clamp(min=1)
         classes = (focal if counted is None else focal * counted).sum() / share
         box = (pairs.quality * self._box_loss(
             deltas[pairs.image, pairs.anchor], self._anchors[pairs.anchor],
@@ -159,6 +151,11 @@ class DetectionLoss:
             return F.smooth_l1_loss(deltas, encode(boxes, anchors, self._coder), reduction='none',
                                     beta=SMOOTH_L1_BETA).sum(1)
         return generalized_box_iou_loss(decode(deltas, anchors, self._coder), boxes)
+
+
+def count_positives(matches: torch.Tensor) -> torch.Tensor:
+    """Return the number of anchors with an object, of what ``assign`` returned."""
+    return (matches >= 0).sum()
 
 
 BACKGROUND, IGNORED = -1, -2

@@ -40,6 +40,7 @@ from ssd_perception.training.dataset import (
 )
 from ssd_perception.training.distributed import World, local_device
 from ssd_perception.training.inputs import NetworkInputs
+from ssd_perception.training.losses import count_positives
 from ssd_perception.training.recipe import Recipe, RecipeError
 from ssd_perception.training.run_folder import RunFolder
 from ssd_perception.training.schedule import ModelEma, make_optimizer, schedule_of
@@ -224,8 +225,10 @@ class Trainer:
         loss = self._inputs.loss(size)
         placed = [self._inputs.place(part, size) for part in parts]
         matches = [loss.assign(targets) for _, targets in placed]
-        share = self.world.sum(torch.stack([
-            loss.share(targets, m) for (_, targets), m in zip(placed, matches)]).sum())
+        known = [count_positives(m) for m in matches if m is not None]
+        positives = self.world.sum(torch.stack(known).sum()) if known else None
+        # Without, each part is divided by its own; then the parts count alike.
+        weight = 1.0 if known else 1 / len(placed)
         sums = torch.zeros(3, device=self.device)
         for index, (inputs, targets) in enumerate(placed):
             with contextlib.ExitStack() as stack:
@@ -235,13 +238,15 @@ class Trainer:
                                     enabled=self.precision != 'fp32'):
                     logits, deltas = self._network(inputs)
                 labelled = parts[index].labelled
-                result = loss(logits, deltas, targets, matches[index], share,
-                              None if labelled is None else labelled.to(self.device))
+                result = loss(logits, deltas, targets, matches[index], positives,
+                              None if labelled is None else labelled.to(self.device),
+                              self.world.sum)
                 if not math.isfinite(result.total.item()):
                     self._give_up(result.total.item(), parts[index])
                 # The processes' gradients are averaged; their losses are shares of one sum.
-                self._scaler.scale(result.total * self.world.size).backward()
-            sums += torch.stack([result.classes, result.boxes, result.positives.to(sums)])
+                self._scaler.scale(result.total * self.world.size * weight).backward()
+            sums += torch.stack([result.classes * weight, result.boxes * weight,
+                                 result.positives.to(sums)])
         classes, boxes, positives = self.world.sum(sums).tolist()
         return {'classes': classes, 'boxes': boxes, 'positives': int(positives)}
 

@@ -10,7 +10,7 @@ from torchvision.ops import box_iou, generalized_box_iou_loss
 
 from ssd_perception.core.anchors import BoxCoder
 from ssd_perception.core.metadata import Architecture
-from ssd_perception.training.alignment import MOST, POWER, USUAL_QUALITY, align, paired_iou
+from ssd_perception.training.alignment import MOST, POWER, align, paired_iou
 from ssd_perception.training.losses import DetectionLoss, Target, decode
 from ssd_perception.training.recipe import LossRecipe
 
@@ -106,6 +106,6 @@ def test_aligned_loss_by_hand():
         logits, wanted, reduction='none')
     giou = generalized_box_iou_loss(
         decode(deltas[0, pairs.anchor], ANCHORS[pairs.anchor], BoxCoder()), target.boxes)
-    expected = (focal.sum() + 2 * (giou * pairs.quality).sum()) / USUAL_QUALITY
+    expected = (focal.sum() + 2 * (giou * pairs.quality).sum()) / pairs.quality.sum()
     assert math.isclose(parts.total.item(), expected.item(), rel_tol=1e-5)
     assert parts.positives == len(pairs.anchor)
