@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import trackeval
 
 from ssd_perception.bags.frames import TRUTH_TOPIC, image_topic, to_rgb
 from ssd_perception.bags.reader import Bag
@@ -143,6 +142,8 @@ def score(drive: Drive, published: Sequence[Detections], min_height: float) -> d
 
 
 def _tracking_metrics(pairs: list) -> dict[str, float]:
+    import trackeval  # measure_positions.py does without it
+
     data = {'num_timesteps': len(pairs), 'similarity_scores': [pair[2] for pair in pairs]}
     for name, place in (('gt', 0), ('tracker', 1)):
         every = np.unique(np.concatenate([pair[place] for pair in pairs]))
