@@ -28,7 +28,7 @@ _MODEL = """
   <compiler angle="radian"/>
   <visual>
     <global offwidth="{width}" offheight="{height}"/>
-    <quality shadowsize="1024" offsamples="2"/>
+    <quality shadowsize="1024" offsamples="0"/>
     <headlight ambient="{ambient} {ambient} {ambient}" diffuse="0.25 0.25 0.25" specular="0 0 0"/>
     <map znear="0.02" zfar="40"/>
   </visual>
