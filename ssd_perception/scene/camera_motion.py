@@ -10,7 +10,7 @@ import numpy as np
 # The flow is computed with a longer side of this, pixels: a turn then still moves few of them.
 _LENGTH = 160
 _FEATURES, _QUALITY, _APART_PX = 40, 0.01, 6
-_WINDOW, _LEVELS = (13, 13), 3
+_WINDOW, _LEVELS = (7, 7), 3
 _MIN_FEATURES = 8
 # Half of the features must lie within this of their median, pixels and a share of its length:
 # what is near moves more than what is far, but a flow that was not found is scattered.
@@ -18,8 +18,8 @@ _SPREAD_PX, _SPREAD = 3.0, 0.3
 # The focal length as a share of the image's width: 67 degrees across. It decides only how much
 # more a turn moves the sides of the image than its middle.
 _FOCAL = 0.75
-# A turn is followed in this many steps, and no further than this many focal lengths aside.
-_STEPS, _ASIDE = 2, 1.5
+# A turn is followed no further than this many focal lengths aside.
+_ASIDE = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,9 @@ class Turn:
         """Return where the points (n, 2), pixels, are after the turn; they may lie outside."""
         focal, middle = _FOCAL * self.size[0], np.array(self.size) / 2
         at = (points - middle) / focal
-        turned = self.shift / (focal * _STEPS)
-        for _ in range(_STEPS):
-            half = at + _field(at, turned / 2)
-            at = at + _field(half, turned)
-        return at * focal + middle
+        turned = self.shift / focal
+        half = at + _field(at, turned / 2)
+        return (at + _field(half, turned)) * focal + middle
 
 
 class CameraMotion:
@@ -114,10 +112,13 @@ def _shift(points: np.ndarray, flow: np.ndarray, shape: tuple[int, ...]) -> np.n
 
 
 def _shrunk(image: np.ndarray) -> np.ndarray:
-    """Return a grey copy whose longer side is _LENGTH, however narrow the image is."""
+    """Return a grey copy whose longer side is _LENGTH, however narrow the image is.
+
+    It is the green channel: a conversion to grey would cost more than the rest of the copy.
+    """
     height, width = image.shape[:2]
     longer = max(height, width)
-    step = max(1, longer // (4 * _LENGTH))  # a large image need not be read as a whole
+    step = max(1, longer // (2 * _LENGTH))  # a large image need not be read as a whole
     size = max(1, round(width * _LENGTH / longer)), max(1, round(height * _LENGTH / longer))
-    grey = cv2.cvtColor(image[::step, ::step], cv2.COLOR_RGB2GRAY)
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    green = np.ascontiguousarray(image[::step, ::step, 1])
+    return cv2.resize(green, size, interpolation=cv2.INTER_AREA)
