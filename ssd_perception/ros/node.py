@@ -27,7 +27,6 @@ from ssd_perception.core.frame import Stage
 from ssd_perception.core.text import one_line, quoted
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import bond, diagnostics
-from ssd_perception.ros.bridge import choose_converter
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.humble import call_after_setting
 from ssd_perception.ros.latest_frame import LatestFrames
@@ -70,13 +69,12 @@ class DetectorNode(LifecycleNode):
         self._frames = LatestFrames(names)
         self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames)
                          for name in names}
-        convert, self._converter = choose_converter()
         loaded = self.create_guard_condition(self._update_slot)
         self._slot = DetectorSlot(load, lambda: self.parameters, self.get_logger(),
                                   loaded.trigger, self._announce)
         made = stages(self, self.parameters)
         self._positions = position_stages(made)
-        self._worker = Worker(self._cameras, self._frames, self._slot, convert, self.get_clock(),
+        self._worker = Worker(self._cameras, self._frames, self._slot, self.get_clock(),
                               self.get_logger(), made)
         self._worker.apply(self.parameters)
         self._vision_info = self.create_publisher(VisionInfo, interface.VISION_INFO, LATCHED)
@@ -119,7 +117,7 @@ class DetectorNode(LifecycleNode):
             camera.listen()
         self._state = 'active'
         topics = ', '.join(camera.topic for camera in self._cameras.values())
-        self.get_logger().info(f'Active on {topics} ({self._converter}).')
+        self.get_logger().info(f'Active on {topics}.')
         if self._bond:
             self._bond.form()
         return super().on_activate(state)
@@ -258,8 +256,7 @@ class DetectorNode(LifecycleNode):
             name + interface.DETECTOR_ENTRY, state, failure, slot.warning,
             serving.detector if serving else None, {
                 'weights sha256': serving.weights_hash if serving else '',
-                'database version': str(self._version), 'image conversion': self._converter,
-                **slot.last_error.values()})]
+                'database version': str(self._version), **slot.last_error.values()})]
         for camera in self._cameras.values():
             problem, values = camera.statistics.report(self._frames.counts(camera.name))
             for stage in self._positions:

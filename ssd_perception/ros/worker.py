@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rclpy.clock import Clock, ROSClock
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
@@ -19,7 +18,7 @@ from ssd_perception.core.interface import MAX_FRAME_ID, stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.imaging.compressed import ImageError
-from ssd_perception.imaging.encodings import to_rgb_shrunk
+from ssd_perception.imaging.encodings import to_rgb, to_rgb_shrunk
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.diagnostics import AHEAD_MS
@@ -70,15 +69,13 @@ class Worker:
 
     Args:
         slot: holds the detector.
-        convert: message -> uint8 (H, W, 3) RGB.
         clock: the node's, which ages are measured by.
         stages: what detections go through before they are published.
     """
 
     def __init__(self, cameras: Mapping[str, Camera], frames: LatestFrames, slot: DetectorSlot,
-                 convert: Callable[[Image | CompressedImage], np.ndarray], clock: Clock,
-                 logger: RcutilsLogger, stages: Sequence[Stage] = ()):
-        self._cameras, self._frames, self._slot, self._convert = cameras, frames, slot, convert
+                 clock: Clock, logger: RcutilsLogger, stages: Sequence[Stage] = ()):
+        self._cameras, self._frames, self._slot = cameras, frames, slot
         self._clock, self._logger, self._stages = clock, logger, stages
         self._lanes: list[_Lane] = []
         self._running = False
@@ -289,7 +286,7 @@ class Worker:
             if hasattr(message, 'format') and not camera.is_watched():
                 rgb, factor = to_rgb_shrunk(message, detector.seen)
             else:
-                rgb, factor = self._convert(message), 1
+                rgb, factor = to_rgb(message), 1
         except Exception as error:  # an ImageError, or no memory for so large an image
             self._refuse(camera, error)
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,7 +15,6 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from ssd_perception.imaging import compressed  # noqa: E402
 from ssd_perception.imaging.compressed import ImageError  # noqa: E402
 from ssd_perception.imaging.encodings import ENCODINGS, to_rgb  # noqa: E402
-from ssd_perception.ros import bridge  # noqa: E402
 from ssd_perception.ros.messages import compressed_message, image_message  # noqa: E402
 
 HEIGHT, WIDTH = 32, 48
@@ -245,45 +243,6 @@ def test_annotated_messages_come_back_the_same():
     jpeg = compressed_message(header, rgb, 95)
     assert jpeg.header == header and jpeg.format == 'jpeg'
     np.testing.assert_allclose(interior(to_rgb(jpeg)), interior(rgb), atol=6)
-
-
-def test_a_bridge_that_works_is_trusted_with_everything():
-    assert bridge.trusted_encodings(to_rgb) == list(ENCODINGS)
-
-
-@pytest.mark.parametrize('fault', ['colours', 'raises', '16 bit'])
-def test_a_broken_bridge_is_found_out(fault):
-    def broken(source):
-        if fault == 'raises':
-            raise TypeError('numpy 2')
-        if fault == '16 bit' and '16' in source.encoding:
-            return to_rgb(source) // 2
-        return to_rgb(source)[..., ::-1] if fault == 'colours' else to_rgb(source)
-    trusted = bridge.trusted_encodings(broken)
-    assert trusted == ([e for e in ENCODINGS if '16' not in e] if fault == '16 bit' else [])
-
-
-def test_a_bridge_that_is_wrong_for_padded_rows_gets_none(monkeypatch):
-    def real(source):  # as cv_bridge 3.4, which takes the padding for pixels
-        tight = np.frombuffer(source.data, np.uint8)[:source.height * source.width * 3]
-        return np.ascontiguousarray(tight.reshape(source.height, source.width, 3)[..., ::-1])
-
-    monkeypatch.setattr(bridge.importlib.util, 'find_spec', lambda name: name)
-    monkeypatch.setattr(bridge.subprocess, 'run', lambda *words, **options: SimpleNamespace(
-        returncode=0, stdout='["bgr8"]'))
-    asked = []
-    monkeypatch.setattr(bridge, '_cv_bridge', lambda: lambda message: (
-        asked.append(message.step), real(message))[1])
-    convert, sentence = bridge.choose_converter()
-    assert sentence == 'cv_bridge for 1 encodings, own conversion for the others'
-    rgb = np.arange(6 * 8 * 3, dtype=np.uint8).reshape(6, 8, 3)
-    for padding in (0, 1, 8):
-        rows = np.full((6, 24 + padding), 99, np.uint8)
-        rows[:, :24] = rgb[..., ::-1].reshape(6, 24)
-        message = Image(height=6, width=8, encoding='bgr8', step=24 + padding,
-                        data=rows.tobytes())
-        np.testing.assert_array_equal(convert(message), rgb)
-    assert asked == [24]
 
 
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])

@@ -136,11 +136,11 @@ def test_a_signal_while_the_node_is_being_made_is_a_clean_end():
     process = subprocess.run([sys.executable, '-c', """
 import rclpy
 from ssd_perception.ros import detector_node, node
-choose = node.choose_converter
-def choose_after_the_signal():
+positions = node.position_stages
+def positions_after_the_signal(stages):
     rclpy.try_shutdown()
-    return choose()
-node.choose_converter = choose_after_the_signal
+    return positions(stages)
+node.position_stages = positions_after_the_signal
 detector_node.main()
 """], capture_output=True, text=True, timeout=60)
     assert process.returncode == 0, process.stderr

@@ -13,7 +13,6 @@ from sensor_msgs.msg import CompressedImage  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
-from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
 from ssd_perception.inference.detector import DetectionResult, Timings  # noqa: E402
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
@@ -53,7 +52,7 @@ class WholePicture:
 def worker():
     slot = DetectorSlot(None, NodeParameters, None, None, None)
     slot._serving = Serving(WholePicture(), PostprocessSettings(), '', '')
-    worker = Worker({'': FakeCamera()}, LatestFrames(['']), slot, to_rgb,
+    worker = Worker({'': FakeCamera()}, LatestFrames(['']), slot,
                     Clock(clock_type=ClockType.ROS_TIME), None)
     return worker
 

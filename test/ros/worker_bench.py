@@ -65,7 +65,7 @@ class Bench:
         self.frames, self.log = LatestFrames(names), Log()
         self.cameras = {name: FakeCamera(name) for name in names}
         self.slot = FilledSlot(self.log)
-        self.worker = Worker(self.cameras, self.frames, self.slot, to_rgb,
+        self.worker = Worker(self.cameras, self.frames, self.slot,
                              Clock(clock_type=ClockType.ROS_TIME), self.log, stages)
         self.detector = FakeDetector()
         self.slot.use(self.detector)
