@@ -27,10 +27,10 @@ def test_defect_d12_the_launch_file_is_short_and_runs_nothing_by_itself():
     assert not any(word in source for word in ('eval(', 'exec(', 'subprocess', 'os.system'))
 
 
-def test_the_dds_profile_has_a_large_shared_memory_segment():
+def test_the_dds_profile_has_a_large_shared_memory_segment_and_receive_buffer():
     tree = ElementTree.parse(ROOT / 'config' / 'fastdds_large_images.xml')
-    sizes = [int(e.text) for e in tree.iter() if e.tag.endswith('segment_size')]
-    assert sizes == [64 << 20]
+    for tag, size in (('segment_size', 64 << 20), ('receiveBufferSize', 8 << 20)):
+        assert [int(e.text) for e in tree.iter() if e.tag.endswith(tag)] == [size]
     assert [e for e in tree.iter() if e.get('is_default_profile') == 'true']
 
 

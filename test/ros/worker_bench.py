@@ -10,7 +10,6 @@ from rclpy.clock import Clock, ClockType
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.postprocess import PostprocessSettings
-from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.inference.detector import DetectionResult, Timings
 from ssd_perception.ros.diagnostics import CameraStatistics
 from ssd_perception.ros.latest_frame import LatestFrames
