@@ -147,9 +147,10 @@ def test_changes_are_refused_with_the_reason(peer, node, name, value, words):
     assert not accepted and all(word in reason for word in words), reason
 
 
-def test_classes_and_counts_change_while_running(peer, detections):
+def test_classes_and_counts_change_while_running(peer, node, detections):
     assert peer.set_parameter('classes', ['cube'])[0]
     assert peer.set_parameter('max_detections', 3)[0]
+    node.wait_for('Parameter max_detections is now 3.')
     answer = peer.ask(image(picture(), 50), detections)
     assert [d.results[0].hypothesis.class_id for d in answer.detections] == ['cube'] * 3
     assert peer.set_parameter('classes', [''])[0]
@@ -162,6 +163,7 @@ def test_weights_are_swapped_without_losing_the_stream(peer, node, detections, w
     (weights.parent / 'broken.safetensors').write_bytes(b'no weights')
     vision = peer.listen(VisionInfo, '/vision_info', LATCHED)
     assert peer.set_parameter('weights', 'other')[0]
+    node.wait_for('answers until then.')
     number = 100
     while not (vision and 'other.safetensors' in vision[-1].method):
         peer.ask(image(picture(), number := number + 1), detections)
@@ -173,9 +175,10 @@ def test_weights_are_swapped_without_losing_the_stream(peer, node, detections, w
     assert peer.until(lambda: 'tiny.safetensors' in vision[-1].method, 30)
 
 
-def test_enable_pauses_and_resumes(peer, detections):
+def test_enable_pauses_and_resumes(peer, node, detections):
     service = '/ssd_detector/enable'
     assert peer.call(SetBool, service, SetBool.Request(data=False)).success
+    node.wait_for('Paused: images are not looked at.')
     publisher = peer.publisher(Image, '/image')
     peer.until(publisher.get_subscription_count)
     for number in range(5):

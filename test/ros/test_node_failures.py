@@ -85,8 +85,10 @@ def test_managed_node_survives_bad_weights_and_does_its_rounds(node_process, wei
         assert peer.state() == 'active'
         peer.ask(image(picture(), number), detections)
         assert peer.change_state(Transition.TRANSITION_DEACTIVATE)
+        node.wait_for('Deactivated: the camera is released.', count=number)
         assert peer.until(lambda: peer.node.count_subscribers('/image') == 0)
         assert peer.change_state(Transition.TRANSITION_CLEANUP)
+        node.wait_for('Cleaned up: the detector and its device are released.', count=number)
     assert peer.change_state(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
     node.stop(signal.SIGTERM)
 
