@@ -49,6 +49,7 @@ NOT_RUN = {
     'make': 'tests are started by it',
     'pytest': 'this is one',
     'cd': 'changes a shell', 'source': 'changes a shell', 'export': 'changes a shell',
+    'mkdir': 'makes a folder',
     'git clone': 'needs the published address',
     'rosdep': 'needs an apt installation of ROS', 'sudo': 'changes the machine',
     'apt': 'changes the machine', 'python3 -m venv': 'test_robot_install.py makes one',
