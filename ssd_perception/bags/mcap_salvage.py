@@ -8,6 +8,7 @@ only what lies in them is parsed by mcap.
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from collections import Counter
@@ -21,12 +22,18 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Schema
 
 from ssd_perception.bags.connection import Connection, Damage, Raw
-from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, UnpackError, unpack_as_far
+from ssd_perception.bags.unpacking import (
+    MAX_CHUNK_BYTES,
+    Budget,
+    UnpackError,
+    unpack_as_far,
+)
 
 _MAGIC = b'\x89MCAP0\r\n'
 _FRAME = struct.Struct('<BQ')  # opcode, length
 _MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, log time, publish time
 _CHUNK_FIXED = 8 + 8 + 8 + 4 + 4  # times, size, checksum, length of the compression's name
+_MAX_RECORDS = 2_000_000  # in a chunk: of the smallest messages, 100 MB
 _PARSED = {Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK}
 # Errors of mcap's parser for a record whose content does not fit its length.
 _MALFORMED = (McapError, struct.error, EOFError, UnicodeDecodeError, OverflowError)
@@ -64,6 +71,7 @@ class McapSalvage:
         schemas: dict[int, Schema] = {}
         topics: dict[int, str] = {}
         size = self._path.stat().st_size
+        budget = Budget(size)
         with self._path.open('rb') as file:
             if file.read(len(_MAGIC)) != _MAGIC:
                 damage.note('is no mcap file: it does not begin as one' if size else 'is empty')
@@ -72,7 +80,7 @@ class McapSalvage:
             for opcode, content, whole in _frames(file, size, damage):
                 records = [(opcode, content)]
                 if opcode == Opcode.CHUNK:
-                    records = _by_time(_chunk(content, whole, damage))
+                    records = _by_time(_chunk(content, whole, damage, budget))
                 elif not whole:
                     continue
                 for kind, data in records:
@@ -127,7 +135,8 @@ def _frames(stream: BinaryIO, end: int, damage: Damage) -> Iterator[tuple[int, b
             return
 
 
-def _chunk(content: bytes, whole: bool, damage: Damage) -> list[tuple[int, bytes]]:
+def _chunk(content: bytes, whole: bool, damage: Damage,
+           budget: Budget) -> list[tuple[int, bytes]]:
     """Return the records of a chunk; of a torn or damaged one those that are whole."""
     if len(content) < _CHUNK_FIXED:
         return []
@@ -138,7 +147,9 @@ def _chunk(content: bytes, whole: bool, damage: Damage) -> list[tuple[int, bytes
         # One byte more: mcap's parser refuses a chunk without data.
         chunk = Chunk.read(ReadDataStream(io.BytesIO(content + b'\0')))
         data = unpack_as_far(chunk.compression, content[_CHUNK_FIXED + name_length + 8:],
-                             MAX_CHUNK_BYTES)
+                             budget.limit(chunk.uncompressed_size)
+                             if chunk.compression else MAX_CHUNK_BYTES)
+        budget.spend(len(data) if chunk.compression else 0)
     except UnpackError as error:
         damage.note(f'has a chunk that {error}')
         damage.bytes_lost += len(content)
@@ -153,8 +164,11 @@ def _chunk(content: bytes, whole: bool, damage: Damage) -> list[tuple[int, bytes
         if len(data) == chunk.uncompressed_size:
             return []  # some byte is not what was written, and nobody knows which
     inner = Damage('')
-    return [(opcode, record) for opcode, record, complete
-            in _frames(io.BytesIO(data), len(data), inner) if complete]
+    records = [(opcode, record) for opcode, record, complete in itertools.islice(
+        _frames(io.BytesIO(data), len(data), inner), _MAX_RECORDS + 1) if complete]
+    if len(records) > _MAX_RECORDS:
+        damage.note(f'has a chunk of more than the {_MAX_RECORDS} records that are read')
+    return records[:_MAX_RECORDS]
 
 
 def _by_time(records: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

@@ -19,7 +19,7 @@ from ssd_perception.bags.metadata import (
 )
 from ssd_perception.bags.storage_file import COMPRESSED_SUFFIXES, SUFFIXES, StorageFile
 from ssd_perception.bags.types import typestore
-from ssd_perception.bags.unpacking import MAX_MESSAGE_BYTES, UnpackError, unpack
+from ssd_perception.bags.unpacking import Budget, UnpackError, unpack_message
 from ssd_perception.core.errors import DataError, UserError
 from ssd_perception.core.safe_path import inside, regular_file
 from ssd_perception.core.text import printable
@@ -227,13 +227,14 @@ class RecoveringBag:
         self._unpackable = self._untimely = 0
         read = Counter(dict.fromkeys(topics, 0))
         for file in self._files:
+            budget = Budget(file.size)
             for topic, stamp_ns, cdr in file.messages(topics):
                 if not 0 <= stamp_ns < _MAX_STAMP_NS:
                     self._untimely += 1
                     continue
                 if cdr[:4] == _ZSTD:
                     try:
-                        cdr = unpack('zstd', cdr, MAX_MESSAGE_BYTES)
+                        cdr = unpack_message(cdr, budget)
                     except UnpackError:
                         self._unpackable += 1
                         continue

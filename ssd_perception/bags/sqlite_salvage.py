@@ -20,6 +20,7 @@ LEFT_BEHIND = ('-wal', '-journal')
 # an end, or pages that lead in a circle, there would be no end to them.
 _MAX_STEPS, _STEPS_AT_ONCE = 20_000_000, 100_000
 _MIN_ROW_BYTES = 4
+_MAX_LEFT_BYTES = 1 << 30  # of what is left beside a small database
 _MAX_TOPICS = 100_000
 _TABLES = ('topics', 'messages', 'message_definitions')
 _TYPES = {'topics': {'id': 'integer', 'name': 'text', 'type': 'text'},
@@ -46,7 +47,12 @@ class SqliteSalvage:
         self._topics: dict[int, str] = {}
         self._folder = None
         self._plain = False
-        if left := [Path(f'{path}{end}') for end in LEFT_BEHIND if has_left(path, end)]:
+        left = [Path(f'{path}{end}') for end in LEFT_BEHIND if has_left(path, end)]
+        if sum(file.stat().st_size for file in left) > max(_MAX_LEFT_BYTES, 4 * self._size):
+            self.damage.note('was not closed by its recorder, and what that left is larger than '
+                             'any, so it is not used')
+            left = []
+        if left:
             # SQLite puts such a database in order while opening it; the recording stays as it
             # is, so that happens to a copy.
             self._folder = tempfile.TemporaryDirectory(prefix='ssd_perception_bag_')

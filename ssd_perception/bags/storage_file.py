@@ -21,12 +21,13 @@ from ssd_perception.bags.sqlite_salvage import (
     check_database,
     has_left,
 )
-from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, unpack_file
+from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, Budget, spend_from, unpack_file
 
 SUFFIXES = ('.mcap', '.db3')
 COMPRESSED_SUFFIXES = tuple(f'{suffix}.zstd' for suffix in SUFFIXES)
 # rosbags holds all chunks that overlap in time; a recorder's follow each other.
 _MAX_OPEN_BYTES = 4 * MAX_CHUNK_BYTES
+_END: Any = (None, 0, b'')
 
 
 class UndamagedFile:
@@ -48,11 +49,15 @@ class UndamagedFile:
                 plain.symlink_to(path.absolute())
         try:
             self._reader = Reader(plain)
+            spend_from(Budget(path.stat().st_size))
             self._reader.open()
             self._look(path)
+            self._size = path.stat().st_size
         except BaseException:
             self.close()
             raise
+        finally:
+            spend_from(None)
 
     def _look(self, path: Path) -> None:
         _check_chunks(self._reader)
@@ -73,7 +78,13 @@ class UndamagedFile:
     def messages(self, topics: Collection[str]) -> Iterator[Raw]:
         """Yield the messages of ``topics`` in the order of their time."""
         chosen = [c for c in self._reader.connections if c.topic in topics]
-        for found, stamp_ns, cdr in self._reader.messages(chosen) if chosen else ():
+        messages = iter(self._reader.messages(chosen) if chosen else ())
+        budget = Budget(self._size)
+        while True:
+            spend_from(budget)  # another file may have been read since the last message
+            found, stamp_ns, cdr = next(messages, _END)
+            if found is None:
+                return
             yield Raw(found.topic, stamp_ns, bytes(cdr))
 
     def close(self) -> None:
@@ -88,12 +99,15 @@ class StorageFile:
     """A storage file in whatever state, compressed as a whole or not; see ``connection.Storage``.
 
     One that turns out to be damaged on the way is salvaged from there on.
+
+    Attributes:
+        size: bytes of the file.
     """
 
     def __init__(self, path: Path):
         self._path = path
         self._folder: tempfile.TemporaryDirectory | None = None
-        self._name = path.name
+        self._name, self.size = path.name, path.stat().st_size
         unpacking = Damage(path.name)
         if path.name.endswith(COMPRESSED_SUFFIXES):
             self._folder = tempfile.TemporaryDirectory(prefix='ssd_perception_bag_')

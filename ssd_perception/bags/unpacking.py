@@ -1,17 +1,21 @@
-"""Unpack what a recording holds compressed, within limits that no real recording meets."""
+"""Unpack what a recording holds compressed, and its QoS, within limits no real one meets."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lz4.frame
 import zstandard
-from rosbags.rosbag2 import storage_mcap
+from rosbags.interfaces import Qos
+from rosbags.rosbag2 import metadata, storage_mcap, storage_sqlite3
 
 from ssd_perception.bags.connection import Damage, size
 from ssd_perception.core.atomic_write import open_new
+from ssd_perception.core.safe_yaml import load_yaml
 from ssd_perception.core.text import printable
 
 # An uncompressed 8K image has 100 MB; rosbag2 writes chunks of a few megabytes.
@@ -24,8 +28,47 @@ MAX_FILE_RATIO = 1000
 _STEP = 1 << 20
 
 
+# What the chunks and messages of one file may unpack to together, or to so many times its size.
+MAX_TOTAL_BYTES = 1 << 30
+MAX_QOS_CHARACTERS = 20_000  # of a topic; each of its publishers takes some 300
+_local = threading.local()  # .budget: of the file that this thread has rosbags read
+
+
 class UnpackError(ValueError):
     """What is compressed is damaged or holds more than the limit; half a sentence."""
+
+
+class Budget:
+    """Bytes that the parts of one file may still unpack to.
+
+    Args:
+        packed: bytes of the file.
+    """
+
+    def __init__(self, packed: int):
+        self._left = max(MAX_TOTAL_BYTES, MAX_FILE_RATIO * packed)
+
+    def limit(self, stated: int) -> int:
+        """Return to how many bytes a part may unpack that is ``stated`` to have so many.
+
+        Raises:
+            UnpackError: when that is more than is left.
+        """
+        if self._left >= MAX_CHUNK_BYTES:
+            return MAX_CHUNK_BYTES
+        if stated > self._left:
+            raise UnpackError(f'is left out: all of the file together unpacks to more than '
+                              f'{MAX_FILE_RATIO} times its size')
+        return stated
+
+    def spend(self, count: int) -> None:
+        """Take off what a part unpacked to, within its ``limit``."""
+        self._left -= count
+
+
+def spend_from(budget: Budget | None) -> None:
+    """Let the chunks that rosbags unpacks in this thread from now on count for ``budget``."""
+    _local.budget = budget
 
 
 def unpack(compression: str, data: bytes, limit: int) -> bytes:
@@ -108,10 +151,42 @@ def unpack_file(source: Path, target: Path, damage: Damage) -> None:
             damage.note(f'cannot be unpacked to its end ({error})')
 
 
-def _unpack_chunk(compression: str, data: bytes, _: int) -> bytes:
-    return unpack(compression, data, MAX_CHUNK_BYTES)
+def _unpack_chunk(compression: str, data: bytes, size_stated: int) -> bytes:
+    budget = getattr(_local, 'budget', None)
+    limit = min(size_stated, MAX_CHUNK_BYTES if budget is None else budget.limit(size_stated))
+    unpacked = unpack(compression, data, limit)
+    if budget is not None:
+        budget.spend(len(unpacked))
+    return unpacked
 
 
-# rosbags unpacks the chunks of an mcap file through these, without a limit of its own.
+def unpack_message(data: bytes, budget: Budget) -> bytes:
+    """Return a message that was compressed by itself, by zstd; see ``unpack``."""
+    try:
+        stated = zstandard.frame_content_size(data)
+    except zstandard.ZstdError as error:
+        raise UnpackError(f'cannot be unpacked ({error})') from error
+    unpacked = unpack('zstd', data, budget.limit(MAX_MESSAGE_BYTES if stated < 0 else stated))
+    budget.spend(len(unpacked))
+    return unpacked
+
+
+def parse_qos(profiles: Any) -> list[Qos]:
+    """Return the QoS profiles of a topic, from the YAML that rosbag2 stores or what it stands for.
+
+    Raises:
+        ValueError, rosbags' errors: for a text that is none, or longer than any.
+    """
+    if isinstance(profiles, str):
+        if len(profiles) > MAX_QOS_CHARACTERS:
+            raise ValueError('QoS profiles are longer than any')
+        profiles = load_yaml(profiles)
+    return metadata.parse_qos(profiles)
+
+
+# rosbags unpacks the chunks of an mcap file, and parses QoS, through these, without a limit of
+# its own.
 for _name in ('zstd', 'lz4'):
     storage_mcap.DECOMPRESSORS[_name] = partial(_unpack_chunk, _name)
+for _module in (storage_mcap, storage_sqlite3):
+    _module.parse_qos = parse_qos  # type: ignore[attr-defined]

@@ -16,11 +16,11 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.rosbag2.metadata import parse_qos
 
 from ssd_perception.bags import types
 from ssd_perception.bags.connection import Connection
 from ssd_perception.bags.types import typestore
+from ssd_perception.bags.unpacking import parse_qos
 
 _STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 _FOREVER = QosTime(2147483647, 4294967295)

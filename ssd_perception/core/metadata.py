@@ -32,6 +32,7 @@ KEY = 'ssd_perception'  # the one metadata key, in safetensors and in ONNX
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # 2 brought PublishedArchitecture, scoring, pixel_type and source
 MAX_JSON_BYTES = 1_000_000
+_MAX_DEPTH = 20  # of objects and lists within each other; those of this package have six
 # Ten times the largest network that this package trains.
 MAX_FILE_BYTES = 256 << 20
 # Numbers that a network returns for one image: 2048x2048 px with nine anchors for 20 classes has
@@ -266,7 +267,20 @@ class Metadata:
             raise MetadataError('Metadata needs "format_version" '
                                 f'{" or ".join(map(str, READABLE_VERSIONS))}; the file was '
                                 'made by another program or a newer version of this one.')
+        if not _is_shallow(data):
+            raise MetadataError(f'Metadata is nested more than the {_MAX_DEPTH} levels allowed.')
         return build(cls, data, '')
+
+
+def _is_shallow(data: object) -> bool:
+    level = [data]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level for child in (
+            parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, (dict, list))]
+        if not level:
+            return True
+    return False
 
 
 def recipe_hash(recipe: dict) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import functools
 import hashlib
 import os
@@ -26,6 +27,9 @@ _FLOOR = 100_000_000  # unpacked bytes that any archive may have
 _MARK = '.unpacked'  # holds the digest of the archive that a folder came from
 _CHUNK = 1 << 20
 _UTF8_FLAG = 0x800
+# Names that no folder can hold beside each other, or at all.
+_OF_NAMES = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL,
+             errno.ENOTEMPTY}
 
 
 def unpacked(path: Path) -> Path:
@@ -61,6 +65,12 @@ def _unpacked(path: Path, modified: int, size: int) -> Path:
                 parent = Path(tempfile.mkdtemp(prefix='ssd_perception_'))
                 atexit.register(shutil.rmtree, parent, ignore_errors=True)
             return _unpack(path, archive, members, parent / folder.name, digest)
+    except OSError as error:
+        if error.errno in _OF_NAMES or error.errno is None:  # None: of a decompressor
+            raise DataError(f'{path} cannot be unpacked: {printable(error.strerror or error)}: '
+                            f'{printable(error.filename or "damaged data", 300)}.',
+                            path) from error
+        raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise DataError(f'{path} cannot be unpacked: {printable(str(error))}.', path) from error
 

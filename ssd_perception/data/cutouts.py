@@ -21,6 +21,7 @@ LOOK_ALIKES = 'none'  # sub-folder of cut-outs that are of no class and get no b
 SUFFIXES = ('.png', '.webp')
 BOXES_FILE = 'boxes.json'
 MAX_BOXES_BYTES = 50_000_000
+_MAX_EDGE = 1e6  # px
 SOURCE_PX = 256  # longest side that a decoded cut-out is kept at
 TRANSPARENT = 8  # alpha, of 255, up to which a pixel is nothing
 
@@ -94,6 +95,8 @@ def _read_boxes(path: Path) -> dict[str, tuple[float, float, float, float]]:
         entries = json.loads(read_bounded(path, MAX_BOXES_BYTES, 'boxes of cut-outs'))
         boxes = {name: (float(x0), float(y0), float(x1), float(y1))
                  for name, (x0, y0, x1, y1) in entries.items()}
+        if not all(abs(edge) < _MAX_EDGE for box in boxes.values() for edge in box):
+            raise ValueError('an edge is no number of pixels')
     except DataError:
         raise
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -112,9 +115,8 @@ def read_cutout(cutout: Cutout) -> np.ndarray:
     """
     try:
         data = read_bytes(cutout.path)
-        check_pixels(cutout.path, data)
-        image = cv2.imdecode(np.frombuffer(data, np.uint8),
-                             cv2.IMREAD_UNCHANGED) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) \
+            if check_pixels(cutout.path, data) else None
     except cv2.error as error:
         raise DataError(f'{cutout.path} cannot be read: {error}.', cutout.path,
                         'unreadable picture') from error

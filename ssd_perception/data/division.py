@@ -90,7 +90,7 @@ def stored(root: Path, split: str | None = None) -> set[str] | None:
     if not path.is_file():
         return None
     try:
-        data = json.loads(read_bounded(path, _MAX_BYTES, 'a division'))
+        data = json.loads(read_bounded(path, _MAX_BYTES, 'a division', root))
         names, of = data['val'], data['of']
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise TypeError('"val" is no list of names')

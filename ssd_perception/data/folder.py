@@ -14,6 +14,7 @@ from ssd_perception.core.text import printable
 from ssd_perception.data.sample import IMAGE_SUFFIXES, OnBad, refuse
 
 MAX_TEXT_BYTES = 100_000_000  # a list of a million images with long names
+MAX_LINES = 1_000_000
 MAX_FILES = 5_000_000  # in one data folder
 _BOMS = ((codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
          (codecs.BOM_UTF16_BE, 'utf-16-be'))
@@ -91,17 +92,20 @@ def image_named(stem: Path) -> Path | None:
     return None
 
 
-def read_bounded(path: Path, limit: int, what: str) -> bytes:
+def read_bounded(path: Path, limit: int, what: str, root: Path | None = None) -> bytes:
     """Return a file's content.
 
     Args:
         limit: bytes it may have.
         what: what the file should be, for the message.
+        root: the data folder that it belongs to, out of which no link may lead.
 
     Raises:
-        DataError: when it cannot be read, is no regular file or is larger.
+        DataError: when it cannot be read, is no regular file, is larger or lies elsewhere.
     """
     try:
+        if root is not None:
+            inside(root, path.relative_to(root).as_posix())
         with open(regular_file(path), 'rb') as file:
             data = file.read(limit + 1)
     except DataError:
@@ -114,7 +118,8 @@ def read_bounded(path: Path, limit: int, what: str) -> bytes:
     return data
 
 
-def read_text(path: Path, what: str, limit: int = MAX_TEXT_BYTES) -> str:
+def read_text(path: Path, what: str, limit: int = MAX_TEXT_BYTES,
+              root: Path | None = None) -> str:
     """Return a text file's content: UTF-8, or UTF-16 where it begins with its mark.
 
     Bytes that are not UTF-8 become surrogates, as in names of files: a list in another encoding
@@ -123,16 +128,24 @@ def read_text(path: Path, what: str, limit: int = MAX_TEXT_BYTES) -> str:
     Raises:
         DataError: see ``read_bounded``.
     """
-    data = read_bounded(path, limit, what)
+    data = read_bounded(path, limit, what, root)
     for mark, encoding in _BOMS:
         if data.startswith(mark):
             return data[len(mark):].decode(encoding, 'replace')
     return data.decode('utf-8', 'surrogateescape')
 
 
-def read_lines(path: Path, what: str, limit: int = MAX_TEXT_BYTES) -> list[str]:
-    """Return the lines of ``read_text`` without their ends and without empty ones at the end."""
-    lines = [line.rstrip('\r') for line in read_text(path, what, limit).split('\n')]
+def read_lines(path: Path, what: str, limit: int = MAX_TEXT_BYTES,
+               root: Path | None = None) -> list[str]:
+    """Return the lines of ``read_text`` without their ends and without empty ones at the end.
+
+    Raises:
+        DataError: also for more than ``MAX_LINES``.
+    """
+    text = read_text(path, what, limit, root)
+    if text.count('\n') > MAX_LINES:
+        raise DataError(f'{path} has more than {MAX_LINES} lines, too many for {what}.', path)
+    lines = [line.rstrip('\r') for line in text.split('\n')]
     while lines and not lines[-1].strip():
         lines.pop()
     return lines

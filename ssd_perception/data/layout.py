@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.safe_path import inside, regular_file
 from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.data import coco, voc, yolo
 from ssd_perception.data.archive import unpacked
@@ -117,19 +118,21 @@ def read_divided(root: str | os.PathLike, split: str = 'train', one_based: bool 
 
 def _read(found: Found, one_based: bool | None, on_bad: OnBad | None) -> list[Sample]:
     """Read a split as it is on disk."""
-    errors: list[DataError] = []
+    first: DataError | None = None  # alone: a million of them would take gigabytes
+    count = 0
 
     def collect(error: DataError) -> None:
-        errors.append(error)
+        nonlocal first, count
+        first, count = first or error, count + 1
         refuse(error, on_bad)
 
     samples = found.layout.read(found.root, found.split, one_based, collect)
     if not samples:
-        count = '1 file' if len(errors) == 1 else f'{len(errors)} files or entries'
-        first = f', the first is: {errors[0]}' if errors else '.'
+        failed = '1 file' if count == 1 else f'{count} files or entries'
+        more = f', the first is: {first}' if first else '.'
         raise DataError(f'Nothing of the split "{found.split}" of {found.root} can be used: '
-                        f'{count} failed{first}',
-                        *((errors[0].file, errors[0].problem) if errors else ()))
+                        f'{failed} failed{more}',
+                        *((first.file, first.problem) if first else ()))
     labelled = labelled_classes(found.root)
     return [replace(sample, labelled=labelled) for sample in samples] if labelled else samples
 
@@ -276,7 +279,8 @@ def labelled_classes(root: Path) -> tuple[str, ...] | None:
     if not path.is_file():
         return None
     try:
-        data = read_yaml(path, as_texts=True, max_bytes=1_000_000)
+        data = read_yaml(regular_file(inside(root, LABELLED_FILE)), as_texts=True,
+                         max_bytes=1_000_000)
     except (OSError, YamlError) as error:
         raise DataError(f'{path} {error}; YAML is expected.', path) from error
     names = data.get('classes') if isinstance(data, dict) else None

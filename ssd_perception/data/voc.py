@@ -186,7 +186,8 @@ def listed(root: Path, split: str) -> list[str]:
     if not path.is_file():
         raise DataError(f'{root} has no split "{split}" ({path} is missing); splits there: '
                         f'{", ".join(splits(root)) or "none"}.', path)
-    names = [line.strip() for line in read_lines(path, 'a list of images') if line.strip()]
+    names = [line.strip() for line in read_lines(path, 'a list of images', root=root)
+             if line.strip()]
     if not names:
         raise DataError(f'{path} lists no images.', path)
     names = _without_column(root, split, names)
@@ -212,7 +213,8 @@ def _without_column(root: Path, split: str, names: list[str]) -> list[str]:
             or any(_has_annotation(root, name) for name in names):
         return names
     shorter = [_COLUMN.sub('', name) for name in names]
-    whole = {line.strip() for line in read_lines(listing(root, base), 'a list of images')}
+    whole = {line.strip() for line in
+             read_lines(listing(root, base), 'a list of images', root=root)}
     return shorter if set(shorter) <= whole else names
 
 

@@ -144,16 +144,17 @@ def _described(root: Path) -> _Set | None:
     named = next((path for name in _NAME_LISTS if (path := root / name).is_file()), None) or next(
         iter(sorted(root.glob('*.names'))), None)
     if named:
-        return _Set(named, _listed_names(named), lists)
+        return _Set(named, _listed_names(root, named), lists)
     if (root / 'notes.json').is_file():
-        return _Set(root / 'notes.json', _label_studio_names(root / 'notes.json'), lists)
+        return _Set(root / 'notes.json', _label_studio_names(root, root / 'notes.json'), lists)
     return _Set(root, None, lists)
 
 
 def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
     """Return a YAML file's description; None when it is something else, unless ``certain``."""
     try:
-        data = read_yaml(regular_file(path), as_texts=True, max_bytes=_MAX_BYTES)
+        data = read_yaml(regular_file(inside(root, path.name)), as_texts=True,
+                         max_bytes=_MAX_BYTES)
     except (OSError, YamlError) as error:
         if not certain:
             return None
@@ -181,7 +182,7 @@ def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
 
 def _yaml_names(root: Path, path: Path, value: object) -> dict[int, str]:
     if isinstance(value, str) and (listing := below(root, value)) and listing.is_file():
-        return _listed_names(listing)
+        return _listed_names(root, listing)
     rows: Iterable[tuple[object, object]] = ()
     if isinstance(value, list):
         rows = enumerate(value)
@@ -205,17 +206,18 @@ def _checked_names(path: Path, names: dict[int, str]) -> dict[int, str]:
     return {number: class_name(name, path) for number, name in names.items()}
 
 
-def _listed_names(path: Path) -> dict[int, str]:
-    lines = read_lines(path, 'a list of class names', _MAX_BYTES)
+def _listed_names(root: Path, path: Path) -> dict[int, str]:
+    lines = read_lines(path, 'a list of class names', _MAX_BYTES, root)
     names = {number: line for number, line in enumerate(lines) if line.strip()}
     if any('\udc80' <= character <= '\udcff' for name in names.values() for character in name):
         raise DataError(f'{path} is not UTF-8; save the list of class names as UTF-8.', path)
     return _checked_names(path, names)
 
 
-def _label_studio_names(path: Path) -> dict[int, str]:
+def _label_studio_names(root: Path, path: Path) -> dict[int, str]:
     try:
-        rows = json.loads(read_bounded(path, _MAX_BYTES, "Label Studio's notes"))['categories']
+        rows = json.loads(read_bounded(path, _MAX_BYTES, "Label Studio's notes",
+                                       root))['categories']
         return _checked_names(path, {int(row['id']): str(row['name']) for row in rows})
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, DataError):
@@ -227,14 +229,14 @@ def _label_studio_names(path: Path) -> dict[int, str]:
 def _from_obj_data(root: Path) -> _Set:
     """Return the description in darknet's obj.data, as CVAT writes it."""
     path = root / 'obj.data'
-    rows = dict(row.split('=', 1) for row in read_lines(path, 'obj.data', _MAX_BYTES)
+    rows = dict(row.split('=', 1) for row in read_lines(path, 'obj.data', _MAX_BYTES, root)
                 if '=' in row)
     values = {key.strip(): value.strip() for key, value in rows.items()}
     listing = below(root, values.get('names', 'obj.names'))
     if listing is None or not listing.is_file():
         raise DataError(f'{path}: its list of class names, {printable(values.get("names", ""))}, '
                         'is missing.', path)
-    return _Set(path, _listed_names(listing),
+    return _Set(path, _listed_names(root, listing),
                 {key: [value] for key, value in values.items() if canonical(key) in SPLITS}, root)
 
 
@@ -255,7 +257,8 @@ def _images(root: Path, found: _Set, split: str, on_bad: OnBad | None) -> list[P
         elif place.is_dir():
             images += images_below(place)
         else:
-            images += listed_images(root, place, read_lines(place, 'a list of images'), on_bad)
+            images += listed_images(root, place, read_lines(place, 'a list of images',
+                                                            root=root), on_bad)
     return images
 
 
@@ -264,9 +267,8 @@ def _sample(root: Path, image: Path, found: _Set, on_bad: OnBad | None) -> Sampl
     labels = label_file(root, image)
     lines = []
     if labels:
-        inside(root, str(labels.relative_to(root)))
         lines = [(number, line.split()) for number, line in enumerate(
-            read_lines(labels, 'YOLO labels', MAX_LABEL_BYTES), 1) if line.strip()]
+            read_lines(labels, 'YOLO labels', MAX_LABEL_BYTES, root), 1) if line.strip()]
     if len(lines) > MAX_OBJECTS:
         raise DataError(f'{labels} has {len(lines)} objects, more than the {MAX_OBJECTS} '
                         'allowed in one image.', labels)

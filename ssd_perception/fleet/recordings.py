@@ -21,6 +21,8 @@ from ssd_perception.replay.work_folder import recorded_files
 
 _KNOWN = (*SUFFIXES, *COMPRESSED_SUFFIXES)
 _LIST = '.txt'
+_MAX_LISTS = 10  # within each other
+_MAX_LIST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def find_recordings(sources: Sequence[str]) -> list[FoundRecording]:
         OSError: for a list that cannot be read.
     """
     places = sorted({place.resolve() if isinstance(place, Path) else place
-                     for source in sources for place in _places(source)}, key=_path)
+                     for source in sources for place in _places(source, ())}, key=_path)
     return [_found(place, name) for place, name in zip(places, _names(list(map(_path, places))))]
 
 
@@ -102,14 +104,19 @@ def _found(place: Path | RemoteRecording, name: str) -> FoundRecording:
     return FoundRecording(place, name, sum(file.size for file in place.files), repr(place))
 
 
-def _places(source: str) -> Sequence[Path | RemoteRecording]:
+def _places(source: str, lists: tuple[Path, ...]) -> Sequence[Path | RemoteRecording]:
+    """Return what a source names; ``lists`` are those that it stands in."""
     path = Path(source).expanduser()
     found: Sequence[Path | RemoteRecording]
     if is_url(source):
         found = find_remote(source, FILE, _KNOWN)
     elif path.suffix == _LIST and path.is_file():
+        if path.resolve() in lists or len(lists) >= _MAX_LISTS:
+            raise BagError(f'{printable(path)} names itself, or lists lists without an end; take '
+                           'that line out.')
         found = [below for line in _lines(path) for below in _places(
-            line if is_url(line) else os.path.join(path.parent, os.path.expanduser(line)))]
+            line if is_url(line) else os.path.join(path.parent, os.path.expanduser(line)),
+            (*lists, path.resolve()))]
     elif path.exists():
         found = list(_below(path))
     elif glob.has_magic(source):
@@ -125,7 +132,12 @@ def _places(source: str) -> Sequence[Path | RemoteRecording]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding='utf-8').splitlines()
+        with path.open('rb') as file:
+            data = file.read(_MAX_LIST_BYTES + 1)
+        if len(data) > _MAX_LIST_BYTES:
+            raise BagError(f'{printable(path)} has more than the {_MAX_LIST_BYTES} bytes that a '
+                           'list of recordings may have.')
+        lines = data.decode().splitlines()
     except UnicodeDecodeError as error:
         raise BagError(f'{printable(path)} is no list of recordings: it must be UTF-8 text, with '
                        'one source a line.') from error

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.errors import UserError
-from ssd_perception.imaging.jpeg import has_end, read_head
+from ssd_perception.imaging.jpeg import has_end, has_too_many_scans, read_head
 
 # 8K, 100 MB decoded: more pixels than any camera of a rover has, and much less than its memory.
 MAX_PIXELS = 1 << 25
@@ -20,9 +20,6 @@ MAX_SIDE = 1 << 14
 # Neither format compresses more: deflate reaches at most 1032 to 1, and a JPEG needs at least one
 # bit for every 8x8 block. A header that claims more pixels is damaged or an attack.
 MAX_PIXELS_PER_BYTE = 1100
-# A progressive JPEG has about ten; each is a pass over the whole image, so a small file with
-# thousands of them would keep the decoder busy for minutes.
-MAX_SCANS = 100
 # libpng writes one for every 8 kB. Megabytes of empty ones would take seconds.
 MAX_CHUNKS = 100_000
 
@@ -55,7 +52,7 @@ def decode(data: Buffer) -> np.ndarray:
 
     Raises:
         ImageError: for another format, a truncated or corrupt blob, or one whose header
-            announces more than ``MAX_PIXELS`` or that has more than ``MAX_SCANS``.
+            announces more than ``MAX_PIXELS`` or that has too many scans.
     """
     return _decode(np.frombuffer(data, np.uint8), lambda width, height: 1)[0]
 
@@ -191,11 +188,9 @@ def _check_chunks(blob: memoryview) -> None:
 
 def _jpeg_header(blob: memoryview) -> Header:
     data = bytes(blob)
-    # Within a scan a 0xFF is never followed by 0xDA; a thumbnail in the head may add a few.
-    if data.count(b'\xff\xda') > MAX_SCANS:
-        raise ImageError(f'A JPEG of {len(data)} bytes has more than the {MAX_SCANS} scans '
-                         'allowed.')
     head = read_head(data)
+    if has_too_many_scans(data, head.width * head.height):
+        raise ImageError(f'A JPEG of {len(data)} bytes has more scans than are decoded.')
     if head.scan < 0 or not head.channels or not has_end(data, head.scan):
         raise ImageError(f'A JPEG of {len(data)} bytes ends before its end mark; it is truncated '
                          'or corrupt.')

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
-from ssd_perception.imaging.jpeg import is_truncated, read_head
+from ssd_perception.imaging.jpeg import has_too_many_scans, is_truncated, read_head
 
 # A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
@@ -118,6 +118,9 @@ def _from_header(path: str | os.PathLike, data: bytes) -> tuple[int, int] | None
     """Return height and width of a JPEG or a PNG, also with parts that Pillow refuses."""
     if data.startswith(b'\xff\xd8'):
         head = read_head(data)
+        if has_too_many_scans(data, head.width * head.height):
+            raise DataError(f'{path} is a JPEG with more scans than are decoded; save it anew.',
+                            path, 'unreadable picture')
         return _bounded(path, head.height, head.width) if head.scan >= 0 else None
     if data.startswith(b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR') and len(data) > 24:
         return _bounded(path, int.from_bytes(data[20:24], 'big'),

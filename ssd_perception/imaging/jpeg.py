@@ -15,6 +15,10 @@ _END = b'\xff\xd9'
 _CODE = re.compile(rb'[^\xff]')  # after any number of fill bytes
 # Before the first scan; phones write some hundred. Megabytes of them would take seconds.
 MAX_MARKERS = 10_000
+# A progressive JPEG has about ten; each is a pass over the whole image, so a small file with
+# thousands of them would keep the decoder busy for minutes.
+MAX_SCANS = 100
+MAX_SCANNED_PIXELS = 1_500_000_000  # of all scans together: 15 of the largest image
 
 
 class JpegHead(NamedTuple):
@@ -73,6 +77,15 @@ def has_end(data: bytes, scan: int) -> bool:
     """
     # It is nearly always the very end: the rest is searched only if not.
     return any(data.find(_END, start) >= 0 for start in (max(scan, len(data) - 64), scan))
+
+
+def has_too_many_scans(data: bytes, pixels: int) -> bool:
+    """Return whether decoding a JPEG of so many ``pixels`` would take very long.
+
+    Within a scan a 0xFF is never followed by 0xDA; a thumbnail in the head may add a few.
+    """
+    scans = data.count(b'\xff\xda')
+    return scans > MAX_SCANS or scans > 1 and scans * pixels > MAX_SCANNED_PIXELS
 
 
 def is_truncated(data: bytes) -> bool:

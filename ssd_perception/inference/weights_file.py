@@ -15,6 +15,7 @@ from ssd_perception.core.metadata import (
 )
 
 MAX_HEADER_BYTES = 4_000_000
+MAX_DIMENSIONS = 8  # of a tensor; a product of a million numbers would take minutes
 _BYTES = {'F64': 8, 'F32': 4, 'F16': 2, 'BF16': 2, 'I64': 8, 'I32': 4, 'I16': 2, 'I8': 1, 'U8': 1,
           'BOOL': 1}
 
@@ -69,11 +70,13 @@ def _tensor_bytes(entry: object) -> int:
     try:
         begin, end = entry['data_offsets']  # type: ignore[index]
         shape, itemsize = entry['shape'], _BYTES[entry['dtype']]  # type: ignore[index]
-        if not all(isinstance(value, int) for value in (*shape, begin, end)):
+        if len(shape) > MAX_DIMENSIONS or not all(
+                isinstance(value, int) and 0 <= value <= MAX_FILE_BYTES
+                for value in (*shape, begin, end)):
             raise ValueError
         count = math.prod(shape) * itemsize
     except (KeyError, TypeError, ValueError):
         raise ValueError('an entry of its header is no tensor') from None
-    if end - begin != count or count < 0:
+    if end - begin != count:
         raise ValueError('a tensor has other bytes than its shape says')
     return count
