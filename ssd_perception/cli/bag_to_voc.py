@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose and write; the last lines say what to do with the folder."""
+    """Choose and write; the exit code is 1 where a recording could not be read."""
     from ssd_perception.fleet.recordings import is_one_recording
     from ssd_perception.mining.run import MineOptions
     from ssd_perception.mining.run import run as mine
@@ -58,4 +58,4 @@ def run(args: argparse.Namespace) -> int:
           f'{out}; look at {out / "selection.html"}.')
     print('Correct every image before training: the boxes are guesses, and the frames were '
           'chosen because the detector was unsure of them.')
-    return 0
+    return 1 if summary.failed else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -16,6 +17,23 @@ class UserError(Exception):
 
 class SettingError(UserError, ValueError):
     """An argument, a setting or a parameter has an impossible value; the message names it."""
+
+
+_ADVICE = {
+    errno.ENOSPC: 'make room there, or choose another folder',
+    errno.EDQUOT: 'make room in your quota, or choose another folder',
+    errno.EFBIG: 'the disk, or a limit, allows no larger file; choose another folder',
+    errno.EROFS: 'choose a folder that can be written',
+    errno.EIO: 'the disk may be broken; choose another folder'}
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return a system's error in one sentence; of a full or broken disk with what to do."""
+    advice = _ADVICE.get(error.errno or 0)
+    if advice is None:
+        return str(error)
+    where = 'A file' if error.filename is None else str(error.filename)
+    return f'{where} could not be written ({error.strerror}): {advice}.'
 
 
 class DataError(UserError, ValueError):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.memory import available_bytes
 from ssd_perception.core.safe_path import inside
 from ssd_perception.core.text import printable, quoted
 from ssd_perception.data.folder import SPLITS, WHOLE, canonical, read_bounded
@@ -24,6 +25,8 @@ from ssd_perception.data.sample import (
 )
 
 MAX_JSON_BYTES = 2 * 2 ** 30  # COCO's own train2017 has 0.45 GiB
+# Of parsed JSON, an empty list or object takes 72 to 80, a key with its number 110, a number 32.
+_BYTES_PER_VALUE = 100
 ROBOFLOW = '_annotations.coco.json'
 # Of a folder without splits: Roboflow's, and Label Studio's and other tools'.
 _WHOLE_FILES = (ROBOFLOW, 'result.json', 'annotations.json')
@@ -104,7 +107,14 @@ def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) 
 def _load(path: Path) -> dict:
     """Return the JSON object with its three lists."""
     try:
-        data = json.loads(read_bounded(path, MAX_JSON_BYTES, 'COCO annotations'))
+        text = read_bounded(path, MAX_JSON_BYTES, 'COCO annotations')
+        need = 2 * len(text) + _BYTES_PER_VALUE * sum(map(text.count, (b',', b'[', b'{')))
+        if need > (free := available_bytes()):
+            raise DataError(f'{path} may take {need / 1e9:.1f} GB of memory to read, and '
+                            f'{free / 1e9:.1f} GB are free; divide it, or take "segmentation" '
+                            'out.', path)
+        data = json.loads(text)
+        del text
     except DataError:
         raise
     except (ValueError, RecursionError) as error:

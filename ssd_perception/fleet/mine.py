@@ -155,7 +155,8 @@ class _Union:
                 sum(part.frames for part in self._parts.values()),
                 sum(part.unreadable for part in self._parts.values()),
                 selection.chosen(files, boxes), counted(len(self._parts), 'recording'),
-                self._weights, WAYS[options.choose], tuple(notes), options.split)
+                self._weights, WAYS[options.choose], tuple(notes), options.split,
+                len(self._failures))
             (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
             (out / 'selection.html').write_text(selection_page(
                 f'{len(files)} frames of {summary.bag}', summary, {},

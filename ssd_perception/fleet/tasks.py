@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ssd_perception.core.errors import UserError
+from ssd_perception.core.errors import UserError, describe_os_error
 from ssd_perception.core.text import one_line, printable
 
 LOCAL = 'local'  # Ray on this machine
@@ -70,8 +70,10 @@ def attempt(work: Callable[[], object]) -> str:
     """Do it; return why it failed in one sentence, or nothing."""
     try:
         work()
-    except (UserError, OSError) as error:
+    except UserError as error:
         return one_line(error, 1000)
+    except OSError as error:
+        return one_line(describe_os_error(error), 1000)
     except Exception as error:  # a defect met by one recording must not end all
         return f'{type(error).__name__}: {one_line(error, 1000)}'
     return ''
@@ -97,6 +99,7 @@ def _on_ray(tasks: Sequence[Task], address: str, cores: int,
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f'Ray cannot be started at {address}: {one_line(error)}') from error
     try:
+        _check_size(ray.nodes(), address, cores, gpus)
         remote = ray.remote(attempt).options(num_cpus=cores, num_gpus=gpus, max_retries=_RETRIES)
         waiting = {remote.remote(task.work): task for task in tasks}
         while waiting:
@@ -109,3 +112,15 @@ def _on_ray(tasks: Sequence[Task], address: str, cores: int,
             yield waiting.pop(ended), failure
     finally:
         ray.shutdown()  # also ends what still runs
+
+
+def _check_size(machines: Sequence[dict[str, Any]], address: str, cores: int,
+                gpus: float) -> None:
+    """Raise UserError for a task that fits none of Ray's machines: it would wait for ever."""
+    for name, unit, wanted in (('cores', 'CPU', cores), ('GPUs', 'GPU', gpus)):
+        most = max((machine['Resources'].get(unit, 0) for machine in machines
+                    if machine['Alive']), default=0)
+        if wanted > most:
+            raise UserError(f'A task takes {wanted:g} {name}, and no machine of Ray at {address} '
+                            f'has more than {most:g}; lower --threads and --workers, or give '
+                            '--device cpu.')

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import Metadata, WeightsError
 from ssd_perception.imaging.placing import empty_batch
 from ssd_perception.inference.onnx_file import (
@@ -22,6 +24,9 @@ from ssd_perception.inference.resolve import EXPORTED_SUFFIX, SUFFIX
 from ssd_perception.inference.runtimes import RuntimeUnavailable
 
 CACHE_VARIABLE = 'SSD_PERCEPTION_CACHE'
+MAX_CACHE_BYTES = 2 << 30  # of exported and compiled networks, which have 5 to 100 MB each
+MAX_CACHE_FILES = 5000  # records of what was tried are empty
+_CACHED = re.compile(r'.+-[0-9a-f]{32}-.+\.(onnx|engine)|openvino-[0-9a-f]{32}\.blob|[0-9a-f]{64}')
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +46,38 @@ def cache_folder() -> Path:
         raise RuntimeUnavailable(
             f'Weights must be exported into a cache, and this user has no home folder; set '
             f'{CACHE_VARIABLE} to a folder that can be written.') from error
+
+
+def keep_in_cache(path: Path, data: bytes | bytearray | memoryview) -> Path:
+    """Write a file of the cache; where that becomes too large, the oldest ones are removed.
+
+    Raises:
+        OSError: from the system, for example for a full disk.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    atomic_write(path, data, shared=True)
+    clean_cache(path)
+    return path
+
+
+def clean_cache(kept: Path) -> None:
+    """Remove the oldest files beside ``kept`` beyond ``MAX_CACHE_BYTES`` or ``MAX_CACHE_FILES``.
+
+    Only files with names that this package gives are looked at: the folder may be any.
+    """
+    found = []
+    for file in kept.parent.iterdir():
+        with contextlib.suppress(OSError):  # another process removes it, too
+            if _CACHED.fullmatch(file.name) and not file.is_symlink() and file != kept:
+                state = file.stat()
+                found.append((state.st_mtime_ns, state.st_size, file))
+    size, count = sum(size for _, size, _ in found), len(found)
+    for _, file_size, file in sorted(found):
+        if size <= MAX_CACHE_BYTES and count <= MAX_CACHE_FILES:
+            return
+        with contextlib.suppress(OSError):
+            file.unlink()
+        size, count = size - file_size, count - 1
 
 
 @contextlib.contextmanager
@@ -155,7 +192,9 @@ def _cached(path: Path, digest: str, reason: str) -> ExportedFile:
     _log.warning('Exporting %s once, to %s.', path.name, cached)
     try:
         cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return read_export(export_onnx(path, cached))
+        exported = read_export(export_onnx(path, cached))
+        clean_cache(cached)
+        return exported
     except OSError as error:
         raise RuntimeUnavailable(
             f'{path.name} must be exported before it can run here, and {cached.parent} cannot be '

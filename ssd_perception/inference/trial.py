@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.memory import available_bytes
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.core.text import one_line
 from ssd_perception.inference.exported import (
@@ -27,6 +27,7 @@ from ssd_perception.inference.exported import (
     beside,
     cache_folder,
     is_exported,
+    keep_in_cache,
 )
 from ssd_perception.inference.onnx_file import read_export, sha256_of
 from ssd_perception.inference.resolve import is_shipped, resolve_weights
@@ -71,8 +72,7 @@ def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str 
     _passed.add(key)
     if record is not None:
         try:
-            record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            atomic_write(record, b'', shared=True)
+            keep_in_cache(record, b'')
         except OSError as error:
             _log.warning('%s will be tried again at the next start: %s.', path, error)
 
@@ -112,7 +112,7 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
 
     if within_s is None:
         within_s = BUILD_WITHIN_S if runtime == 'tensorrt' else TRIAL_WITHIN_S
-    max_bytes = min(MAX_BYTES, _free_bytes() * 3 // 4) if max_bytes is None else max_bytes
+    max_bytes = min(MAX_BYTES, available_bytes() * 3 // 4) if max_bytes is None else max_bytes
     command = [sys.executable, '-m', __name__, str(path), '--runtime', runtime, '--device', device,
                '--precision', precision, '--batch', str(batch)]
     with tempfile.TemporaryFile() as output:  # a pipe would be full at some time
@@ -164,15 +164,6 @@ def _resident_bytes(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return (int(resident) - int(shared)) * os.sysconf('SC_PAGE_SIZE')
-
-
-def _free_bytes() -> int:
-    """Return the memory that is available without swapping; much where the system does not say."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path('/proc/meminfo').read_text().splitlines():
-            if line.startswith('MemAvailable:'):
-                return int(line.split()[1]) * 1024
-    return MAX_BYTES * 2
 
 
 def main() -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.safe_path import regular_file
+from ssd_perception.core.stored_zip import check_stored
 from ssd_perception.replay.work_folder import FrameResult
 
 
@@ -52,15 +55,19 @@ class Candidates:
 
     @classmethod
     def load(cls, path: Path, identity: str) -> Candidates | None:
-        """Return what ``save`` wrote; None where there is none made from the same."""
-        if not path.is_file():
-            return None
-        with np.load(path, allow_pickle=False) as arrays:
-            plain = json.loads(str(arrays['arr_0']))
-            features = arrays['arr_1'] if 'arr_1' in arrays else None
-        if plain['identity'] != identity:
-            return None
-        return cls(plain['frames'], plain['unreadable'],
-                   tuple(map(FrameResult.from_json, plain['results'])), tuple(plain['cameras']),
-                   tuple(plain['elapsed_ns']), tuple(plain['stems']), tuple(plain['notes']),
-                   features)
+        """Return what ``save`` wrote; None where there is none of the same that can be read."""
+        try:
+            with regular_file(path).open('rb') as file:
+                check_stored(file, path.stat().st_size)
+                with np.load(file, allow_pickle=False) as arrays:
+                    plain = json.loads(str(arrays['arr_0']))
+                    features = arrays['arr_1'] if 'arr_1' in arrays else None
+            if plain['identity'] != identity:
+                return None
+            return cls(plain['frames'], plain['unreadable'],
+                       tuple(map(FrameResult.from_json, plain['results'])),
+                       tuple(plain['cameras']), tuple(plain['elapsed_ns']),
+                       tuple(plain['stems']), tuple(plain['notes']), features)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError,
+                RecursionError, zipfile.BadZipFile):
+            return None  # it is made anew

@@ -55,6 +55,7 @@ class SelectionSummary:
         how: what they were chosen by, in words.
         notes: one sentence for each thing that the user should know.
         split: name of the split written.
+        failed: of many recordings, the number of those that could not be read.
     """
 
     frames: int
@@ -65,6 +66,7 @@ class SelectionSummary:
     how: str
     notes: tuple[str, ...]
     split: str
+    failed: int = 0
 
     def to_json(self) -> dict:
         """Return plain values."""

@@ -10,6 +10,7 @@ import torch
 
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import MAX_FILE_BYTES, WeightsError
+from ssd_perception.core.stored_zip import check_stored
 from ssd_perception.model.published import PUBLISHED
 
 
@@ -71,6 +72,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     if size > MAX_FILE_BYTES:
         raise WeightsError(f'{path} has {size} bytes, and at most {MAX_FILE_BYTES} are read.')
     try:
+        with path.open('rb') as file:
+            if file.read(2) == b'PK':  # else torch's former format, which holds no archive
+                check_stored(file, size)
         found = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # what a foreign file can raise has no class in common
         raise WeightsError(f'{path} is not a file of tensors that torch can load ('

@@ -11,6 +11,9 @@ import torch
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import MAX_FILE_BYTES
+from ssd_perception.core.safe_path import regular_file
+from ssd_perception.core.stored_zip import check_stored
+from ssd_perception.core.text import one_line
 
 # The network, its average and the optimiser's state, each as large as the largest weights.
 MAX_BYTES = 4 * MAX_FILE_BYTES
@@ -38,7 +41,7 @@ def checkpoint_bytes(path: Path) -> bytes:
     Raises:
         CheckpointError: for one that is larger than any.
     """
-    size = path.stat().st_size
+    size = regular_file(path).stat().st_size
     if size > MAX_BYTES:
         raise CheckpointError(f'{path} has {size} bytes, and at most {MAX_BYTES} are read.')
     return path.read_bytes()
@@ -55,9 +58,14 @@ def read_checkpoint(data: bytes, name: str, recipe_hash: str) -> dict[str, Any]:
         CheckpointError: naming the file and why it cannot be continued from.
     """
     try:
+        check_stored(io.BytesIO(data), len(data))  # also refuses torch's former format
+    except ValueError as error:
+        raise CheckpointError(f'{name} is not a readable checkpoint: it {error}.') from error
+    try:
         state = torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file
-        raise CheckpointError(f'{name} is not a readable checkpoint: {error}') from error
+        raise CheckpointError(f'{name} is not a readable checkpoint: '
+                              f'{one_line(error, 400)}') from error
     if not isinstance(state, dict) or 'recipe_hash' not in state:
         raise CheckpointError(f'{name} is not a checkpoint of this package.')
     if state['recipe_hash'] != recipe_hash:

@@ -118,11 +118,11 @@ def run(options: TrainOptions, log: Log = lambda line: None,
     _check_folder(options)
     data = read_training_data(options.data, options.split, options.val_split, options.one_based,
                               bad.append, options.repeats)
-    if int(os.environ.get('RANK', 0)) == 0:  # of the processes that torchrun starts
-        for line in data.taken:
-            log(line)
+    main = int(os.environ.get('RANK', 0)) == 0  # of the processes that torchrun starts
+    for line in data.taken if main else ():
+        log(line)
     samples, validation = list(data.train), data.validation
-    names = _class_names(data, warn)
+    names = _class_names(data, warn if main else lambda line: None)
     for item in options.negatives:
         folder, _, split = item.partition(':')
         samples += as_negatives(read_split(folder, split or options.split, None, bad.append))

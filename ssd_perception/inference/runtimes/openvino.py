@@ -14,13 +14,13 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.inference.exported import (
     cache_folder,
     check_outputs,
     find_export,
     grey_images,
+    keep_in_cache,
 )
 from ssd_perception.inference.onnx_file import ExportedFile, sha256_of
 from ssd_perception.inference.runtimes import RuntimeUnavailable
@@ -146,7 +146,6 @@ def _keep(path: Path | None, compiled: ov.CompiledModel) -> None:
         return
     try:
         data = compiled.export_model().getvalue()
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_write(path, hashlib.sha256(data).digest() + data, shared=True)
+        keep_in_cache(path, hashlib.sha256(data).digest() + data)
     except (OSError, RuntimeError):
         pass

@@ -11,7 +11,6 @@ import numpy as np
 import tensorrt as trt
 from cuda.bindings import runtime as cuda
 
-from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.inference.exported import (
     cache_folder,
@@ -19,6 +18,7 @@ from ssd_perception.inference.exported import (
     find_export,
     grey_images,
     is_exported,
+    keep_in_cache,
 )
 from ssd_perception.inference.onnx_file import ExportedFile, read_export, sha256_of
 from ssd_perception.inference.runtimes import RuntimeUnavailable, has_cuda
@@ -128,8 +128,7 @@ def _engine(exported: ExportedFile, precision: str, logger: trt.Logger) -> bytes
     if engine is None:
         raise RuntimeUnavailable(f'TensorRT could not build an engine in {precision}; it says '
                                  'why on stderr.')
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return atomic_write(path, engine, shared=True).read_bytes()
+    return keep_in_cache(path, engine).read_bytes()
 
 
 def _checked(result: tuple) -> Any:
