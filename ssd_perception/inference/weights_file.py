@@ -71,8 +71,8 @@ def _tensor_bytes(entry: object) -> int:
         begin, end = entry['data_offsets']  # type: ignore[index]
         shape, itemsize = entry['shape'], _BYTES[entry['dtype']]  # type: ignore[index]
         if len(shape) > MAX_DIMENSIONS or not all(
-                isinstance(value, int) and 0 <= value <= MAX_FILE_BYTES
-                for value in (*shape, begin, end)):
+                isinstance(value, int) and 0 <= value <= most for most, value in (
+                    (math.inf, begin), (math.inf, end), *((MAX_FILE_BYTES, v) for v in shape))):
             raise ValueError
         count = math.prod(shape) * itemsize
     except (KeyError, TypeError, ValueError):

@@ -17,6 +17,7 @@ from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 from recordings import IMAGE, START_NS, TRUTH, write_recording
 
+from ssd_perception.bags import mcap_salvage, unpacking
 from ssd_perception.bags.reader import Bag, BagError, RecoveringBag
 from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, MAX_MESSAGE_BYTES
 
@@ -325,3 +326,70 @@ def test_what_is_there_is_named_where_nothing_can_be_used(tmp_path):
                               '/other': 'foxglove.CompressedImage (json)'}
         with pytest.raises(BagError, match='/camera .sensor_msgs/Image .ros1'):
             bag.require([TRUTH])
+
+
+def test_profiles_of_quality_longer_than_any_cost_no_minutes(database, monkeypatch):
+    monkeypatch.setattr('rosbags.rosbag2.metadata.YAML', None)  # ruamel's, which takes seconds
+    long = '- history: 1\n' * 300_000
+    with sqlite3.connect(database) as connection:
+        connection.execute('UPDATE topics SET offered_qos_profiles = ?', (long,))
+    assert read(database) == (2 * FRAMES, '')
+
+
+def test_a_journal_that_would_fill_the_disk_is_not_copied(database):
+    with open(f'{database}-journal', 'wb') as file:
+        file.truncate(20_000_000_000)  # sparse
+    count, losses = read_bounded(database, 100)
+    assert count == 2 * FRAMES and 'larger than any' in losses
+
+
+def packed_chunk(size, stated=None):
+    packed = zstandard.ZstdCompressor(level=1).compress(bytes(size))
+    content = (struct.pack('<QQQII', 0, 0, size if stated is None else stated, 0, 4) + b'zstd'
+               + struct.pack('<Q', len(packed)) + packed)
+    return struct.pack('<BQ', 6, len(content)) + content
+
+
+@pytest.mark.parametrize('stated', [None, 1])
+def test_many_chunks_share_one_limit(tmp_path, monkeypatch, stated):
+    monkeypatch.setattr(unpacking, 'MAX_TOTAL_BYTES', 1 << 22)
+    monkeypatch.setattr(unpacking, 'MAX_FILE_RATIO', 1)
+    monkeypatch.setattr(unpacking, 'MAX_CHUNK_BYTES', 1 << 20)
+    read_bytes = []
+    monkeypatch.setattr(mcap_salvage, 'unpack_as_far', lambda *args: read_bytes.append(
+        unpacked := unpacking.unpack_as_far(*args)) or unpacked)
+    path = mcap_file(tmp_path / 'drive.mcap', b'text',
+                     records=packed_chunk(1 << 20, stated) * 20)
+    with path.open('r+b') as file:
+        file.truncate(path.stat().st_size - 100)
+    count, losses = read(path)
+    assert count == 1 and 'a chunk' in losses
+    assert sum(map(len, read_bytes)) <= 2 * ((1 << 22) + (1 << 20))  # it is read twice
+
+
+def test_many_messages_share_one_limit(database, monkeypatch):
+    monkeypatch.setattr(unpacking, 'MAX_TOTAL_BYTES', 1 << 20)
+    monkeypatch.setattr(unpacking, 'MAX_FILE_RATIO', 0)
+    monkeypatch.setattr(unpacking, 'MAX_CHUNK_BYTES', 1 << 19)
+    packed = zstandard.ZstdCompressor(level=1).compress(bytes(400_000))
+    with sqlite3.connect(database) as connection:
+        connection.execute('UPDATE messages SET data = ?', (packed,))
+    count, losses = read(database)
+    assert count == 2 and f'{2 * FRAMES - 2} compressed messages' in losses
+
+
+def test_a_chunk_of_millions_of_records_is_read_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(mcap_salvage, '_MAX_RECORDS', 5)
+    path = tmp_path / 'drive.mcap'
+    with path.open('wb') as stream:
+        writer = McapWriter(stream)
+        writer.start('ros2', 'test')
+        schema = writer.register_schema('std_msgs/msg/String', 'ros2msg', b'string data')
+        channel = writer.register_channel('/text', 'cdr', schema)
+        for i in range(20):
+            writer.add_message(channel, START_NS + i, b'text', START_NS + i)
+        writer.finish()
+    with path.open('r+b') as file:
+        file.truncate(path.stat().st_size - 100)
+    count, losses = read(path)
+    assert count == 3 and 'more than the 5 records' in losses

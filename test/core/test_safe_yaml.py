@@ -24,7 +24,7 @@ BOMB = 'a0: &a0 [x, x]\n' + ''.join(
     ('a: [', 'not valid YAML'), ('a: 2026-99-99', 'not valid YAML'),
     ('!!python/object/apply:os.system [ls]', 'not valid YAML'),
     ('a: b\n---\nc: d\n', 'not valid YAML'),
-    ('x' * 10_000_001, 'longer than'),
+    ('x' * 2_000_001, 'longer than'),
     ('a: "\x00"', 'not valid YAML'),
     ('a: ' + '1:' * 200_000 + '1', 'more than the 100000 characters'),
 ], ids=['aliases', 'itself', 'deep', 'cut', 'date', 'tag', 'two', 'long', 'null', 'number'])

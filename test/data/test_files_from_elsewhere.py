@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import tracemalloc
 
 import pytest
 from small_sets import coco, write_coco, write_pictures, write_voc, xml
@@ -11,6 +12,15 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.data.layout import read_split
 
 CONE = [('cone', (5, 5, 40, 40))]
+
+
+def write_plain_yolo(root, splits):
+    """Write images with labels beside each other, and the class names in classes.txt."""
+    write_pictures(root, splits['train'])
+    for name in splits['train']:
+        (root / f'{name}.txt').write_text('0 .5 .5 .5 .5\n')
+    (root / 'classes.txt').write_text('cone\n')
+    return root
 
 
 def put(root, name, text, encoding):
@@ -176,3 +186,48 @@ def test_a_folder_may_say_which_classes_it_labels(tmp_path):
         (root / 'dataset.yaml').write_text(text)
         with pytest.raises(DataError, match='dataset.yaml'):
             read_split(root, 'train')
+
+
+@pytest.mark.parametrize('name, write', [
+    ('ImageSets/Main/train.txt', write_voc), ('classes.txt', write_plain_yolo),
+    ('obj.data', write_plain_yolo), ('data.yaml', write_plain_yolo),
+    ('notes.json', write_plain_yolo), ('dataset.yaml', write_voc), ('made_split.json', write_voc)])
+def test_a_list_or_description_that_is_a_link_out_is_not_read(tmp_path, name, write):
+    root = write(tmp_path / 'set', {'train': {'a': CONE, 'b': CONE}})
+    secret = tmp_path / 'secret'
+    secret.write_text('{"val": ["secret"], "of": "train", "categories": '
+                      '[{"id": 0, "name": "secret"}]}' if name.endswith('json') else
+                      'names = secret' if name == 'obj.data' else
+                      'names: [secret]\nclasses: [secret]\ntrain: .\n' if name.endswith('yaml')
+                      else 'secret\n')
+    if name == 'notes.json':  # read where there is no other list of names
+        (root / 'classes.txt').unlink()
+    (root / name).unlink(missing_ok=True)
+    (root / name).symlink_to(secret)
+    with pytest.raises(DataError, match='is a link that leads out'):
+        read_split(root, 'train')
+
+
+def test_a_list_of_too_many_lines_is_refused_whole(tmp_path, monkeypatch):
+    root = write_voc(tmp_path, {'train': {'a': CONE}})
+    monkeypatch.setattr('ssd_perception.data.folder.MAX_LINES', 10)
+    (root / 'ImageSets/Main/train.txt').write_text('a\n' * 11)
+    with pytest.raises(DataError, match='train.txt has more than 10 lines'):
+        read_split(root, 'train')
+
+
+@pytest.mark.parametrize('text', ['[],', '{},', '0.5,', '"\\u20ac",', '{"a":0},'])
+def test_json_that_would_not_fit_into_memory_is_refused_before_it_is_parsed(
+        tmp_path, monkeypatch, text):
+    root = write_coco(tmp_path, {'train': {'a': CONE}})
+    file = root / 'annotations/instances_train.json'
+    tracemalloc.start()
+    json.loads('[' + text * 10_000 + '0]')
+    needed = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    file.write_text(file.read_text()[:-1] + ', "info": [' + text * 10_000 + '0]}')
+    monkeypatch.setattr('ssd_perception.data.coco.available_bytes', lambda: needed)
+    with pytest.raises(DataError, match='GB of memory to read, and .* GB are free'):
+        read_split(root, 'train')
+    monkeypatch.setattr('ssd_perception.data.coco.available_bytes', lambda: 40 * needed)
+    assert len(read_split(root, 'train')) == 1

@@ -206,7 +206,8 @@ def test_a_cut_out_of_too_many_pixels_a_pipe_and_a_link_to_a_device_are_named(fo
 
 
 @pytest.mark.parametrize('text', ['[' * 10 ** 5, '{"a": 1' + '0' * 5000 + '}', '{"a": [1e999]}',
-                                  '{"a": [1, 2, 3, 1' + '0' * 400 + ']}', '7', 'null'])
+                                  '{"a": [1, 2, 3, 1' + '0' * 400 + ']}', '7', 'null',
+                                  '{"a": [1, 2, NaN, 4]}', '{"a": [1, 2, 1e999, 4]}'])
 def test_boxes_of_cut_outs_that_make_no_sense_are_named(folder, text):
     (folder / 'boxes.json').write_text(text)
     with pytest.raises(DataError, match='boxes.json must be JSON of the form') as caught:

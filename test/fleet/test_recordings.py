@@ -120,3 +120,12 @@ def test_without_fsspec_a_url_names_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'fsspec.core', None)
     with pytest.raises(ModuleNotFoundError, match='fsspec'):
         find_recordings(['memory://drives'])
+
+
+def test_lists_that_name_each_other_come_to_an_end(drives):
+    (drives / 'one.txt').write_text('two.txt\n')
+    (drives / 'two.txt').write_text('a/x\none.txt\n')
+    with pytest.raises(BagError, match='names itself, or lists lists without an end'):
+        found(drives / 'one.txt')
+    (drives / 'two.txt').write_text('a/x\n')
+    assert found(drives / 'one.txt') == ['x']

@@ -132,6 +132,13 @@ GOOD = {KEY: SMALL.to_json()}
     ({'w': {'dtype': 'F32', 'shape': [0], 'data_offsets': [0, 0]}}, None, 'not made by'),
     ({'__metadata__': {KEY: 7}}, None, 'not made by'),
     ({'__metadata__': {KEY: '{"format_version": 99}'}}, None, 'format_version'),
+    # The product of a million numbers takes minutes, and the interpreter with it.
+    (b'{"w":{"dtype":"F32","shape":[' + b'999,' * 900_000 + b'1],"data_offsets":[0,4]}}', None,
+     'no tensor'),
+    ({'w': {'dtype': 'F32', 'shape': [-2, -2], 'data_offsets': [0, 16]}}, None, 'no tensor'),
+    ({'__metadata__': {KEY: SMALL.to_json().replace(
+        '"metrics": {}', f'"metrics": {{"a": {"[" * 300}{"]" * 300}}}')}}, None,
+     'nested more than the 20 levels'),
     (b'[' * 100_000, None, 'not a readable safetensors'),
     (b'{}' + b' ' * 5_000_000, None, 'its header has'),
     (b'[1]', None, 'no object'),

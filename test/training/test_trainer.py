@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -84,6 +85,14 @@ def test_a_checkpoint_of_another_recipe_is_refused(samples, tmp_path):
     Trainer(TINY, samples, {}, tmp_path).run(progress=False)
     other = Trainer(dataclasses.replace(TINY, learning_rate=0.5), samples, {}, tmp_path)
     with pytest.raises(CheckpointError, match='another recipe'):
+        other.resume()
+    # A kilobyte that unpacks to a megabyte, or to any number of them.
+    with zipfile.ZipFile(tmp_path / 'checkpoint.pt') as whole:
+        members = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(tmp_path / 'checkpoint.pt', 'w', zipfile.ZIP_DEFLATED) as packed:
+        for name, data in members.items():
+            packed.writestr(name, data)
+    with pytest.raises(CheckpointError, match='holds compressed data'):
         other.resume()
     (tmp_path / 'checkpoint.pt').write_bytes(b'torn')
     with pytest.raises(CheckpointError, match='not a readable checkpoint'):
