@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,9 @@ _passed: set[str] = set()  # in this process, where nothing can be recorded
 
 
 def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str = 'auto',
-                 precision: str = 'auto', batch: int = 1) -> None:
-    """Try weights that are new here in a child process; see ``try_weights``.
+                 precision: str = 'auto', batch: int = 1,
+                 is_abandoned: Callable[[], bool] = lambda: False) -> None:
+    """Try weights that are new here in a child process; arguments as of ``try_weights``.
 
     Shipped weights are not tried. Others are tried once: what has passed is recorded in the
     cache folder, by the content of every file that may be run, and by what it was run with.
@@ -68,7 +70,7 @@ def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str 
     if key in _passed or (record is not None and record.is_file()):
         return
     _log.warning('%s is new here: it is loaded and run in a child process first, once.', path)
-    try_weights(path, runtime, device, precision, batch)
+    try_weights(path, runtime, device, precision, batch, is_abandoned=is_abandoned)
     _passed.add(key)
     if record is not None:
         try:
@@ -94,7 +96,8 @@ def _record(key: str) -> Path | None:
 
 def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precision: str = 'auto',
                 batch: int = 1, within_s: float | None = None,
-                max_bytes: int | None = None) -> None:
+                max_bytes: int | None = None,
+                is_abandoned: Callable[[], bool] = lambda: False) -> None:
     """Load ``path`` and run it once for each batch size up to ``batch``, in a child process.
 
     Args:
@@ -102,6 +105,7 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
         within_s: limit, s; None for ``TRIAL_WITHIN_S``, or ``BUILD_WITHIN_S``.
         max_bytes: resident memory that the child may use; None for ``MAX_BYTES``, or three
             quarters of what is free where that is less.
+        is_abandoned: asked again and again; True ends the child.
 
     Raises:
         WeightsError: when the child refuses them, crashes, or goes beyond a limit.
@@ -121,7 +125,7 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
                               env=_environment(), stderr=subprocess.DEVNULL,
                               start_new_session=True) as child:
             try:
-                reason = _watch(child, within_s, max_bytes)
+                reason = _watch(child, within_s, max_bytes, is_abandoned)
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
@@ -143,7 +147,8 @@ def _environment() -> dict[str, str]:
     return found
 
 
-def _watch(child: subprocess.Popen, within_s: float, max_bytes: int) -> str:
+def _watch(child: subprocess.Popen, within_s: float, max_bytes: int,
+           is_abandoned: Callable[[], bool]) -> str:
     """Wait for the child; return what was wrong with it, empty when it ended by itself."""
     end = time.monotonic() + within_s
     while child.poll() is None:
@@ -152,6 +157,8 @@ def _watch(child: subprocess.Popen, within_s: float, max_bytes: int) -> str:
         if (used := _resident_bytes(child.pid)) > max_bytes:
             return (f'used {used / 1e9:.1f} GB of memory, more than the '
                     f'{max_bytes / 1e9:.1f} GB allowed')
+        if is_abandoned():
+            return 'nobody waits for any more'
         time.sleep(_POLL_S)
     return ''
 

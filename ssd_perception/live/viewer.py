@@ -8,7 +8,7 @@ import queue
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import rclpy
@@ -32,6 +32,8 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
 RATE_WINDOW = 20
+# Of classes, as in weights; anybody may publish detections.
+MAX_CLASSES, MAX_NAME = 1000, 100
 # How often to look for the publishers of images: before and after they are found.
 LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0
 
@@ -117,7 +119,8 @@ class Viewer(Node):
         others = {result.hypothesis.class_id for frame in self.frames.values()
                   for message in (frame.answer, frame.truth) if message is not None
                   for detection in message.detections for result in detection.results}
-        return self._names + sorted(others - set(self._names))
+        others = {name for name in others if len(name) <= MAX_NAME}
+        return (self._names + sorted(others - set(self._names)))[:MAX_CLASSES]
 
     def detections(self, frame: Frame, class_names: list[str]) -> Detections | None:
         """Return a frame's answer, labelled by ``class_names``; None when there is none."""
@@ -132,10 +135,11 @@ class Viewer(Node):
                    class_names: list[str]) -> Detections | None:
         if message is None:
             return None
-        usable = [detection for detection in message.detections if _is_usable(detection)]
+        known = set(class_names)
+        usable = [detection for detection in message.detections if _is_usable(detection, known)]
         if left_out := len(message.detections) - len(usable):
             self.get_logger().warning(f'{left_out} detections of a frame are left out: they have '
-                                      'no class, or a box or score that is no number.')
+                                      'no known class, or a box or score that is no number.')
         return detections_from_message(Detection2DArray(detections=usable), class_names)
 
     def _find_images(self) -> None:
@@ -198,13 +202,15 @@ class Viewer(Node):
             d.results[0].hypothesis.class_id for d in message.detections
             if d.results and d.results[0].hypothesis.score >= self._threshold)
         for name, count in live.last.items():
-            live.total[name] = live.total.get(name, 0) + count
+            if name in live.total or len(live.total) < MAX_CLASSES and len(name) <= MAX_NAME:
+                live.total[name] = live.total.get(name, 0) + count
 
     def _receive_truth(self, message: Detection2DArray) -> None:
         self._frame(message).truth = message
 
     def _receive_labels(self, message: LabelInfo) -> None:
-        self._names = [entry.class_name for entry in message.class_map]
+        self._names = [entry.class_name for entry in message.class_map
+                       if len(entry.class_name) <= MAX_NAME][:MAX_CLASSES]
 
     def _receive_image(self, message: Image | CompressedImage) -> None:
         frame = self._frame(message)
@@ -224,13 +230,14 @@ class Viewer(Node):
                 self.get_logger().warning(one_line(error), throttle_duration_sec=5)
 
 
-def _is_usable(detection: Detection2D) -> bool:
-    """Return whether a detection has a class and finite numbers; anybody may publish."""
+def _is_usable(detection: Detection2D, class_names: Collection[str]) -> bool:
+    """Return whether a detection has known classes and finite numbers; anybody may publish."""
     box = detection.bbox
     numbers = (box.center.position.x, box.center.position.y, box.size_x, box.size_y,
                *(result.hypothesis.score for result in detection.results))
     return bool(detection.results) and all(map(math.isfinite, numbers)) \
-        and min(box.size_x, box.size_y) >= 0
+        and min(box.size_x, box.size_y) >= 0 \
+        and all(result.hypothesis.class_id in class_names for result in detection.results)
 
 
 def collect(viewer: Viewer, stopped: Callable[[], bool], show: Callable[[Live], None],

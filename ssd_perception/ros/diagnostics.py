@@ -62,6 +62,7 @@ class CameraStatistics:
         self._interval: list[dict[str, float]] = []
         self._picture = ''
         self._unanswered_since: float | None = None
+        self._unanswered_before: float | None = None  # a jump of the clock
         self._error = LastError(clock)
         self._last = (clock(), Counts(), dict(self._total))
 
@@ -69,13 +70,13 @@ class CameraStatistics:
         """One frame came; ``now`` is the steady clock's."""
         with self._lock:
             if self._unanswered_since is None:
-                self._unanswered_since = now
+                self._unanswered_since = self._unanswered_before or now
 
     def answered(self, times_ms: Mapping[str, float], picture: str) -> None:
         """One frame was answered; ``times_ms`` has its age and stages, if known."""
         with self._lock:
             self._total['answered'] += 1
-            self._unanswered_since = None
+            self._unanswered_since = self._unanswered_before = None
             self._interval.append(dict(times_ms))
             self._picture = picture
 
@@ -86,9 +87,20 @@ class CameraStatistics:
             self._error.note(sentence)
 
     def forget(self) -> None:
-        """Forget times and frames since the last report: the clock jumped, or the node paused."""
+        """Forget times and frames since the last report: the node paused or is started."""
         with self._lock:
             self._interval = []
+            self._unanswered_since = self._unanswered_before = None
+
+    def clock_jumped(self) -> None:
+        """Forget times since the last report, and the frames that wait.
+
+        That none was answered for long is remembered for the next frame: a clock that goes back
+        every second must not hide it.
+        """
+        with self._lock:
+            self._interval = []
+            self._unanswered_before = self._unanswered_since or self._unanswered_before
             self._unanswered_since = None
 
     def unanswered_s(self) -> float:

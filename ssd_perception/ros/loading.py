@@ -77,17 +77,22 @@ class Loading(threading.Thread):
         detector: the result, or None.
         error: why there is none; empty otherwise.
         ended: the result is there; the thread itself may take a moment longer to end.
+        abandoned: nobody waits for it any more.
+
+    Args:
+        load: makes a detector of parameters; it ends early where the function that it is given
+            returns True.
     """
 
-    def __init__(self, load: Callable[[NodeParameters], Detector], parameters: NodeParameters,
-                 done: Callable[[], object] = lambda: None):
+    def __init__(self, load: Callable[[NodeParameters, Callable[[], bool]], Detector],
+                 parameters: NodeParameters, done: Callable[[], object] = lambda: None):
         super().__init__(name='loading', daemon=True)
         self._load, self._done = load, done
         self.parameters = parameters
         self._began = time.monotonic()
         self.detector: Detector | None = None
         self.error = ''
-        self.ended = False
+        self.ended = self.abandoned = False
         self.start()
 
     def age_s(self) -> float:
@@ -97,7 +102,7 @@ class Loading(threading.Thread):
     def run(self) -> None:
         """See ``threading.Thread``."""
         try:
-            self.detector = self._load(self.parameters)
+            self.detector = self._load(self.parameters, lambda: self.abandoned)
         except Exception as error:  # whatever a file or a driver does, the node says and lives
             self.error = one_line(error)
         self.ended = True

@@ -14,6 +14,7 @@ from std_srvs.srv import Trigger
 from ssd_perception.ros.worker import Worker
 
 ANSWER_WITHIN_S = 5.0
+MAX_CALLERS = 100  # that wait at a time: each has a timer of its own
 
 
 class OnDemand:
@@ -31,6 +32,7 @@ class OnDemand:
         self._node, self._worker, self._is_active = node, worker, is_active
         self._lock = threading.Lock()
         self._answers: list[tuple[Future, str]] = []
+        self._callers = 0
         self._answered = node.create_guard_condition(self._deliver)
         # A group of its own: a waiting call must not hold up images, timers and other services.
         node.create_service(Trigger, '~/detect', self._detect,
@@ -41,6 +43,10 @@ class OnDemand:
         if not self._is_active():
             response.message = 'The node is not active; activate it first.'
             return response
+        if self._callers >= MAX_CALLERS:
+            response.message = f'{MAX_CALLERS} callers wait already; try again later.'
+            return response
+        self._callers += 1
         future: Future = Future(executor=self._node.executor)
 
         def answer(text: str) -> None:  # called by the worker's thread
@@ -57,6 +63,7 @@ class OnDemand:
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._worker.detect_next(answer)
         text = await future
+        self._callers -= 1
         self._node.destroy_timer(timer)
         self._worker.forget_next(answer)
         response.success = bool(text)

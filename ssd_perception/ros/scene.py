@@ -46,6 +46,7 @@ from ssd_perception.scene.target import TargetSelector, TargetSettings
 INPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Depth images that may still be needed: the network takes longer than they do.
 DEPTH_KEPT = 12
+MAX_DEPTH_BYTES = 1 << 27  # of them together; twelve of 2048x2048 in 16 bit have 100 MB
 # Of a lens; the models that are known have at most 14.
 MAX_COEFFICIENTS = 100
 # A depth image belongs to an image whose stamp is no further away than this.
@@ -124,6 +125,8 @@ class CameraScene:
 
     def _receive_depth(self, message: Image) -> None:
         self._depth.append(message)
+        while len(self._depth) > 1 and sum(len(d.data) for d in self._depth) > MAX_DEPTH_BYTES:
+            self._depth.popleft()
         self._depth_heard = time.monotonic()
 
     def view(self, frame: Frame) -> View:

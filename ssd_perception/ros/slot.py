@@ -141,6 +141,8 @@ class DetectorSlot:
 
     def release(self) -> None:
         """Drop the detector and its device; a load that ends later changes nothing."""
+        if self._loading:
+            self._loading.abandoned = True
         self._loading = self._serving = None
         self.failures, self.failure = 0, ''
 
@@ -211,17 +213,19 @@ class DetectorSlot:
             f'after: {self.failure}')
         self._begin()
 
-    def _load_allowed(self, parameters: NodeParameters) -> Detector:
+    def _load_allowed(self, parameters: NodeParameters,
+                      is_abandoned: Callable[[], bool]) -> Detector:
         # Who starts the node may name any file; who sets a parameter may not.
         if parameters.weights != self._start_weights:
             path = check_swap(parameters.weights, parameters.weights_dirs)
             parameters = replace(parameters, weights=str(path))
         # Whatever weights do there that are new here, the detector in use answers meanwhile.
         ensure_tried(parameters.weights, parameters.runtime, parameters.device,
-                     parameters.precision, max(1, len(parameters.cameras)))
+                     parameters.precision, max(1, len(parameters.cameras)), is_abandoned)
         return self._load(parameters)
 
     def _abandon(self, loading: Loading) -> str:
+        loading.abandoned = True  # ends the child process that tries the weights
         reason = (f'Loading {one_line(loading.parameters.weights)} has not ended after '
                   f'{loading.age_s():.0f} s and is abandoned')
         self._logger.error(f'{reason}.')

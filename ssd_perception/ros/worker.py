@@ -165,7 +165,7 @@ class Worker:
         self._jumps += 1
         self._frames.forget()
         for camera in self._cameras.values():
-            camera.statistics.forget()
+            camera.statistics.clock_jumped()
 
     def busy_s(self) -> float:
         """Return for how long the oldest batch has been in work, s; 0 when there is none."""

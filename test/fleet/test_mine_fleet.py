@@ -1,7 +1,9 @@
 """Frames worth labelling from many recordings together: no view twice, whatever runs them."""
 
+import io
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.fleet import mine as fleet  # noqa: E402
 from ssd_perception.mining import features  # noqa: E402
+from ssd_perception.mining.candidates import Candidates  # noqa: E402
 
 
 @pytest.fixture
@@ -40,6 +43,7 @@ def drives(tmp_path_factory):
 
 
 def mine(source, out, *words):
+    """Return the exit code; it is 1 where one of the recordings cannot be read."""
     return main(['bag_to_voc', str(source), '--out', str(out), *words])
 
 
@@ -55,7 +59,7 @@ def chosen(out):
 @pytest.mark.parametrize('how', ['mined', 'random', 'even'])
 def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_path, how):
     out = tmp_path / 'mined'
-    assert mine(drives, out, '--count', '9', '--apart', '0', '--choose', how) == 0
+    assert mine(drives, out, '--count', '9', '--apart', '0', '--choose', how) == 1
     frames = chosen(out)
     # a, its copy b and the beginning of c hold the same frames
     assert len({frame['stamp_ns'] for frame in frames}) == len(frames) > 2
@@ -69,7 +73,7 @@ def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_
 
 def test_an_image_is_that_of_its_recording(detectors, drives, tmp_path):
     out = tmp_path / 'mined'
-    assert mine(drives, out, '--count', '4', '--apart', '0') == 0
+    assert mine(drives, out, '--count', '4', '--apart', '0') == 1
     assert mine(drives / 'c', tmp_path / 'alone', '--count', '20', '--apart', '0') == 0
     alone = content(tmp_path / 'alone' / 'JPEGImages')
     frames = [frame for frame in chosen(out) if frame['camera'].startswith('c/')]
@@ -84,7 +88,7 @@ def test_that_novelty_is_not_available_is_said_once(detectors, drives, tmp_path,
     def unavailable(path, device):
         raise features.FeaturesUnavailable('there is no torch')
     monkeypatch.setattr(features, 'Features', unavailable)
-    assert mine(drives, tmp_path / 'mined', '--count', '2') == 0
+    assert mine(drives, tmp_path / 'mined', '--count', '2') == 1
     notes = json.loads((tmp_path / 'mined' / 'selection.json').read_text())['notes']
     assert len([note for note in notes if 'Novelty is left out: there is no torch' in note]) == 1
     assert capsys.readouterr().out.count('Novelty is left out') == 1
@@ -92,7 +96,7 @@ def test_that_novelty_is_not_available_is_said_once(detectors, drives, tmp_path,
 
 def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drives, tmp_path,
                                                                 monkeypatch):
-    assert mine(drives, tmp_path / 'whole', '--count', '5') == 0
+    assert mine(drives, tmp_path / 'whole', '--count', '5') == 1
     done = sum(detector.calls for detector in detectors)
     run = fleet.run_tasks
 
@@ -102,8 +106,30 @@ def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drive
     monkeypatch.setattr(fleet, 'run_tasks', two_of)
     assert mine(drives, tmp_path / 'again', '--count', '5') == 130
     monkeypatch.setattr(fleet, 'run_tasks', run)
-    assert mine(drives, tmp_path / 'again', '--count', '5') == 0
+    assert mine(drives, tmp_path / 'again', '--count', '5') == 1
     assert sum(detector.calls for detector in detectors) == 2 * done
     whole, again = content(tmp_path / 'whole'), content(tmp_path / 'again')
     assert {name for name in whole if whole[name].replace(b'whole', b'again') != again[name]} \
         == set()
+
+
+@pytest.mark.parametrize('damage', [
+    lambda data: data[:len(data) // 2], lambda data: b'', lambda data: packed(data)],
+    ids=['cut', 'empty', 'packed'])
+def test_damaged_candidates_are_made_anew(tmp_path, damage):
+    path = tmp_path / 'a.npz'
+    found = Candidates(1, 0, (), (), (), (), (), np.zeros((2, 3), np.float32))
+    found.save(path, 'same')
+    assert Candidates.load(path, 'same').frames == 1 and Candidates.load(path, 'other') is None
+    path.write_bytes(damage(path.read_bytes()))
+    assert Candidates.load(path, 'same') is None
+
+
+def packed(data):
+    """Return the same archive compressed: a small one could unpack to gigabytes."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, \
+            zipfile.ZipFile(target, 'w', zipfile.ZIP_DEFLATED) as file:
+        for name in source.namelist():
+            file.writestr(name, source.read(name))
+    return target.getvalue()

@@ -1,5 +1,6 @@
 """Many recordings: each as if alone, failures cost only their own, done ones are left alone."""
 
+import contextlib
 import functools
 import json
 import os
@@ -15,7 +16,9 @@ import recordings  # noqa: E402
 from orange_detector import replace_network  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
+from ssd_perception.core.errors import UserError  # noqa: E402
 from ssd_perception.fleet import replay as fleet  # noqa: E402
+from ssd_perception.fleet import tasks  # noqa: E402
 from ssd_perception.fleet.summary import FleetSummary, RecordingFigures  # noqa: E402
 from ssd_perception.fleet.tasks import LOCAL, Task, run_tasks  # noqa: E402
 
@@ -152,3 +155,13 @@ def test_on_ray_a_killed_worker_costs_nothing(drives, tmp_path, monkeypatch, cap
     assert replay(drives, tmp_path / 'ray', '--ray', LOCAL) == 1
     assert (tmp_path / 'died').exists()
     assert files(tmp_path / 'ray') == files(tmp_path / 'alone')
+
+
+@pytest.mark.parametrize('cores, gpus, says', [
+    (4, 0, ''), (5, 0, 'takes 5 cores, and no machine .* more than 4'),
+    (1, 1, 'takes 1 GPUs, and no machine')])
+def test_a_task_that_fits_no_machine_of_ray_does_not_wait_for_ever(cores, gpus, says):
+    machines = [{'Alive': True, 'Resources': {'CPU': 4.0}}, {'Alive': True, 'Resources': {}},
+                {'Alive': False, 'Resources': {'CPU': 64.0, 'GPU': 8.0}}]
+    with pytest.raises(UserError, match=says) if says else contextlib.nullcontext():
+        tasks._check_size(machines, 'there', cores, gpus)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -11,8 +12,8 @@ from hostile_weights import growing  # noqa: E402
 from random_weights import random_weights  # noqa: E402
 
 from ssd_perception.core.metadata import WeightsError  # noqa: E402
-from ssd_perception.inference import trial  # noqa: E402
-from ssd_perception.inference.exported import CACHE_VARIABLE  # noqa: E402
+from ssd_perception.inference import exported, trial  # noqa: E402
+from ssd_perception.inference.exported import CACHE_VARIABLE, keep_in_cache  # noqa: E402
 from ssd_perception.inference.options import DetectorOptions  # noqa: E402
 from ssd_perception.inference.resolve import resolve_weights  # noqa: E402
 from ssd_perception.inference.trial import ensure_tried, try_weights  # noqa: E402
@@ -41,9 +42,31 @@ def test_what_goes_beyond_a_limit_is_stopped_there(tmp_path, within_s, max_bytes
     assert time.monotonic() - start < 60
 
 
+def test_a_trial_that_nobody_waits_for_ends_its_child():
+    asked = []
+    with pytest.raises(WeightsError, match='which nobody waits for any more; it is not used'):
+        try_weights(resolve_weights('rover'), is_abandoned=lambda: asked.append(1) or True)
+    assert len(asked) == 1
+
+
+def test_the_oldest_files_leave_a_full_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(exported, 'MAX_CACHE_BYTES', 250)
+    names = [f'{name}-{"0" * 32}-1.onnx' for name in 'abc'] + [f'openvino-{"1" * 32}.blob']
+    for age, name in enumerate((*names, 'of_the_user.onnx')):
+        keep_in_cache(tmp_path / name, bytes(100))
+        os.utime(tmp_path / name, (age, age))
+    keep_in_cache(tmp_path / names[0], bytes(100))  # made anew
+    assert {path.name for path in tmp_path.iterdir()} == {names[0], *names[2:], 'of_the_user.onnx'}
+    monkeypatch.setattr(exported, 'MAX_CACHE_FILES', 3)
+    for number in range(6):
+        keep_in_cache(tmp_path / 'tried' / f'{number:064x}', b'')
+        os.utime(tmp_path / 'tried' / f'{number:064x}', (number, number))
+    assert len(list((tmp_path / 'tried').iterdir())) == 4
+
+
 def test_an_engine_of_tensorrt_may_take_an_hour_in_a_command_too(monkeypatch):
     limits = []
-    monkeypatch.setattr(trial, '_watch', lambda child, within_s, max_bytes: (
+    monkeypatch.setattr(trial, '_watch', lambda child, within_s, max_bytes, stop: (
         limits.append(within_s) or 'was watched'))
     for runtime in ('onnxruntime', 'tensorrt'):
         with pytest.raises(WeightsError, match='was watched'):
@@ -73,7 +96,7 @@ def tries(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / 'cache'))
     found = []
     monkeypatch.setattr(trial, '_passed', set())
-    monkeypatch.setattr(trial, 'try_weights', lambda path, *options: found.append(path.name))
+    monkeypatch.setattr(trial, 'try_weights', lambda path, *options, **more: found.append(path.name))
     return found
 
 

@@ -38,9 +38,9 @@ def view(*words):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def detection(x, width, score):
+def detection(x, width, score, name='cone'):
     result = ObjectHypothesisWithPose()
-    result.hypothesis.class_id, result.hypothesis.score = 'cone', score
+    result.hypothesis.class_id, result.hypothesis.score = name, score
     found = Detection2D(results=[result])
     found.bbox.center.position.x, found.bbox.size_x = x, width
     return found
@@ -103,7 +103,7 @@ def test_pairs_and_measures(rover, tmp_path):
     # What is no detection costs itself alone: no class, no number, a negative size.
     rover(False, ReliabilityPolicy.RELIABLE).drive(skip={2}, extra=[
         Detection2D(), detection(float('nan'), 5.0, 0.9), detection(5.0, -1.0, 0.9),
-        detection(5.0, 5.0, float('inf'))])
+        detection(5.0, 5.0, float('inf')), detection(5.0, 5.0, 0.9, 'x' * 101)])
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())

@@ -1,9 +1,9 @@
-"""A replay is as accurate as evaluate measures, and most of its time is the network's."""
+"""A replay is as accurate as evaluate measures, and does everything once."""
 
 from __future__ import annotations
 
+import collections
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from ssd_perception.core.detections import GroundTruth  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.evaluation.accuracy import accuracy, evaluate, low_threshold  # noqa: E402
 from ssd_perception.inference.detector import Detector  # noqa: E402
+from ssd_perception.replay import annotated_images, scan  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / 'demo' / 'recording'
@@ -69,16 +70,20 @@ def test_ap_on_photographs_is_evaluates(tmp_path):
 
 
 @pytest.mark.skipif(not RECORDING.is_dir(), reason='no data')
-def test_most_of_the_time_is_the_networks(tmp_path):
-    detector = Detector.from_weights()
-    detector.warm_up()
-    images = [f.image for f in labelled_frames(RECORDING, detector.class_names)]
-    ratios = []
-    for turn in range(5):  # in turns: what else the machine does hits both
-        start = time.perf_counter()
-        for image in images:
-            detector([image])
-        bare = len(images) / (time.perf_counter() - start)
-        ratios.append(replayed(RECORDING, tmp_path / f'{turn}')['frames_per_s'] / bare)
-    # One network per core leaves room for decoding and drawing: 1.1 to 1.4 on two cores.
-    assert np.median(ratios) > 0.85, ratios
+def test_nothing_is_decoded_drawn_or_detected_twice(tmp_path, monkeypatch):
+    """A replay takes little more time than its network; `ssd_perception benchmark` measures it."""
+    counts = collections.Counter()
+
+    def counted(owner, name, number=lambda *arguments: 1):
+        inner = getattr(owner, name)
+
+        def call(*arguments, **options):
+            counts[name] += number(*arguments)
+            return inner(*arguments, **options)
+        monkeypatch.setattr(owner, name, call)
+
+    counted(scan, 'decode_record')
+    counted(annotated_images, 'draw_detections')
+    counted(Detector, 'detect', lambda detector, images, settings=None: len(images))
+    frames = replayed(RECORDING, tmp_path / 'out')['frames']
+    assert counts == {'decode_record': frames, 'draw_detections': frames, 'detect': frames}

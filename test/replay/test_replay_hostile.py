@@ -277,5 +277,6 @@ def test_a_full_disk_is_named_with_its_folder(recording, tmp_path, limit):
          tmp_path / 'out'], capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     assert done.returncode == 1, done.stderr
-    assert 'File too large' in done.stderr and str(tmp_path) in done.stderr
+    assert 'could not be written (File too large): the disk, or a limit, allows' in done.stderr
+    assert str(tmp_path) in done.stderr and 'Errno' not in done.stderr
     assert done.stderr.count('\n') == 1 and not (tmp_path / 'out').exists()

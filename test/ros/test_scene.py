@@ -207,6 +207,14 @@ def test_a_depth_image_that_does_not_fit_gives_a_sentence(fields, sentence):
     assert sentence in bench.reason
 
 
+def test_depth_images_of_gigabytes_are_not_kept(monkeypatch):
+    monkeypatch.setattr('ssd_perception.ros.scene.MAX_DEPTH_BYTES', 3 * 640 * 480 * 4)
+    bench = Bench(('depth',))
+    for i in range(6):
+        bench.receive(bench.depth(stamp_ns=STAMP_NS + i))
+    assert len(bench.scene._depth) == 3
+
+
 def test_where_no_depth_camera_was_ever_heard_the_ground_serves():
     assert len(Bench(('depth', 'ground')).publish().detections) == 2
 

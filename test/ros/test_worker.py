@@ -14,11 +14,14 @@ from peer import image, picture  # noqa: E402
 from rclpy.clock import ClockType  # noqa: E402
 from rclpy.time import Time  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
 from worker_bench import Bench, FakeDetector  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.core.frame import Frame  # noqa: E402
+from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
+from ssd_perception.ros.on_demand import MAX_CALLERS, OnDemand  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
 from ssd_perception.ros.worker import MAX_FRAME_ID  # noqa: E402
 
@@ -332,3 +335,26 @@ def test_a_stage_that_fails_costs_its_cameras_image_alone():
     assert set(bench.log) == {'front: ZeroDivisionError: division by zero'}
     assert 'division by zero' in bench.cameras['front'].statistics.report(
         bench.frames.counts('front'))[0]
+
+
+def test_a_clock_that_goes_back_again_and_again_hides_nothing():
+    now = [100.0]
+    statistics = CameraStatistics(lambda: now[0])
+    for _ in range(10):
+        statistics.received(now[0])
+        now[0] += 0.9
+        statistics.clock_jumped()
+        assert statistics.unanswered_s() == 0, 'no image came since then'
+    statistics.received(now[0])
+    assert statistics.unanswered_s() == pytest.approx(9.0)
+    statistics.answered({}, '')
+    statistics.received(now[0])
+    assert statistics.unanswered_s() == 0
+
+
+def test_a_crowd_of_callers_is_answered_at_once():
+    service = object.__new__(OnDemand)
+    service._is_active, service._callers = (lambda: True), MAX_CALLERS
+    with pytest.raises(StopIteration) as answered:
+        service._detect(Trigger.Request(), Trigger.Response()).send(None)
+    assert not answered.value.value.success and 'callers wait' in answered.value.value.message
