@@ -96,7 +96,8 @@ def tries(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / 'cache'))
     found = []
     monkeypatch.setattr(trial, '_passed', set())
-    monkeypatch.setattr(trial, 'try_weights', lambda path, *options, **more: found.append(path.name))
+    monkeypatch.setattr(trial, 'try_weights',
+                        lambda path, *options, **more: found.append(path.name))
     return found
 
 
@@ -134,7 +135,7 @@ def test_shipped_weights_are_not_tried(tries):
 def test_what_fails_is_not_recorded(tmp_path, tries, monkeypatch):
     path = random_weights(tmp_path / 'mine.safetensors', 64)
 
-    def refuse(path, *options):
+    def refuse(path, *options, **more):
         tries.append(path.name)
         raise WeightsError('no')
     monkeypatch.setattr(trial, 'try_weights', refuse)

@@ -211,7 +211,7 @@ def test_depth_images_of_gigabytes_are_not_kept(monkeypatch):
     monkeypatch.setattr('ssd_perception.ros.scene.MAX_DEPTH_BYTES', 3 * 640 * 480 * 4)
     bench = Bench(('depth',))
     for i in range(6):
-        bench.receive(bench.depth(stamp_ns=STAMP_NS + i))
+        bench.depth(stamp_ns=STAMP_NS + i)
     assert len(bench.scene._depth) == 3
 
 
