@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
+from ssd_perception.ros.dds import middleware
 from ssd_perception.ros.humble import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 # A share is that of so many frames, lost ones included, and of so long a time.
@@ -31,8 +32,8 @@ class LossWatch:
         now: the time.
 
     Attributes:
-        counted: whether the middleware reports every lost frame, as Fast DDS and Cyclone DDS do;
-            else the frames' stamps have to show it.
+        counted: whether the middleware reports every lost frame, as Fast DDS does; else the
+            frames' stamps have to show it.
         share: of the frames, lost at present, 0 to 1; 0 while that is not worth a word.
     """
 
@@ -98,5 +99,6 @@ def subscribe(node: Node, watch: LossWatch, kind: type, topic: str, callback: Ca
             event_callbacks=SubscriptionEventCallbacks(message_lost=lost))
     except UnsupportedEventTypeError:
         return node.create_subscription(kind, topic, callback, **options)
-    watch.counted = True
+    # Cyclone DDS has this event as well, but leaves out frames that lose a fragment (measured).
+    watch.counted = 'fastrtps' in middleware()
     return subscription

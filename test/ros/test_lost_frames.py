@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip('vision_msgs')
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from ros_environment import ROOT  # noqa: E402
 
+from ssd_perception.ros import lost_frames  # noqa: E402
 from ssd_perception.ros.dds import PROFILE_VARIABLES  # noqa: E402
 from ssd_perception.ros.lost_frames import LossWatch, missing  # noqa: E402
 from ssd_perception.ros.missing_images import losses  # noqa: E402
@@ -83,6 +85,15 @@ def test_a_middleware_that_counts_is_believed_more_than_stamps():
     watch.check(20.0)
     watch.check(40.0)
     assert watch.share == 0, 'the driver leaves frames out; none is lost on the way'
+
+
+@pytest.mark.parametrize('rmw', ['rmw_fastrtps_cpp', 'rmw_cyclonedds_cpp', 'rmw_zenoh_cpp'])
+def test_the_count_of_fast_dds_alone_is_complete(monkeypatch, rmw):
+    monkeypatch.setattr(lost_frames, 'middleware', lambda: rmw)
+    node = SimpleNamespace(create_subscription=lambda *_, **options: options)
+    watch = LossWatch(0.0)
+    options = lost_frames.subscribe(node, watch, DiagnosticArray, '/image', print)
+    assert options['event_callbacks'].message_lost and watch.counted == (rmw == 'rmw_fastrtps_cpp')
 
 
 def test_the_remedy_depends_on_the_size():
