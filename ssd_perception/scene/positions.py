@@ -36,7 +36,7 @@ _HEIGHT, _HEIGHT_PX = 0.015, 0.9
 TILT, TILT_OF_FIXED = 0.0035, 0.007
 # Deviation of an object's middle from the middle of its visible part, ahead and sideways, as a
 # share of half its width: not every object is as deep as it is wide, or symmetric.
-_DEEP, _ASIDE = 0.3, 0.15
+_DEEP, _ASIDE = 0.4, 0.15
 # Distance of an object's middle behind the surface in a depth image, as a share of half its width.
 _BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
 # Of a depth camera: a share of the range, and metres.
