@@ -8,6 +8,7 @@ first, as in BoT-SORT (Aharon et al., 2022), and without an image estimated from
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from dataclasses import dataclass, fields, replace
 
@@ -211,7 +212,7 @@ class Tracker:
         if not before or not stamp_ns:
             return _UNKNOWN_INTERVAL_S, 1
         seconds = (stamp_ns - before) / 1e9
-        usual = float(np.median(self._intervals)) if self._intervals else max(seconds, 0.0)
+        usual = statistics.median(self._intervals) if self._intervals else max(seconds, 0.0)
         frames = max(1, round(seconds / usual)) if usual > 0 else 1
         if seconds < 0 or frames > self._settings.misses + 1:
             self.forget()
