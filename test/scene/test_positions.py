@@ -162,7 +162,8 @@ def _sample(method, rng, tilt=positions.TILT, count=400):
     ('depth', positions.TILT, 0.03, 0.08), ('ground', positions.TILT, 0.05, 0.15),
     ('ground', positions.TILT_OF_FIXED, 0.05, 0.15), ('height', positions.TILT, 0.05, 0.15)])
 def test_the_covariance_holds_the_truth_and_the_error_is_small(method, tilt, median, most):
-    ranges, errors, deviations = _sample(method, np.random.default_rng(5), tilt)
+    count = 200 if method == 'depth' else 400  # a stereo image takes 10 ms
+    ranges, errors, deviations = _sample(method, np.random.default_rng(5), tilt, count)
     relative = np.abs(errors) / ranges
     assert np.median(relative) <= median and np.quantile(relative, 0.95) <= most
     assert 0.90 <= np.mean(np.abs(errors) < 2 * deviations) <= 0.98
