@@ -57,7 +57,8 @@ def main() -> None:
         for kind, stages in table.items():
             print(f'{checkout}, {kind}:')
             for stage in stages:
-                print('  {name:28s} {s:7.3f} s {rss_mb:7.1f} MB, PSS {pss_mb:6.1f}'.format(
+                print('  {name:28s} {s:7.3f} s {rss_mb:7.1f} MB, PSS {pss_mb:6.1f}, shared '
+                      '{shm_mb:5.1f}'.format(
                     **stage))
     ratios = {f'{kind}: {stage["name"]}, {what}': round(stage[what] / base[what], 3)
               for kind in ('cold', 'warm')
@@ -80,7 +81,7 @@ def medians(runs: list[list[dict]]) -> list[dict]:
     """Return for each stage the medians over the starts."""
     return [{'name': stages[0]['name'],
              **{what: round(statistics.median(stage[what] for stage in stages), 3)
-                for what in ('s', 'rss_mb', 'pss_mb')}} for stages in zip(*runs)]
+                for what in ('s', 'rss_mb', 'pss_mb', 'shm_mb')}} for stages in zip(*runs)]
 
 
 class Listener:
@@ -142,10 +143,10 @@ def start(listener: Listener, checkout: Path, cache: Path, precision: str) -> li
 
 
 def memory(pid: int | str) -> dict[str, float]:
-    """Return the resident memory of a process and its share of what it shares, MB."""
-    text = Path(f'/proc/{pid}/smaps_rollup').read_text()
-    return {f'{name.lower()}_mb': int(re.findall(rf'^{name}:\s+(\d+)', text, re.M)[0]) / 1000
-            for name in ('Rss', 'Pss')}
+    """Return a process's resident memory, its share of it, and what of it is shared memory, MB."""
+    text = ''.join(Path(f'/proc/{pid}/{name}').read_text() for name in ('smaps_rollup', 'status'))
+    return {key: int(re.findall(rf'^{name}:\s+(\d+)', text, re.M)[0]) / 1000
+            for key, name in (('rss_mb', 'Rss'), ('pss_mb', 'Pss'), ('shm_mb', 'RssShmem'))}
 
 
 def child(began: float) -> None:

@@ -192,20 +192,20 @@ def _start(start: StartBenchmark) -> list[str]:
     def rows(stages: Mapping[str, Sequence[StartStage]]) -> Iterable[tuple[str, ...]]:
         for cold, warm in zip(stages['cold'], stages['warm']):
             yield (cold.name, f'{cold.s:.2f}', f'{warm.s:.2f}', f'{cold.rss_mb:.0f}',
-                   f'{warm.rss_mb:.0f}', f'{warm.pss_mb:.0f}')
+                   f'{warm.rss_mb:.0f}', f'{warm.pss_mb:.0f}', f'{warm.shm_mb:.0f}')
+    head = ('until', 'cold s', 'warm s', 'cold RSS MB', 'RSS MB', 'PSS MB', 'shared MB')
     return ['## Start and memory', '',
             f"The node's start in {start.precision}, seconds since its process was executed, and "
             'the memory at the end of each stage. Cold: the network is compiled, one start. Warm: '
             f'the compiled network is in the cache folder, median of {start.starts} starts. The '
             "files were in the system's memory before. `answers` is the first answer to a camera "
-            f'of 640x480; its memory that of 1.5 s later. Measured on '
+            'of 640x480; its memory that of 1.5 s later. Shared: what of the resident memory is '
+            "the middleware's shared memory, which holds the camera's images. Measured on "
             f'{_machine(start.machine, start.date)}.', '',
             f'    {start.command}', '',
-            *_table(('until', 'cold s', 'warm s', 'cold RSS MB', 'RSS MB', 'PSS MB'),
-                    rows(start.stages)), '',
+            *_table(head, rows(start.stages)), '',
             *(['Before the last changes:', '',
-               *_table(('until', 'cold s', 'warm s', 'cold RSS MB', 'RSS MB', 'PSS MB'),
-                       rows(start.before)), '',
+               *_table(head, rows(start.before)), '',
                *_table(('ratio of now to before', ''), (
                    (name, f'{value:.2f}') for name, value in start.ratios.items())), '']
               if start.before else [])]

@@ -265,12 +265,19 @@ class CamerasBenchmark:
 
 @dataclass(frozen=True)
 class StartStage:
-    """The end of a stage of the node's start: seconds since exec, and the memory then, MB."""
+    """The end of a stage of the node's start.
+
+    Attributes:
+        s: since the process was executed.
+        rss_mb, pss_mb: see ``CamerasCase``.
+        shm_mb: what of ``rss_mb`` is the middleware's shared memory with the camera's images.
+    """
 
     name: str
     s: float
     rss_mb: float
     pss_mb: float
+    shm_mb: float
 
 
 @dataclass(frozen=True)

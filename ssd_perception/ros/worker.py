@@ -215,15 +215,15 @@ class Worker:
         return self._started.get(camera, 0.0) + 1 / rate_hz if rate_hz else 0.0
 
     def _answer(self, batch: dict[str, Any], lane: _Lane | None = None) -> None:
-        serving, jumps = self._slot.serving, self._jumps
+        with self._order:
+            serving, jumps = self._slot.serving, self._jumps
+            settings = self._prepare_stages(serving, jumps) if serving else self._settings
         if lane is not None:
             lane.in_work = serving
         if serving is None:
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
             return
-        with self._order:
-            settings = self._prepare_stages(serving, jumps)
         works = [work for name, message in batch.items()
                  if (work := self._take(name, message, serving.detector))]
         if not works:
