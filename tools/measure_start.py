@@ -23,9 +23,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 WITHIN_S, LISTEN_S = 90.0, 1.5
 MARKS = 'START_MARKS'  # the variable with the file that the child writes
+SPACE = f'/start_{os.getpid()}'  # its topics: another node's answers must not count
 
 
 def main() -> None:
@@ -85,7 +87,7 @@ def medians(runs: list[list[dict]]) -> list[dict]:
 
 
 class Listener:
-    """A camera that sends all the time, and a count of the answers, in this process."""
+    """A camera that sends all the time; the stamp of the last image answered, ns."""
 
     def __enter__(self) -> Listener:
         import rclpy
@@ -93,19 +95,20 @@ class Listener:
         from vision_msgs.msg import Detection2DArray
         self._rclpy = rclpy
         rclpy.init()
-        self._node, self.answers = rclpy.create_node('start_camera'), 0
-        self._publisher = self._node.create_publisher(Image, 'image', 1)
+        self._node, self.answered_ns = rclpy.create_node('start_camera'), 0
+        self._publisher = self._node.create_publisher(Image, f'{SPACE}/image', 1)
         self._message = Image(height=480, width=640, encoding='rgb8', step=1920,
                               data=b'\x7f' * (480 * 1920))
-        self._node.create_subscription(Detection2DArray, 'detections', self._answer, 10)
+        self._node.create_subscription(Detection2DArray, f'{SPACE}/detections', self._answer,
+                                       10)
         self._node.create_timer(0.1, self._send)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._rclpy.shutdown()
 
-    def _answer(self, _: object) -> None:
-        self.answers += 1
+    def _answer(self, message: Any) -> None:
+        self.answered_ns = message.header.stamp.sec * 10 ** 9 + message.header.stamp.nanosec
 
     def _send(self) -> None:
         self._message.header.stamp = self._node.get_clock().now().to_msg()
@@ -119,24 +122,25 @@ class Listener:
 def start(listener: Listener, checkout: Path, cache: Path, precision: str) -> list[dict]:
     """Start the node once; return its stages."""
     with tempfile.NamedTemporaryFile() as marks:
-        began = time.monotonic()
+        began, began_ns = time.monotonic(), time.time_ns()
         environment = {**os.environ, 'PYTHONPATH': str(checkout.resolve()), MARKS: marks.name,
                        'SSD_PERCEPTION_CACHE': str(cache)}
         child = subprocess.Popen(
-            [sys.executable, __file__, repr(began), '--ros-args', '-p',
+            [sys.executable, __file__, repr(began), '--ros-args', '-r', f'__ns:={SPACE}', '-p',
              f'precision:={precision}'], cwd='/', env=environment, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+            stderr=subprocess.PIPE, text=True)
         try:
-            before = listener.answers
-            while listener.answers == before:
+            while listener.answered_ns < began_ns:  # the last node's answers may come late
                 if time.monotonic() - began > WITHIN_S or child.poll() is not None:
-                    raise SystemExit(f'The node of {checkout} did not answer.')
+                    child.kill()
+                    raise SystemExit(f'The node of {checkout} did not answer: '
+                                     f'{child.communicate()[1]}')
                 listener.spin()
             answered_s = time.monotonic() - began
             while time.monotonic() - began < answered_s + LISTEN_S:
                 listener.spin()
             last = {'name': 'answers', 's': answered_s, **memory(child.pid)}
-            return [*json.loads(marks.read()), last]
+            return [*json.loads(Path(marks.name).read_text()), last]
         finally:
             child.terminate()
             child.wait(20)
