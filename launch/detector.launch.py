@@ -75,6 +75,7 @@ def start(context) -> list:
     actions.append(Node(
         package='ssd_perception', executable='detector_node', name=launching.DETECTOR,
         namespace=given['namespace'], parameters=parameters,
+        additional_env=launching.node_environment(profile),
         remappings=launching.remappings(given),
         ros_arguments=['--log-level', given['log_level']], output='screen', **ended))
     if given['bag']:

@@ -124,7 +124,7 @@ def start(listener: Listener, checkout: Path, cache: Path, precision: str) -> li
     with tempfile.NamedTemporaryFile() as marks:
         began, began_ns = time.monotonic(), time.time_ns()
         environment = {**os.environ, 'PYTHONPATH': str(checkout.resolve()), MARKS: marks.name,
-                       'SSD_PERCEPTION_CACHE': str(cache)}
+                       'SSD_PERCEPTION_CACHE': str(cache), **profile(checkout)}
         child = subprocess.Popen(
             [sys.executable, __file__, repr(began), '--ros-args', '-r', f'__ns:={SPACE}', '-p',
              f'precision:={precision}'], cwd='/', env=environment, stdout=subprocess.DEVNULL,
@@ -144,6 +144,14 @@ def start(listener: Listener, checkout: Path, cache: Path, precision: str) -> li
         finally:
             child.terminate()
             child.wait(20)
+
+
+def profile(checkout: Path) -> dict[str, str]:
+    """Return the variable that a checkout's launch file sets for the node."""
+    from ssd_perception.ros.dds import profile_variable
+    names = (checkout.resolve() / 'config' / f'fastdds_{name}.xml'
+             for name in ('detector', 'large_images'))
+    return {profile_variable(): str(next(name for name in names if name.is_file()))}
 
 
 def memory(pid: int | str) -> dict[str, float]:

@@ -21,7 +21,7 @@ from ssd_perception.benchmark.figures import machine, versions
 from ssd_perception.benchmark.results import Ages, NodeBenchmark, NodeCase
 from ssd_perception.core import interface
 from ssd_perception.live.processes import Child, Processes, ProcessFailed
-from ssd_perception.ros.dds import large_images_profile, profile_variable
+from ssd_perception.ros.dds import detector_profile, large_images_profile, profile_variable
 
 IMAGES = (('640x480', 'raw'), ('1920x1080', 'raw'), ('1920x1080', 'jpeg'))
 STARTED_WITHIN_S = 90
@@ -62,12 +62,15 @@ def measure_node(weights: str, rates: Sequence[float], seconds: float, threads: 
 
 
 def graph_of_its_own() -> dict[str, str]:
-    """Put this process and its children into a graph of their own, as the launch file does."""
+    """Put this process and its children into a graph of their own; return the nodes' variables.
+
+    All get the profiles of Fast DDS that the launch file gives them.
+    """
     environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
                    'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', str(os.getpid() % 100 + 1)),
                    profile_variable(): str(large_images_profile())}
     os.environ.update(environment)
-    return environment
+    return {**environment, profile_variable(): str(detector_profile())}
 
 
 def _case(listener: Listener, node: Child, size: str, transport: str, rate: float,

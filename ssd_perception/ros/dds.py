@@ -11,7 +11,7 @@ from ssd_perception.inference.resolve import weights_folders
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 # On the publisher's side alone FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA is easier to remember, but
 # keeps a shared-memory segment of 512 kB: with all cores busy most 640x640 frames were lost.
-NAME = 'fastdds_large_images.xml'
+NAME, DETECTOR_NAME = 'fastdds_large_images.xml', 'fastdds_detector.xml'
 
 
 def large_images_profile() -> Path:
@@ -19,6 +19,11 @@ def large_images_profile() -> Path:
     # The same places hold the package's configuration.
     candidates = [folder.parent / 'config' / NAME for folder in weights_folders()]
     return next((path for path in candidates if path.is_file()), Path(NAME))
+
+
+def detector_profile() -> Path:
+    """Return the path of the profile for the node, which receives large images only."""
+    return large_images_profile().with_name(DETECTOR_NAME)
 
 
 def profile_variable() -> str:

@@ -22,7 +22,12 @@ from ssd_perception.core.interface import (
     compressed,
 )
 from ssd_perception.core.safe_yaml import YamlError, read_yaml
-from ssd_perception.ros.dds import lacks_profile, large_images_profile
+from ssd_perception.ros.dds import (
+    detector_profile,
+    lacks_profile,
+    large_images_profile,
+    profile_variable,
+)
 from ssd_perception.ros.parameters import NodeParameters
 from ssd_perception.ros.rviz import View, configuration
 
@@ -87,6 +92,15 @@ def dds_profile(given: Given) -> str:
     if text == 'auto':
         return shipped if lacks_profile() else ''
     return {'large_images': shipped, 'none': ''}.get(text, text)
+
+
+def node_environment(profile: str) -> dict[str, str]:
+    """Return what the node's environment has beside the profile for all: one of its own.
+
+    With the shipped profile for large images the node would keep 64 MB for what it never sends.
+    """
+    shipped = profile == str(large_images_profile())
+    return {profile_variable(): str(detector_profile())} if shipped else {}
 
 
 def parameters(given: Given) -> list[str | dict[str, Any]]:

@@ -27,9 +27,10 @@ def test_defect_d12_the_launch_file_is_short_and_runs_nothing_by_itself():
     assert not any(word in source for word in ('eval(', 'exec(', 'subprocess', 'os.system'))
 
 
-def test_the_dds_profile_has_a_large_shared_memory_segment_and_receive_buffer():
-    tree = ElementTree.parse(ROOT / 'config' / 'fastdds_large_images.xml')
-    for tag, size in (('segment_size', 64 << 20), ('receiveBufferSize', 8 << 20)):
+@pytest.mark.parametrize('name, mib', [('large_images', 64), ('detector', 16)])
+def test_a_dds_profile_has_a_large_shared_memory_segment_and_receive_buffer(name, mib):
+    tree = ElementTree.parse(ROOT / 'config' / f'fastdds_{name}.xml')
+    for tag, size in (('segment_size', mib << 20), ('receiveBufferSize', 8 << 20)):
         assert [int(e.text) for e in tree.iter() if e.tag.endswith(tag)] == [size]
     assert [e for e in tree.iter() if e.get('is_default_profile') == 'true']
 
@@ -181,7 +182,11 @@ def test_fast_dds_gets_the_profile_for_large_images(description, monkeypatch, en
         monkeypatch.setenv(name, value)
     actions = start(description, dds_profile=argument)
     assert kinds(actions) == ['SetEnvironmentVariable'] * profile + ['Node']
-    assert not profile or Path(actions[0].words[1]).is_file()
+    own = actions[-1].options['additional_env']
+    assert bool(own) == profile
+    for path in [path for action in actions[:-1] for path in action.words[1:]] + [*own.values()]:
+        assert Path(path).is_file()
+    assert not own or own != dict([actions[0].words]), 'the node sends no large images'
 
 
 @pytest.mark.parametrize('given, says', [
