@@ -1,18 +1,27 @@
-"""Use-case export: weights to ONNX, in fp32 and quantised to int8, with what int8 costs."""
+"""Use-case export: weights to ONNX, in fp32 and in int8, with what int8 costs and where."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssd_perception.core.errors import SettingError
 from ssd_perception.data.sample import Sample
+from ssd_perception.evaluation.accuracy import Measurement, accuracy, measure
+from ssd_perception.evaluation.int8_loss import (
+    ENOUGH_OBJECTS,
+    MAX_AP50_LOSS,
+    MAX_COCO_AP_LOSS,
+    Loss,
+    loss_of,
+)
+from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.exported import beside, is_exported
 from ssd_perception.inference.resolve import resolve_weights
 
-MAX_AP50_LOSS, MAX_COCO_AP_LOSS = 0.005, 0.01
-ENOUGH_OBJECTS = 200  # one that is lost moves AP50 by the allowed loss
+IN_FLOAT = 0.5, 0.8  # shares of the squared change whose parts are tried in float, in this order
+COST_IMAGES = 16  # on which what each part changes is measured
 
 
 @dataclass(frozen=True)
@@ -55,21 +64,20 @@ class ExportResult:
     Attributes:
         fp32: NAME.onnx.
         int8: NAME.int8.onnx, or None.
-        ap50_loss, coco_ap_loss: AP of fp32 minus AP of int8; None where nothing was measured.
-        objects: number of objects that it was measured on.
+        loss: of int8; None where nothing was measured.
+        in_float: parts of the network that stay float in int8 because they lost most, see
+            ``inference.quantise.part_of``.
     """
 
     fp32: Path
     int8: Path | None = None
-    ap50_loss: float | None = None
-    coco_ap_loss: float | None = None
-    objects: int = 0
+    loss: Loss | None = None
+    in_float: tuple[str, ...] = ()
 
     @property
     def accurate(self) -> bool:
-        """Whether int8 lost no more than is allowed; True where too little was measured."""
-        return self.objects < ENOUGH_OBJECTS or (self.ap50_loss or 0.0) <= MAX_AP50_LOSS and \
-            (self.coco_ap_loss or 0.0) <= MAX_COCO_AP_LOSS
+        """Whether int8 lost no more than is allowed, as far as was measured."""
+        return self.loss is None or not self.loss.too_much
 
 
 def run(options: ExportOptions, log: Callable[[str], None] = print) -> ExportResult:
@@ -108,16 +116,12 @@ def _samples(options: ExportOptions) -> tuple[list[Sample], list[Sample]]:
 def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: Sequence[Sample],
           validation: Sequence[Sample], log: Callable[[str], None]) -> ExportResult:
     """Quantise, measure both files, write the figures into the int8 file."""
-    from tqdm import tqdm
-
-    from ssd_perception.imaging.files import read_image
-    from ssd_perception.inference.quantise import describe_calibration, quantise
+    from ssd_perception.inference.quantise import describe_calibration
 
     assert options.data is not None
     name = options.data.expanduser().resolve().name
-    calibration = {'data': f'{name} {options.split}', 'pictures': len(chosen)}
-    quantise(fp32, (read_image(sample.path) for sample in tqdm(
-        chosen, 'calibrate', unit='img')), calibration, out)
+    calibration: dict = {'data': f'{name} {options.split}', 'pictures': len(chosen)}
+    _quantise(fp32, chosen, calibration, out)
     log(f'{out}: {out.stat().st_size / 1e6:.1f} MB, int8, calibrated on {len(chosen)} images of '
         f'{name} {options.split}')
     if not validation:
@@ -125,30 +129,98 @@ def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: Sequence[Sample
             'measured.')
         return ExportResult(fp32, out)
     log(f'measured on {name} {options.val_split}, {len(validation)} images:')
-    before, after = (_measured(path, validation, log) for path in (fp32, out))
-    loss = before['voc10_ap50'] - after['voc10_ap50'], before['coco_ap'] - after['coco_ap']
-    log(f'  lost: AP50 {loss[0]:.4f}, COCO AP {loss[1]:.4f}')
+    judge = _Judge(fp32, validation, log)
+    loss, figures = judge(out)
+    result = ExportResult(fp32, out, loss)
+    if loss.too_much:
+        result, figures = _keep_in_float(result, chosen, judge, calibration, log)
+    if result.in_float:
+        calibration |= {'in_float': list(result.in_float)}
     describe_calibration(out, calibration | {
-        'measured_on': f'{name} {options.val_split}', 'fp32': before, 'int8': after})
-    objects = sum(len(sample.names) for sample in validation)
-    result = ExportResult(fp32, out, *loss, objects)
-    if objects < ENOUGH_OBJECTS:
-        log(f'{objects} objects are too few to judge int8 by; label at least {ENOUGH_OBJECTS} for '
+        'measured_on': f'{name} {options.val_split}', 'fp32': judge.figures, 'int8': figures})
+    assert result.loss is not None
+    if not result.loss.enough:
+        log(f'{result.loss.objects} objects are too few to judge int8 by, one of them moves AP50 '
+            f'by {1 / max(1, result.loss.objects):.3f}: label at least {ENOUGH_OBJECTS} for '
             f'{options.val_split}, or compare both files on the robot.')
-    elif not result.accurate:
-        log(f'That is more than is allowed ({MAX_AP50_LOSS:g}; {MAX_COCO_AP_LOSS:g}): '
-            'calibrate on more images, or run fp32.')
     return result
 
 
-def _measured(path: Path, samples: Sequence[Sample],
-              log: Callable[[str], None]) -> dict[str, float]:
-    """Return AP50 and COCO AP of an exported file, as its metadata hold them."""
-    from ssd_perception.evaluation.accuracy import evaluate
-    from ssd_perception.inference.detector import Detector
+def _keep_in_float(result: ExportResult, chosen: Sequence[Sample], judge: _Judge,
+                   calibration: dict, log: Callable[[str], None],
+                   ) -> tuple[ExportResult, dict[str, float]]:
+    """Find the layers whose quantisation changes the outputs most, and keep them in float."""
+    from tqdm import tqdm
 
-    detector = Detector.from_weights(path, device='cpu')
-    found = evaluate(detector, samples, progress=True)
-    log(f'  {path.name}: AP50 {found.voc10_ap50:.4f}, COCO AP {found.coco_ap:.4f}; '
-        f'{detector.describe()}')
-    return {'voc10_ap50': found.voc10_ap50, 'coco_ap': found.coco_ap}
+    from ssd_perception.imaging.files import read_image
+    from ssd_perception.inference.quantisation_cost import quantisation_costs
+
+    assert result.int8 is not None
+    log(f'That is more than is allowed ({MAX_AP50_LOSS:g}; {MAX_COCO_AP_LOSS:g}). Each part of '
+        'the network is quantised alone now, to see which one changes the outputs most.')
+    images = [read_image(each.path) for each in chosen[::max(1, len(chosen) // COST_IMAGES)]]
+    costs = quantisation_costs(result.fp32, images,
+                               lambda parts: tqdm(parts, 'compare', unit='part'))
+    shares = {part: cost ** 2 / sum(c ** 2 for c in costs.values())
+              for part, cost in costs.items()}
+    figures: dict[str, float] = {}
+    for wanted in IN_FLOAT:
+        kept = parts_for(shares, wanted)
+        _quantise(result.fp32, chosen, calibration, result.int8, kept)
+        log('In float now, with their shares of the change: ' + ', '.join(
+            f'{part} ({100 * shares[part]:.0f} %)' for part in kept) + '.')
+        loss, figures = judge(result.int8)
+        result = replace(result, loss=loss, in_float=kept)
+        if result.accurate:
+            return result, figures
+    log('int8 loses too much with these layers in float, too: run fp32.')
+    return result, figures
+
+
+def parts_for(shares: dict[str, float], wanted: float) -> tuple[str, ...]:
+    """Return the fewest parts, of those with the largest shares, that make up ``wanted``."""
+    kept: list[str] = []
+    for part in sorted(shares, key=lambda part: -shares[part]):
+        if sum(shares[each] for each in kept) >= wanted:
+            break
+        kept.append(part)
+    return tuple(kept)
+
+
+def _quantise(fp32: Path, chosen: Sequence[Sample], calibration: dict, out: Path,
+              in_float: Sequence[str] = ()) -> None:
+    from tqdm import tqdm
+
+    from ssd_perception.imaging.files import read_image
+    from ssd_perception.inference.quantise import quantise
+
+    quantise(fp32, (read_image(sample.path) for sample in tqdm(
+        chosen, 'calibrate', unit='img')), calibration, out, in_float)
+
+
+class _Judge:
+    """Compares exported files with the fp32 file on the same images.
+
+    Attributes:
+        figures: AP50 and COCO AP of fp32, as the metadata of an int8 file hold them.
+    """
+
+    def __init__(self, fp32: Path, samples: Sequence[Sample], log: Callable[[str], None]):
+        self._samples, self._log = samples, log
+        self._before, self.figures = self._measure(fp32)
+
+    def __call__(self, path: Path) -> tuple[Loss, dict[str, float]]:
+        """Return what the file loses, and its figures."""
+        after, figures = self._measure(path)
+        loss = loss_of(self._before, after, self._names)
+        self._log(f'  {loss}')
+        return loss, figures
+
+    def _measure(self, path: Path) -> tuple[Measurement, dict[str, float]]:
+        detector = Detector.from_weights(path, device='cpu')
+        self._names = detector.class_names
+        measured = measure(detector, self._samples, progress=True)
+        found = accuracy(measured.detections, measured.truths, self._names)
+        self._log(f'  {path.name}: AP50 {found.voc10_ap50:.4f}, COCO AP {found.coco_ap:.4f}; '
+                  f'{detector.describe()}')
+        return measured, {'voc10_ap50': found.voc10_ap50, 'coco_ap': found.coco_ap}

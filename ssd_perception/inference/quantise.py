@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class _Images(CalibrationDataReader):
         return {'images': batch}
 
 
-def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, out: Path) -> Path:
+def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, out: Path,
+             in_float: Collection[str] = (), only: str = '') -> Path:
     """Write the int8 twin of an exported fp32 file.
 
     Activations are 8 bits per tensor, their ranges those that ``images`` cause; weights are 7
@@ -54,6 +55,8 @@ def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, ou
         exported: fp32, of ``export_onnx``.
         images: uint8 (H, W, 3) RGB each, of any size.
         calibration: what the images are, for people; goes into the file.
+        in_float: parts of the network, see ``part_of``, that stay float too.
+        only: the one part that is quantised, to see what it costs; '' for all of them.
     """
     source = read_export(exported)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,11 +65,14 @@ def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, ou
         quant_pre_process(exported, plain, skip_symbolic_shape=True)
         graph = onnx.load(plain)
         gated = gated_layers(graph)
+        excluded = {*predicting_layers(graph), *gated, *(
+            node.name for node in graph.graph.node
+            if part_of(node.name) in in_float or only not in ('', part_of(node.name)))}
         quantize_static(
             plain, quantised, _Images(images, source.metadata), quant_format=QuantFormat.QDQ,
             per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_exclude=predicting_layers(graph) + gated,
+            nodes_to_exclude=sorted(excluded),
             # Sums and products of a gated network's maps have ranges too wide for 8 bits.
             op_types_to_quantize=['Conv'] if gated else None)
         graph = onnx.load(quantised)
@@ -75,6 +81,18 @@ def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, ou
         store_half(graph)
     info = replace(source.info, precision='int8', calibration=calibration)
     return write_onnx(graph, source.metadata, info, out)
+
+
+def part_of(node_name: str) -> str:
+    """Return the part of the network that a node of a graph belongs to, '' for none.
+
+    Each stage of the backbone is a part: ``backbone.stages.3``; so are ``pyramid``,
+    ``class_head`` and ``box_head``.
+    """
+    steps = node_name.strip('/').split('/')[1:]  # behind the name of the whole network
+    if len(steps) < 2:
+        return ''
+    return '.'.join(steps[:2]) if steps[0] == 'backbone' else steps[0]
 
 
 def predicting_layers(model: onnx.ModelProto) -> list[str]:
