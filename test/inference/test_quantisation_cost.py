@@ -1,14 +1,15 @@
 """Which parts of a network int8 harms: found, kept in float, and said."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
-import onnx
 import pytest
 import torch
 
 from ssd_perception.__main__ import main
-from ssd_perception.core.metadata import Architecture, Metadata
+from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.export import export_onnx
 from ssd_perception.inference.exported import beside
 from ssd_perception.inference.onnx_file import read_export
@@ -16,12 +17,9 @@ from ssd_perception.inference.quantisation_cost import quantisation_costs
 from ssd_perception.inference.quantise import part_of, quantise
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes import open_runtime
-from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model, save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = Architecture(backbone='efficientnet_lite0', input_hw=(64, 64), pyramid_channels=8,
-                     head_depth=1)
 HARMED = {'backbone.stages.1', 'backbone.stages.2'}
 
 
@@ -49,17 +47,24 @@ def test_a_node_belongs_to_a_part(name, part):
 
 
 def test_the_parts_around_a_map_of_a_wide_range_cost_most_and_float_mends_them(tmp_path):
-    torch.manual_seed(0)
-    model = SSD(SMALL, 2)
+    model, metadata = load_model(resolve_weights('rover'))
     widen_one_channel(model)
-    weights = save_weights(tmp_path / 'wide.safetensors', model, Metadata(('a', 'b'), SMALL))
+    metadata = replace(metadata, architecture=replace(metadata.architecture, input_hw=(96, 128)))
+    weights = save_weights(tmp_path / 'wide.safetensors', model, metadata)
     exported = export_onnx(weights, beside(weights, 'fp32'))
-    images = list(np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8))
-    costs = quantisation_costs(exported, images)
-    assert set(list(costs)[:2]) == HARMED
+    files = sorted((ROOT / 'demo' / 'rendered_val' / 'JPEGImages').iterdir())[:2]
+    images = [cv2.resize(read_image(file), (128, 96)) for file in files]
+    parts = []
+
+    def some(found):
+        parts.extend(found)
+        return [*HARMED, 'backbone.stages.6', 'pyramid']
+
+    costs = quantisation_costs(exported, images, some)
+    assert set(list(costs)[:2]) == HARMED and len(costs) == 4
     assert list(costs.values()) == sorted(costs.values(), reverse=True)
-    assert {part_of(node.name) for node in onnx.load(exported).graph.node
-            if node.op_type == 'Conv'} == set(costs)
+    assert parts == [*(f'backbone.stages.{i}' for i in range(8)), 'pyramid', 'class_head',
+                     'box_head']
     wanted = open_runtime(exported, 'onnxruntime', 'cpu', 'auto', 1)(images[0][None])[0]
     change = []
     for in_float in ((), HARMED):
