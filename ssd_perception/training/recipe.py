@@ -113,6 +113,10 @@ class Recipe:
         "kernels of Lite1), imagenet (B1, MobileNetV3: torchvision's, downloaded once), the path "
         'or name of weights of this package, such as rover, or coco (MobileNetV3: the backbone of '
         'imported weights), or random.')
+    start_share: float = setting(
+        0.0, 'Share of the weights that the training begins with in those that are measured and '
+        'kept. 0.5, the mean of both, keeps most of what the start knew and of what was learned; '
+        'for training on from weights with the same classes.', limits=(0, 0.9))
     drop_path: float = setting(
         0.0, 'Stochastic depth: largest rate at which a residual block is skipped, reached at '
         'the last block.', limits=(0, 0.9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import json
 import math
@@ -28,6 +29,7 @@ from ssd_perception.evaluation.accuracy import evaluate
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes.torch import TorchRuntime
+from ssd_perception.inference.weights_file import read_metadata
 from ssd_perception.model.initialise import INITS, initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.training.checkpoints import CheckpointError, checkpoint_bytes, read_checkpoint
@@ -95,6 +97,7 @@ class Trainer:
         initialise(self.model, str(resolve_weights(recipe.init)) if named else recipe.init,
                    recipe.class_names)
         self.model.to(self.device).to(memory_format=torch.channels_last)
+        self._start = start_of(self.model, recipe)
         for stage in self.model.backbone.stages[:recipe.frozen_stages]:
             stage.requires_grad_(False)
         self._ema = ModelEma(self.model, recipe.ema_decay, recipe.ema_ramp)
@@ -281,8 +284,9 @@ class Trainer:
 
     def _evaluate(self) -> None:
         """Measure the averaged weights with the Detector that runs on the robot."""
-        detector = Detector.from_runtime(TorchRuntime(self._ema.model, self.metadata,
-                                                      self.device.type, 'fp32'))
+        result = self.result()
+        detector = Detector.from_runtime(TorchRuntime(result, self.metadata, self.device.type,
+                                                      'fp32'))
         figures = {name: evaluate(detector, samples)
                    for name, samples in self._validation.items()}
         self.folder.log({'iteration': self.iteration, 'validation': to_json(figures)})
@@ -290,22 +294,32 @@ class Trainer:
             self._log(f'iteration {self.iteration} {name}: VOC10 AP50 '
                       f'{_shown(figure.voc10_ap50)}, COCO AP {_shown(figure.coco_ap)}')
         if not figures:
-            self.folder.save_weights(self.folder.best, self._ema.model, self.metadata)
+            self.folder.save_weights(self.folder.best, result, self.metadata)
         else:
             score = next(iter(figures.values())).coco_ap
             score = 0.0 if math.isnan(score) else score
             self._since_best = 0 if score > self.best else self._since_best + 1
             if score > self.best:
                 self.best = score
-                self.folder.save_weights(self.folder.best, self._ema.model, self.metadata)
+                self.folder.save_weights(self.folder.best, result, self.metadata)
         self.folder.draw_curves()
+
+    def result(self) -> SSD:
+        """Return the averaged weights, with the share of the start that the recipe wants."""
+        if self._start is None:
+            return self._ema.model
+        result = copy.deepcopy(self._ema.model)
+        for mine, start in zip(result.state_dict().values(), self._start):
+            if mine.is_floating_point():
+                mine.lerp_(start, self.recipe.start_share)
+        return result
 
     def _out_of_patience(self) -> bool:
         return 0 < self.recipe.patience <= self._since_best
 
     def _save(self) -> bool:
         """Write what the run has reached; return whether all of it could be written."""
-        weights = self.folder.save_weights(self.folder.last, self._ema.model, self.metadata)
+        weights = self.folder.save_weights(self.folder.last, self.result(), self.metadata)
         return weights and self.folder.save_checkpoint({
             'recipe_hash': self._hash, 'iteration': self.iteration, 'best': self.best,
             'since_best': self._since_best, 'model': self.model.state_dict(),
@@ -318,6 +332,25 @@ class Trainer:
 
     def _on_signal(self, number: int, frame: object) -> None:
         self._signalled = True  # the step in progress ends, then the checkpoint is written
+
+
+def start_of(model: SSD, recipe: Recipe) -> list[torch.Tensor] | None:
+    """Return a copy of the weights that a training begins with, where they are needed later.
+
+    Fine-tuned weights and those they began with lie in one valley of the loss, and their mean
+    keeps what the start knew of other data (Wortsman et al. 2022, "Robust fine-tuning of
+    zero-shot models").
+
+    Raises:
+        RecipeError: where the start is no detector of the same classes.
+    """
+    if not recipe.start_share:
+        return None
+    if recipe.init in INITS or \
+            read_metadata(resolve_weights(recipe.init)).class_names != recipe.class_names:
+        raise RecipeError(f'"start_share" {recipe.start_share:g} needs an "init" that is a '
+                          'detector of the same classes in the same order; use 0.')
+    return [tensor.detach().clone() for tensor in model.state_dict().values()]
 
 
 def choose_precision(precision: str, device: torch.device) -> str:

@@ -14,10 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import TINY, first_step, write_pictures
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.metadata import WeightsError
+from ssd_perception.core.metadata import Metadata, WeightsError
 from ssd_perception.data.voc import read_voc
 from ssd_perception.evaluation.accuracy import Accuracy
-from ssd_perception.model.weights import load_model
+from ssd_perception.model.ssd import SSD
+from ssd_perception.model.weights import load_model, save_weights
 from ssd_perception.training.checkpoints import CheckpointError
 from ssd_perception.training.recipe import LossRecipe, RecipeError, load_recipe
 from ssd_perception.training.schedule import parameter_groups
@@ -227,8 +228,25 @@ def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
     path = tmp_path / 'first/first.last.safetensors'
     second = Trainer(dataclasses.replace(TINY, init=str(path)), samples, {}, tmp_path / 'second')
     model, _ = load_model(path)
-    assert all(torch.equal(value, second.model.state_dict()[key])
-               for key, value in model.state_dict().items())
+    start = model.state_dict()
+    assert all(torch.equal(value, second.model.state_dict()[key]) for key, value in start.items())
+    third = Trainer(dataclasses.replace(TINY, init=str(path), start_share=0.25), samples, {},
+                    tmp_path / 'third')
+    third.run(progress=False)
+    kept = load_model(tmp_path / 'third/third.last.safetensors')[0].state_dict()
+    learned = third._ema.model.state_dict()
+    assert any(not torch.equal(start[key], learned[key]) for key in start)
+    for key in start:
+        if start[key].is_floating_point():
+            torch.testing.assert_close(kept[key], 0.75 * learned[key] + 0.25 * start[key])
+
+
+def test_a_share_of_a_start_that_is_no_detector_of_these_classes_is_refused(samples, tmp_path):
+    path = save_weights(tmp_path / 'other.safetensors', SSD(TINY.architecture, 1),
+                        Metadata(('cube',), TINY.architecture))
+    for init in ('random', str(path)):
+        with pytest.raises(RecipeError, match='detector of the same classes'):
+            Trainer(dataclasses.replace(TINY, init=init, start_share=0.5), samples, {}, tmp_path)
 
 
 @pytest.mark.parametrize('text, message', [
