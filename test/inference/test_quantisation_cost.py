@@ -80,7 +80,7 @@ def test_export_keeps_in_float_what_loses_and_says_so(tmp_path, capsys):
     widen_one_channel(model)
     weights = save_weights(tmp_path / 'wide.safetensors', model, metadata)
     code = main(['export', '--weights', str(weights), '--int8', '--data',
-                 str(ROOT / 'demo' / 'rendered_val'), '--split', 'val', '--pictures', '24'])
+                 str(ROOT / 'demo' / 'rendered_val'), '--split', 'val', '--pictures', '8'])
     out = capsys.readouterr().out
     assert code == 0, out
     assert 'That is more than is allowed' in out and 'In float now' in out
