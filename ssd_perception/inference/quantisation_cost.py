@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 
 from ssd_perception.imaging.placing import empty_batch, place
 from ssd_perception.inference.onnx_file import read_export
-from ssd_perception.inference.quantise import part_of, quantise
+from ssd_perception.inference.quantise import parts_of, quantise
 from ssd_perception.inference.runtimes import open_runtime
 
 COMPARED = 50  # anchors of an image, those with the highest scores: the others predict nothing
@@ -34,13 +33,11 @@ def quantisation_costs(exported: Path, images: Sequence[np.ndarray],
         divided by the output's size, over the ``COMPARED`` best anchors of each image. A part
         that the quantiser leaves in float anyway is not among them.
     """
-    nodes = onnx.load(exported).graph.node
-    parts = list(dict.fromkeys(part_of(node.name) for node in nodes if node.op_type == 'Conv'))
     placed = _place(exported, images)
     wanted = _outputs(exported, placed)
     costs = {}
     with tempfile.TemporaryDirectory() as folder:
-        for part in progress(parts):
+        for part in progress(parts_of(exported)):
             out = quantise(exported, images, {}, Path(folder, 'part.int8.onnx'), only=part)
             costs[part] = float(np.mean([
                 _change(a, b) for a, b in zip(wanted, _outputs(out, placed))]))

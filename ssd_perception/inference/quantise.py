@@ -95,6 +95,12 @@ def part_of(node_name: str) -> str:
     return '.'.join(steps[:2]) if steps[0] == 'backbone' else steps[0]
 
 
+def parts_of(exported: Path) -> list[str]:
+    """Return the parts of an exported network that have convolutions, see ``part_of``."""
+    return list(dict.fromkeys(part_of(node.name) for node in onnx.load(exported).graph.node
+                              if node.op_type == 'Conv'))
+
+
 def predicting_layers(model: onnx.ModelProto) -> list[str]:
     """Return the names of the nodes from the last convolutions on to the outputs."""
     makers = {output: node for node in model.graph.node for output in node.output}
