@@ -53,7 +53,7 @@ class Backbone(nn.Module):
         return features
 
 
-class _LiteBlock(nn.Module):
+class LiteBlock(nn.Module):
     """Inverted residual of EfficientNet-Lite: no squeeze-and-excite, ReLU6 (MobileNetV2's)."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int,
@@ -110,7 +110,7 @@ def _lite(name: str, drop_path: float) -> Backbone:
         wanted = _round_channels(base * width)
         layers = []
         for i in range(count):
-            layers.append(_LiteBlock(channels, wanted, expansion, kernel, stride if i == 0 else 1,
+            layers.append(LiteBlock(channels, wanted, expansion, kernel, stride if i == 0 else 1,
                                      drop_path * block / blocks))
             channels = wanted
             block += 1

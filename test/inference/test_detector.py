@@ -15,7 +15,7 @@ from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import RuntimeUnavailable
-from ssd_perception.model.fold import fold_norms
+from ssd_perception.model.fold import fold_norms, merge_last_projection
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 
@@ -165,6 +165,10 @@ def test_folding_norms_changes_nothing_but_the_last_bits():
         image = torch.randn(1, 3, 96, 96)
         expected = model.eval()(image)
         folded = fold_norms(copy.deepcopy(model))
+        for before, after in zip(expected, folded(image)):
+            torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
+        merge_last_projection(folded)
+        assert folded.pyramid.laterals[2].in_channels == 1152  # the last block's 320 are left out
         for before, after in zip(expected, folded(image)):
             torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
     assert not [m for m in folded.modules() if isinstance(m, torch.nn.BatchNorm2d)]

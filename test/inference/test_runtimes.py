@@ -91,10 +91,19 @@ def test_an_answer_outlives_the_next_call(detectors, runtime):
     assert network.threads == 1
 
 
-@pytest.mark.parametrize('runtime', INT8)
-def test_int8_finds_the_same_objects_as_fp32(detectors, runtime):
-    detector = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision='int8')
-    assert detector.precision == 'int8' and f'in {runtime} on cpu, int8' in detector.describe()
+def computes_bf16():
+    ov = pytest.importorskip('openvino')
+    return 'BF16' in ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+
+
+@pytest.mark.parametrize('runtime, precision', [
+    *((name, 'int8') for name in INT8), ('openvino', 'bf16')])
+def test_fewer_bits_find_the_same_objects_as_fp32(detectors, runtime, precision):
+    if precision == 'bf16' and not computes_bf16():
+        pytest.skip('this processor has no bf16')
+    detector = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision=precision)
+    assert detector.precision == precision
+    assert f'in {runtime} on cpu, {precision}' in detector.describe()
     same = total = 0
     for path in PICTURES:
         image = read_image(path)
@@ -129,7 +138,7 @@ def test_auto_goes_on_where_one_is_missing(monkeypatch):
     ('torch', 'cpu', 'int8', 'torch does not run int8'),
     ('torch', 'cpu', 'fp16', 'needs a CUDA device'),
     ('onnxruntime', 'cpu', 'bf16', 'fp32 or int8'),
-    ('openvino', 'cpu', 'fp16', 'fp32 or int8'),
+    ('openvino', 'cpu', 'fp16', 'fp32, bf16 or int8'),
     ('openvino', 'cuda', 'fp32', 'no CUDA devices'),
     ('opencv', 'cuda', 'fp32', 'on the CPU'),
     ('opencv', 'cpu', 'int8', 'in fp32 here, not int8'),
@@ -137,6 +146,13 @@ def test_auto_goes_on_where_one_is_missing(monkeypatch):
 def test_what_a_runtime_cannot_do_it_says(runtime, device, precision, says):
     with pytest.raises(RuntimeUnavailable, match=says):
         open_runtime(ROVER, runtime, device, precision, None)
+
+
+def test_a_processor_without_bf16_says_what_to_use(monkeypatch):
+    ov = pytest.importorskip('openvino')
+    monkeypatch.setattr(ov.Core, 'get_property', lambda *_: ['FP32', 'INT8'])
+    with pytest.raises(RuntimeUnavailable, match='does not compute in bf16.*"fp32" or "int8"'):
+        open_runtime(ROVER, 'openvino', 'cpu', 'bf16', None)
 
 
 def test_opencv_refuses_an_int8_file_by_its_name():
@@ -210,16 +226,19 @@ def test_every_photograph_agrees_in_every_runtime(detectors):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('runtime', INT8)
-def test_int8_costs_little_accuracy(detectors, runtime):
+@pytest.mark.parametrize('runtime, precision', [
+    *((name, 'int8') for name in INT8), ('openvino', 'bf16')])
+def test_fewer_bits_cost_little_accuracy(detectors, runtime, precision):
     from ssd_perception.data.voc import read_voc
     from ssd_perception.evaluation.accuracy import evaluate
 
     if not PHOTOGRAPHS.is_dir():
         pytest.skip('no data: cone_cube is not here')
+    if precision == 'bf16' and not computes_bf16():
+        pytest.skip('this processor has no bf16')
     samples = read_voc(PHOTOGRAPHS, 'val')
-    int8 = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision='int8')
-    before, after = evaluate(detectors[runtime], samples), evaluate(int8, samples)
+    short = Detector.from_weights(ROVER, runtime=runtime, device='cpu', precision=precision)
+    before, after = evaluate(detectors[runtime], samples), evaluate(short, samples)
     assert before.voc10_ap50 - after.voc10_ap50 <= 0.005
     assert before.coco_ap - after.coco_ap <= 0.01
 

@@ -31,19 +31,21 @@ _PROCESSOR = ('FULL_DEVICE_NAME', 'DEVICE_ARCHITECTURE', 'OPTIMIZATION_CAPABILIT
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-def cpu_settings(threads: int, concurrency: int = 1) -> dict[str, str | int | bool]:
+def cpu_settings(threads: int, concurrency: int = 1,
+                 precision: str = 'fp32') -> dict[str, str | int | bool]:
     """Return the settings to compile a network with; the benchmark uses them for others, too.
 
     Args:
         threads: of all calls together.
         concurrency: how many run at once.
+        precision: ``bf16``, or another, with which everything that is not int8 is fp32.
     """
     return {
         'PERFORMANCE_HINT': 'LATENCY',
         'NUM_STREAMS': concurrency,
         'INFERENCE_NUM_THREADS': max(threads, concurrency),
         # Left alone it takes bf16 where the processor has it, and scores would differ.
-        'INFERENCE_PRECISION_HINT': 'f32',
+        'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
         # Bound to cores, two processes on one robot would choose the same ones.
         'ENABLE_CPU_PINNING': False,
     }
@@ -55,12 +57,14 @@ class OpenVino:
     name = 'openvino'
     device = 'cpu'
 
-    def __init__(self, exported: ExportedFile, threads: int | None = None, concurrency: int = 1):
-        self.metadata, self.precision = exported.metadata, exported.info.precision
+    def __init__(self, exported: ExportedFile, threads: int | None = None, concurrency: int = 1,
+                 bf16: bool = False):
+        self.metadata = exported.metadata
+        self.precision = 'bf16' if bf16 else exported.info.precision
         self.file = exported.path
         self.threads = threads or len(os.sched_getaffinity(0))
         self.concurrency = concurrency
-        self._settings = cpu_settings(self.threads, concurrency)
+        self._settings = cpu_settings(self.threads, concurrency, self.precision)
         self._core, self._lock = ov.Core(), threading.Lock()
         # By batch size; a request serves one call at a time; they share the network.
         self._requests: dict[int, SimpleQueue[ov.InferRequest]] = {}
@@ -81,10 +85,14 @@ class OpenVino:
         """Open weights or an exported file; see ``open_runtime``."""
         if device == 'cuda':
             raise RuntimeUnavailable('OpenVINO has no CUDA devices; use device "cpu".')
-        if precision in ('fp16', 'bf16'):
-            raise RuntimeUnavailable(f'OpenVINO runs exported files in fp32 or int8 here, not '
-                                     f'{precision}.')
-        return cls(find_export(path, precision), threads, concurrency)
+        if precision == 'fp16':
+            raise RuntimeUnavailable('OpenVINO runs exported files in fp32, bf16 or int8 here, '
+                                     'not fp16.')
+        bf16 = precision == 'bf16'
+        if bf16 and 'BF16' not in ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+            raise RuntimeUnavailable('this processor does not compute in bf16 (AVX512_BF16 or '
+                                     'AMX): use precision "fp32" or "int8".')
+        return cls(find_export(path, 'fp32' if bf16 else precision), threads, concurrency, bf16)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
