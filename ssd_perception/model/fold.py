@@ -110,10 +110,12 @@ def merge_last_projection(model: SSD) -> None:
     projection = cast(nn.Conv2d, cast(nn.Sequential, last.layers[-1])[0])
     lateral = cast(nn.Conv2d, model.pyramid.laterals[-1])
     merged = nn.Conv2d(projection.in_channels, lateral.out_channels, 1).to(lateral.weight)
-    first, second = (layer.weight.double().flatten(1) for layer in (projection, lateral))
+    (first, shift), (second, bias) = (
+        (layer.weight.double().flatten(1), layer.get_parameter('bias').double())
+        for layer in (projection, lateral))
     with torch.no_grad():
         merged.weight.copy_((second @ first)[..., None, None])
-        merged.bias.copy_(second @ projection.bias.double() + lateral.bias.double())
+        merged.get_parameter('bias').copy_(second @ shift + bias)
     last.layers[-1] = nn.Identity()
     model.pyramid.laterals[-1] = merged
 
