@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from ssd_perception.core.errors import UserError, describe_os_error
 from ssd_perception.core.missing_module import describe_missing
-from ssd_perception.core.text import one_line
+from ssd_perception.core.text import one_line, printable
 
 # Verb -> module with `add_arguments(parser)`, `run(args) -> int` and a one-line docstring.
 # Only the chosen one is imported: training needs no ROS, playing a recording no torch.
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, 1)
         hint = f'did you mean "{near[0]}"?' if near else f'there are {", ".join(VERBS)}.'
-        print(f'ssd_perception: there is no verb "{verb}"; {hint}', file=sys.stderr)
+        print(f'ssd_perception: there is no verb "{printable(verb)}"; {hint}', file=sys.stderr)
         return BAD_USAGE
     try:
         return _run(verb, words[1:])
@@ -99,7 +99,7 @@ class _Parser(argparse.ArgumentParser):
     """Prints a mistake in one line, without the usage; --help prints that."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_USAGE, f'{self.prog}: {message}; see {self.prog} --help\n')
+        self.exit(BAD_USAGE, f'{self.prog}: {one_line(message)}; see {self.prog} --help\n')
 
 
 def _usage() -> str:

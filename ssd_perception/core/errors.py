@@ -31,7 +31,8 @@ def describe_os_error(error: OSError) -> str:
     """Return a system's error in one sentence; of a full or broken disk with what to do."""
     advice = _ADVICE.get(error.errno or 0)
     if advice is None:
-        return str(error)
+        known = error.filename is not None and error.strerror
+        return f'{error.filename} cannot be used: {error.strerror}.' if known else str(error)
     where = 'A file' if error.filename is None else str(error.filename)
     return f'{where} could not be written ({error.strerror}): {advice}.'
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,9 +32,7 @@ def result_folder(path: str | os.PathLike, mark: str = MARK) -> Iterator[Path]:
     path = Path(path).expanduser().absolute()
     check_replaceable(path, mark)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-    old = path.with_name(f'.{path.name}.{os.getpid()}.old')
-    partial.mkdir()
+    partial, old = _made(path)
     try:
         with naming_folder(path):
             yield partial
@@ -42,7 +41,25 @@ def result_folder(path: str | os.PathLike, mark: str = MARK) -> Iterator[Path]:
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if old.is_symlink():  # the folder was a link: that one goes, not what it leads to
+            old.unlink()
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _made(path: Path) -> tuple[Path, Path]:
+    """Make a temporary folder; return it and a free name for what is replaced.
+
+    A killed process may have left its own, and in a container its number comes again.
+    """
+    for number in itertools.count():
+        partial, old = (path.with_name(f'.{path.name}.{os.getpid()}.{number}.{end}')
+                        for end in ('partial', 'old'))
+        if os.path.lexists(old):
+            continue
+        with contextlib.suppress(FileExistsError):
+            partial.mkdir()
+            break
+    return partial, old
 
 
 @contextlib.contextmanager
@@ -66,6 +83,9 @@ def naming_folder(path: Path) -> Iterator[None]:
 def check_replaceable(path: Path, mark: str = MARK) -> None:
     """Raise FileExistsError unless ``path`` is absent, an empty folder or an earlier result."""
     if not path.exists():
+        if path.is_symlink():
+            raise FileExistsError(f'{path} is a link that leads nowhere; remove it, or choose '
+                                  'another folder.')
         return
     if not path.is_dir() or (any(path.iterdir()) and not (path / mark).is_file()):
         raise FileExistsError(f'{path} exists and is no earlier result (it has no {mark}); '

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -189,4 +190,24 @@ def test_a_full_disk_is_named_with_the_folder(tmp_path, detect, monkeypatch):
         raise OSError(28, 'No space left on device')
     monkeypatch.setattr(Path, 'write_bytes', full)
     code, said, rows, out = detect(tmp_path / 'a')
-    assert code == 1 and f"No space left on device: '{out}'" in said.err and not out.exists()
+    assert code == 1 and not out.exists()
+    assert f'{out} could not be written (No space left on device): make room there' in said.err
+
+
+def test_links_and_remains_in_the_way_of_the_results(tmp_path, detect, monkeypatch):
+    write_pictures(tmp_path / 'a', ['x'])
+    monkeypatch.setattr(os, 'getpid', lambda: 7)  # in a container it comes again and again
+    code, _, _, out = detect(tmp_path / 'a')
+    assert code == 0
+    (tmp_path / 'elsewhere').mkdir()
+    for name in ('.0.partial', '.1.old', '.2.partial'):
+        out.with_name(f'.{out.name}.7{name}').symlink_to(tmp_path / 'elsewhere')
+    shutil.rmtree(out)
+    out.symlink_to(tmp_path / 'elsewhere')
+    assert detect(tmp_path / 'a')[0] == 0 and not out.is_symlink()
+    assert not list((tmp_path / 'elsewhere').iterdir())
+    assert len(list(out.parent.glob('.*'))) == 3
+    shutil.rmtree(out)
+    out.symlink_to(tmp_path / 'nowhere')
+    code, said, _, _ = detect(tmp_path / 'a')
+    assert code == 1 and 'is a link that leads nowhere' in said.err
