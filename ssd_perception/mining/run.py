@@ -87,6 +87,8 @@ class MineOptions:
             raise SettingError(f'--count must be from 1 to 1000000, got {self.count}.')
         if not 0 <= self.apart_s <= 3600:
             raise SettingError(f'--apart must be from 0 to 3600 seconds, got {self.apart_s}.')
+        if self.seed < 0:
+            raise SettingError(f'--seed must be a whole number from 0 on, got {self.seed}.')
         if self.choose not in WAYS:
             raise SettingError(f'--choose must be one of {", ".join(WAYS)}, got {self.choose}.')
         if not self.split.replace('_', '').replace('-', '').isalnum():
