@@ -273,7 +273,7 @@ class Metadata:
 
 
 def _is_shallow(data: object) -> bool:
-    level = [data]
+    level: list[Any] = [data]
     for _ in range(_MAX_DEPTH):
         level = [child for parent in level for child in (
             parent.values() if isinstance(parent, dict) else parent)
