@@ -62,8 +62,8 @@ def loss_of(before: Measurement, after: Measurement, class_names: tuple[str, ...
     if groups > 1:
         parts = np.array([_lost(before, after, class_names, chosen) for chosen in left])
         errors = np.sqrt((groups - 1) * parts.var(axis=0))
-    return Loss(ap50, coco_ap, *map(float, errors), sum(map(len, (
-        truth.labels for truth in before.truths))))
+    return Loss(ap50, coco_ap, float(errors[0]), float(errors[1]),
+                sum(len(truth.labels) for truth in before.truths))
 
 
 def _lost(before: Measurement, after: Measurement, class_names: tuple[str, ...],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ COMPARED = 50  # anchors of an image, those with the highest scores: the others 
 
 
 def quantisation_costs(exported: Path, images: Sequence[np.ndarray],
-                       progress: Callable[[list[str]], Sequence[str]] = list) -> dict[str, float]:
+                       progress: Callable[[list[str]], Iterable[str]] = list) -> dict[str, float]:
     """Return how much each part changes the outputs when it alone is quantised, most first.
 
     Errors of parts add up almost independently, so those that change most alone are those that
@@ -57,7 +57,7 @@ def _place(exported: Path, images: Sequence[np.ndarray]) -> list[np.ndarray]:
 def _outputs(path: Path, placed: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return logits (A, columns) and deltas (A, 4) for each image."""
     runtime = open_runtime(path, 'onnxruntime', 'cpu', 'auto', None)
-    return [tuple(output[0].copy() for output in runtime(batch))  # type: ignore[misc]
+    return [tuple(output[0].copy() for output in runtime(batch))
             for batch in placed]
 
 
