@@ -12,7 +12,7 @@ from ssd_perception.bags.frames import labelled_frames
 from ssd_perception.core.detections import GroundTruth
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.format import format_number
-from ssd_perception.core.metadata import Metadata, recipe_hash
+from ssd_perception.core.metadata import Metadata
 from ssd_perception.data.layout import read_split
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import accuracy, low_threshold
@@ -106,7 +106,8 @@ def publish(options: PublishOptions,
     ensure_tried(options.weights, 'torch')
     model, metadata = load_model(options.weights)
     if options.input_hw:
-        metadata = _resized(metadata, options.input_hw)
+        metadata = dataclasses.replace(metadata, architecture=dataclasses.replace(
+            metadata.architecture, input_hw=options.input_hw))
     with tempfile.TemporaryDirectory() as folder, cache_in(folder):
         # What is measured is what will be stored.
         stored = save_weights(Path(folder, options.weights.name), model, metadata, half=True)
@@ -124,16 +125,6 @@ def publish(options: PublishOptions,
     save_weights(options.out, model, metadata, half=True)
     write_card(options.out.with_suffix('.md'), metadata)
     return metadata
-
-
-def _resized(metadata: Metadata, input_hw: tuple[int, int]) -> Metadata:
-    """Return the metadata for another input, in the recipe too, where it has that key."""
-    recipe, architecture = metadata.recipe, metadata.recipe.get('architecture')
-    if isinstance(architecture, dict) and 'input_hw' in architecture:
-        recipe = {**recipe, 'architecture': {**architecture, 'input_hw': list(input_hw)}}
-    return dataclasses.replace(
-        metadata, recipe=recipe, recipe_hash=recipe_hash(recipe) if recipe else '',
-        architecture=dataclasses.replace(metadata.architecture, input_hw=input_hw))
 
 
 def _read(data: Sequence[NamedData]) -> dict[str, list[Sample]]:
