@@ -60,8 +60,6 @@ class Detector:
             ``int8`` (NAME.int8.onnx beside the weights).
         score_threshold: None takes the default that was measured for the weights.
         threads: CPU threads of the network.
-        concurrency: how many calls from different threads are to run at once, where the
-            runtime can; they share ``threads``.
         settings: further fields of PostprocessSettings.
 
     Attributes:
@@ -79,11 +77,11 @@ class Detector:
     def __init__(self, weights: str | os.PathLike = '', runtime: str = 'auto',
                  device: str = 'auto', precision: str = 'auto',
                  score_threshold: float | None = None, threads: int | None = None,
-                 concurrency: int = 1, **settings: Any):
+                 **settings: Any):
         path = resolve_weights(weights)
         if not is_exported(path):  # the runtimes check exported files
             read_metadata(path)  # before its hash is taken, or torch is imported
-        network = open_runtime(path, runtime, device, precision, threads, concurrency)
+        network = open_runtime(path, runtime, device, precision, threads)
         if score_threshold is None:
             score_threshold = network.metadata.score_threshold
         self._set(network, PostprocessSettings(score_threshold, **settings), path)
@@ -142,11 +140,6 @@ class Detector:
     def threads(self) -> int | None:
         """CPU threads of the network; None where it runs elsewhere."""
         return self._runtime.threads
-
-    @property
-    def concurrency(self) -> int:
-        """How many calls from different threads run at once; 1 where a batch is faster."""
-        return self._runtime.concurrency
 
     @property
     def weights_hash(self) -> str:

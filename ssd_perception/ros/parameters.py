@@ -61,8 +61,7 @@ class NodeParameters:
         'quantised file, as the shipped weights have one.',
         choices=PRECISIONS, fixed=True)
     threads: int = setting(0, 'CPU threads of the network; 0 means all cores but one, which is '
-                              'left to camera and DDS.',
-                           limits=(0, 256), fixed=True)
+                              'left to camera and DDS.', limits=(0, 256), fixed=True)
     cameras: tuple[str, ...] = setting(
         (), 'Names of several cameras served by one model: NAME/image gives NAME/detections. '
         'Empty: one camera, on image.', fixed=True)

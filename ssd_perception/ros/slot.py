@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
@@ -31,14 +30,12 @@ class Serving:
         settings: thresholds in force.
         weights: the parameter's value that it was made from.
         weights_hash: SHA-256 of its file.
-        free: how many more calls it can run now.
     """
 
     detector: Detector
     settings: PostprocessSettings
     weights: str
     weights_hash: str
-    free: threading.Semaphore = field(default_factory=threading.Semaphore)
 
 
 class DetectorSlot:
@@ -244,8 +241,7 @@ class DetectorSlot:
         settings = parameters.postprocess_settings(detector.metadata.score_threshold)
         settings.per_class(detector.class_names)  # refuses classes that it does not have
         digest = detector.weights_hash
-        self._serving = Serving(detector, settings, parameters.weights, digest,
-                                threading.Semaphore(detector.concurrency))
+        self._serving = Serving(detector, settings, parameters.weights, digest)
         self._weights = parameters.weights
         self.failures = 0
         self._logger.info(f'Using {detector.describe()}, sha256 {digest[:12]}.')

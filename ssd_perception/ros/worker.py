@@ -1,4 +1,4 @@
-"""The threads that turn waiting frames into published detections."""
+"""The thread that turns waiting frames into published detections."""
 
 from __future__ import annotations
 
@@ -41,31 +41,8 @@ class _Work:
     decode_ms: float
 
 
-@dataclass(eq=False)
-class _Lane:
-    """One thread of the worker, and what it does now.
-
-    Attributes:
-        index: 0 for the first.
-        busy_since: time.monotonic() at which its batch began; 0 when there is none.
-        in_work: the detector of that batch.
-        died: why the thread ended; empty while it runs.
-        stopped: it is to take no more frames.
-    """
-
-    index: int = 0
-    thread: threading.Thread | None = None
-    busy_since: float = 0.0
-    in_work: Serving | None = None
-    died: str = ''
-    stopped: bool = False
-
-
 class Worker:
-    """Takes the newest frames of the cameras, detects in them, publishes per camera.
-
-    A detector that runs several calls at once has a thread for each, and each takes the frame of
-    one camera. Else one thread takes the frames of all cameras as a batch.
+    """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
 
     Args:
         slot: holds the detector.
@@ -77,18 +54,17 @@ class Worker:
                  clock: Clock, logger: RcutilsLogger, stages: Sequence[Stage] = ()):
         self._cameras, self._frames, self._slot = cameras, frames, slot
         self._clock, self._logger, self._stages = clock, logger, stages
-        self._lanes: list[_Lane] = []
-        self._running = False
-        # Held for whatever has an order: stages, and what is published.
-        self._order = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._parameters = NodeParameters()
         self._enabled = True
         self._on_demand: tuple[Callable[[str], object], ...] = ()
         self._on_demand_lock = threading.Lock()
         self._jumps, self._jumps_seen = 0, 0
-        self._started: dict[str, float] = {}  # camera -> when its last frame was taken
+        self._started, self._busy_since = 0.0, 0.0
+        self._in_work: Serving | None = None
         self._prepared: Serving | None = None  # what the stages know of
         self._settings = PostprocessSettings()
+        self._died = ''
 
     @property
     def enabled(self) -> bool:
@@ -121,44 +97,29 @@ class Worker:
         for camera in self._cameras.values():
             camera.statistics.forget()
         self._frames.open()
-        self._started, self._running = {}, True
-        self._lanes = [self._start_lane(index) for index in range(self._wanted())]
+        self._start_thread()
 
     def stop(self, timeout_s: float) -> None:
-        """Finish the batches in work and stop; do not wait for that longer than ``timeout_s``."""
+        """Finish the batch in work and stop; do not wait for that longer than ``timeout_s``."""
         self._frames.close()
-        lanes, self._lanes, self._running = self._lanes, [], False
-        end = time.monotonic() + timeout_s
-        for lane in lanes:
-            lane.stopped = True
-        for lane in lanes:
-            if lane.thread is not None:
-                lane.thread.join(max(0.0, end - time.monotonic()))
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(timeout_s)
 
     def keep_alive(self) -> None:
-        """Start threads anew that have died, or hang with a detector that was replaced.
-
-        Their number follows the detector: another one may run more calls at once, or fewer.
-        """
-        if not self._running:
+        """Start the thread anew if it has died, or hangs with a detector that was replaced."""
+        thread = self._thread
+        if thread is None:
             return
-        lanes, wanted, now = [], self._wanted(), time.monotonic()
-        for lane in self._lanes:
-            alive = lane.thread is not None and lane.thread.is_alive()
-            hangs = bool(lane.busy_since) and now - lane.busy_since > STUCK_S
-            if not alive and lane.died:
-                self._slot.note(f'The inference thread ended and is started again: {lane.died}')
-                self._logger.error(self._slot.failure)
-            elif alive and hangs and self._slot.serving not in (None, lane.in_work):
-                self._logger.error('The inference thread hangs with the replaced detector; '
-                                   'another one is started.')
-            elif alive:
-                lanes.append(lane)
-                continue
-            lane.stopped = True
-            self._frames.release(lane)
-        free = set(range(wanted)) - {lane.index for lane in lanes}
-        self._lanes = [*lanes, *map(self._start_lane, sorted(free))]
+        if not thread.is_alive():
+            self._slot.note(f'The inference thread ended and is started again: {self._died}')
+            self._logger.error(self._slot.failure)
+        elif self.busy_s() > STUCK_S and self._slot.serving not in (None, self._in_work):
+            self._logger.error('The inference thread hangs with the replaced detector; another '
+                               'one is started.')
+        else:
+            return
+        self._start_thread()
 
     def time_jumped(self) -> None:
         """Drop frames, times and tracks from before the node's clock went back."""
@@ -168,81 +129,63 @@ class Worker:
             camera.statistics.clock_jumped()
 
     def busy_s(self) -> float:
-        """Return for how long the oldest batch has been in work, s; 0 when there is none."""
-        since = [lane.busy_since for lane in self._lanes if lane.busy_since]
-        return time.monotonic() - min(since) if since else 0.0
+        """Return for how long the batch in work has been in work, s; 0 when there is none."""
+        since = self._busy_since
+        return time.monotonic() - since if since else 0.0
 
-    def _wanted(self) -> int:
-        """Return how many threads the detector in use can keep busy."""
-        serving = self._slot.serving
-        return min(len(self._cameras), serving.detector.concurrency) if serving else 1
+    def _start_thread(self) -> None:
+        self._busy_since = 0.0
+        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
+        self._thread.start()
 
-    def _start_lane(self, index: int) -> _Lane:
-        lane = _Lane(index)
-        lane.thread = threading.Thread(target=self._run, args=(lane,), name=f'inference {index}',
-                                       daemon=True)
-        lane.thread.start()
-        return lane
-
-    def _run(self, lane: _Lane) -> None:
+    def _run(self) -> None:
         try:
-            self._loop(lane)
+            self._loop(threading.current_thread())
         except BaseException as error:  # keep_alive says so, and starts another thread
-            lane.died = describe_error(error)
+            self._died = describe_error(error)
 
-    def _loop(self, lane: _Lane) -> None:
-        while batch := self._frames.take(self._not_before, lambda: self._most(lane), lane):
+    def _loop(self, this: threading.Thread) -> None:
+        # A thread that hung while the worker was stopped and started again is not this one.
+        while self._thread is this and (batch := self._frames.take(self._not_before)):
             if not self._enabled and not self._on_demand:
                 for name in batch:
                     self._cameras[name].statistics.forget()
                 continue
-            lane.busy_since = time.monotonic()
-            self._started.update(dict.fromkeys(batch, lane.busy_since))
+            self._started = self._busy_since = time.monotonic()
             try:
-                self._answer(batch, lane)
+                self._answer(batch)
             except Exception as error:  # one bad batch must not end the stream
                 self._fail(batch, error)
-            lane.busy_since = 0.0
+            if self._thread is this:
+                self._busy_since = 0.0
 
-    def _most(self, lane: _Lane) -> int | None:
-        """Return how many frames a thread may take at once: None for all, 0 to end."""
-        wanted = self._wanted()
-        return 0 if lane.stopped or lane.index >= wanted else None if wanted == 1 else 1
-
-    def _not_before(self, camera: str) -> float:
-        """Return the time.monotonic() from which the camera's next frame may be taken."""
+    def _not_before(self) -> float:
+        """Return the time.monotonic() from which the next batch may be taken."""
         rate_hz = self._parameters.max_rate_hz
-        return self._started.get(camera, 0.0) + 1 / rate_hz if rate_hz else 0.0
+        return self._started + 1 / rate_hz if rate_hz else 0.0
 
-    def _answer(self, batch: dict[str, Any], lane: _Lane | None = None) -> None:
-        with self._order:
-            serving, jumps = self._slot.serving, self._jumps
-            settings = self._prepare_stages(serving, jumps) if serving else self._settings
-        if lane is not None:
-            lane.in_work = serving
+    def _answer(self, batch: dict[str, Any]) -> None:
+        serving, jumps = self._slot.serving, self._jumps
+        self._in_work = serving
         if serving is None:
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
             return
+        self._prepare_stages(serving, jumps)
         works = [work for name, message in batch.items()
                  if (work := self._take(name, message, serving.detector))]
         if not works:
             return
         waiting, answers = self._on_demand, []  # who asks from now on wants a later frame
-        found = self._detect(serving, [work.frame.image for work in works], settings)
+        found = self._detect(serving, [work.frame.image for work in works])
         for work, (detections, timings) in zip(works, found):
             if isinstance(detections, Exception):
                 self._refuse(work.camera, detections)
                 continue
             try:
-                with self._order:
-                    if self._is_outdated(serving, jumps):
-                        work.camera.statistics.failed(
-                            'The detector or the time changed while the frame was in work.')
-                        continue
-                    published = self._publish(work, detections, timings, serving, jumps)
+                published = self._publish(work, detections, timings, serving, jumps)
             except Exception as error:  # of a stage: no fault of the detector or other cameras
-                if not self._running:  # stopping: the context may be gone
+                if self._thread is None:  # stopping: the context may be gone
                     return
                 self._refuse(work.camera, error)
                 continue
@@ -253,12 +196,8 @@ class Worker:
             self.forget_next(answer)
             answer(' '.join(answers))
 
-    def _prepare_stages(self, serving: Serving, jumps: int) -> PostprocessSettings:
-        """Let stages know of another detector, other thresholds, or a clock that went back.
-
-        Returns:
-            Thresholds to detect with.
-        """
+    def _prepare_stages(self, serving: Serving, jumps: int) -> None:
+        """Let stages know of another detector, other thresholds, or a clock that went back."""
         before = self._prepared
         if before is None or before.detector is not serving.detector or self._jumps_seen != jumps:
             reset_stages(self._stages)
@@ -267,12 +206,6 @@ class Worker:
             self._settings = prepare_stages(self._stages, serving.settings,
                                             serving.detector.class_names)
             self._prepared = serving
-        return self._settings
-
-    def _is_outdated(self, serving: Serving, jumps: int) -> bool:
-        """Say whether another thread has reset the stages since: they hold what came later."""
-        assert self._prepared is not None  # by ``_prepare_stages``
-        return self._prepared.detector is not serving.detector or self._jumps_seen != jumps
 
     def _take(self, name: str, message: Image | CompressedImage,
               detector: Detector) -> _Work | None:
@@ -293,7 +226,7 @@ class Worker:
         frame = Frame(name, stamp_to_ns(header.stamp), header.frame_id, rgb, factor)
         return _Work(camera, message, frame, (time.perf_counter() - start) * 1e3)
 
-    def _detect(self, serving: Serving, images: list, settings: PostprocessSettings
+    def _detect(self, serving: Serving, images: list
                 ) -> list[tuple[Detections | Exception, dict[str, float]]]:
         """Return for each image its Detections, or the exception that it caused, and timings.
 
@@ -301,8 +234,7 @@ class Worker:
             Whatever the detector raises, when it answers none of the images.
         """
         try:
-            with serving.free:
-                result = serving.detector.detect(images, settings)
+            result = serving.detector.detect(images, self._settings)
             return [(found, vars(result.timings)) for found in result.detections]
         except Exception:
             pass
@@ -312,8 +244,7 @@ class Worker:
         errors: list[Exception] = []
         for image in images:
             try:
-                with serving.free:
-                    result = serving.detector.detect([image], settings)
+                result = serving.detector.detect([image], self._settings)
                 found.append((result.detections[0], vars(result.timings)))
             except Exception as error:
                 found.append((error, {}))
@@ -357,7 +288,7 @@ class Worker:
         self._logger.warning(f'{camera.topic}: {text}', throttle_duration_sec=5.0)
 
     def _fail(self, batch: dict[str, Any], error: Exception) -> None:
-        if not self._running:  # stopping: the context may be gone
+        if self._thread is None:  # stopping: the context may be gone
             return
         reason = self._slot.failed(error)
         for name in batch:

@@ -19,7 +19,7 @@ class Pointer:
         input_hw: height and width of the network's input, px.
     """
 
-    name, device, precision, threads, concurrency = 'pointer', 'cpu', 'fp32', 1, 1
+    name, device, precision, threads = 'pointer', 'cpu', 'fp32', 1
 
     def __init__(self, resize: str = 'letterbox', labels: tuple[int, ...] = (1,),
                  input_hw: tuple[int, int] = (128, 128)):

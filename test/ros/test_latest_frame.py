@@ -39,7 +39,7 @@ def test_take_waits_for_a_frame_and_for_its_time():
     frames = LatestFrames(['a'])
     threading.Timer(0.05, frames.put, ('a', 1)).start()
     start = time.monotonic()
-    assert frames.take(lambda camera: start + 0.2) == {'a': 1}
+    assert frames.take(lambda: start + 0.2) == {'a': 1}
     assert 0.2 <= time.monotonic() - start < 2
 
 
@@ -52,7 +52,7 @@ def test_a_wait_ends_when_what_it_waits_for_changes():
         frames.wake()
     start = time.monotonic()
     threading.Timer(0.05, change).start()
-    assert frames.take(lambda camera: not_before[0]) == {'a': 1}
+    assert frames.take(lambda: not_before[0]) == {'a': 1}
     assert time.monotonic() - start < 0.9, 'woken, not by the longest wait'
 
 
@@ -60,26 +60,7 @@ def test_a_wait_longer_than_the_system_can_wait_is_no_error():
     frames = LatestFrames(['a'])
     frames.put('a', 1)
     threading.Timer(0.1, frames.close).start()
-    assert frames.take(lambda camera: 1e300) == {}
-
-
-def test_the_camera_served_longest_ago_comes_first_and_one_in_work_waits():
-    frames, one = LatestFrames('abc'), lambda: 1
-    order = []
-    for _ in range(6):
-        for camera in 'abc':  # all of them faster than they are served
-            frames.put(camera, camera)
-        order += frames.take(most=one, taker=2)
-    assert order == list('abcabc')
-    frames.put('c', 'newer')
-    assert frames.take(most=one, taker=1) == {'a': 'a'}
-    frames.put('a', 'newest')
-    assert frames.take(most=one, taker=2) == {'b': 'b'}
-    # Not a, whose last frame is in work: its answers would change places.
-    assert frames.take(taker=2) == {'c': 'newer'}
-    threading.Timer(0.05, frames.release, (1,)).start()
-    assert frames.take(most=one, taker=2) == {'a': 'newest'}, 'its taker does not come back'
-    assert frames.take(most=lambda: 0) == {}
+    assert frames.take(lambda: 1e300) == {}
 
 
 def test_close_wakes_a_waiting_worker_and_open_forgets():
@@ -92,27 +73,20 @@ def test_close_wakes_a_waiting_worker_and_open_forgets():
     assert frames.take() == {'a': 'new'}
 
 
-def test_no_frame_is_lost_doubled_or_overtaken_between_threads():
-    frames, names = LatestFrames('abc'), 'abc'
-    taken = {name: [] for name in names}
+def test_no_frame_is_lost_or_doubled_between_threads():
+    frames = LatestFrames(['a'])
+    taken = []
 
-    def work(taker):
-        while batch := frames.take(most=lambda: 1, taker=taker):
-            for name, number in batch.items():
-                taken[name].append(number)
+    def work():
+        while batch := frames.take():
+            taken.extend(batch.values())
 
-    workers = [threading.Thread(target=work, args=(taker,)) for taker in range(2)]
-    for worker in workers:
-        worker.start()
-    for number in range(2000):
-        for name in names:
-            frames.put(name, number)
-    for name in names:
-        while frames.counts(name).replaced + len(taken[name]) < 2000:
-            time.sleep(0.001)
+    worker = threading.Thread(target=work)
+    worker.start()
+    for number in range(5000):
+        frames.put('a', number)
+    while frames.counts('a').replaced + len(taken) < 5000:
+        time.sleep(0.001)
     frames.close()
-    for worker in workers:
-        worker.join(5)
-        assert not worker.is_alive()
-    for numbers in taken.values():
-        assert numbers == sorted(set(numbers)) and numbers[-1] == 1999
+    worker.join(5)
+    assert taken == sorted(set(taken)) and taken[-1] == 4999

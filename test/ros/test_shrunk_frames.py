@@ -37,7 +37,7 @@ class FakeCamera:
 class WholePicture:
     """Finds one object: everything it is shown."""
 
-    class_names, settings, concurrency = ('cone',), PostprocessSettings(), 1
+    class_names, settings = ('cone',), PostprocessSettings()
 
     def detect(self, images, settings):
         self.shown = [rgb.shape[:2] for rgb in images]

@@ -218,7 +218,7 @@ def test_a_thread_that_dies_outside_of_its_try_is_started_again(bench, monkeypat
 
     monkeypatch.setattr(bench.frames, 'take', dying)
     bench.worker.start()
-    bench.until(lambda: not bench.worker._lanes[0].thread.is_alive())
+    bench.until(lambda: not bench.worker._thread.is_alive())
     bench.worker.keep_alive()
     assert type(error).__name__ in bench.slot.failure and 'started again' in bench.log[0]
     bench.put('front', 1)

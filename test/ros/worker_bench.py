@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from peer import image, picture
@@ -27,7 +26,7 @@ class FakeCamera:
 
 
 class FakeDetector:
-    class_names, concurrency = ('cone',), 1
+    class_names = ('cone',)
 
     def __init__(self):
         self.batches, self.settings, self.error = [], [], None
@@ -55,8 +54,7 @@ class FilledSlot(DetectorSlot):
         super().__init__(lambda _: None, NodeParameters, log, lambda: None, lambda: None)
 
     def use(self, detector):
-        self._serving = Serving(detector, PostprocessSettings(), 'rover', '0' * 64,
-                                threading.Semaphore(detector.concurrency))
+        self._serving = Serving(detector, PostprocessSettings(), 'rover', '0' * 64)
 
 
 class Bench:

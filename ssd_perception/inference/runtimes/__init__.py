@@ -27,7 +27,6 @@ class Row:
         auto: device -> place among those that ``auto`` tries, the fastest first; a device that
             is not named is never chosen by ``auto``.
         about: one sentence for docs/deploying.md.
-        several: whether it can run several calls at once on the CPU.
     """
 
     kind: str
@@ -36,7 +35,6 @@ class Row:
     modules: tuple[str, ...]
     auto: Mapping[str, int]
     about: str
-    several: bool = False
 
 
 # docs/deploying.md has the measurement behind the places. To add a runtime: its module, a row
@@ -47,9 +45,9 @@ RUNTIMES = {
                  {'cpu': 3, 'cuda': 1}, 'The network as it was trained.'),
     'onnxruntime': Row('OnnxRuntime', 'exported', 'onnxruntime', ('onnxruntime',),
                        {'cpu': 2, 'cuda': 2},
-                       'CPU, and CUDA with the build `onnxruntime-gpu`.', several=True),
+                       'CPU, and CUDA with the build `onnxruntime-gpu`.'),
     'openvino': Row('OpenVino', 'exported', 'openvino', ('openvino',), {'cpu': 1},
-                    'The fastest on a CPU; tested on x86 only.', several=True),
+                    'The fastest on a CPU; tested on x86 only.'),
     'opencv': Row('OpenCV', 'exported', '', (), {'cpu': 4},
                   'What is left where only apt installs; fp32 alone.'),
     'tensorrt': Row('TensorRT', 'exported', '"tensorrt<11" cuda-python', ('tensorrt', 'cuda'), {},
@@ -90,7 +88,6 @@ class Runtime(Protocol):
         device: what is really used, for example ``cpu`` or ``cuda:0``.
         precision: ``fp32``, ``fp16``, ``bf16`` or ``int8``.
         threads: CPU threads of the network; None where it runs elsewhere.
-        concurrency: how many calls from different threads run at once; 1 where a batch is faster.
         metadata: the weights' own.
         file: what is run, the weights or what was exported from them; None for a network that
             came from no file.
@@ -100,7 +97,6 @@ class Runtime(Protocol):
     device: str
     precision: str
     threads: int | None
-    concurrency: int
     metadata: Metadata
     file: Path | None
 
@@ -114,15 +110,13 @@ class Runtime(Protocol):
 
 
 def open_runtime(path: Path, name: str, device: str, precision: str,
-                 threads: int | None, concurrency: int = 1) -> Runtime:
+                 threads: int | None) -> Runtime:
     """Load the weights at ``path`` in the runtime ``name``.
 
     Args:
         path: .safetensors, or an exported .onnx file, which torch does not run.
         name: ``auto`` takes the fastest one that is available for the device.
         threads: CPU threads of the network; None leaves the runtime's default.
-        concurrency: how many calls are to run at once, where the runtime can; they share
-            ``threads``.
 
     Raises:
         ValueError: for a name, device or precision that does not exist.
@@ -134,12 +128,12 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
         if value not in known:
             raise SettingError(f'{what} must be one of {", ".join(known)}, got "{value}".')
     if name != 'auto':
-        return _open(name, path, device, precision, threads, concurrency)
+        return _open(name, path, device, precision, threads)
     reasons = []
     for where in _places(device):
         for candidate in auto_order(where):
             try:
-                return _open(candidate, path, where, precision, threads, concurrency)
+                return _open(candidate, path, where, precision, threads)
             except RuntimeUnavailable as error:
                 reasons.append(f'{candidate}: {str(error).rstrip(".")}')
     raise RuntimeUnavailable(f'No runtime can be used for {path.name} with device "{device}" and '
@@ -164,8 +158,7 @@ def _places(device: str) -> tuple[str, ...]:
     return ('cuda', 'cpu') if has_cuda() else ('cpu',)
 
 
-def _open(name: str, path: Path, device: str, precision: str, threads: int | None,
-          concurrency: int) -> Runtime:
+def _open(name: str, path: Path, device: str, precision: str, threads: int | None) -> Runtime:
     try:
         module = importlib.import_module(f'{__name__}.{name}')
     except ImportError as error:
@@ -173,5 +166,4 @@ def _open(name: str, path: Path, device: str, precision: str, threads: int | Non
         raise RuntimeUnavailable(
             f'The {name} runtime needs the Python module "{missing}"; install it with '
             f'pip install {RUNTIMES[name].install}.') from error
-    options = {'concurrency': concurrency} if RUNTIMES[name].several else {}
-    return getattr(module, RUNTIMES[name].kind).load(path, device, precision, threads, **options)
+    return getattr(module, RUNTIMES[name].kind).load(path, device, precision, threads)

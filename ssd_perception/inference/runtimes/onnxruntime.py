@@ -32,16 +32,13 @@ class OnnxRuntime:
 
     name = 'onnxruntime'
 
-    def __init__(self, exported: ExportedFile, cuda: bool = False, threads: int | None = None,
-                 concurrency: int = 1):
+    def __init__(self, exported: ExportedFile, cuda: bool = False, threads: int | None = None):
         self.metadata, self.precision = exported.metadata, exported.info.precision
         self.file = exported.path
         self.device = 'cuda:0' if cuda else 'cpu'
         cores = len(os.sched_getaffinity(0))
         self.threads = None if cuda else threads or cores
-        self.concurrency = 1 if cuda else concurrency
-        # A session runs several calls at once, each in its caller's thread and these.
-        options = session_options(max(1, (threads or cores) // self.concurrency))
+        options = session_options(threads or cores)
         providers = [_CUDA, 'CPUExecutionProvider'] if cuda else ['CPUExecutionProvider']
         try:
             self._session = ort.InferenceSession(str(exported.path), options, providers=providers)
@@ -56,8 +53,7 @@ class OnnxRuntime:
                                      'why on stderr.')
 
     @classmethod
-    def load(cls, path: Path, device: str, precision: str, threads: int | None,
-             concurrency: int = 1) -> OnnxRuntime:
+    def load(cls, path: Path, device: str, precision: str, threads: int | None) -> OnnxRuntime:
         """Open weights or an exported file; see ``open_runtime``."""
         cuda = device == 'cuda' or (device == 'auto' and _CUDA in ort.get_available_providers())
         if cuda and _CUDA not in ort.get_available_providers():
@@ -67,7 +63,7 @@ class OnnxRuntime:
         if precision in ('fp16', 'bf16'):
             raise RuntimeUnavailable(f'ONNX Runtime runs exported files in fp32 or int8, not '
                                      f'{precision}.')
-        return cls(find_export(path, precision), cuda, threads, concurrency)
+        return cls(find_export(path, precision), cuda, threads)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""

@@ -28,7 +28,6 @@ class OpenCV:
     """
 
     name = 'opencv'
-    concurrency = 1
     device = 'cpu'
     precision = 'fp32'
 

@@ -10,7 +10,6 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from queue import SimpleQueue
 
 import numpy as np
 
@@ -31,19 +30,17 @@ _PROCESSOR = ('FULL_DEVICE_NAME', 'DEVICE_ARCHITECTURE', 'OPTIMIZATION_CAPABILIT
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-def cpu_settings(threads: int, concurrency: int = 1,
-                 precision: str = 'fp32') -> dict[str, str | int | bool]:
+def cpu_settings(threads: int, precision: str = 'fp32') -> dict[str, str | int | bool]:
     """Return the settings to compile a network with; the benchmark uses them for others, too.
 
     Args:
-        threads: of all calls together.
-        concurrency: how many run at once.
+        threads: of the network.
         precision: ``bf16``, or another, with which everything that is not int8 is fp32.
     """
     return {
         'PERFORMANCE_HINT': 'LATENCY',
-        'NUM_STREAMS': concurrency,
-        'INFERENCE_NUM_THREADS': max(threads, concurrency),
+        'NUM_STREAMS': 1,
+        'INFERENCE_NUM_THREADS': threads,
         # Left alone it takes bf16 where the processor has it, and scores would differ.
         'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
         # Bound to cores, two processes on one robot would choose the same ones.
@@ -57,17 +54,15 @@ class OpenVino:
     name = 'openvino'
     device = 'cpu'
 
-    def __init__(self, exported: ExportedFile, threads: int | None = None, concurrency: int = 1,
+    def __init__(self, exported: ExportedFile, threads: int | None = None,
                  bf16: bool = False):
         self.metadata = exported.metadata
         self.precision = 'bf16' if bf16 else exported.info.precision
         self.file = exported.path
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.concurrency = concurrency
-        self._settings = cpu_settings(self.threads, concurrency, self.precision)
+        self._settings = cpu_settings(self.threads, self.precision)
         self._core, self._lock = ov.Core(), threading.Lock()
-        # By batch size; a request serves one call at a time; they share the network.
-        self._requests: dict[int, SimpleQueue[ov.InferRequest]] = {}
+        self._requests: dict[int, ov.InferRequest] = {}  # by batch size
         self._model: ov.Model | None = None  # read where it must be compiled
         self._digest = sha256_of(exported.path)
         try:
@@ -80,8 +75,7 @@ class OpenVino:
                                f'{text or type(error).__name__}') from error
 
     @classmethod
-    def load(cls, path: Path, device: str, precision: str, threads: int | None,
-             concurrency: int = 1) -> OpenVino:
+    def load(cls, path: Path, device: str, precision: str, threads: int | None) -> OpenVino:
         """Open weights or an exported file; see ``open_runtime``."""
         if device == 'cuda':
             raise RuntimeUnavailable('OpenVINO has no CUDA devices; use device "cpu".')
@@ -92,21 +86,17 @@ class OpenVino:
         if bf16 and 'BF16' not in ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
             raise RuntimeUnavailable('this processor does not compute in bf16 (AVX512_BF16 or '
                                      'AMX): use precision "fp32" or "int8".')
-        return cls(find_export(path, 'fp32' if bf16 else precision), threads, concurrency, bf16)
+        return cls(find_export(path, 'fp32' if bf16 else precision), threads, bf16)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
-        with self._lock:
-            free = self._requests.get(len(batch)) or self._compile(batch.shape)
-        request = free.get()
-        try:
+        with self._lock:  # a request serves one call at a time
+            request = self._requests.get(len(batch)) or self._compile(batch.shape)
             request.infer([batch], share_inputs=True)
             return tuple(request.get_tensor(name).data.copy() for name in ('logits', 'deltas'))
-        finally:
-            free.put(request)
 
-    def _compile(self, shape: tuple[int, ...]) -> SimpleQueue[ov.InferRequest]:
-        """Make requests for one batch size: a network of fixed shape is a tenth faster."""
+    def _compile(self, shape: tuple[int, ...]) -> ov.InferRequest:
+        """Make a request for one batch size: a network of fixed shape is a tenth faster."""
         path = self._cached(shape)
         compiled = self._kept(path)
         if compiled is None:
@@ -119,10 +109,8 @@ class OpenVino:
             model.reshape(list(shape))
             compiled = self._core.compile_model(model, 'CPU', self._settings)
             _keep(path, compiled)
-        free = self._requests[shape[0]] = SimpleQueue()
-        for _ in range(self.concurrency):
-            free.put(compiled.create_infer_request())
-        return free
+        request = self._requests[shape[0]] = compiled.create_infer_request()
+        return request
 
     def _cached(self, shape: tuple[int, ...]) -> Path | None:
         """Return where the compiled network is kept; None where there is no cache folder."""

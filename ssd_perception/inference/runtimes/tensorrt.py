@@ -38,7 +38,6 @@ class TensorRT:
     """
 
     name = 'tensorrt'
-    concurrency = 1
     device = 'cuda:0'
     threads = None
 

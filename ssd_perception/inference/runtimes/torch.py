@@ -23,7 +23,6 @@ class TorchRuntime:
     """See ``inference.runtimes.Runtime``."""
 
     name = 'torch'
-    concurrency = 1
 
     def __init__(self, model: SSD | PublishedSSD, metadata: Metadata, device: str = 'auto',
                  precision: str = 'auto', graphs: bool = False):
