@@ -76,6 +76,7 @@ def test_an_engine_of_tensorrt_may_take_an_hour_in_a_command_too(monkeypatch):
 
 def test_weights_on_the_command_line_do_not_reach_this_process_first(tmp_path, monkeypatch):
     monkeypatch.setattr(trial, 'MAX_BYTES', 700_000_000)
+    monkeypatch.setenv('SSD_PERCEPTION_CACHE', str(tmp_path / 'cache'))
     path = growing(tmp_path / 'hostile.onnx', 400)
     with pytest.raises(WeightsError, match='tried in a child process, which used'):
         DetectorOptions(str(path), runtime='onnxruntime', device='cpu').load()
