@@ -1,6 +1,6 @@
 """Compare the node's CPU time per image in two checkouts, side by side on the same images.
 
-    git worktree add /tmp/before face52f~1
+    git worktree add /tmp/before COMMIT
     python tools/compare_node_cost.py /tmp/before . --weights /tmp/before/weights/rover.int8.onnx
 
 Both nodes run at once, with their default parameters and one thread, so that other work on the

@@ -1,12 +1,12 @@
 """Measure how the node starts, stage by stage: seconds from exec, and resident memory.
 
-    git worktree add /tmp/before face52f~1
+    git worktree add /tmp/before COMMIT
     python tools/measure_start.py /tmp/before . --precision int8 --json docs/benchmark/start.json
 
 Every checkout starts in turn, in a fresh cache folder first (cold: the network is compiled) and
 then again and again (warm: the compiled network is kept). A camera of 640x480 sends at 10 Hz all
-the time. The files of Python and of the libraries are in the system's memory from the start
-before the first one. The figures are medians; of several checkouts, ratios to the first.
+the time. One start before, which does not count, reads all files into the system's memory. The
+figures are medians; of several checkouts, ratios to the first.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,12 +23,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Schema
 
 from ssd_perception.bags.connection import Connection, Damage, Raw
-from ssd_perception.bags.unpacking import (
-    MAX_CHUNK_BYTES,
-    Budget,
-    UnpackError,
-    unpack_as_far,
-)
+from ssd_perception.bags.unpacking import MAX_CHUNK_BYTES, Budget, UnpackError, unpack_as_far
 
 _MAGIC = b'\x89MCAP0\r\n'
 _FRAME = struct.Struct('<BQ')  # opcode, length
@@ -146,10 +142,9 @@ def _chunk(content: bytes, whole: bool, damage: Damage,
     try:
         # One byte more: mcap's parser refuses a chunk without data.
         chunk = Chunk.read(ReadDataStream(io.BytesIO(content + b'\0')))
-        data = unpack_as_far(chunk.compression, content[_CHUNK_FIXED + name_length + 8:],
-                             budget.limit(chunk.uncompressed_size)
-                             if chunk.compression else MAX_CHUNK_BYTES)
-        budget.spend(len(data) if chunk.compression else 0)
+        packed = content[_CHUNK_FIXED + name_length + 8:]
+        data = budget.unpack(partial(unpack_as_far, chunk.compression, packed),
+                             chunk.uncompressed_size) if chunk.compression else packed
     except UnpackError as error:
         damage.note(f'has a chunk that {error}')
         damage.bytes_lost += len(content)

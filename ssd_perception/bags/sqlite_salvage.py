@@ -49,8 +49,8 @@ class SqliteSalvage:
         self._plain = False
         left = [Path(f'{path}{end}') for end in LEFT_BEHIND if has_left(path, end)]
         if sum(file.stat().st_size for file in left) > max(_MAX_LEFT_BYTES, 4 * self._size):
-            self.damage.note('was not closed by its recorder, and what that left is larger than '
-                             'any, so it is not used')
+            self.damage.note('was not closed by its recorder; what it left beside the file is too '
+                             'large and is not used')
             left = []
         if left:
             # SQLite puts such a database in order while opening it; the recording stays as it

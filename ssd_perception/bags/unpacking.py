@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,6 @@ MAX_CHUNK_BYTES = 1 << 28
 MAX_SMALL_FILE_BYTES = 1 << 28
 MAX_FILE_RATIO = 1000
 _STEP = 1 << 20
-
-
 # What the chunks and messages of one file may unpack to together, or to so many times its size.
 MAX_TOTAL_BYTES = 1 << 30
 MAX_QOS_CHARACTERS = 20_000  # of a topic; each of its publishers takes some 300
@@ -48,22 +46,24 @@ class Budget:
     def __init__(self, packed: int):
         self._left = max(MAX_TOTAL_BYTES, MAX_FILE_RATIO * packed)
 
-    def limit(self, stated: int) -> int:
-        """Return to how many bytes a part may unpack that is ``stated`` to have so many.
+    def unpack(self, work: Callable[[int], bytes], stated: int) -> bytes:
+        """Return what ``work`` unpacks to, and take it off.
+
+        Args:
+            work: gets the most bytes that it may unpack to; beyond, it raises UnpackError.
+            stated: how many bytes the part says to have.
 
         Raises:
-            UnpackError: when that is more than is left.
+            UnpackError: when that is more than is left, and what ``work`` raises.
         """
-        if self._left >= MAX_CHUNK_BYTES:
-            return MAX_CHUNK_BYTES
-        if stated > self._left:
+        limit = MAX_CHUNK_BYTES if self._left >= MAX_CHUNK_BYTES else stated
+        if limit > self._left:
             raise UnpackError(f'is left out: all of the file together unpacks to more than '
                               f'{MAX_FILE_RATIO} times its size')
-        return stated
-
-    def spend(self, count: int) -> None:
-        """Take off what a part unpacked to, within its ``limit``."""
-        self._left -= count
+        self._left -= limit  # also where the work is stopped there
+        unpacked = work(limit)
+        self._left += limit - len(unpacked)
+        return unpacked
 
 
 def spend_from(budget: Budget | None) -> None:
@@ -152,12 +152,10 @@ def unpack_file(source: Path, target: Path, damage: Damage) -> None:
 
 
 def _unpack_chunk(compression: str, data: bytes, size_stated: int) -> bytes:
+    def work(limit: int) -> bytes:
+        return unpack(compression, data, min(size_stated, limit))
     budget = getattr(_local, 'budget', None)
-    limit = min(size_stated, MAX_CHUNK_BYTES if budget is None else budget.limit(size_stated))
-    unpacked = unpack(compression, data, limit)
-    if budget is not None:
-        budget.spend(len(unpacked))
-    return unpacked
+    return work(MAX_CHUNK_BYTES) if budget is None else budget.unpack(work, size_stated)
 
 
 def unpack_message(data: bytes, budget: Budget) -> bytes:
@@ -166,20 +164,19 @@ def unpack_message(data: bytes, budget: Budget) -> bytes:
         stated = zstandard.frame_content_size(data)
     except zstandard.ZstdError as error:
         raise UnpackError(f'cannot be unpacked ({error})') from error
-    unpacked = unpack('zstd', data, budget.limit(MAX_MESSAGE_BYTES if stated < 0 else stated))
-    budget.spend(len(unpacked))
-    return unpacked
+    return budget.unpack(partial(unpack, 'zstd', data),
+                         MAX_MESSAGE_BYTES if stated < 0 else stated)
 
 
 def parse_qos(profiles: Any) -> list[Qos]:
     """Return the QoS profiles of a topic, from the YAML that rosbag2 stores or what it stands for.
 
     Raises:
-        ValueError, rosbags' errors: for a text that is none, or longer than any.
+        ValueError, rosbags' errors: for a text that is none, or too long.
     """
     if isinstance(profiles, str):
         if len(profiles) > MAX_QOS_CHARACTERS:
-            raise ValueError('QoS profiles are longer than any')
+            raise ValueError(f'QoS profiles are longer than {MAX_QOS_CHARACTERS} characters')
         profiles = load_yaml(profiles)
     return metadata.parse_qos(profiles)
 

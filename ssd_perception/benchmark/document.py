@@ -204,9 +204,9 @@ def _start(start: StartBenchmark) -> list[str]:
             f'{_machine(start.machine, start.date)}.', '',
             f'    {start.command}', '',
             *_table(head, rows(start.stages)), '',
-            *(['Before the last changes:', '',
+            *(['The checkout given first:', '',
                *_table(head, rows(start.before)), '',
-               *_table(('ratio of now to before', ''), (
+               *_table(('ratio to the checkout given first', ''), (
                    (name, f'{value:.2f}') for name, value in start.ratios.items())), '']
               if start.before else [])]
 

@@ -6,7 +6,7 @@ import datetime
 import struct
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,7 @@ from ssd_perception.benchmark.through_node import (
     resident_mb,
 )
 from ssd_perception.core import interface
-from ssd_perception.live.processes import Child, Processes
+from ssd_perception.live.processes import Child, Processes, ProcessFailed
 
 SIZE = '640x480'
 SETTLE_S = 1.0  # at the start of each case, not measured
@@ -105,6 +105,8 @@ def _case(listener: CamerasListener, nodes: Sequence[Child], cameras: int, trans
         received = [now - before for now, before in zip(listener.received(), first)]
         memory = [resident_mb(child) for child in nodes]
     counts = [len(ages) for ages in listener.of_camera.values()]
+    if not sum(counts):
+        raise ProcessFailed(f'None of {cameras} cameras was answered at {rate:g} Hz.')
     ages = np.concatenate([np.array(ages) for ages in listener.of_camera.values()]) * 1e3
     p50, p95, p100 = (round(float(np.percentile(ages, q)), 2) for q in (50, 95, 100))
     return CamerasCase(
@@ -126,8 +128,9 @@ class CamerasListener(Listener):
 
     def __init__(self, cameras: int, nodes: int) -> None:
         self.of_camera: dict[str, list[float]] = {}
-        self._values: dict[str, dict[str, str]] = {}  # image topic -> diagnostics
+        self._values: dict[str, dict[str, str]] = {}  # name of a camera's entry -> its values
         self._active: set[str] = set()
+        self._reported: set[str] = set()  # nodes, since ``fresh_diagnostics``
         self._nodes = nodes
         super().__init__()
         for topic in topics(cameras):
@@ -148,6 +151,7 @@ class CamerasListener(Listener):
         for status in message.status:
             values = {item.key: item.value for item in status.values}
             if status.name.endswith(interface.DETECTOR_ENTRY):
+                self._reported.add(status.name)
                 if values.get(interface.STATE, '').startswith('active'):
                     self._active.add(status.name)
             elif interface.FRAMES_RECEIVED in values:
@@ -156,6 +160,11 @@ class CamerasListener(Listener):
     def all_active(self) -> bool:
         """Say whether every node is active."""
         return len(self._active) >= self._nodes
+
+    def fresh_diagnostics(self) -> Callable[[], bool]:
+        """Return a condition: every node has reported since now."""
+        self._reported.clear()
+        return lambda: len(self._reported) >= self._nodes
 
     def all_answered(self) -> bool:
         """Say whether every camera had an answer."""

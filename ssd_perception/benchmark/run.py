@@ -116,11 +116,15 @@ class NodeOptions:
             raise SettingError('--rates must be above 0 and --seconds at least 3.')
         if min([*self.cameras, *self.nodes], default=1) < 1:
             raise SettingError('--cameras and --nodes must be at least 1.')
+        if self.nodes and not self.cameras:
+            raise SettingError('--nodes needs --cameras.')
 
     def command(self) -> str:
         """Return how to measure the same again."""
         return ' '.join([
             'ssd_perception benchmark --node',
+            *(['--weights', Path(self.weights).name] if self.weights != 'rover' else []),
+            *(['--threads', str(self.threads)] if self.threads else []),
             *(['--cameras', *map(str, self.cameras)] if self.cameras else []),
             *(['--nodes', *map(str, self.nodes)] if self.nodes else []),
             *(['--precisions', self.precision] if self.cameras else []),

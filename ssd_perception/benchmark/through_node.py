@@ -134,9 +134,9 @@ class Listener:
         self._node.create_subscription(DiagnosticArray, interface.DIAGNOSTICS, self._diagnose, 10)
 
     def _answer(self, message: Detection2DArray) -> None:
-        age_s = time.time() - interface.stamp_to_ns(message.header.stamp) / interface.NS_PER_S
-        if time.time() - age_s >= self.not_before_s:
-            self.ages.append(age_s)
+        stamp_s = interface.stamp_to_ns(message.header.stamp) / interface.NS_PER_S
+        if stamp_s >= self.not_before_s:
+            self.ages.append(time.time() - stamp_s)
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:

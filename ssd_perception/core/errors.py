@@ -24,7 +24,7 @@ _ADVICE = {
     errno.EDQUOT: 'make room in your quota, or choose another folder',
     errno.EFBIG: 'the disk, or a limit, allows no larger file; choose another folder',
     errno.EROFS: 'choose a folder that can be written',
-    errno.EIO: 'the disk may be broken; choose another folder'}
+    errno.EIO: 'the disk may be broken; choose another one'}
 
 
 def describe_os_error(error: OSError) -> str:
@@ -34,7 +34,8 @@ def describe_os_error(error: OSError) -> str:
         known = error.filename is not None and error.strerror
         return f'{error.filename} cannot be used: {error.strerror}.' if known else str(error)
     where = 'A file' if error.filename is None else str(error.filename)
-    return f'{where} could not be written ({error.strerror}): {advice}.'
+    done = 'read or written' if error.errno == errno.EIO else 'written'
+    return f'{where} could not be {done} ({error.strerror}): {advice}.'
 
 
 class DataError(UserError, ValueError):

@@ -19,8 +19,11 @@ def available_bytes() -> int:
         for line in Path('/proc/meminfo').read_text().splitlines():
             if line.startswith('MemAvailable:'):
                 found.append(int(line.split()[1]) * 1024)
-    with contextlib.suppress(OSError, ValueError):  # "max" without a limit
-        found.append(int((_CGROUP / 'memory.max').read_text())
+    with contextlib.suppress(OSError, ValueError, KeyError):  # "max" without a limit
+        state = dict(line.split() for line in
+                     (_CGROUP / 'memory.stat').read_text().splitlines())
+        files = int(state['active_file']) + int(state['inactive_file'])  # freed when needed
+        found.append(int((_CGROUP / 'memory.max').read_text()) + files
                      - int((_CGROUP / 'memory.current').read_text()))
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY:

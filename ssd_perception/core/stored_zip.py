@@ -17,6 +17,7 @@ def check_stored(file: BinaryIO, size: int) -> None:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise ValueError('is damaged, or no archive of tensors') from error
+    file.seek(0)
     if any(member.compress_type != zipfile.ZIP_STORED for member in members) \
             or sum(member.file_size for member in members) > size:
         raise ValueError('holds compressed data, which none of its kind does')

@@ -25,8 +25,7 @@ from ssd_perception.data.sample import (
 )
 
 MAX_JSON_BYTES = 2 * 2 ** 30  # COCO's own train2017 has 0.45 GiB
-# Of parsed JSON, an empty list or object takes 72 to 80, a key with its number 110, a number 32.
-_BYTES_PER_VALUE = 100
+_BYTES_OF = {b',': 45, b'[': 80, b'{': 80, b':': 80, b'"': 30}  # parsed JSON, at most
 ROBOFLOW = '_annotations.coco.json'
 # Of a folder without splits: Roboflow's, and Label Studio's and other tools'.
 _WHOLE_FILES = (ROBOFLOW, 'result.json', 'annotations.json')
@@ -108,7 +107,7 @@ def _load(path: Path) -> dict:
     """Return the JSON object with its three lists."""
     try:
         text = read_bounded(path, MAX_JSON_BYTES, 'COCO annotations')
-        need = 2 * len(text) + _BYTES_PER_VALUE * sum(map(text.count, (b',', b'[', b'{')))
+        need = 2 * len(text) + sum(each * text.count(mark) for mark, each in _BYTES_OF.items())
         if need > (free := available_bytes()):
             raise DataError(f'{path} may take {need / 1e9:.1f} GB of memory to read, and '
                             f'{free / 1e9:.1f} GB are free; divide it, or take "segmentation" '

@@ -14,8 +14,8 @@ from ssd_perception.core.text import printable
 from ssd_perception.data.sample import IMAGE_SUFFIXES, OnBad, refuse
 
 MAX_TEXT_BYTES = 100_000_000  # a list of a million images with long names
-MAX_LINES = 1_000_000
 MAX_FILES = 5_000_000  # in one data folder
+MAX_LINES = MAX_FILES  # in a list of them
 _BOMS = ((codecs.BOM_UTF8, 'utf-8'), (codecs.BOM_UTF16_LE, 'utf-16-le'),
          (codecs.BOM_UTF16_BE, 'utf-16-be'))
 _DRIVE = re.compile(r'[A-Za-z]:')

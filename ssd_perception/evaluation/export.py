@@ -158,7 +158,8 @@ def _keep_in_float(result: ExportResult, chosen: Sequence[Sample], judge: _Judge
     assert result.int8 is not None
     log(f'That is more than is allowed ({MAX_AP50_LOSS:g}; {MAX_COCO_AP_LOSS:g}). Each part of '
         'the network is quantised alone now, to see which one changes the outputs most.')
-    images = [read_image(each.path) for each in chosen[::max(1, len(chosen) // COST_IMAGES)]]
+    spread = chosen[::max(1, len(chosen) // COST_IMAGES)][:COST_IMAGES]
+    images = [read_image(each.path) for each in spread]
     costs = quantisation_costs(result.fp32, images,
                                lambda parts: tqdm(parts, 'compare', unit='part'))
     shares = {part: cost ** 2 / sum(c ** 2 for c in costs.values())
@@ -166,6 +167,8 @@ def _keep_in_float(result: ExportResult, chosen: Sequence[Sample], judge: _Judge
     figures: dict[str, float] = {}
     for wanted in IN_FLOAT:
         kept = parts_for(shares, wanted)
+        if kept == result.in_float:
+            continue
         _quantise(result.fp32, chosen, calibration, result.int8, kept)
         log('In float now, with their shares of the change: ' + ', '.join(
             f'{part} ({100 * shares[part]:.0f} %)' for part in kept) + '.')

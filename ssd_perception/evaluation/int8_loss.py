@@ -37,9 +37,9 @@ class Loss:
     @property
     def too_much(self) -> bool:
         """Whether more is lost than allowed; of few objects, by more than chance explains."""
-        spread = 0 if self.enough else 2
-        return self.ap50 > MAX_AP50_LOSS + spread * self.ap50_error or \
-            self.coco_ap > MAX_COCO_AP_LOSS + spread * self.coco_ap_error
+        spread = (0.0, 0.0) if self.enough else (2 * self.ap50_error, 2 * self.coco_ap_error)
+        return self.ap50 > MAX_AP50_LOSS + spread[0] \
+            or self.coco_ap > MAX_COCO_AP_LOSS + spread[1]
 
     def __str__(self) -> str:
         return (f'lost: AP50 {self.ap50:.4f}, COCO AP {self.coco_ap:.4f} (standard errors '

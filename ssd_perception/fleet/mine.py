@@ -91,7 +91,7 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
                  and (found := Candidates.load(work / f'{one.name}.npz', identities[one.name]))}
         if not parts:
             raise DataError(f'None of the {len(recordings)} recordings could be read.')
-        summary = _Union(replace(mine, out=out), parts, failures, detector).write()
+        summary = _Union(replace(mine, out=out), parts, failures, detector, work).write()
     shutil.rmtree(work)
     return summary
 
@@ -193,7 +193,7 @@ class _Union:
                       if self._origins[place][0] == one}
             if not wanted:
                 continue
-            with one.local(self._options.out.parent) as path, RecoveringBag(path) as bag:
+            with one.local(self._work) as path, RecoveringBag(path) as bag:
                 recording = find_images(bag, self._options.topics)
                 for result, data, suffix in recorded_images(
                         recording, [self._results[place] for place in wanted.values()]):

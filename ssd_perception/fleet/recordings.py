@@ -16,7 +16,7 @@ from ssd_perception.bags.reader import BagError
 from ssd_perception.bags.storage_file import COMPRESSED_SUFFIXES, SUFFIXES
 from ssd_perception.core.result_folder import MARK
 from ssd_perception.core.text import printable
-from ssd_perception.fleet.remote import RemoteRecording, find_remote, is_url
+from ssd_perception.fleet.remote import RemoteRecording, find_remote, is_url, shown
 from ssd_perception.replay.work_folder import recorded_files
 
 _KNOWN = (*SUFFIXES, *COMPRESSED_SUFFIXES)
@@ -46,7 +46,7 @@ class FoundRecording:
         """What to call it: its path, or its path at a URL."""
         if isinstance(self.place, Path):
             return str(self.place)
-        return f'{self.place.url}: {self.place.path}'
+        return f'{shown(self.place.url)}: {self.place.path}'
 
     @contextmanager
     def local(self, parent: Path) -> Iterator[Path]:
@@ -125,7 +125,7 @@ def _places(source: str, lists: tuple[Path, ...]) -> Sequence[Path | RemoteRecor
     else:
         raise BagError(f'There is no recording at {printable(source)}.')
     if not found:
-        raise BagError(f'There is no recording in {printable(source)}: neither a rosbag2 '
+        raise BagError(f'There is no recording in {printable(shown(source))}: neither a rosbag2 '
                        f'folder nor a file that ends in {", ".join(_KNOWN)}.')
     return found
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ class RemoteFile:
     Attributes:
         path: in its file system.
         size: bytes, 0 where the file system does not say.
-        version: a text that changes with the file, as far as the file system knows.
+        version: hexadecimal; it changes with the file, as far as the file system knows.
     """
 
     path: str
@@ -37,12 +39,13 @@ class RemoteRecording:
     """A recording elsewhere; it can be pickled, and needs no open connection.
 
     Attributes:
-        url: that was given, with the protocol; it opens the file system.
+        url: that was given, with the protocol; it opens the file system. Two that lead to the same
+            files make equal recordings, and it may hold a password.
         path: of the folder or the file, in its file system.
         files: that belong to it.
     """
 
-    url: str
+    url: str = field(compare=False, repr=False)
     path: str
     files: tuple[RemoteFile, ...]
 
@@ -64,7 +67,8 @@ class RemoteRecording:
             for file in self.files:
                 target = local / posixpath.basename(file.path) if is_folder else local
                 self._fetch(file, target)
-                os.utime(target, (0, 0))  # an interrupted run goes on if no file has changed
+                changed = int(file.version[:12], 16)  # an interrupted run goes on where it has not
+                os.utime(target, ns=(changed, changed))
             yield local
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -73,12 +77,19 @@ class RemoteRecording:
         try:
             _open(self.url)[0].get_file(file.path, str(target))
         except Exception as error:  # each file system has exceptions of its own
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise  # of this machine
             raise _unreadable(self.url, error) from error
 
 
 def is_url(source: str) -> bool:
     """Return whether ``source`` names a place by its protocol, as ``s3://bucket/drives``."""
     return '://' in source
+
+
+def shown(url: str) -> str:
+    """Return a URL without user and password, for messages and results."""
+    return re.sub(r'//[^/@]*@', '//', url)
 
 
 def find_remote(url: str, marks: str, suffixes: tuple[str, ...]) -> list[RemoteRecording]:
@@ -124,14 +135,16 @@ def _open(url: str) -> tuple[Any, str]:
 
     try:
         return url_to_fs(url)
-    except (ImportError, ValueError) as error:  # the protocol's package is missing, or no protocol
+    except Exception as error:  # no such protocol, no package for it, no connection
         raise _unreadable(url, error) from error
 
 
 def _file(path: str, info: dict[str, Any]) -> RemoteFile:
     from fsspec.utils import tokenize
 
-    return RemoteFile(path, int(info.get('size') or 0), tokenize(info))
+    # "time" is that of the last access, in some file systems
+    return RemoteFile(path, int(info.get('size') or 0), tokenize(
+        {key: value for key, value in info.items() if key != 'time'}))
 
 
 def _parents(folder: str) -> list[str]:
@@ -141,4 +154,4 @@ def _parents(folder: str) -> list[str]:
 
 def _unreadable(url: str, error: Exception) -> BagError:
     why = one_line(error) or type(error).__name__
-    return BagError(f'{printable(url)} cannot be read ({why}).')
+    return BagError(f'{printable(shown(url))} cannot be read ({why}).')

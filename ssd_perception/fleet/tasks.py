@@ -99,7 +99,8 @@ def _on_ray(tasks: Sequence[Task], address: str, cores: int,
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f'Ray cannot be started at {address}: {one_line(error)}') from error
     try:
-        _check_size(ray.nodes(), address, cores, gpus)
+        if address == LOCAL:  # a cluster may start larger machines when they are asked for
+            _check_size(ray.nodes(), address, cores, gpus)
         remote = ray.remote(attempt).options(num_cpus=cores, num_gpus=gpus, max_retries=_RETRIES)
         waiting = {remote.remote(task.work): task for task in tasks}
         while waiting:

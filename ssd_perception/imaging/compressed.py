@@ -189,7 +189,7 @@ def _check_chunks(blob: memoryview) -> None:
 def _jpeg_header(blob: memoryview) -> Header:
     data = bytes(blob)
     head = read_head(data)
-    if has_too_many_scans(data, head.width * head.height):
+    if has_too_many_scans(data, head):
         raise ImageError(f'A JPEG of {len(data)} bytes has more scans than are decoded.')
     if head.scan < 0 or not head.channels or not has_end(data, head.scan):
         raise ImageError(f'A JPEG of {len(data)} bytes ends before its end mark; it is truncated '

@@ -118,7 +118,7 @@ def _from_header(path: str | os.PathLike, data: bytes) -> tuple[int, int] | None
     """Return height and width of a JPEG or a PNG, also with parts that Pillow refuses."""
     if data.startswith(b'\xff\xd8'):
         head = read_head(data)
-        if has_too_many_scans(data, head.width * head.height):
+        if has_too_many_scans(data, head):
             raise DataError(f'{path} is a JPEG with more scans than are decoded; save it anew.',
                             path, 'unreadable picture')
         return _bounded(path, head.height, head.width) if head.scan >= 0 else None

@@ -13,6 +13,8 @@ _SCAN_MARKER = 0xDA
 _BARE_MARKERS = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
 _END = b'\xff\xd9'
 _CODE = re.compile(rb'[^\xff]')  # after any number of fill bytes
+# Neither data of a scan, where 0 follows each 0xFF, nor a restart.
+_SEGMENT = re.compile(rb'\xff[^\x00\x01\xff\xd0-\xd8]')
 # Before the first scan; phones write some hundred. Megabytes of them would take seconds.
 MAX_MARKERS = 10_000
 # A progressive JPEG has about ten; each is a pass over the whole image, so a small file with
@@ -79,13 +81,22 @@ def has_end(data: bytes, scan: int) -> bool:
     return any(data.find(_END, start) >= 0 for start in (max(scan, len(data) - 64), scan))
 
 
-def has_too_many_scans(data: bytes, pixels: int) -> bool:
-    """Return whether decoding a JPEG of so many ``pixels`` would take very long.
+def has_too_many_scans(data: bytes, head: JpegHead) -> bool:
+    """Return whether decoding a JPEG with this head would take very long.
 
-    Within a scan a 0xFF is never followed by 0xDA; a thumbnail in the head may add a few.
+    What follows the end mark (a phone's video, say) does not count.
     """
-    scans = data.count(b'\xff\xda')
-    return scans > MAX_SCANS or scans > 1 and scans * pixels > MAX_SCANNED_PIXELS
+    scans, place = 0, head.scan
+    for _ in range(MAX_MARKERS if place >= 0 else 0):
+        found = _SEGMENT.search(data, place)
+        if found is None or found[0] == _END:
+            break
+        scans += found[0][1] == _SCAN_MARKER
+        place = found.end() + max(2, int.from_bytes(data[found.end():found.end() + 2], 'big'))
+    else:
+        return head.scan >= 0  # no end after so many segments
+    return scans > MAX_SCANS or scans > 1 and \
+        scans * head.width * head.height > MAX_SCANNED_PIXELS
 
 
 def is_truncated(data: bytes) -> bool:

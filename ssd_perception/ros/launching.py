@@ -5,6 +5,7 @@ Nothing here imports the launch stack, which only launch files need.
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -97,8 +98,13 @@ def dds_profile(given: Given) -> str:
 def node_environment(profile: str) -> dict[str, str]:
     """Return what the node's environment has beside the profile for all: one of its own.
 
-    With the shipped profile for large images the node would keep 64 MB for what it never sends.
+    With the shipped profile for large images the node would keep 64 MB; of what it sends,
+    annotated images alone are large.
+
+    Args:
+        profile: of ``dds_profile``; without one the environment's counts.
     """
+    profile = profile or os.environ.get(profile_variable(), '')
     shipped = profile == str(large_images_profile())
     return {profile_variable(): str(detector_profile())} if shipped else {}
 

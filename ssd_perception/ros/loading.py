@@ -37,9 +37,6 @@ def spare_threads() -> int:
 
     Its threads wait for each other in a loop: a thread that shares its core with the camera or
     with DDS delays all others. On two busy cores two threads took 85 ms where one took 13.
-
-    Several cameras are one batch: with a call for each camera at once, on as many threads, four
-    cameras of 30 Hz on two cores got 106 answers per second, as one batch 120.
     """
     return max(1, len(os.sched_getaffinity(0)) - 1)
 

@@ -140,7 +140,7 @@ class DetectionLoss:
 
     def _class_loss(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         if self._aligned:
-            return (logits.sigmoid() - wanted).abs() ** self._recipe.gamma * \
+            return (logits.sigmoid() - wanted).abs().clamp(min=1e-12) ** self._recipe.gamma * \
                 F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
         return sigmoid_focal_loss(logits, wanted, self._recipe.alpha, self._recipe.gamma)
 

@@ -134,7 +134,7 @@ class Recipe:
         limits=(1, 4096))
     accumulate: int = setting(
         1, 'Parts in which a process computes its share of a batch: less memory, the same '
-        'gradient.', limits=(1, 4096))
+        'gradient (with "loss.assignment" aligned nearly the same).', limits=(1, 4096))
     multi_scale: tuple[float, ...] = setting(
         (), 'Lowest and highest factor on input_hw, drawn anew for each step; [] switches it '
         'off.', limits=(0.25, 4))

@@ -342,14 +342,16 @@ def start_of(model: SSD, recipe: Recipe) -> list[torch.Tensor] | None:
     zero-shot models").
 
     Raises:
-        RecipeError: where the start is no detector of the same classes.
+        RecipeError: where the start is no detector of the same classes and anchors.
     """
     if not recipe.start_share:
         return None
-    if recipe.init in INITS or \
-            read_metadata(resolve_weights(recipe.init)).class_names != recipe.class_names:
+    start = None if recipe.init in INITS else read_metadata(resolve_weights(recipe.init))
+    if start is None or start.class_names != recipe.class_names \
+            or start.architecture.anchors != recipe.architecture.anchors:
         raise RecipeError(f'"start_share" {recipe.start_share:g} needs an "init" that is a '
-                          'detector of the same classes in the same order; use 0.')
+                          'detector of the same classes, in the same order, and with the same '
+                          'anchors; use 0.')
     return [tensor.detach().clone() for tensor in model.state_dict().values()]
 
 

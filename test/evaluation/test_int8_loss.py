@@ -40,6 +40,7 @@ def test_a_set_of_no_or_one_image_judges_nothing(count):
     (300, 0.006, 0.01, True),  # enough objects: the figure itself decides
     (16, 0.06, 0.06, False),  # one of sixteen objects
     (16, 0.3, 0.1, True),  # few objects, but more than chance explains
+    (300, 0.3, float('nan'), True),  # all of them in one image
 ])
 def test_few_objects_judge_only_what_is_beyond_chance(objects, ap50, error, too_much):
     loss = Loss(ap50, 0.0, error, error, objects)

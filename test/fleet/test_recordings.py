@@ -5,6 +5,7 @@ import pytest
 pytest.importorskip('rosbags')
 from ssd_perception.bags.reader import BagError  # noqa: E402
 from ssd_perception.fleet.recordings import find_recordings, is_one_recording  # noqa: E402
+from ssd_perception.replay.work_folder import recorded_files  # noqa: E402
 
 
 @pytest.fixture
@@ -76,6 +77,8 @@ def test_urls_lead_to_the_same_recordings_as_their_folders(drives):
         assert [(one.name, one.size) for one in find_recordings(list(map(str, local)))] \
             == [(one.name, one.size) for one in find_recordings(list(map(str, remote)))]
     assert not is_one_recording([f'file://{drives}/a/x'])
+    assert found(f'file://{drives}/a', f'file://{drives}/a/y.mcap', f'file://{drives}/*/x') \
+        == found(drives / 'a', drives / 'a/y.mcap', f'{drives}/*/x')
 
 
 def test_a_recording_from_elsewhere_is_here_while_it_is_used(drives, tmp_path):
@@ -84,9 +87,13 @@ def test_a_recording_from_elsewhere_is_here_while_it_is_used(drives, tmp_path):
     with one.local(tmp_path) as path:
         assert {file.name: file.read_text() for file in path.iterdir()} \
             == {'x.mcap': 'a/x/x.mcap', 'metadata.yaml': 'a/x/metadata.yaml'}
+        before = recorded_files(path)
     assert not path.exists() and not list(tmp_path.glob('.*'))
-    (drives / 'a/x/x.mcap').write_text('longer than before')
-    assert find_recordings([f'file://{drives}/a/x'])[0].identity != one.identity
+    (drives / 'a/x/x.mcap').write_text('equal size')
+    (changed,) = find_recordings([f'file://{drives}/a/x'])
+    assert changed.identity != one.identity and changed.size == one.size
+    with changed.local(tmp_path) as path:
+        assert recorded_files(path) != before
     (drives / 'a/x/x.mcap').unlink()
     with pytest.raises(BagError, match='cannot be read'), one.local(tmp_path):
         pass
@@ -114,6 +121,17 @@ def test_a_url_that_cannot_be_read_is_one_sentence(url, words):
     with pytest.raises(BagError, match=words) as error:
         find_recordings([url])
     assert '\n' not in str(error.value)
+
+
+def test_a_file_system_that_cannot_be_reached_is_one_sentence_without_the_password(monkeypatch):
+    core = pytest.importorskip('fsspec.core')
+
+    def refuse(url):
+        raise RuntimeError('no route')
+    monkeypatch.setattr(core, 'url_to_fs', refuse)
+    with pytest.raises(BagError, match='sftp://host/a cannot be read .no route') as error:
+        find_recordings(['sftp://user:secret@host/a'])
+    assert 'secret' not in str(error.value)
 
 
 def test_without_fsspec_a_url_names_what_to_install(monkeypatch):

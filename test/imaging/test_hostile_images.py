@@ -100,6 +100,7 @@ def test_a_jpeg_of_many_scans_is_not_decoded(tmp_path, monkeypatch, scans, width
 
 def test_a_jpeg_of_twenty_scans_is_decoded():
     assert decode(progressive(20, 16, 16)).shape == (16, 16, 3)
+    assert decode(progressive(20, 16, 16) + b'\xff\xda a video' * 200).shape == (16, 16, 3)
 
 
 def saved(kind, side=9000, **options):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ssd_perception.core.interface import IMAGE_TYPES
-from ssd_perception.ros.dds import PROFILE_VARIABLES
+from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile
 
 launching = pytest.importorskip('ssd_perception.ros.launching')
 
@@ -186,7 +186,15 @@ def test_fast_dds_gets_the_profile_for_large_images(description, monkeypatch, en
     assert bool(own) == profile
     for path in [path for action in actions[:-1] for path in action.words[1:]] + [*own.values()]:
         assert Path(path).is_file()
-    assert not own or own != dict([actions[0].words]), 'the node sends no large images'
+    assert not own or own != dict([actions[0].words]), 'the node has a profile of its own'
+
+
+def test_the_node_has_its_own_profile_where_the_environment_names_the_shipped_one(
+        description, monkeypatch):
+    monkeypatch.setenv(PROFILE_VARIABLES[0], str(large_images_profile()))
+    (node,) = start(description)
+    assert [Path(path).name for path in node.options['additional_env'].values()] \
+        == ['fastdds_detector.xml']
 
 
 @pytest.mark.parametrize('given, says', [

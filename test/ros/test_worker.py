@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -358,3 +359,20 @@ def test_a_crowd_of_callers_is_answered_at_once():
     with pytest.raises(StopIteration) as answered:
         service._detect(Trigger.Request(), Trigger.Response()).send(None)
     assert not answered.value.value.success and 'callers wait' in answered.value.value.message
+
+
+def test_a_caller_that_was_answered_makes_room():
+    service, kept = object.__new__(OnDemand), []
+    service._node = SimpleNamespace(executor=None, create_timer=lambda *_, **__: None,
+                                    destroy_timer=lambda _: None)
+    service._worker = SimpleNamespace(detect_next=kept.append, forget_next=lambda _: None)
+    service._is_active, service._callers = (lambda: True), MAX_CALLERS - 1
+    service._lock, service._answers = threading.Lock(), []
+    service._answered = SimpleNamespace(trigger=lambda: None)
+    call = service._detect(Trigger.Request(), Trigger.Response())
+    call.send(None)
+    kept[0]('one cone')
+    service._deliver()
+    with pytest.raises(StopIteration) as answered:
+        call.send(None)
+    assert answered.value.value.message == 'one cone' and service._callers == MAX_CALLERS - 1

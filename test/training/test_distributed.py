@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from gradient_process import ALONE, frozen
+from gradient_process import ALONE, frozen, with_assignment
 from tiny import TINY, YAML, gradient, write_pictures
 
 from ssd_perception.data.voc import read_voc
@@ -33,11 +33,13 @@ def torchrun(processes, *command):
         timeout=240)
 
 
-def test_two_processes_give_the_gradient_of_one(data, tmp_path):
+@pytest.mark.parametrize('assignment', ['iou', 'aligned'])
+def test_two_processes_give_the_gradient_of_one(data, tmp_path, assignment):
     samples = read_voc(data, 'train')
-    alone, losses = gradient(frozen(Trainer(ALONE, samples, {}, tmp_path)), samples)
+    recipe = with_assignment(assignment)
+    alone, losses = gradient(frozen(Trainer(recipe, samples, {}, tmp_path)), samples)
     done = torchrun(2, Path(__file__).with_name('gradient_process.py'), data,
-                    tmp_path / 'shared.pt')
+                    tmp_path / 'shared.pt', assignment)
     assert done.returncode == 0, done.stderr[-2000:]
     shared = torch.load(tmp_path / 'shared.pt', weights_only=True)
     assert shared['size'] == 2

@@ -244,9 +244,13 @@ def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
 def test_a_share_of_a_start_that_is_no_detector_of_these_classes_is_refused(samples, tmp_path):
     path = save_weights(tmp_path / 'other.safetensors', SSD(TINY.architecture, 1),
                         Metadata(('cube',), TINY.architecture))
-    for init in ('random', str(path)):
+    anchors = dataclasses.replace(TINY.architecture.anchors, base_scale=3.0)
+    moved = dataclasses.replace(TINY, architecture=dataclasses.replace(
+        TINY.architecture, anchors=anchors), class_names=('cube',))
+    for init, recipe in (('random', TINY), (str(path), TINY), (str(path), moved)):
         with pytest.raises(RecipeError, match='detector of the same classes'):
-            Trainer(dataclasses.replace(TINY, init=init, start_share=0.5), samples, {}, tmp_path)
+            Trainer(dataclasses.replace(recipe, init=init, start_share=0.5), samples, {},
+                    tmp_path)
 
 
 @pytest.mark.parametrize('text, message', [

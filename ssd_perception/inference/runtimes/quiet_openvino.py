@@ -19,6 +19,6 @@ if _LEFT_OUT:  # openvino imports it if it can
 import openvino as ov  # noqa: E402  # only after the lines above
 
 if _LEFT_OUT:
-    del sys.modules[_CONVERTER]  # whoever else in this process wants it can import it
+    del sys.modules[_CONVERTER]  # others in this process can import openvino.tools.ovc
 
 __all__ = ['ov']
