@@ -120,8 +120,9 @@ class _Union:
     """The candidates of all recordings, and the choice from them."""
 
     def __init__(self, options: MineOptions, parts: Mapping[FoundRecording, Candidates],
-                 failures: Mapping[str, str], detector: Detector):
+                 failures: Mapping[str, str], detector: Detector, work: Path):
         self._options, self._parts, self._failures = options, parts, failures
+        self._work = work  # where recordings from elsewhere lie while they are read
         self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
         assert detector.path is not None  # loaded from weights
         self._weights = detector.path.name

@@ -348,7 +348,7 @@ def start_of(model: SSD, recipe: Recipe) -> list[torch.Tensor] | None:
         return None
     start = None if recipe.init in INITS else read_metadata(resolve_weights(recipe.init))
     if start is None or start.class_names != recipe.class_names \
-            or start.architecture.anchors != recipe.architecture.anchors:
+            or getattr(start.architecture, 'anchors', None) != recipe.architecture.anchors:
         raise RecipeError(f'"start_share" {recipe.start_share:g} needs an "init" that is a '
                           'detector of the same classes, in the same order, and with the same '
                           'anchors; use 0.')

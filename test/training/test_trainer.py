@@ -15,6 +15,7 @@ from tiny import TINY, first_step, write_pictures
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.data.sample import class_names
 from ssd_perception.data.voc import read_voc
 from ssd_perception.evaluation.accuracy import Accuracy
 from ssd_perception.model.ssd import SSD
@@ -244,13 +245,14 @@ def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
 def test_a_share_of_a_start_that_is_no_detector_of_these_classes_is_refused(samples, tmp_path):
     path = save_weights(tmp_path / 'other.safetensors', SSD(TINY.architecture, 1),
                         Metadata(('cube',), TINY.architecture))
-    anchors = dataclasses.replace(TINY.architecture.anchors, base_scale=3.0)
-    moved = dataclasses.replace(TINY, architecture=dataclasses.replace(
-        TINY.architecture, anchors=anchors), class_names=('cube',))
-    for init, recipe in (('random', TINY), (str(path), TINY), (str(path), moved)):
+    moved = dataclasses.replace(TINY.architecture, anchors=dataclasses.replace(
+        TINY.architecture.anchors, base_scale=3.0))
+    names = class_names(samples)
+    anchors = save_weights(tmp_path / 'anchors.safetensors', SSD(moved, len(names)),
+                           Metadata(names, moved))
+    for init in ('random', str(path), str(anchors)):
         with pytest.raises(RecipeError, match='detector of the same classes'):
-            Trainer(dataclasses.replace(recipe, init=init, start_share=0.5), samples, {},
-                    tmp_path)
+            Trainer(dataclasses.replace(TINY, init=init, start_share=0.5), samples, {}, tmp_path)
 
 
 @pytest.mark.parametrize('text, message', [
