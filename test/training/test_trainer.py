@@ -246,7 +246,7 @@ def test_a_share_of_a_start_that_is_no_detector_of_these_classes_is_refused(samp
     path = save_weights(tmp_path / 'other.safetensors', SSD(TINY.architecture, 1),
                         Metadata(('cube',), TINY.architecture))
     moved = dataclasses.replace(TINY.architecture, anchors=dataclasses.replace(
-        TINY.architecture.anchors, base_scale=3.0))
+        TINY.architecture.anchors, base_scale=5.0))
     names = class_names(samples)
     anchors = save_weights(tmp_path / 'anchors.safetensors', SSD(moved, len(names)),
                            Metadata(names, moved))
