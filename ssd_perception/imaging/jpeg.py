@@ -86,17 +86,22 @@ def has_too_many_scans(data: bytes, head: JpegHead) -> bool:
 
     What follows the end mark (a phone's video, say) does not count.
     """
-    scans, place = 0, head.scan
-    for _ in range(MAX_MARKERS if place >= 0 else 0):
-        found = _SEGMENT.search(data, place)
-        if found is None or found[0] == _END:
-            break
-        scans += found[0][1] == _SCAN_MARKER
-        place = found.end() + max(2, int.from_bytes(data[found.end():found.end() + 2], 'big'))
-    else:
-        return head.scan >= 0  # no end after so many segments
+    scans = data.count(b'\xff\xda', max(head.scan, 0), _end_of(data, head.scan))
     return scans > MAX_SCANS or scans > 1 and \
         scans * head.width * head.height > MAX_SCANNED_PIXELS
+
+
+def _end_of(data: bytes, scan: int) -> int:
+    """Return where the end mark is, from segment to segment; else the end of ``data``."""
+    place = scan
+    for _ in range(MAX_MARKERS if scan >= 0 else 0):
+        found = _SEGMENT.search(data, place)
+        if found is None:
+            break
+        if found[0] == _END:
+            return found.start()
+        place = found.end() + max(2, int.from_bytes(data[found.end():found.end() + 2], 'big'))
+    return len(data)
 
 
 def is_truncated(data: bytes) -> bool:

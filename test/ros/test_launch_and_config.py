@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ssd_perception.core.interface import IMAGE_TYPES
-from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile
+from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile, profile_variable
 
 launching = pytest.importorskip('ssd_perception.ros.launching')
 
@@ -191,7 +191,7 @@ def test_fast_dds_gets_the_profile_for_large_images(description, monkeypatch, en
 
 def test_the_node_has_its_own_profile_where_the_environment_names_the_shipped_one(
         description, monkeypatch):
-    monkeypatch.setenv(PROFILE_VARIABLES[0], str(large_images_profile()))
+    monkeypatch.setenv(profile_variable(), str(large_images_profile()))
     (node,) = start(description)
     assert [Path(path).name for path in node.options['additional_env'].values()] \
         == ['fastdds_detector.xml']
