@@ -44,8 +44,8 @@ class _Work:
 class Worker:
     """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
 
-    Of four cameras of 30 Hz on two cores this answers 120 images per second; with a thread and a
-    call for each camera it were 106.
+    Of four cameras of 30 Hz on two cores it answers 120 images per second. A thread and a call for
+    each camera answered 106.
 
     Args:
         slot: holds the detector.
