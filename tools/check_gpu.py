@@ -59,7 +59,7 @@ def draw_images(folder: Path, count: int) -> None:
     (folder / 'ImageSets/Main/train.txt').write_text('\n'.join(names) + '\n')
 
 
-def run_tests(device: str) -> dict[str, Any]:
+def run_tests(device: str, quick: bool) -> dict[str, Any]:
     """Run the tests that need CUDA."""
     begin = time.perf_counter()
     done = subprocess.run(
@@ -163,6 +163,11 @@ def onnxruntime_cuda(device: str, quick: bool) -> dict[str, Any]:
                 **milliseconds(lambda: runtime(batch), 50 if quick else 200)}
 
 
+PARTS: dict[str, Callable[[str, bool], dict[str, Any]]] = {
+    'tests': run_tests, 'latency': latency, 'training': train_b1,
+    'onnxruntime': onnxruntime_cuda}
+
+
 def machine() -> dict[str, Any]:
     """Return what the figures were measured on."""
     gpu = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else None
@@ -175,21 +180,19 @@ def main() -> int:
     """Run all parts; return 1 when one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--quick', action='store_true', help='about 90 seconds')
-    parser.add_argument('out', nargs='?', type=Path, default=Path('gpu.json'))
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS),
+                        help='all of them without it')
+    parser.add_argument('--out', type=Path, default=Path('gpu.json'))
     args = parser.parse_args()
     device = os.environ.get('DEVICE', 'cuda')
     if device == 'cuda' and not torch.cuda.is_available():
         sys.exit('check_gpu: torch finds no CUDA device here; DEVICE=cpu rehearses without one.')
     report: dict[str, Any] = {'machine': machine(), 'quick': args.quick}
     failed = 0
-    for name, part in (
-            ('latency', lambda: latency(device, args.quick)),
-            ('training', lambda: train_b1(device, args.quick)),
-            ('onnxruntime', lambda: onnxruntime_cuda(device, args.quick)),
-            ('tests', lambda: run_tests(device))):
+    for name in args.parts:
         begin = time.perf_counter()
         try:
-            report[name] = part()
+            report[name] = PARTS[name](device, args.quick)
             failed += name == 'tests' and report[name]['exit_code'] != 0
         except Exception as error:  # the other parts are to run all the same
             failed += 1

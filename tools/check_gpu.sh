@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Check and measure this package on a machine with a CUDA GPU; writes one JSON file.
 #
-#   tools/check_gpu.sh [--quick] [OUT.json]     (about 6 minutes; about 90 s with --quick)
+#   tools/check_gpu.sh [--quick] [--parts PART ...] [--out OUT.json]
+#
+# About 6 minutes; about 90 s with --quick.
 #
 # It needs a python3 with torch, torchvision, OpenCV, NumPy, safetensors, PyYAML, tqdm,
 # matplotlib, tensorboard, pycocotools and pytest; onnx and onnxruntime-gpu are used where they
