@@ -47,7 +47,8 @@ RUNTIMES = {
                        {'cpu': 2, 'cuda': 2},
                        'CPU, and CUDA with the build `onnxruntime-gpu`.'),
     'openvino': Row('OpenVino', 'exported', 'openvino', ('openvino',), {'cpu': 1},
-                    'The fastest on a CPU; tested on x86 only.'),
+                    'The fastest with two threads or in int8; in fp32 with one, as fast as ONNX '
+                    'Runtime. Tested on x86 only.'),
     'opencv': Row('OpenCV', 'exported', '', (), {'cpu': 4},
                   'What is left where only apt installs; fp32 alone.'),
     'tensorrt': Row('TensorRT', 'exported', '"tensorrt<11" cuda-python', ('tensorrt', 'cuda'), {},
