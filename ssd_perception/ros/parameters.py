@@ -58,8 +58,8 @@ class NodeParameters:
         'the CPU, slower; false keeps trying, with ERROR in the diagnostics.')
     precision: str = setting(
         'auto', 'Arithmetic of the network; auto is fp32 on the CPU, fp16 on CUDA. int8 needs a '
-        'quantised file, as the shipped weights have one; bf16 needs OpenVINO and a processor with '
-        'AVX512_BF16 or AMX.',
+        'quantised file, as the shipped weights have one; bf16 needs OpenVINO and a processor '
+        'with AVX512_BF16 or AMX.',
         choices=PRECISIONS, fixed=True)
     threads: int = setting(0, 'CPU threads of the network; 0 means all cores but one, which is '
                               'left to camera and DDS.', limits=(0, 256), fixed=True)
