@@ -12,6 +12,7 @@ import numpy as np
 from ssd_perception.core.boxes import area
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.text import printable
+from ssd_perception.imaging.files import read_image
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.avif', '.jfif')
 # Images and camera raw files that are named where they lie among others, but not read.
@@ -52,6 +53,10 @@ class Sample:
     annotation: Path | None = None
     stated_hw: tuple[int, int] | None = None
     labelled: tuple[str, ...] | None = None
+
+    def image(self) -> np.ndarray:
+        """Return ``read_image`` of it, as its boxes were drawn on."""
+        return read_image(self.path, self.stated_hw)
 
 
 def make_sample(path: Path, xyxy: np.ndarray, names: Iterable[str], difficult: Iterable[bool],

@@ -148,10 +148,10 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: A
         for sample in split.samples:
             found = facts[sample.path]
             problems += check_image(sample, found, split.label)
-            if found.hw:
-                problems += check_boxes(sample, found.hw, architecture, preprocessing,
-                                        split.label)
-                good.append((sample.xyxy, found.hw))
+            hw = found.seen_hw(sample)
+            if hw:
+                problems += check_boxes(sample, hw, architecture, preprocessing, split.label)
+                good.append((sample.xyxy, hw))
         problems += check_counting(split)
         placed[split.label] = placed_boxes(good, architecture, preprocessing)
     problems += check_lists(splits)

@@ -61,7 +61,7 @@ def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Probl
     if facts.orientation != 1:
         yield Problem('EXIF rotation', sample.path,
                       f'EXIF orientation {facts.orientation}: viewers show it turned', split=split)
-    if sample.stated_hw and facts.hw and sample.stated_hw != facts.hw:
+    if sample.stated_hw and facts.hw and sample.stated_hw != facts.seen_hw(sample):
         yield Problem('size differs', sample.annotation or sample.path,
                       f'states {_size(sample.stated_hw)}, the image has {_size(facts.hw)}',
                       sample.path, split)

@@ -20,11 +20,11 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.duplicates import perceptual_hash
+from ssd_perception.data.sample import Sample
 from ssd_perception.imaging.files import check_pixels, read_bytes, read_image
-from ssd_perception.imaging.jpeg import is_truncated
+from ssd_perception.imaging.jpeg import exif_orientation, is_truncated
 
 HASH_BITS = 64
-_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 # Decoding fewer images takes less time than starting processes.
 _WORTH_PROCESSES = 48
 
@@ -47,6 +47,11 @@ class ImageFacts:
     orientation: int = 1
     failure: tuple[str, str] | None = None
 
+    def seen_hw(self, sample: Sample) -> tuple[int, int] | None:
+        """Return height and width of ``sample.image()``."""
+        unturned = self.hw[::-1] if self.hw and self.orientation >= 5 else self.hw
+        return unturned if sample.stated_hw == unturned else self.hw
+
 
 def inspect_image(path: Path) -> ImageFacts:
     """Decode one image the way training does and, more strictly, with Pillow; never raise."""
@@ -57,27 +62,23 @@ def inspect_image(path: Path) -> ImageFacts:
         check_pixels(path, data)
         if is_truncated(data):
             raise DataError('the end of the image is missing', path, 'truncated picture')
-        perceptual, orientation = _with_pillow(path, data)
+        perceptual = _with_pillow(path, data)
         image = read_image(path)
     except DataError as error:
         detail = str(error).removeprefix(f'{path} ')
         return ImageFacts(digest=digest, failure=(error.problem, detail))
-    return ImageFacts(image.shape[:2], digest, perceptual, orientation)
+    return ImageFacts(image.shape[:2], digest, perceptual, exif_orientation(data))
 
 
-def _with_pillow(path: Path, data: bytes) -> tuple[np.ndarray, int]:
-    """Return the perceptual hash and EXIF's orientation."""
+def _with_pillow(path: Path, data: bytes) -> np.ndarray:
+    """Return the perceptual hash."""
     try:
         with warnings.catch_warnings():  # of broken EXIF and the like: the pixels are what counts
             warnings.simplefilter('ignore')
-            picture = Image.open(io.BytesIO(data))
-            orientation = picture.getexif().get(_ORIENTATION, 1)
-            bits = perceptual_hash(picture)
+            return perceptual_hash(Image.open(io.BytesIO(data)))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         kind = 'truncated picture' if 'truncated' in str(error) else 'unreadable picture'
         raise DataError(f'it cannot be decoded: {error}', path, kind) from error
-    valid = isinstance(orientation, int) and 1 <= orientation <= 8
-    return bits, orientation if valid else 1
 
 
 def inspect_images(paths: Sequence[Path], processes: int | None = None,

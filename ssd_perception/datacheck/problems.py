@@ -45,7 +45,7 @@ KINDS = {
     'duplicate box': Kind(False, 'remove one of the two'),
     'two classes on one object': Kind(False, 'decide for one class'),
     'EXIF rotation': Kind(
-        False, 'viewers show the image rotated; boxes must be on the stored pixels: check some'),
+        False, 'boxes must be on the image as viewers show it, or state the stored size'),
     'rare class': Kind(False, 'collect more, or leave the class out'),
     'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
     'similar class names': Kind(False, 'if they mean the same, give them one name'),

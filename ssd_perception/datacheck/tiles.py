@@ -13,7 +13,6 @@ from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.sample import Sample
 from ssd_perception.datacheck.problems import Problem
-from ssd_perception.imaging.files import read_image
 from ssd_perception.viz.contact_sheet import PAPER, centred, fit
 from ssd_perception.viz.drawing import draw_truth
 from ssd_perception.viz.tiles import TILE, tile
@@ -36,7 +35,7 @@ def problem_tile(problem: Problem, samples: Mapping[Path, Sample],
         return None
     if problem.box is not None:
         sample = samples[files[0]]
-        image = read_image(sample.path)
+        image = sample.image()
         boxes = clip(sample.xyxy, image.shape[1], image.shape[0])
         return tile(image, np.array(problem.box), Detections.empty(),
                     GroundTruth(boxes, np.zeros(len(boxes), int)), class_names)
@@ -51,7 +50,7 @@ def labelled_image(sample: Sample, class_names: tuple[str, ...], width: int,
     An image that cannot be decoded becomes a grey field with a note.
     """
     try:
-        image = read_image(sample.path)
+        image = sample.image()
     except DataError:
         field = np.full((height, width, 3), PAPER, np.uint8)
         cv2.putText(field, 'cannot be decoded', (8, height // 2), cv2.FONT_HERSHEY_SIMPLEX, 0.5,

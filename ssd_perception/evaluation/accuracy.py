@@ -106,7 +106,7 @@ def measure(detector: Detector, samples: Sequence[Sample],
     settings = replace(low_threshold(detector.settings), classes=classes)
     for sample, truth in zip(tqdm(samples, 'evaluate', unit='img', disable=not progress), truths):
         try:
-            image = read(sample.path)
+            image = read(sample.path, sample.stated_hw)
         except DataError as error:
             if not skip_unreadable:
                 raise

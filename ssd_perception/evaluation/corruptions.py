@@ -111,8 +111,9 @@ def under_corruptions(detector: Detector, samples: Sequence[Sample], progress: b
     rows = []
     for name, strength in tqdm([(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
                                 for strength in strengths], 'corruptions', disable=not progress):
-        def read(path: Path, name: str = name, strength: float = strength) -> np.ndarray:
-            return corrupt(read_image(path), name, strength, path.name)
+        def read(path: Path, stated_hw: tuple[int, int] | None, name: str = name,
+                 strength: float = strength) -> np.ndarray:
+            return corrupt(read_image(path, stated_hw), name, strength, path.name)
         measured = measure(detector, samples, read, classes=classes)
         found = accuracy(measured.detections, measured.truths, detector.class_names)
         rows.append(CorruptedAccuracy(name, strength, CORRUPTIONS[name][1], found.voc10_ap50,

@@ -118,7 +118,6 @@ def write_failures(path: Path, measured: Measurement, analysis: Analysis) -> Non
     Only of images that may be shown: they become part of what is published.
     """
     from ssd_perception.imaging.compressed import encode_jpeg
-    from ssd_perception.imaging.files import read_image
     from ssd_perception.viz.contact_sheet import contact_sheet
     from ssd_perception.viz.tiles import tile
 
@@ -126,13 +125,13 @@ def write_failures(path: Path, measured: Measurement, analysis: Analysis) -> Non
     images, captions = [], []
     for false in analysis.false_positives[:FAILURES]:
         found = measured.detections[false.image][[false.index]]
-        images.append(tile(read_image(measured.samples[false.image].path), found.xyxy[0], found,
+        images.append(tile(measured.samples[false.image].image(), found.xyxy[0], found,
                            measured.truths[false.image], names))
         captions.append(f'{names[false.label]} {false.score:.2f}: {false.kind}')
     for miss in analysis.misses[:FAILURES]:
         missed = measured.truths[miss.image][[miss.index]]
         found = measured.detections[miss.image]
-        images.append(tile(read_image(measured.samples[miss.image].path), missed.boxes()[0],
+        images.append(tile(measured.samples[miss.image].image(), missed.boxes()[0],
                            found[found.scores >= analysis.threshold], missed, names))
         captions.append(f'missed {names[miss.label]}')
     if not images:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ssd_perception.core.boxes import iou
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.core.format import format_number
+from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import Accuracy, Measurement
 from ssd_perception.evaluation.analysis import IOU, Analysis, Evaluation, SizeFigures
 from ssd_perception.evaluation.calibration import Calibration
@@ -36,7 +37,6 @@ from ssd_perception.evaluation.plots import (
 from ssd_perception.evaluation.run import MARK
 from ssd_perception.evaluation.thresholds import OperatingPoint
 from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.imaging.files import read_image
 from ssd_perception.viz.contact_sheet import centred, contact_sheet, fit
 from ssd_perception.viz.drawing import class_colour, draw_detections, draw_truth
 from ssd_perception.viz.page import (
@@ -78,7 +78,7 @@ def write_report(folder: Path, measured: Measurement, evaluation: Evaluation,
         bar.update()
         sheet = _sheet(measured, shown, names)
         bar.update()
-    corrupted = _corrupted_sheet(measured.samples[0].path) if evaluation.corruptions else ''
+    corrupted = _corrupted_sheet(measured.samples[0]) if evaluation.corruptions else ''
     (folder / 'report.html').write_text(
         _page(title, evaluation, wrong, missed, sheet, corrupted), encoding='utf-8')
     (folder / MARK).write_text(json.dumps(evaluation.to_json(), indent=1) + '\n',
@@ -90,7 +90,7 @@ def _false_tile(false: FalsePositive, measured: Measurement, names: Sequence[str
     caption = f'{names[false.label]} {false.score:.2f}: {false.kind}'
     if false.kind == 'badly placed':
         caption += f', IoU {false.overlap:.2f}'
-    return _figure(measured.samples[false.image].path, found.xyxy[0], found,
+    return _figure(measured.samples[false.image], found.xyxy[0], found,
                    measured.truths[false.image], names, caption)
 
 
@@ -105,21 +105,21 @@ def _miss_tile(miss: Miss, measured: Measurement, shown: Sequence[Detections],
     # Only boxes that may explain the miss: in a crowd, all boxes together would hide the object.
     found = shown[miss.image]
     found = found[iou(found.xyxy, missed.boxes())[:, 0] >= BACKGROUND_IOU]
-    return _figure(measured.samples[miss.image].path, box, found, missed, names,
+    return _figure(measured.samples[miss.image], box, found, missed, names,
                    f'{names[miss.label]}, {width:.0f} x {height:.0f} px: {seen}')
 
 
-def _figure(path: Path, box: np.ndarray, found: Detections, objects: GroundTruth,
+def _figure(sample: Sample, box: np.ndarray, found: Detections, objects: GroundTruth,
             names: Sequence[str], caption: str) -> Markup:
-    small = tile(read_image(path), box, found, objects, names)
+    small = tile(sample.image(), box, found, objects, names)
     return figure(image(encode_jpeg(small), caption),
-                  html('{}<br><span class="note">{}</span>', caption, path.name))
+                  html('{}<br><span class="note">{}</span>', caption, sample.path.name))
 
 
 def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[str]) -> str:
     """Return pairs of ground truth and detections of random images, the same ones each time."""
     chosen = np.random.default_rng(0).permutation(len(measured.samples))[:SHEET_IMAGES]
-    rgb = {i: read_image(measured.samples[i].path) for i in sorted(chosen.tolist())}
+    rgb = {i: measured.samples[i].image() for i in sorted(chosen.tolist())}
     aspect = float(np.median([pixels.shape[0] / pixels.shape[1] for pixels in rgb.values()]))
     height = round(SHEET_HALF * min(max(aspect, 0.5), 1.25))
     pairs, captions = [], []
@@ -139,12 +139,12 @@ def _sheet(measured: Measurement, shown: Sequence[Detections], names: Sequence[s
                       'Images with ground truth on the left and detections on the right'), 760)
 
 
-def _corrupted_sheet(path: Path) -> Markup:
+def _corrupted_sheet(sample: Sample) -> Markup:
     """Return one image under every corruption and strength, a row for each kind."""
-    source = read_image(path)
+    source = sample.image()
     shown = [(name, unit, strength) for name, (_, unit, strengths) in CORRUPTIONS.items()
              for strength in strengths]
-    sheet = contact_sheet([corrupt(source, name, strength, path.name)
+    sheet = contact_sheet([corrupt(source, name, strength, sample.path.name)
                            for name, _, strength in shown],
                           [f'{name}, {unit} {strength:g}' for name, unit, strength in shown],
                           columns=3, tile_width=CORRUPTED_WIDTH)

@@ -14,18 +14,30 @@ from PIL import Image
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
-from ssd_perception.imaging.jpeg import has_too_many_scans, is_truncated, read_head
+from ssd_perception.imaging.jpeg import (
+    exif_orientation,
+    has_too_many_scans,
+    is_truncated,
+    read_head,
+)
 
 # A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
 MAX_FILE_BYTES = 500_000_000
+_EXIF_WITHIN = 2 ** 17  # bytes from a JPEG's beginning
 _LFS = b'version https://git-lfs.github.com/'
 # Other formats are left to OpenCV: Pillow has parsers for dozens that no camera writes.
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'MPO', 'PPM')
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Return the image as uint8 (H, W, 3) RGB, as stored: EXIF rotation is not applied.
+def read_image(path: str | os.PathLike, stated_hw: tuple[int, int] | None = None) -> np.ndarray:
+    """Return the image as uint8 (H, W, 3) RGB, turned as a JPEG's EXIF says.
+
+    Viewers and tools for annotation show it so.
+
+    Args:
+        stated_hw: height and width, px, that its annotation states. Where these are those of the
+            stored pixels alone, the boxes were drawn on them, and the image is not turned.
 
     Raises:
         DataError: when the file is missing, truncated, larger than ``MAX_PIXELS`` or no image.
@@ -35,7 +47,6 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     if is_truncated(data):
         raise DataError(f'{path} is truncated: the end of the image is missing.', path,
                         'truncated picture')
-    # Boxes were drawn on the stored pixels, so a rotation flag must not turn them.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         # What nobody can state the size of is not decoded: OpenCV has formats, such as JPEG 2000,
@@ -44,7 +55,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     except cv2.error:
         image = None
     if image is not None:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return _turned(rgb, exif_orientation(data[:_EXIF_WITHIN]), stated_hw)
     image = _with_pillow(data) if known else None
     if data.startswith(_LFS):
         raise DataError(f'{path} is a pointer of Git LFS, not the image: fetch it with '
@@ -53,6 +65,19 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         raise DataError(f'{path} is not an image that can be decoded ({", ".join(_formats())}).',
                         path, 'unreadable picture')
     return image
+
+
+def _turned(image: np.ndarray, orientation: int,
+            stated_hw: tuple[int, int] | None) -> np.ndarray:
+    """Return the image as EXIF's ``orientation`` says that it is to be shown."""
+    height, width = image.shape[:2]
+    if orientation == 1 or orientation >= 5 and height != width and stated_hw == (height, width):
+        return image
+    if orientation >= 5:
+        image = image.transpose(1, 0, 2)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return np.ascontiguousarray(image[rows, columns])
 
 
 def _with_pillow(data: bytes) -> np.ndarray | None:
@@ -83,7 +108,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 
 def image_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Return the height and width, px, that an image file's header states, as stored.
+    """Return the height and width, px, of what ``read_image`` returns, from the file's header.
 
     Raises:
         DataError: when the file has no such header, or states more than ``MAX_PIXELS``.
@@ -93,7 +118,9 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     if found is None:
         raise DataError(f'{path} is not an image whose size can be read.', path,
                         'unreadable picture')
-    return found
+    with regular.open('rb') as file:
+        turned = exif_orientation(file.read(_EXIF_WITHIN)) >= 5
+    return found[::-1] if turned else found
 
 
 def check_pixels(path: str | os.PathLike, data: bytes) -> bool:
@@ -161,11 +188,12 @@ class ImageCache:
         self._longest_side, self._free = longest_side, max_bytes
         self._kept: dict[Path, tuple[np.ndarray, float, float]] = {}
 
-    def read(self, path: Path) -> tuple[np.ndarray, float, float]:
+    def read(self, path: Path, stated_hw: tuple[int, int] | None = None
+             ) -> tuple[np.ndarray, float, float]:
         """Return uint8 (H, W, 3) RGB and the factors x and y it was scaled by."""
         if path in self._kept:
             return self._kept[path]
-        image = read_image(path)
+        image = read_image(path, stated_hw)
         height, width = image.shape[:2]
         factor = min(1.0, self._longest_side / max(height, width))
         if factor < 1:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 # Start-of-frame markers; C4, C8 and CC lie between them and mean something else.
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN_MARKER = 0xDA
+_APP1 = 0xE1
+_EXIF = b'Exif\0\0'
+_ONE_ORIENTATION = 0x0112, 3, 1  # tag, type SHORT, count
+_MAX_ENTRIES = 200  # of EXIF's first directory; cameras write about fifteen
 # Without a length: restarts, beginning, TEM, and 0, which is no marker at all.
 _BARE_MARKERS = frozenset((0x00, 0x01, *range(0xD0, 0xD9)))
 _END = b'\xff\xd9'
@@ -48,6 +52,37 @@ def read_head(data: bytes) -> JpegHead:
         elif marker == _SCAN_MARKER:
             return head._replace(scan=place)
     return head
+
+
+def exif_orientation(data: bytes) -> int:
+    """Return how EXIF says that the stored pixels lie, 1 (upright) to 8; 1 where nothing says it.
+
+    Args:
+        data: a JPEG, or its first 128 KiB, which hold an EXIF segment that follows the beginning.
+    """
+    for marker, place in _segments(data) if data.startswith(b'\xff\xd8') else ():
+        if marker == _SCAN_MARKER:
+            break
+        if marker == _APP1 and data.startswith(_EXIF, place + 4):
+            length = int.from_bytes(data[place + 2:place + 4], 'big')
+            return _first_orientation(data[place + 4 + len(_EXIF):place + 2 + length])
+    return 1
+
+
+def _first_orientation(tiff: bytes) -> int:
+    """Return the orientation in the first directory of EXIF's TIFF structure, else 1."""
+    order: Literal['little', 'big'] = 'little' if tiff.startswith(b'II') else 'big'
+
+    def number(place: int, size: int) -> int:
+        return int.from_bytes(tiff[place:place + size], order)
+
+    start = number(4, 4)
+    for i in range(min(number(start, 2), _MAX_ENTRIES)):
+        entry = start + 2 + 12 * i
+        if (number(entry, 2), number(entry + 2, 2), number(entry + 4, 4)) == _ONE_ORIENTATION:
+            found = number(entry + 8, 2)
+            return found if 1 <= found <= 8 else 1
+    return 1
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,6 @@ from ssd_perception.evaluation.accuracy import (
     accuracy,
     ground_truth,
 )
-from ssd_perception.imaging.files import read_image
 from ssd_perception.replay.work_folder import FrameResult
 
 
@@ -160,7 +159,7 @@ def _from_voc(folder: str, split: str, bag: RecoveringBag, topics: Sequence[str]
             place = by_name.get(str(stamp_to_ns(message.header.stamp)))
             if place is None:
                 if not by_pixels:
-                    by_pixels = {_pixels(read_image(sample.path)): i
+                    by_pixels = {_pixels(sample.image()): i
                                  for i, sample in enumerate(samples)}
                 place = by_pixels.get(_pixels(to_rgb(message)))
         except BagError:  # a frame that cannot be decoded has no answer either

@@ -177,7 +177,7 @@ class TrainingImages(Dataset):
         for which in (i % count for i in range(index, index + count)):
             sample = samples[which]
             try:
-                image, scale_x, scale_y = self._cache.read(sample.path)
+                image, scale_x, scale_y = self._cache.read(sample.path, sample.stated_hw)
             except DataError as error:
                 sources.skipped.append(str(error))
                 continue

@@ -4,17 +4,20 @@ import io
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from small_sets import scene
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.data.sample import make_sample
+from ssd_perception.datacheck.checks import check_image
 from ssd_perception.datacheck.inspection import ImageFacts, inspect_image, inspect_images
-from ssd_perception.imaging.files import read_image
+from ssd_perception.imaging.files import image_size, read_image
 
 
 def jpeg(image=None, **options) -> bytes:
@@ -66,13 +69,29 @@ def test_every_kind_of_picture_is_inspected(tmp_path, mode):
     assert len(facts.digest) == 40 and facts.perceptual.shape == (8,)
 
 
-def test_exif_rotation_is_told_and_not_applied(tmp_path):
-    exif = Image.Exif()
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_an_image_is_turned_as_exif_says(tmp_path, orientation):
+    exif, path = Image.Exif(), tmp_path / 'a.jpg'
+    exif[0x0112] = orientation
+    path.write_bytes(jpeg(exif=exif, quality=95))
+    shown = ImageOps.exif_transpose(Image.open(path)).convert('RGB')
+    image = read_image(path)
+    assert image.shape[:2] == shown.size[::-1] == image_size(path)
+    assert np.abs(image.astype(int) - np.asarray(shown)).max() <= 8  # two decoders
+    facts = inspect_image(path)
+    assert facts.orientation == orientation and facts.hw == image.shape[:2]
+
+
+def test_an_image_is_not_turned_where_its_annotation_states_the_stored_size(tmp_path):
+    exif, path = Image.Exif(), tmp_path / 'a.jpg'
     exif[0x0112] = 6
-    (tmp_path / 'a.jpg').write_bytes(jpeg(exif=exif))
-    facts = inspect_image(tmp_path / 'a.jpg')
-    assert facts.orientation == 6 and facts.hw == (72, 96)
-    assert read_image(tmp_path / 'a.jpg').shape == (72, 96, 3)
+    path.write_bytes(jpeg(exif=exif))
+    sample = make_sample(path, [[1, 2, 30, 20]], ['a'], [False], path, (72, 96), None)
+    facts = inspect_image(path)
+    assert read_image(path).shape == (96, 72, 3) and sample.image().shape == (72, 96, 3)
+    assert [problem.kind for problem in check_image(sample, facts, 'train')] == ['EXIF rotation']
+    other = replace(sample, stated_hw=(96, 96))
+    assert 'size differs' in {problem.kind for problem in check_image(other, facts, 'train')}
 
 
 def test_similar_pictures_have_similar_hashes(tmp_path):
