@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'against false boxes; annotations are ignored (split: that of --split); '
                         'a folder named twice counts twice')
     parser.add_argument('--split', default='train', help='split to train on (default: train)')
-    parser.add_argument('--val-split', default='val', help='split to measure on (default: val)')
+    parser.add_argument('--val-split', default='val',
+                        help='split to measure on, or none: then nothing is set aside and nothing '
+                        'is measured (default: val)')
     parser.add_argument('--one-based', action=argparse.BooleanOptionalAction, default=None,
                         help="VOC's boxes are whole pixels from 1 (default: only where the "
                         'annotations are those of the original VOC sets)')

@@ -10,6 +10,8 @@ from ssd_perception.data.division import FILE
 from ssd_perception.data.layout import find_split, has_split, is_made, read_divided, read_split
 from ssd_perception.data.sample import OnBad, Sample
 
+NO_SPLIT = 'none'  # in place of a validation split: train on everything, measure nothing
+
 
 class TrainingData(NamedTuple):
     """The data of a training.
@@ -31,7 +33,7 @@ def read_training_data(folders: Sequence[Path], split: str = 'train', val_split:
     """Read the training and validation splits of folders in any layout.
 
     Where none of the folders has a validation split, each sets a part of its training split aside
-    (``division.divide``).
+    (``division.divide``); with ``NO_SPLIT`` as ``val_split`` none does.
 
     Args:
         folders: the first one's validation split chooses the best weights.
@@ -44,7 +46,8 @@ def read_training_data(folders: Sequence[Path], split: str = 'train', val_split:
     train: list[Sample] = []
     validation: dict[str, Sequence[Sample]] = {}
     taken = []
-    divides = not any(has_split(folder, val_split) for folder in folders)
+    measures = val_split != NO_SPLIT
+    divides = measures and not any(has_split(folder, val_split) for folder in folders)
     for folder, times in zip(folders, repeats or [1] * len(folders)):
         found = find_split(folder, split)
         if divides:
@@ -53,7 +56,7 @@ def read_training_data(folders: Sequence[Path], split: str = 'train', val_split:
         else:
             own = read_split(folder, split, one_based, on_bad)
             aside = read_split(folder, val_split, one_based, on_bad) \
-                if has_split(folder, val_split) else []
+                if measures and has_split(folder, val_split) else []
             source = f'named in {found.root / FILE}' if is_made(folder, val_split) \
                 else f'the split "{val_split}"'
         train += own * times

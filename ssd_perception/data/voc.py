@@ -224,6 +224,9 @@ def _has_annotation(root: Path, name: str) -> bool:
 
 def _read_annotation(path: Path, image: Callable[[], Path]) -> _Annotation:
     tree = _parsed(path)
+    if tree.tag == 'annotations':
+        raise DataError(f'{path} is in the format "CVAT for images", which is not read; export as '
+                        '"Ultralytics YOLO Detection 1.0", "COCO 1.0" or "PASCAL VOC 1.1".', path)
     objects = tree.findall('object')
     if len(objects) > MAX_OBJECTS:
         raise DataError(f'{path} has {len(objects)} objects, more than the {MAX_OBJECTS} '

@@ -15,7 +15,6 @@ from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.data.sample import Sample, labels
 from ssd_perception.evaluation.coco import coco_figures
 from ssd_perception.evaluation.voc import mean_ap, precision_recall
-from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
 
 # AP integrates over all scores, so it is measured far below the threshold a robot runs at;
@@ -89,7 +88,7 @@ def ground_truth(sample: Sample, class_names: tuple[str, ...]) -> GroundTruth:
 
 
 def measure(detector: Detector, samples: Sequence[Sample],
-            read: Callable[..., np.ndarray] = read_image, progress: bool = False,
+            read: Callable[[Sample], np.ndarray] = Sample.image, progress: bool = False,
             skip_unreadable: bool = False, classes: tuple[str, ...] = ()) -> Measurement:
     """Detect in every sample, one image at a time, at ``SCORE_THRESHOLD``.
 
@@ -106,7 +105,7 @@ def measure(detector: Detector, samples: Sequence[Sample],
     settings = replace(low_threshold(detector.settings), classes=classes)
     for sample, truth in zip(tqdm(samples, 'evaluate', unit='img', disable=not progress), truths):
         try:
-            image = read(sample.path, sample.stated_hw)
+            image = read(sample)
         except DataError as error:
             if not skip_unreadable:
                 raise
@@ -147,7 +146,7 @@ def of_classes(measured: Measurement, names: tuple[str, ...],
 
 
 def detect_samples(detector: Detector, samples: Sequence[Sample],
-                   read: Callable[..., np.ndarray] = read_image,
+                   read: Callable[[Sample], np.ndarray] = Sample.image,
                    progress: bool = False) -> list[Detections]:
     """Return the detections of ``measure``, one per sample."""
     return measure(detector, samples, read, progress).detections

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +18,6 @@ from tqdm import tqdm
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import accuracy, measure
 from ssd_perception.imaging.compressed import decode, encode_jpeg
-from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
 
 REFERENCE_WIDTH = 640
@@ -111,9 +109,8 @@ def under_corruptions(detector: Detector, samples: Sequence[Sample], progress: b
     rows = []
     for name, strength in tqdm([(name, strength) for name, (*_, strengths) in CORRUPTIONS.items()
                                 for strength in strengths], 'corruptions', disable=not progress):
-        def read(path: Path, stated_hw: tuple[int, int] | None, name: str = name,
-                 strength: float = strength) -> np.ndarray:
-            return corrupt(read_image(path, stated_hw), name, strength, path.name)
+        def read(sample: Sample, name: str = name, strength: float = strength) -> np.ndarray:
+            return corrupt(sample.image(), name, strength, sample.path.name)
         measured = measure(detector, samples, read, classes=classes)
         found = accuracy(measured.detections, measured.truths, detector.class_names)
         rows.append(CorruptedAccuracy(name, strength, CORRUPTIONS[name][1], found.voc10_ap50,

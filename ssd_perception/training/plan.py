@@ -35,13 +35,19 @@ from ssd_perception.training.trainer import Trainer
 START = 'rover'  # shipped weights that a training goes on from
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
 GRID = 32  # px, of input sides
-SIDES = 320, 512  # shortest and longest long side of an input, px
+SHORTEST = 320  # px, long side of an input
+LONGEST = 1600  # px
+AREA = 512 ** 2  # px, of an input; time follows it
+TINY_AREA = 1024 ** 2  # px, where small objects would otherwise be smaller than TINY_PX
 SMALL_PX = 24.0  # what a small object should measure in the input: three cells of P3
+TINY_PX = 12.0  # the least that is worth a larger input
+LOST_PX = 8.0  # one cell of P3: smaller objects are hardly found
 SMALL_SHARE = 0.1  # of the objects that are smaller
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
 MEASURED_STEPS = 8
-RESERVE = 0.05  # share of the time for planning and the report
+RESERVE = 0.05  # share of the time for the report and the start
+LOOKING = 0.08  # share of the time after which the measurement of a step ends
 MEASURING = 0.2  # largest share of the time for measurements on the validation images
 MEASUREMENTS, LAST = 6, 2  # on them: in a run that has the time, and of the finished weights
 SAMPLED = 2000  # images that are looked at
@@ -148,6 +154,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     _choose_input(plan, look, changes)
     if latency_ms is not None:
         _bound_latency(plan, latency_ms, device, changes)
+    _choose_parts(plan, changes)
     _choose_anchors(plan, look, changes)
     _choose_length(plan, samples, measured, minutes, device, changes)
     return plan
@@ -195,21 +202,40 @@ def _choose_mirror(plan: Plan, changes: tuple[str, ...]) -> None:
 
 def input_size(look: Look) -> tuple[tuple[int, int], str]:
     """Return height and width of the input for these images, and why."""
-    small = look.small()
+    small = max(look.small(), 1e-4)
     longest = float(np.median([max(size) for size in look.sizes]))
-    wanted = min(SMALL_PX / max(small, 1e-3), longest)
-    side = int(min(SIDES[1], max(SIDES[0], GRID * round(wanted / GRID))))
     aspect = float(np.median([width / height for height, width in look.sizes]))
-    short = max(GRID * 2, GRID * round(side * min(aspect, 1 / aspect) / GRID))
+    narrow = min(aspect, 1 / aspect)
+    usual, largest = (min(LONGEST, math.sqrt(area / narrow)) for area in (AREA, TINY_AREA))
+    wanted = min(SMALL_PX / small, longest, max(usual, min(TINY_PX / small, largest)))
+    # Down from the limit: rounding must not exceed it.
+    side = GRID * max(SHORTEST // GRID, int(min(round(wanted / GRID), largest // GRID)))
+    short = max(GRID * 2, GRID * round(side * narrow / GRID))
     hw = (short, side) if aspect >= 1 else (side, short)
-    return hw, (f'images of {aspect:.2f} width / height; a tenth of the objects are smaller than '
-                f'{100 * small:.0f} % of the long side, {small * side:.0f} px here.')
+    reason = (f'images of {aspect:.2f} width / height; a tenth of the objects are smaller than '
+              f'{100 * small:.2g} % of the long side, {small * side:.0f} px here')
+    if small * side < LOST_PX:
+        part = 10 * max(1, round(math.sqrt(AREA) * small * longest / SMALL_PX / 10))
+        reason += (', too small to be found. Cut the images into overlapping parts of about '
+                   f'{part} x {part} px and label those; what is searched later has to be cut '
+                   'likewise')
+    return hw, reason + '.'
 
 
 def _choose_input(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:
     hw, reason = input_size(look)
     _update(plan, changes, 'architecture.input_hw', reason,
             architecture=replace(plan.recipe.architecture, input_hw=hw))
+
+
+def _choose_parts(plan: Plan, changes: tuple[str, ...]) -> None:
+    """Compute a batch of large inputs in parts, which take no more memory than usual ones."""
+    parts, batch = 1, plan.recipe.batch_size
+    while math.prod(plan.recipe.architecture.input_hw) > parts * AREA and batch % (2 * parts) == 0:
+        parts *= 2
+    if parts > 1:
+        _update(plan, changes, 'accumulate', 'so a large input takes no more memory than a usual '
+                'one.', accumulate=parts)
 
 
 def _choose_anchors(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:
@@ -269,15 +295,18 @@ def _choose_length(plan: Plan, samples: Sequence[Sample], measured: int, minutes
     if any(item.startswith('iterations=') for item in changes):
         steps, reason = plan.recipe.iterations, ''
     else:
-        step = step_seconds(plan.recipe, samples, device)
+        begin = time.perf_counter()
+        step = step_seconds(plan.recipe, samples, device, LOOKING * 60 * minutes)
         # A validation image takes about as long as half a training image.
         once = measured * step / batch / 2
-        seconds = 60 * minutes
+        seconds = 60 * minutes - (time.perf_counter() - begin)
         times = int(max(1, min(times, (MEASURING * seconds / max(once, 1e-9)) - LAST)))
         by_time = int((seconds * (1 - RESERVE) - once * (times + LAST)) / step)
         by_data = EPOCHS * count // batch
         steps = max(MIN_STEPS, min(by_time, by_data))
-        limit = f'{minutes:g} minutes' if by_time <= by_data else f'{EPOCHS} epochs at most'
+        limit = f'{EPOCHS} epochs at most' if by_data < by_time else f'{minutes:g} minutes'
+        if steps > by_time:
+            limit = f'at least {MIN_STEPS} steps, {steps * step / 60:.1f} minutes'
         reason = (f'{limit}; a step takes {step:.2f} s here, and every image is seen '
                   f'{steps * batch / count:.0f} times.')
     _update(plan, changes, 'iterations', reason, iterations=steps,
@@ -288,14 +317,19 @@ def _choose_length(plan: Plan, samples: Sequence[Sample], measured: int, minutes
             checkpoint_every=max(10, min(200, steps // 10)))
 
 
-def step_seconds(recipe: Recipe, samples: Sequence[Sample], device: str) -> float:
-    """Return the seconds of a training step here, the loading of images included."""
+def step_seconds(recipe: Recipe, samples: Sequence[Sample], device: str, limit: float) -> float:
+    """Return the seconds of a training step here, the loading of images included.
+
+    Args:
+        limit: seconds after which three steps are enough.
+    """
     recipe = replace(recipe, iterations=10 ** 6, init='random')
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(recipe, samples, {}, Path(folder, 'run'), device)
         trainer.folder.open(recipe, 0)
         stream = batches(trainer.images, recipe, 0, trainer.device, trainer.world)
-        times = []
+        times: list[float] = []
+        begin = time.perf_counter()
         try:
             # What the loader had in stock is used up before the measurement.
             for count, parts in enumerate(stream):
@@ -303,9 +337,10 @@ def step_seconds(recipe: Recipe, samples: Sequence[Sample], device: str) -> floa
                 if trainer.device.type == 'cuda':
                     torch.cuda.synchronize()
                 times.append(time.perf_counter())
-                if count >= 2 * MEASURED_STEPS:
+                if count >= 2 * MEASURED_STEPS or count >= 3 and times[-1] - begin > limit:
                     break
         finally:
             stream.close()
             trainer.folder.close()
-    return (times[-1] - times[-1 - MEASURED_STEPS]) / MEASURED_STEPS
+    spent = np.diff(times)[-MEASURED_STEPS:]  # without the first step, which is slower
+    return float(spent.mean())

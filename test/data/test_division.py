@@ -164,6 +164,9 @@ def test_what_a_training_takes_is_said(tmp_path):
     assert data.taken == [
         f'{first}, split "train" (Pascal VOC): 1 images for training; 1 for validation, the '
         'split "val".', f'{second}, split "train" (Pascal VOC): 10 images for training.']
+    everything = read_training_data([second], val_split='none')
+    assert len(everything.train) == 10 and not everything.validation
+    assert not (second / FILE).exists()
     made = read_training_data([second])
     assert f'set aside of its training images, named in {second / FILE}' in made.taken[0]
     assert f'2 for validation, named in {second / FILE}.' in read_training_data([second]).taken[0]

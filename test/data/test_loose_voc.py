@@ -73,3 +73,10 @@ def test_links_out_of_the_folder_are_refused_by_name(tmp_path):
 def test_other_xml_files_are_no_data_set(tmp_path):
     (tmp_path / 'package.xml').write_text('<package><name>x</name></package>')
     assert splits(tmp_path) == []
+
+
+def test_cvats_own_format_is_named(tmp_path):
+    (tmp_path / 'annotations.xml').write_text(
+        '<annotations><image name="a.jpg" width="9" height="9"></image></annotations>')
+    with pytest.raises(DataError, match='"CVAT for images", which is not read; export as'):
+        read_split(tmp_path, 'train')

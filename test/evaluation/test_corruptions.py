@@ -5,7 +5,6 @@ import pytest
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.data.sample import Sample
-from ssd_perception.evaluation import corruptions
 from ssd_perception.evaluation.corruptions import CORRUPTIONS, corrupt, under_corruptions
 from ssd_perception.inference.detector import DetectionResult, Timings
 
@@ -73,7 +72,7 @@ class Stub:
 
 
 def test_there_is_a_row_for_each_and_it_is_of_the_corrupted_picture(tmp_path, monkeypatch):
-    monkeypatch.setattr(corruptions, 'read_image', lambda path: PICTURE)
+    monkeypatch.setattr(Sample, 'image', lambda sample: PICTURE)
     sample = Sample(tmp_path / 'a.jpg', np.array([[0, 0, 50, 50]], np.float32), ('cone',),
                     np.zeros(1, bool))
     rows = under_corruptions(Stub(), [sample])

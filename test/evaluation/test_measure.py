@@ -36,9 +36,9 @@ def sample(name, kind='x'):
     return Sample(Path(name), np.array([BOX], np.float32), (kind,), np.zeros(1, bool))
 
 
-def read(path):
-    if path.name.startswith('bad'):
-        raise DataError(f'{path} is not an image that can be decoded.')
+def read(sample):
+    if sample.path.name.startswith('bad'):
+        raise DataError(f'{sample.path} is not an image that can be decoded.')
     return np.zeros((20, 20, 3), np.uint8)
 
 
