@@ -19,7 +19,7 @@ def cxcywh_to_xyxy(boxes: np.ndarray) -> np.ndarray:
 
 def area(boxes: np.ndarray) -> np.ndarray:
     """Return (...,) areas of (..., 4) edges; reversed edges count as zero."""
-    size = np.clip(boxes[..., 2:] - boxes[..., :2], 0, None)
+    size = np.maximum(boxes[..., 2:] - boxes[..., :2], 0)
     return size[..., 0] * size[..., 1]
 
 
@@ -34,8 +34,8 @@ def iou(boxes_a: np.ndarray, boxes_b: np.ndarray) -> np.ndarray:
     Two boxes without area have IoU 0, not NaN.
     """
     a, b = boxes_a[:, None, :], boxes_b[None, :, :]
-    size = np.clip(np.minimum(a[..., 2:], b[..., 2:])
-                   - np.maximum(a[..., :2], b[..., :2]), 0, None)
+    size = np.maximum(np.minimum(a[..., 2:], b[..., 2:])
+                      - np.maximum(a[..., :2], b[..., :2]), 0)
     intersection = size[..., 0] * size[..., 1]  # (n, m)
     union = area(a) + area(b) - intersection
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)

@@ -124,31 +124,49 @@ def common_shift(boxes: np.ndarray, labels: np.ndarray, known: np.ndarray, found
         return still
     log_size = np.log(np.maximum(found[:, 2:], _MIN_SIZE_PX))
     log_ratio = np.abs(log_size[None] - np.log(boxes[:, None, 2:])).max(-1)
-    like = (labels[:, None] == found_labels) & (log_ratio < np.log(_LIKE_SIZE))
-    weight = np.where(like, np.minimum(scores, 0.6), 0.0)  # (n, m)
-    away = found[None, :, :2] - boxes[:, None, :2]  # (n, m, 2)
-    scale = _AGREES * _sizes(boxes)  # (n, 1)
-    now = _agreement(away, scale, weight, still[None])[0]
-    if now >= _GOOD_ENOUGH * weight.max(-1).sum():
+    # Pairs of an object and a found box of its class and about its size, ordered by object.
+    one, other = np.nonzero((labels[:, None] == found_labels) & (log_ratio < np.log(_LIKE_SIZE)))
+    if not len(one):
         return still
-    largest = np.argsort(-boxes[:, 3])[:_MAX_REFERENCES]
-    candidates = away[largest][like[largest]]  # (k, 2)
+    first = np.concatenate([[0], 1 + np.flatnonzero(one[1:] != one[:-1])])
+    weight, away = np.minimum(scores[other], 0.6), found[other, :2] - boxes[one, :2]
+    pairs = _Pairs(away, _AGREES * _sizes(boxes)[one, 0], weight, first)
+    now = pairs.agreement(still[None])[0]
+    if now >= _GOOD_ENOUGH * np.maximum.reduceat(weight, first).sum():
+        return still
+    large = np.zeros(len(boxes), bool)
+    large[np.argsort(-boxes[:, 3])[:_MAX_REFERENCES]] = True
+    candidates = away[large[one]]  # (k, 2)
     if not len(candidates):  # only smaller objects have a box of their class and size
         return still
     # Of two shifts that explain as much the smaller one is likelier.
-    length = np.abs(candidates).sum(1) / np.median(_sizes(boxes))
-    agreement = _agreement(away, scale, weight, candidates) - _PER_SIZE * length
+    length = np.abs(candidates).sum(1) / np.sort(_sizes(boxes)[:, 0])[len(boxes) // 2]
+    agreement = pairs.agreement(candidates) - _PER_SIZE * length
     best = int(np.argmax(agreement))
     return candidates[best] if agreement[best] > now + _SHIFT_GAIN else still
 
 
-def _agreement(away: np.ndarray, scale: np.ndarray, weight: np.ndarray,
-               shifts: np.ndarray) -> np.ndarray:
-    """Return how many objects each of the ``shifts`` (k, 2) brings onto a box, weighted: (k,)."""
-    x, y = away[..., 0] / scale, away[..., 1] / scale  # (n, m) each
-    at = shifts[:, :, None, None] / scale  # (k, 2, n, 1)
-    distance = np.abs(x - at[:, 0]) + np.abs(y - at[:, 1])  # (k, n, m)
-    return (np.clip(1 - distance, 0, None) * weight).max(-1).sum(-1)
+@dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Objects with the boxes that each may be.
+
+    Attributes:
+        away: (p, 2), from the object to the box, pixels.
+        scale: (p,), the distance from which on a pair does not agree, pixels.
+        weight: (p,).
+        first: (n,), where each object's pairs begin.
+    """
+
+    away: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    first: np.ndarray
+
+    def agreement(self, shifts: np.ndarray) -> np.ndarray:
+        """Return how many objects each shift (k, 2) brings onto a box, weighted: (k,)."""
+        x, y = np.abs(self.away.T[:, None] - shifts.T[..., None])  # (k, p) each
+        agreed = np.maximum(1 - (x + y) / self.scale, 0) * self.weight
+        return np.maximum.reduceat(agreed, self.first, axis=1).sum(-1)
 
 
 def _sizes(boxes: np.ndarray) -> np.ndarray:

@@ -27,6 +27,9 @@ from ssd_perception.scene.motion import Motion, common_shift, widened
 _WIDEN_STRONG, _WIDEN_WEAK = 0.3, 0.15
 # Least overlap of a track with a box above and below the published threshold.
 _OVERLAP_STRONG, _OVERLAP_WEAK = 0.1, 0.3
+# An object is not this many times as high as it was: a box inside the prediction of a near object
+# that left the image is another object.
+_LIKE_HEIGHT = 2.5
 # A weak box is ignored where a better box of another class overlaps it by more than this.
 _OTHER_CLASS = 0.5
 # A weak box is published while the evidence of its track is not negative: the sum of how far its
@@ -232,7 +235,9 @@ class Tracker:
                 continue
             overlap = iou(widened(self._tracks.motion.boxes[rows], widen),
                           widened(boxes[columns], widen))
-            overlap[self._tracks.labels[rows][:, None] != labels[columns]] = 0.0
+            ratio = boxes[columns, 3] / self._tracks.motion.boxes[rows, 3][:, None]
+            overlap[(self._tracks.labels[rows][:, None] != labels[columns])
+                    | (ratio > _LIKE_HEIGHT) | (ratio < 1 / _LIKE_HEIGHT)] = 0.0
             for row, column in _best_pairs(overlap, least):
                 matched[rows[row]] = columns[column]
         return matched

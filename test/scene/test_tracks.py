@@ -228,6 +228,12 @@ def test_a_weak_box_on_a_better_one_of_another_class_continues_no_track():
     assert ids_of(Tracker(TrackSettings()), frames) == [[1], [1], [1], [2]]
 
 
+def test_a_far_object_behind_a_near_one_that_left_gets_an_id_of_its_own():
+    near, far = ((0.0, 180.0, 64.0, 350.0), 0.9, 0), ((10.0, 170.0, 70.0, 220.0), 0.9, 0)
+    assert ids_of(Tracker(TrackSettings()), [[near], [near], [far], [far]]) == [
+        [1], [1], [2], [2]]
+
+
 def test_a_turn_of_the_camera_is_followed_without_any_other_object():
     tracker, far = Tracker(TrackSettings()), tuple(np.add(BOX, (150.0, 0, 150.0, 0)))
     assert ids_of(tracker, [[(BOX, 0.9, 0)]] * 3)[-1] == [1]
