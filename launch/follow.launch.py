@@ -3,8 +3,8 @@
 ros2 launch ssd_perception follow.launch.py image:=/camera/image_raw params_file:=my_detector.yaml
 
 The detector's parameters have to switch positions on; see docs/tracks_and_positions.md. Then a
-FollowObject goal with the pose topic ``target`` starts the robot, by hand or from a behaviour tree
-such as config/nav2_follow.xml.
+FollowObject goal with the pose topic ``target`` starts the robot, by hand or, in Lyrical, from a
+behaviour tree such as config/nav2_follow.xml.
 """
 
 from pathlib import Path
