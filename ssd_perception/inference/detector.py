@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -60,6 +60,8 @@ class Detector:
             ``int8`` (NAME.int8.onnx beside the weights).
         score_threshold: None takes the default that was measured for the weights.
         threads: CPU threads of the network.
+        concurrency: how many calls of ``begin`` are to run at once, where the runtime can; they
+            share ``threads``.
         settings: further fields of PostprocessSettings.
 
     Attributes:
@@ -77,11 +79,12 @@ class Detector:
     def __init__(self, weights: str | os.PathLike = '', runtime: str = 'auto',
                  device: str = 'auto', precision: str = 'auto',
                  score_threshold: float | None = None, threads: int | None = None,
+                 concurrency: int = 1,
                  **settings: Any):
         path = resolve_weights(weights)
         if not is_exported(path):  # the runtimes check exported files
             read_metadata(path)  # before its hash is taken, or torch is imported
-        network = open_runtime(path, runtime, device, precision, threads)
+        network = open_runtime(path, runtime, device, precision, threads, concurrency)
         if score_threshold is None:
             score_threshold = network.metadata.score_threshold
         self._set(network, PostprocessSettings(score_threshold, **settings), path)
@@ -140,6 +143,11 @@ class Detector:
     def threads(self) -> int | None:
         """CPU threads of the network; None where it runs elsewhere."""
         return self._runtime.threads
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls of ``begin`` really run at once; 1 where a batch is as good."""
+        return getattr(self._runtime, 'concurrency', 1)
 
     @property
     def weights_hash(self) -> str:
@@ -210,9 +218,17 @@ class Detector:
             ValueError: naming the shape and type of what is not such an image.
             SettingError: for a class in ``settings`` that the weights do not have.
         """
+        return self.begin(images, settings)()
+
+    def begin(self, images: Sequence[np.ndarray], settings: PostprocessSettings | None = None
+              ) -> Callable[[], DetectionResult]:
+        """Start what ``detect`` does; return a function that waits for the result.
+
+        With a ``concurrency`` of 1 the network has run when this returns.
+        """
         settings = settings or self.settings
         if len(images) == 0:
-            return DetectionResult([], Timings())
+            return lambda: DetectionResult([], Timings())
         start = time.perf_counter()
         for image in images:
             check_image(image)
@@ -220,10 +236,20 @@ class Detector:
         placements = [place(image, canvas, self.metadata.preprocessing)
                       for image, canvas in zip(images, batch)]
         placed = time.perf_counter()
-        logits, deltas = self._runtime(batch)  # (B, A, columns), (B, A, 4)
-        ran = time.perf_counter()
-        found = [postprocess(logits[i], deltas[i], self._anchors,
-                             self.metadata.architecture.box_coder, settings, self.class_names,
-                             placements[i], self.metadata.scoring) for i in range(len(images))]
-        return DetectionResult(found, Timings((placed - start) * 1e3, (ran - placed) * 1e3,
-                                              (time.perf_counter() - ran) * 1e3))
+        outputs = self._run(batch)
+
+        def finish() -> DetectionResult:
+            logits, deltas = outputs()  # (B, A, columns), (B, A, 4)
+            ran = time.perf_counter()
+            found = [postprocess(*output, self._anchors, self.metadata.architecture.box_coder,
+                                 settings, self.class_names, placement, self.metadata.scoring)
+                     for *output, placement in zip(logits, deltas, placements)]
+            return DetectionResult(found, Timings((placed - start) * 1e3, (ran - placed) * 1e3,
+                                                  (time.perf_counter() - ran) * 1e3))
+        return finish
+
+    def _run(self, batch: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+        if self.concurrency > 1:
+            return self._runtime.begin(batch)  # type: ignore[attr-defined]  # see Runtime
+        outputs = self._runtime(batch)
+        return lambda: outputs

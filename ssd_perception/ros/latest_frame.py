@@ -44,31 +44,34 @@ class LatestFrames:
             counts = self._counts[camera]
             self._counts[camera] = Counts(counts.received + 1,
                                           counts.replaced + (camera in self._waiting))
-            # Taken out and put back, so that cameras are served in the order of arrival.
-            self._waiting.pop(camera, None)
+            # It takes the place of the older one: the camera that has waited longest comes first.
             self._waiting[camera] = frame
             self._changed.notify()
 
-    def take(self, not_before: Callable[[], float] = lambda: 0.0) -> dict[str, Any]:
+    def take(self, not_before: Callable[[str], float] = lambda camera: 0.0,
+             most: int | None = None, wait: bool = True) -> dict[str, Any]:
         """Wait for a frame and return the newest of every camera that has one.
 
         Args:
-            not_before: returns the moment on ``time.monotonic()`` before which nothing is handed
-                out; newer frames replace older ones until then. It is asked again after
+            not_before: camera -> the moment on ``time.monotonic()`` before which its frame is not
+                handed out; newer frames replace older ones until then. It is asked again after
                 ``wake``.
+            most: so many frames at most; None means all.
+            wait: False returns at once.
 
         Returns:
-            camera -> frame; empty only when the slots were closed.
+            camera -> frame, the camera first that has waited longest. Empty when the slots were
+            closed, or there is nothing to wait for.
         """
         with self._changed:
             while not self._closed:
-                early_s = not_before() - time.monotonic()
-                if self._waiting and early_s <= 0:
-                    break
-                self._changed.wait(min(early_s, LONGEST_WAIT_S) if self._waiting
-                                   else LONGEST_WAIT_S)
-            taken, self._waiting = ({} if self._closed else self._waiting), {}
-            return taken
+                now = time.monotonic()
+                early_s = {camera: not_before(camera) - now for camera in self._waiting}
+                due = [camera for camera, seconds in early_s.items() if seconds <= 0][:most]
+                if due or not wait:
+                    return {camera: self._waiting.pop(camera) for camera in due}
+                self._changed.wait(min([LONGEST_WAIT_S, *early_s.values()]))
+            return {}
 
     def counts(self, camera: str) -> Counts:
         """Return the counts of one camera so far."""

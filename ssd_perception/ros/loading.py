@@ -17,28 +17,33 @@ from ssd_perception.ros.process import give_back_freed_memory
 
 
 def load_detector(parameters: NodeParameters) -> Detector:
-    """Return a Detector, warm for as many images at once as there are cameras.
+    """Return a Detector, warm for all cameras: for one call of each at once, or for batches.
 
     Raises:
         Whatever ``Detector.from_weights`` raises; the message is one sentence.
     """
+    cameras = max(1, len(parameters.cameras))
+    threads = parameters.threads or spare_threads(cameras)
     detector = Detector.from_weights(
         parameters.weights, runtime=parameters.runtime, device=parameters.device,
-        precision=parameters.precision, threads=parameters.threads or spare_threads())
+        precision=parameters.precision, threads=threads, concurrency=min(cameras, threads))
     parameters.postprocess_settings(0.5).per_class(detector.class_names)  # refuses unknown classes
-    for batch_size in range(1, max(1, len(parameters.cameras)) + 1):
+    for batch_size in range(1, (cameras if detector.concurrency == 1 else 1) + 1):
         detector.warm_up(batch_size)
     give_back_freed_memory()
     return detector
 
 
-def spare_threads() -> int:
-    """Return how many CPU threads the network takes by itself: all cores but one.
+def spare_threads(cameras: int = 1) -> int:
+    """Return how many CPU threads the network takes by itself.
 
-    Its threads wait for each other in a loop: a thread that shares its core with the camera or
-    with DDS delays all others. On two busy cores two threads took 85 ms where one took 13.
+    All cores but one: threads of one call wait for each other in a loop, and one that shares its
+    core with the camera or with DDS delays all others. On two busy cores two threads took 85 ms
+    where one took 13. Calls for different cameras do not wait for each other: with as many
+    cameras as cores every core may run one.
     """
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    cores = len(os.sched_getaffinity(0))
+    return cores if cameras >= cores else max(1, cores - 1)
 
 
 def check_swap(weights: str, weights_dirs: tuple[str, ...]) -> Path:

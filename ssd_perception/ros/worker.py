@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock, ROSClock
@@ -19,7 +21,7 @@ from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.imaging.compressed import ImageError
 from ssd_perception.imaging.encodings import to_rgb, to_rgb_shrunk
-from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.detector import DetectionResult, Detector
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.diagnostics import AHEAD_MS
 from ssd_perception.ros.latest_frame import LatestFrames
@@ -29,6 +31,18 @@ from ssd_perception.ros.slot import DetectorSlot, Serving
 
 # A batch that takes longer hangs: in a driver whose device is gone.
 STUCK_S = 10.0
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Frames in the detector, and what was in force when they were given to it."""
+
+    works: list[_Work]
+    serving: Serving
+    settings: PostprocessSettings
+    jumps: int
+    finish: Callable[[], DetectionResult]
+    on_demand: tuple[Callable[[str], object], ...]  # who asks later wants a later frame
 
 
 @dataclass(frozen=True)
@@ -42,10 +56,12 @@ class _Work:
 
 
 class Worker:
-    """Takes the newest frames of all cameras, detects in one batch, publishes per camera.
+    """Takes the newest frames of all cameras, detects, publishes per camera.
 
-    Of four cameras of 30 Hz on two cores it answers 120 images per second. A thread and a call for
-    each camera answered 106.
+    A detector that runs several calls at once gets one frame in each, and one call more, which
+    waits for the first that ends: while the network runs, this thread decodes the next frame
+    and publishes the last answer. It is one thread, because several would wait for Python's lock.
+    Any other detector gets all frames that wait in one batch.
 
     Args:
         slot: holds the detector.
@@ -63,7 +79,8 @@ class Worker:
         self._on_demand: tuple[Callable[[str], object], ...] = ()
         self._on_demand_lock = threading.Lock()
         self._jumps, self._jumps_seen = 0, 0
-        self._started, self._busy_since = 0.0, 0.0
+        self._started: dict[str, float] = {}  # by camera
+        self._busy_since = 0.0
         self._in_work: Serving | None = None
         self._prepared: Serving | None = None  # what the stages know of
         self._settings = PostprocessSettings()
@@ -132,7 +149,7 @@ class Worker:
             camera.statistics.clock_jumped()
 
     def busy_s(self) -> float:
-        """Return for how long the batch in work has been in work, s; 0 when there is none."""
+        """Return how long ago the batches in work began or one ended, s; 0 without any."""
         since = self._busy_since
         return time.monotonic() - since if since else 0.0
 
@@ -148,40 +165,71 @@ class Worker:
             self._died = describe_error(error)
 
     def _loop(self, this: threading.Thread) -> None:
+        begun: deque[_Begun] = deque()
         # A thread that hung while the worker was stopped and started again is not this one.
-        while self._thread is this and (batch := self._frames.take(self._not_before)):
-            if not self._enabled and not self._on_demand:
+        while self._thread is this or begun:
+            batch, serving, jumps = self._next(begun) if self._thread is this else ({}, None, 0)
+            if not batch and not begun:
+                return
+            if batch and not self._enabled and not self._on_demand:
                 for name in batch:
                     self._cameras[name].statistics.forget()
                 continue
-            self._started = self._busy_since = time.monotonic()
+            if not begun:
+                self._busy_since = time.monotonic()
+            names = list(batch) or [work.camera.name for work in begun[0].works]
             try:
-                self._answer(batch)
+                if batch:
+                    begun.extend(self._begin(batch, serving, jumps))
+                else:
+                    self._finish(begun.popleft())
             except Exception as error:  # one bad batch must not end the stream
-                self._fail(batch, error)
+                self._fail(names, error)
             if self._thread is this:
-                self._busy_since = 0.0
+                self._busy_since = time.monotonic() if begun else 0.0
 
-    def _not_before(self) -> float:
-        """Return the time.monotonic() from which the next batch may be taken."""
-        rate_hz = self._parameters.max_rate_hz
-        return self._started + 1 / rate_hz if rate_hz else 0.0
-
-    def _answer(self, batch: dict[str, Any]) -> None:
+    def _next(self, begun: Sequence[_Begun]) -> tuple[dict[str, Any], Serving | None, int]:
+        """Return frames to begin with, the detector and the number of jumps; no frames while
+        those that were begun have to be finished first."""
         serving, jumps = self._slot.serving, self._jumps
+        calls = serving.detector.concurrency if serving else 1
+        most = 1 if calls > 1 else None
+        if not begun:  # after the wait another detector may be there
+            return (self._frames.take(self._not_before, most), self._slot.serving, self._jumps)
+        full = len(begun) > calls or calls == 1
+        # Stages know of one detector at a time.
+        if full or serving is not self._prepared or jumps != self._jumps_seen:
+            return {}, serving, jumps
+        return self._frames.take(self._not_before, most, wait=False), serving, jumps
+
+    def _not_before(self, camera: str) -> float:
+        """Return the time.monotonic() from which a camera's next frame may be taken."""
+        rate_hz = self._parameters.max_rate_hz
+        return self._started.get(camera, 0.0) + 1 / rate_hz if rate_hz else 0.0
+
+    def _begin(self, batch: dict[str, Any], serving: Serving | None, jumps: int) -> list[_Begun]:
+        """Decode frames and give them to the detector; return none where that is impossible."""
         self._in_work = serving
+        self._started.update(dict.fromkeys(batch, time.monotonic()))
         if serving is None:
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
-            return
+            return []
         self._prepare_stages(serving, jumps)
+        detector = serving.detector
         works = [work for name, message in batch.items()
-                 if (work := self._take(name, message, serving.detector))]
+                 if (work := self._take(name, message, detector))]
         if not works:
-            return
-        waiting, answers = self._on_demand, []  # who asks from now on wants a later frame
-        found = self._detect(serving, [work.frame.image for work in works])
-        for work, (detections, timings) in zip(works, found):
+            return []
+        images = [work.frame.image for work in works]
+        finish = (partial(detector.detect, images, self._settings) if detector.concurrency == 1
+                  else detector.begin(images, self._settings))
+        return [_Begun(works, serving, self._settings, jumps, finish, self._on_demand)]
+
+    def _finish(self, begun: _Begun) -> None:
+        """Wait for the detector, and publish."""
+        answers, serving, jumps = [], begun.serving, begun.jumps
+        for work, (detections, timings) in zip(begun.works, self._detect(begun)):
             if isinstance(detections, Exception):
                 self._refuse(work.camera, detections)
                 continue
@@ -192,10 +240,10 @@ class Worker:
                     return
                 self._refuse(work.camera, error)
                 continue
-            if waiting:
+            if begun.on_demand:
                 answers.append(sum_up(work.camera.name, published, serving.detector.class_names))
         self._slot.answered()
-        for answer in waiting if answers else ():
+        for answer in begun.on_demand if answers else ():
             self.forget_next(answer)
             answer(' '.join(answers))
 
@@ -229,15 +277,14 @@ class Worker:
         frame = Frame(name, stamp_to_ns(header.stamp), header.frame_id, rgb, factor)
         return _Work(camera, message, frame, (time.perf_counter() - start) * 1e3)
 
-    def _detect(self, serving: Serving, images: list
-                ) -> list[tuple[Detections | Exception, dict[str, float]]]:
+    def _detect(self, begun: _Begun) -> list[tuple[Detections | Exception, dict[str, float]]]:
         """Return for each image its Detections, or the exception that it caused, and timings.
 
         Raises:
             Whatever the detector raises, when it answers none of the images.
         """
         try:
-            result = serving.detector.detect(images, self._settings)
+            result = begun.finish()
             return [(found, vars(result.timings)) for found in result.detections]
         except Exception:
             pass
@@ -245,14 +292,14 @@ class Worker:
         # not cost the others their answers.
         found: list[tuple[Detections | Exception, dict[str, float]]] = []
         errors: list[Exception] = []
-        for image in images:
+        for work in begun.works:
             try:
-                result = serving.detector.detect([image], self._settings)
+                result = begun.serving.detector.detect([work.frame.image], begun.settings)
                 found.append((result.detections[0], vars(result.timings)))
             except Exception as error:
                 found.append((error, {}))
                 errors.append(error)
-        if len(errors) == len(images):
+        if len(errors) == len(begun.works):
             raise errors[0]
         return found
 
@@ -290,11 +337,11 @@ class Worker:
         camera.statistics.failed(text)
         self._logger.warning(f'{camera.topic}: {text}', throttle_duration_sec=5.0)
 
-    def _fail(self, batch: dict[str, Any], error: Exception) -> None:
+    def _fail(self, cameras: Sequence[str], error: Exception) -> None:
         if self._thread is None:  # stopping: the context may be gone
             return
         reason = self._slot.failed(error)
-        for name in batch:
+        for name in cameras:
             self._cameras[name].statistics.failed(reason)
         self._logger.error(f'A frame could not be answered: {reason}', throttle_duration_sec=5.0)
 

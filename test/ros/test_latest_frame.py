@@ -31,7 +31,7 @@ def test_cameras_do_not_replace_each_other():
     for camera in 'abba':
         frames.put(camera, camera)
     taken = frames.take()
-    assert list(taken) == ['b', 'a'], 'served in the order of arrival'
+    assert list(taken) == ['a', 'b'], 'first the one that waits longest'
     assert frames.counts('c') == Counts(0, 0)
 
 
@@ -39,7 +39,7 @@ def test_take_waits_for_a_frame_and_for_its_time():
     frames = LatestFrames(['a'])
     threading.Timer(0.05, frames.put, ('a', 1)).start()
     start = time.monotonic()
-    assert frames.take(lambda: start + 0.2) == {'a': 1}
+    assert frames.take(lambda camera: start + 0.2) == {'a': 1}
     assert 0.2 <= time.monotonic() - start < 2
 
 
@@ -52,7 +52,7 @@ def test_a_wait_ends_when_what_it_waits_for_changes():
         frames.wake()
     start = time.monotonic()
     threading.Timer(0.05, change).start()
-    assert frames.take(lambda: not_before[0]) == {'a': 1}
+    assert frames.take(lambda camera: not_before[0]) == {'a': 1}
     assert time.monotonic() - start < 0.9, 'woken, not by the longest wait'
 
 
@@ -60,7 +60,7 @@ def test_a_wait_longer_than_the_system_can_wait_is_no_error():
     frames = LatestFrames(['a'])
     frames.put('a', 1)
     threading.Timer(0.1, frames.close).start()
-    assert frames.take(lambda: 1e300) == {}
+    assert frames.take(lambda camera: 1e300) == {}
 
 
 def test_close_wakes_a_waiting_worker_and_open_forgets():

@@ -37,7 +37,7 @@ class FakeCamera:
 class WholePicture:
     """Finds one object: everything it is shown."""
 
-    class_names, settings = ('cone',), PostprocessSettings()
+    class_names, concurrency, settings = ('cone',), 1, PostprocessSettings()
 
     def detect(self, images, settings):
         self.shown = [rgb.shape[:2] for rgb in images]
@@ -66,7 +66,7 @@ def jpeg() -> CompressedImage:
 def test_boxes_are_in_pixels_of_the_frame_as_sent(worker, watched, shown):
     camera = worker._cameras['']
     camera.watched = watched
-    worker._answer({'': jpeg()})
+    worker._finish(*worker._begin({'': jpeg()}, worker._slot.serving, 0))
     assert worker._slot.serving.detector.shown == [shown]
     np.testing.assert_array_equal(camera.detections.xyxy, [[0, 0, 1920, 1080]])
     # What is drawn into is the whole frame or nothing.
@@ -76,6 +76,6 @@ def test_boxes_are_in_pixels_of_the_frame_as_sent(worker, watched, shown):
 
 
 def test_raw_frames_stay_as_they_are(worker):
-    worker._answer({'': image(picture(1920, 1080), 1)})
+    worker._finish(*worker._begin({'': image(picture(1920, 1080), 1)}, worker._slot.serving, 0))
     assert worker._slot.serving.detector.shown == [(1080, 1920)]
     assert worker._cameras[''].rgb.shape == (1080, 1920, 3)

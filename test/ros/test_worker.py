@@ -45,7 +45,7 @@ def test_two_cameras_are_answered_from_one_batch(bench):
     bench.put('front', 1)
     bench.put('rear', 2)
     batch = bench.frames.take()
-    bench.worker._answer(batch)
+    bench.answer(batch)
     assert bench.detector.batches == [2]
     assert [c.answers for c in bench.cameras.values()] == [['camera_1'], ['camera_2']]
 
@@ -53,7 +53,7 @@ def test_two_cameras_are_answered_from_one_batch(bench):
 def test_a_bad_frame_of_one_camera_does_not_hurt_the_other(bench):
     bad = image(picture(), 1)
     bad.encoding = 'banana'
-    bench.worker._answer({'front': bad, 'rear': image(picture(), 2)})
+    bench.answer({'front': bad, 'rear': image(picture(), 2)})
     assert bench.cameras['front'].answers == []
     assert bench.cameras['rear'].answers == ['camera_2']
     assert len(bench.log) == 1 and 'banana' in bench.log[0]
@@ -96,7 +96,7 @@ def test_statistics_of_nothing_and_of_something(bench):
     statistics = bench.cameras['front'].statistics
     refused, values = statistics.report(bench.frames.counts('front'))
     assert not refused and values['frames received'] == '0' and 'age (ms)' not in values
-    bench.worker._answer({'front': image(picture(), 1)})
+    bench.answer({'front': image(picture(), 1)})
     statistics.failed('Too dark.')
     refused, values = statistics.report(bench.frames.counts('front'))
     assert refused and values['last error'] == 'Too dark.'
@@ -173,7 +173,7 @@ class Batchless(FakeDetector):
 
 def test_a_batch_too_large_is_answered_one_by_one(bench):
     bench.slot.use(Batchless())
-    bench.worker._answer({'front': image(picture(), 1), 'rear': image(picture(), 2)})
+    bench.answer({'front': image(picture(), 1), 'rear': image(picture(), 2)})
     assert bench.slot.serving.detector.batches == [2, 1, 1]
     assert [c.answers for c in bench.cameras.values()] == [['camera_1'], ['camera_2']]
     assert bench.slot.failures == 0
@@ -181,7 +181,7 @@ def test_a_batch_too_large_is_answered_one_by_one(bench):
 
 def test_one_picture_that_breaks_the_detector_costs_the_others_nothing(bench):
     bench.slot.use(Batchless())
-    bench.worker._answer({'front': image(picture() * 0, 1), 'rear': image(picture(), 2)})
+    bench.answer({'front': image(picture() * 0, 1), 'rear': image(picture(), 2)})
     assert bench.cameras['front'].answers == []
     assert bench.cameras['rear'].answers == ['camera_2']
     assert bench.log == ['front: MemoryError: out of memory'] and bench.slot.failures == 0
@@ -251,12 +251,12 @@ def test_frames_that_come_and_are_not_answered_are_counted_in_seconds(bench):
     bench.put('front', 1)
     time.sleep(0.02)
     assert statistics.unanswered_s() >= 0.02
-    bench.worker._answer(bench.frames.take())
+    bench.answer(bench.frames.take())
     assert statistics.unanswered_s() == 0
     bad = image(picture(), 2)
     bad.encoding = 'banana'
     statistics.received(time.monotonic())
-    bench.worker._answer({'front': bad})
+    bench.answer({'front': bad})
     time.sleep(0.01)
     assert statistics.unanswered_s() > 0, 'refused is not answered'
 
@@ -264,7 +264,7 @@ def test_frames_that_come_and_are_not_answered_are_counted_in_seconds(bench):
 def test_a_frame_id_of_megabytes_is_refused(bench):
     frame = image(picture(), 1)
     frame.header.frame_id = 'x' * 10_000_000
-    bench.worker._answer({'front': frame})
+    bench.answer({'front': frame})
     assert bench.cameras['front'].answers == [] and bench.log == [
         'front: A frame_id of 10000000 characters is refused; '
         f'at most {MAX_FRAME_ID} are allowed.']
@@ -274,7 +274,7 @@ def test_a_frame_id_of_megabytes_is_refused(bench):
 def test_no_encoding_forges_the_log_or_the_diagnostics(bench, encoding):
     frame = image(picture(), 1)
     frame.encoding = encoding
-    bench.worker._answer({'front': frame})
+    bench.answer({'front': frame})
     _, values = bench.cameras['front'].statistics.report(bench.frames.counts('front'))
     for text in (bench.log[0], values['last error']):
         assert text.isprintable() and len(text) < 600
@@ -306,15 +306,15 @@ def test_detections_go_through_the_stages_in_their_order():
     published = []
     bench.cameras['front'].publish = lambda header, rgb, found, *_: published.append(found)
     for number in (1, 2):
-        bench.worker._answer({'front': image(picture(), number)})
+        bench.answer({'front': image(picture(), number)})
     assert [found.ids.tolist() for found in published] == [[1], [1]]
     assert numbering.seen == [('front', 1001 * 10 ** 9 + 8, 'camera_1', 1),
                               ('front', 1002 * 10 ** 9 + 9, 'camera_2', 1)]
     assert numbering.resets == 1, 'before the first frame'
     bench.worker.time_jumped()
-    bench.worker._answer({'front': image(picture(), 3)})
+    bench.answer({'front': image(picture(), 3)})
     bench.slot.use(FakeDetector())
-    bench.worker._answer({'front': image(picture(), 4)})
+    bench.answer({'front': image(picture(), 4)})
     assert numbering.resets == 3, 'when the clock goes back, and with another detector'
     assert numbering.prepared == [(0.5, ('cone',))] * 2 and bench.detector.settings == [0.1] * 3
     assert 'stages (ms)' in bench.cameras['front'].statistics.report(

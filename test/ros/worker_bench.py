@@ -19,14 +19,15 @@ from ssd_perception.ros.worker import Worker
 
 class FakeCamera:
     def __init__(self, name):
-        self.topic, self.answers, self.statistics = name, [], CameraStatistics()
+        self.name = self.topic = name
+        self.answers, self.statistics = [], CameraStatistics()
 
     def publish(self, header, rgb, detections, class_names, jpeg_quality):
         self.answers.append(header.frame_id)
 
 
 class FakeDetector:
-    class_names = ('cone',)
+    class_names, concurrency = ('cone',), 1
 
     def __init__(self):
         self.batches, self.settings, self.error = [], [], None
@@ -70,6 +71,10 @@ class Bench:
     def put(self, camera, number, **fields):
         self.frames.put(camera, image(picture(), number, **fields))
         self.cameras[camera].statistics.received(time.monotonic())
+
+    def answer(self, batch):
+        for begun in self.worker._begin(batch, self.slot.serving, self.worker._jumps):
+            self.worker._finish(begun)
 
     def until(self, condition, timeout_s=5):
         end = time.monotonic() + timeout_s

@@ -27,6 +27,7 @@ class Row:
         auto: device -> place among those that ``auto`` tries, the fastest first; a device that
             is not named is never chosen by ``auto``.
         about: one sentence for docs/deploying.md.
+        several: whether it can run several batches at once.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Row:
     modules: tuple[str, ...]
     auto: Mapping[str, int]
     about: str
+    several: bool = False
 
 
 # docs/deploying.md has the measurement behind the places. To add a runtime: its module, a row
@@ -48,7 +50,7 @@ RUNTIMES = {
                        'CPU, and CUDA with the build `onnxruntime-gpu`.'),
     'openvino': Row('OpenVino', 'exported', 'openvino', ('openvino',), {'cpu': 1},
                     'The fastest with two threads or in int8; in fp32 with one, as fast as ONNX '
-                    'Runtime. Tested on x86 only.'),
+                    'Runtime. Tested on x86 only.', several=True),
     'opencv': Row('OpenCV', 'exported', '', (), {'cpu': 4},
                   'What is left where only apt installs; fp32 alone.'),
     'tensorrt': Row('TensorRT', 'exported', '"tensorrt<11" cuda-python', ('tensorrt', 'cuda'), {},
@@ -84,6 +86,10 @@ def to_markdown() -> str:
 class Runtime(Protocol):
     """A loaded network on one device.
 
+    One that runs several batches at once also has ``concurrency``, their number, and a method
+    ``begin(batch)``, which starts what ``__call__`` does and returns a function that waits for
+    its result.
+
     Attributes:
         name: runtime, as in ``NAMES``.
         device: what is really used, for example ``cpu`` or ``cuda:0``.
@@ -111,13 +117,15 @@ class Runtime(Protocol):
 
 
 def open_runtime(path: Path, name: str, device: str, precision: str,
-                 threads: int | None) -> Runtime:
+                 threads: int | None, concurrency: int = 1) -> Runtime:
     """Load the weights at ``path`` in the runtime ``name``.
 
     Args:
         path: .safetensors, or an exported .onnx file, which torch does not run.
         name: ``auto`` takes the fastest one that is available for the device.
         threads: CPU threads of the network; None leaves the runtime's default.
+        concurrency: how many batches are to run at once, in a runtime that can; they share
+            ``threads``.
 
     Raises:
         ValueError: for a name, device or precision that does not exist.
@@ -129,12 +137,12 @@ def open_runtime(path: Path, name: str, device: str, precision: str,
         if value not in known:
             raise SettingError(f'{what} must be one of {", ".join(known)}, got "{value}".')
     if name != 'auto':
-        return _open(name, path, device, precision, threads)
+        return _open(name, path, device, precision, threads, concurrency)
     reasons = []
     for where in _places(device):
         for candidate in auto_order(where):
             try:
-                return _open(candidate, path, where, precision, threads)
+                return _open(candidate, path, where, precision, threads, concurrency)
             except RuntimeUnavailable as error:
                 reasons.append(f'{candidate}: {str(error).rstrip(".")}')
     raise RuntimeUnavailable(f'No runtime can be used for {path.name} with device "{device}" and '
@@ -159,7 +167,8 @@ def _places(device: str) -> tuple[str, ...]:
     return ('cuda', 'cpu') if has_cuda() else ('cpu',)
 
 
-def _open(name: str, path: Path, device: str, precision: str, threads: int | None) -> Runtime:
+def _open(name: str, path: Path, device: str, precision: str, threads: int | None,
+          concurrency: int) -> Runtime:
     try:
         module = importlib.import_module(f'{__name__}.{name}')
     except ImportError as error:
@@ -167,4 +176,5 @@ def _open(name: str, path: Path, device: str, precision: str, threads: int | Non
         raise RuntimeUnavailable(
             f'The {name} runtime needs the Python module "{missing}"; install it with '
             f'pip install {RUNTIMES[name].install}.') from error
-    return getattr(module, RUNTIMES[name].kind).load(path, device, precision, threads)
+    options = {'concurrency': concurrency} if RUNTIMES[name].several else {}
+    return getattr(module, RUNTIMES[name].kind).load(path, device, precision, threads, **options)

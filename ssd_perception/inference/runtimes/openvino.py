@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +31,19 @@ _PROCESSOR = ('FULL_DEVICE_NAME', 'DEVICE_ARCHITECTURE', 'OPTIMIZATION_CAPABILIT
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
-def cpu_settings(threads: int, precision: str = 'fp32') -> dict[str, str | int | bool]:
+def cpu_settings(threads: int, precision: str = 'fp32',
+                 concurrency: int = 1) -> dict[str, str | int | bool]:
     """Return the settings to compile a network with; the benchmark uses them for others, too.
 
     Args:
-        threads: of the network.
+        threads: of the network, all batches that run at once together.
         precision: ``bf16``, or another, with which everything that is not int8 is fp32.
+        concurrency: how many batches run at once.
     """
     return {
         'PERFORMANCE_HINT': 'LATENCY',
-        'NUM_STREAMS': 1,
-        'INFERENCE_NUM_THREADS': threads,
+        'NUM_STREAMS': concurrency,
+        'INFERENCE_NUM_THREADS': max(threads, concurrency),
         # Left alone it takes bf16 where the processor has it, and scores would differ.
         'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bf16' else 'f32',
         # Bound to cores, two processes on one robot would choose the same ones.
@@ -55,14 +58,16 @@ class OpenVino:
     device = 'cpu'
 
     def __init__(self, exported: ExportedFile, threads: int | None = None,
-                 bf16: bool = False):
+                 bf16: bool = False, concurrency: int = 1):
         self.metadata = exported.metadata
         self.precision = 'bf16' if bf16 else exported.info.precision
         self.file = exported.path
         self.threads = threads or len(os.sched_getaffinity(0))
-        self._settings = cpu_settings(self.threads, self.precision)
+        self.concurrency = concurrency
+        self._settings = cpu_settings(self.threads, self.precision, concurrency)
         self._core, self._lock = ov.Core(), threading.Lock()
-        self._requests: dict[int, ov.InferRequest] = {}  # by batch size
+        self._networks: dict[int, ov.CompiledModel] = {}  # by batch size
+        self._free: dict[int, list[ov.InferRequest]] = {}  # those that run nothing at present
         self._model: ov.Model | None = None  # read where it must be compiled
         self._digest = sha256_of(exported.path)
         try:
@@ -75,7 +80,8 @@ class OpenVino:
                                f'{text or type(error).__name__}') from error
 
     @classmethod
-    def load(cls, path: Path, device: str, precision: str, threads: int | None) -> OpenVino:
+    def load(cls, path: Path, device: str, precision: str, threads: int | None,
+             concurrency: int = 1) -> OpenVino:
         """Open weights or an exported file; see ``open_runtime``."""
         if device == 'cuda':
             raise RuntimeUnavailable('OpenVINO has no CUDA devices; use device "cpu".')
@@ -86,17 +92,30 @@ class OpenVino:
         if bf16 and 'BF16' not in ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
             raise RuntimeUnavailable('this processor does not compute in bf16 (AVX512_BF16 or '
                                      'AMX): use precision "fp32" or "int8".')
-        return cls(find_export(path, 'fp32' if bf16 else precision), threads, bf16)
+        return cls(find_export(path, 'fp32' if bf16 else precision), threads, bf16, concurrency)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
-        with self._lock:  # a request serves one call at a time
-            request = self._requests.get(len(batch)) or self._compile(batch.shape)
-            request.infer([batch], share_inputs=True)
-            return tuple(request.get_tensor(name).data.copy() for name in ('logits', 'deltas'))
+        return self.begin(batch)()
 
-    def _compile(self, shape: tuple[int, ...]) -> ov.InferRequest:
-        """Make a request for one batch size: a network of fixed shape is a tenth faster."""
+    def begin(self, batch: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+        """Start to run a batch as ``__call__`` does; see ``Runtime``."""
+        with self._lock:  # a request runs one batch at a time
+            network = self._networks.get(len(batch)) or self._compile(batch.shape)
+            free = self._free[len(batch)]
+            request = free.pop() if free else network.create_infer_request()
+        request.start_async([batch], share_inputs=True)
+
+        def finish(_batch: np.ndarray = batch) -> tuple[np.ndarray, np.ndarray]:  # it is in use
+            request.wait()
+            logits, deltas = (request.get_tensor(name).data.copy()
+                              for name in ('logits', 'deltas'))
+            free.append(request)
+            return logits, deltas
+        return finish
+
+    def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
+        """Compile for one batch size: a network of fixed shape is a tenth faster."""
         path = self._cached(shape)
         compiled = self._kept(path)
         if compiled is None:
@@ -109,8 +128,9 @@ class OpenVino:
             model.reshape(list(shape))
             compiled = self._core.compile_model(model, 'CPU', self._settings)
             _keep(path, compiled)
-        request = self._requests[shape[0]] = compiled.create_infer_request()
-        return request
+        self._free[shape[0]] = []
+        self._networks[shape[0]] = compiled
+        return compiled
 
     def _cached(self, shape: tuple[int, ...]) -> Path | None:
         """Return where the compiled network is kept; None where there is no cache folder."""
