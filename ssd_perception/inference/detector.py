@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
@@ -20,7 +20,7 @@ from ssd_perception.imaging.placing import check_image, empty_batch, place
 from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import resolve_weights
-from ssd_perception.inference.runtimes import Runtime, open_runtime
+from ssd_perception.inference.runtimes import Begun, Result, Runtime, open_runtime
 from ssd_perception.inference.weights_file import read_metadata
 
 
@@ -218,17 +218,14 @@ class Detector:
             ValueError: naming the shape and type of what is not such an image.
             SettingError: for a class in ``settings`` that the weights do not have.
         """
-        return self.begin(images, settings)()
+        return self.begin(images, settings).result()
 
     def begin(self, images: Sequence[np.ndarray], settings: PostprocessSettings | None = None
-              ) -> Callable[[], DetectionResult]:
-        """Start what ``detect`` does; return a function that waits for the result.
-
-        With a ``concurrency`` of 1 the network has run when this returns.
-        """
+              ) -> Begun[DetectionResult]:
+        """Start what ``detect`` does, where ``concurrency`` is more than 1; else do it."""
         settings = settings or self.settings
         if len(images) == 0:
-            return lambda: DetectionResult([], Timings())
+            return _done(DetectionResult([], Timings()))
         start = time.perf_counter()
         for image in images:
             check_image(image)
@@ -236,20 +233,19 @@ class Detector:
         placements = [place(image, canvas, self.metadata.preprocessing)
                       for image, canvas in zip(images, batch)]
         placed = time.perf_counter()
-        outputs = self._run(batch)
+        running = (self._runtime.begin(batch)  # type: ignore[attr-defined]  # see Runtime
+                   if self.concurrency > 1 else _done(self._runtime(batch)))
 
-        def finish() -> DetectionResult:
-            logits, deltas = outputs()  # (B, A, columns), (B, A, 4)
+        def result() -> DetectionResult:
+            logits, deltas = running.result()  # (B, A, columns), (B, A, 4)
             ran = time.perf_counter()
-            found = [postprocess(*output, self._anchors, self.metadata.architecture.box_coder,
-                                 settings, self.class_names, placement, self.metadata.scoring)
-                     for *output, placement in zip(logits, deltas, placements)]
+            found = [postprocess(logits[i], deltas[i], self._anchors,
+                                 self.metadata.architecture.box_coder, settings, self.class_names,
+                                 placements[i], self.metadata.scoring) for i in range(len(images))]
             return DetectionResult(found, Timings((placed - start) * 1e3, (ran - placed) * 1e3,
                                                   (time.perf_counter() - ran) * 1e3))
-        return finish
+        return Begun(running.ended, result)
 
-    def _run(self, batch: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
-        if self.concurrency > 1:
-            return self._runtime.begin(batch)  # type: ignore[attr-defined]  # see Runtime
-        outputs = self._runtime(batch)
-        return lambda: outputs
+
+def _done(result: Result) -> Begun[Result]:
+    return Begun(lambda within_s: True, lambda: result)

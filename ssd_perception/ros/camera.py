@@ -30,6 +30,7 @@ from ssd_perception.core.interface import (
 )
 from ssd_perception.core.text import printable
 from ssd_perception.ros.diagnostics import CameraStatistics
+from ssd_perception.ros.humble import PublisherEventCallbacks
 from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.lost_frames import LossWatch, subscribe
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
@@ -45,6 +46,9 @@ OUTPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
 # Reliable, because that is RViz's default; depth 1, because it is for looking at.
 IMAGE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=ReliabilityPolicy.RELIABLE)
+# The executor looks at every publisher's events whenever an image comes. A viewer with another QoS
+# is warned by its own subscription; of detections this node warns as well.
+_NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 # Pixels; lines and letters of annotations fit such an image where it was decoded smaller.
 USUAL_WIDTH = 640
@@ -88,16 +92,17 @@ class Camera:
             Detection2DArray, f'{prefix}{DETECTIONS}', OUTPUT_QOS,
             qos_overriding_options=options())
         self._picture = node.create_publisher(
-            Image, f'{prefix}{ANNOTATED_IMAGE}', IMAGE_QOS, qos_overriding_options=options())
+            Image, f'{prefix}{ANNOTATED_IMAGE}', IMAGE_QOS, event_callbacks=_NO_EVENTS,
+            qos_overriding_options=options())
         self._jpeg = node.create_publisher(
             CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), IMAGE_QOS,
-            qos_overriding_options=options())
+            event_callbacks=_NO_EVENTS, qos_overriding_options=options())
         # Foxglove draws boxes over the camera's own image, which costs nothing here; its messages
         # are not part of every ROS installation.
         foxglove = importlib.util.find_spec('foxglove_msgs')
         self._annotations = node.create_publisher(
             importlib.import_module('foxglove_msgs.msg').ImageAnnotations,
-            f'{prefix}{ANNOTATIONS}', IMAGE_QOS) if foxglove else None
+            f'{prefix}{ANNOTATIONS}', IMAGE_QOS, event_callbacks=_NO_EVENTS) if foxglove else None
 
     @property
     def topic(self) -> str:

@@ -9,11 +9,20 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble's name of the module
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 
-__all__ = ['SubscriptionEventCallbacks', 'UnsupportedEventTypeError', 'call_after_setting']
+__all__ = ['PublisherEventCallbacks', 'SubscriptionEventCallbacks', 'UnsupportedEventTypeError',
+           'call_after_setting']
 
 
 def call_after_setting(node: Node, callback: Callable[[list[Parameter]], None]) -> None:

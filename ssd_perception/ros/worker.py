@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from rclpy.clock import Clock, ROSClock
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from sensor_msgs.msg import CompressedImage, Image
@@ -22,12 +23,16 @@ from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.imaging.compressed import ImageError
 from ssd_perception.imaging.encodings import to_rgb, to_rgb_shrunk
 from ssd_perception.inference.detector import DetectionResult, Detector
+from ssd_perception.inference.runtimes import Begun as Call
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.diagnostics import AHEAD_MS
-from ssd_perception.ros.latest_frame import LatestFrames
+from ssd_perception.ros.latest_frame import LONGEST_WAIT_S, LatestFrames
 from ssd_perception.ros.messages import sum_up
 from ssd_perception.ros.parameters import NodeParameters
 from ssd_perception.ros.slot import DetectorSlot, Serving
+
+# While the network runs and could run more, frames that came are looked for so often.
+_LOOK_AFTER_S = 0.001
 
 # A batch that takes longer hangs: in a driver whose device is gone.
 STUCK_S = 10.0
@@ -41,7 +46,7 @@ class _Begun:
     serving: Serving
     settings: PostprocessSettings
     jumps: int
-    finish: Callable[[], DetectionResult]
+    call: Call[DetectionResult]
     on_demand: tuple[Callable[[str], object], ...]  # who asks later wants a later frame
 
 
@@ -52,6 +57,7 @@ class _Work:
     camera: Camera
     message: Image | CompressedImage
     frame: Frame
+    image: np.ndarray  # the frame's
     decode_ms: float
 
 
@@ -60,7 +66,7 @@ class Worker:
 
     A detector that runs several calls at once gets one frame in each, and one call more, which
     waits for the first that ends: while the network runs, this thread decodes the next frame
-    and publishes the last answer. It is one thread, because several would wait for Python's lock.
+    and publishes the last answer. It is one thread, so that answers keep the order of the frames.
     Any other detector gets all frames that wait in one batch.
 
     Args:
@@ -177,6 +183,8 @@ class Worker:
                 continue
             if not begun:
                 self._busy_since = time.monotonic()
+            elif not batch and not begun[0].call.ended(self._patience_s(begun, this)):
+                continue
             names = list(batch) or [work.camera.name for work in begun[0].works]
             try:
                 if batch:
@@ -202,6 +210,11 @@ class Worker:
             return {}, serving, jumps
         return self._frames.take(self._not_before, most, wait=False), serving, jumps
 
+    def _patience_s(self, begun: Sequence[_Begun], this: threading.Thread) -> float:
+        """Return for how long to wait for the detector alone, s."""
+        more = self._thread is this and len(begun) <= begun[0].serving.detector.concurrency
+        return _LOOK_AFTER_S if more else LONGEST_WAIT_S
+
     def _not_before(self, camera: str) -> float:
         """Return the time.monotonic() from which a camera's next frame may be taken."""
         rate_hz = self._parameters.max_rate_hz
@@ -221,10 +234,10 @@ class Worker:
                  if (work := self._take(name, message, detector))]
         if not works:
             return []
-        images = [work.frame.image for work in works]
-        finish = (partial(detector.detect, images, self._settings) if detector.concurrency == 1
-                  else detector.begin(images, self._settings))
-        return [_Begun(works, serving, self._settings, jumps, finish, self._on_demand)]
+        images = [work.image for work in works]
+        call = (detector.begin(images, self._settings) if detector.concurrency > 1 else
+                Call(lambda within_s: True, partial(detector.detect, images, self._settings)))
+        return [_Begun(works, serving, self._settings, jumps, call, self._on_demand)]
 
     def _finish(self, begun: _Begun) -> None:
         """Wait for the detector, and publish."""
@@ -275,7 +288,7 @@ class Worker:
             self._refuse(camera, error)
             return None
         frame = Frame(name, stamp_to_ns(header.stamp), header.frame_id, rgb, factor)
-        return _Work(camera, message, frame, (time.perf_counter() - start) * 1e3)
+        return _Work(camera, message, frame, rgb, (time.perf_counter() - start) * 1e3)
 
     def _detect(self, begun: _Begun) -> list[tuple[Detections | Exception, dict[str, float]]]:
         """Return for each image its Detections, or the exception that it caused, and timings.
@@ -284,7 +297,7 @@ class Worker:
             Whatever the detector raises, when it answers none of the images.
         """
         try:
-            result = begun.finish()
+            result = begun.call.result()
             return [(found, vars(result.timings)) for found in result.detections]
         except Exception:
             pass
@@ -294,7 +307,7 @@ class Worker:
         errors: list[Exception] = []
         for work in begun.works:
             try:
-                result = begun.serving.detector.detect([work.frame.image], begun.settings)
+                result = begun.serving.detector.detect([work.image], begun.settings)
                 found.append((result.detections[0], vars(result.timings)))
             except Exception as error:
                 found.append((error, {}))
@@ -349,6 +362,5 @@ class Worker:
 def _describe(work: _Work) -> str:
     """Return size and encoding of the camera's image, for the diagnostics."""
     kind = getattr(work.message, 'encoding', None) or getattr(work.message, 'format', '')
-    image, scale = work.frame.image, round(work.frame.scale)
-    assert image is not None  # decoded here
-    return f'{image.shape[1] * scale}x{image.shape[0] * scale} {printable(kind, 40)}'
+    height, width = (side * round(work.frame.scale) for side in work.image.shape[:2])
+    return f'{width}x{height} {printable(kind, 40)}'

@@ -91,6 +91,20 @@ def test_an_answer_outlives_the_next_call(detectors, runtime):
     assert network.threads == 1
 
 
+def test_calls_that_run_at_once_give_the_answers_of_single_ones(detectors):
+    if 'openvino' not in EXPORTED:
+        pytest.skip('OpenVINO is not installed')
+    several = Detector.from_weights(ROVER, runtime='openvino', device='cpu', precision='fp32',
+                                    threads=2, concurrency=2)
+    images = [read_image(path) for path in PICTURES[:3]]
+    for _ in range(2):
+        begun = [several.begin([image]) for image in images]
+        found = [call.result().detections[0] for call in reversed(begun)]
+        assert several.concurrency == 2 and all(call.ended(0) for call in begun)
+        for image, one in zip(reversed(images), found):
+            assert_agree(one, detectors['openvino']([image])[0], pixels=0.01, score=1e-4)
+
+
 def computes_bf16():
     ov = pytest.importorskip('openvino')
     return 'BF16' in ov.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -61,6 +61,22 @@ DEVICES = ('auto', 'cpu', 'cuda')
 PRECISIONS = ('auto', 'fp32', 'fp16', 'bf16', 'int8')
 
 
+Result = TypeVar('Result')
+
+
+@dataclass(frozen=True)
+class Begun(Generic[Result]):
+    """A call that runs while its caller does something else.
+
+    Attributes:
+        ended: waits for the network, so many seconds at most; returns whether it has run.
+        result: waits for what the call returns.
+    """
+
+    ended: Callable[[float], bool]
+    result: Callable[[], Result]
+
+
 class RuntimeUnavailable(UserError, RuntimeError):
     """The runtime, device or precision is not available here; the message says why."""
 
@@ -87,8 +103,7 @@ class Runtime(Protocol):
     """A loaded network on one device.
 
     One that runs several batches at once also has ``concurrency``, their number, and a method
-    ``begin(batch)``, which starts what ``__call__`` does and returns a function that waits for
-    its result.
+    ``begin(batch)``, which starts what ``__call__`` does and returns it as ``Begun``.
 
     Attributes:
         name: runtime, as in ``NAMES``.

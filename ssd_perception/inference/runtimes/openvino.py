@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from ssd_perception.inference.exported import (
     keep_in_cache,
 )
 from ssd_perception.inference.onnx_file import ExportedFile, sha256_of
-from ssd_perception.inference.runtimes import RuntimeUnavailable
+from ssd_perception.inference.runtimes import Begun, RuntimeUnavailable
 from ssd_perception.inference.runtimes.quiet_openvino import ov
 
 # What the processor can do decides how a network is compiled.
@@ -67,7 +66,7 @@ class OpenVino:
         self._settings = cpu_settings(self.threads, self.precision, concurrency)
         self._core, self._lock = ov.Core(), threading.Lock()
         self._networks: dict[int, ov.CompiledModel] = {}  # by batch size
-        self._free: dict[int, list[ov.InferRequest]] = {}  # those that run nothing at present
+        self._free: dict[int, list[_Request]] = {}  # those that run nothing at present
         self._model: ov.Model | None = None  # read where it must be compiled
         self._digest = sha256_of(exported.path)
         try:
@@ -96,23 +95,21 @@ class OpenVino:
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
-        return self.begin(batch)()
+        return self.begin(batch).result()
 
-    def begin(self, batch: np.ndarray) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+    def begin(self, batch: np.ndarray) -> Begun[tuple[np.ndarray, np.ndarray]]:
         """Start to run a batch as ``__call__`` does; see ``Runtime``."""
         with self._lock:  # a request runs one batch at a time
             network = self._networks.get(len(batch)) or self._compile(batch.shape)
             free = self._free[len(batch)]
-            request = free.pop() if free else network.create_infer_request()
-        request.start_async([batch], share_inputs=True)
+            request = free.pop() if free else _Request(network)
+        request.start(batch)
 
-        def finish(_batch: np.ndarray = batch) -> tuple[np.ndarray, np.ndarray]:  # it is in use
-            request.wait()
-            logits, deltas = (request.get_tensor(name).data.copy()
-                              for name in ('logits', 'deltas'))
+        def result() -> tuple[np.ndarray, np.ndarray]:
+            outputs = request.wait()
             free.append(request)
-            return logits, deltas
-        return finish
+            return outputs
+        return Begun(request.ended, result)
 
     def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
         """Compile for one batch size: a network of fixed shape is a tenth faster."""
@@ -154,6 +151,34 @@ class OpenVino:
             return self._core.import_model(data[_CHECKSUM_BYTES:], 'CPU', self._settings)
         except RuntimeError:  # of a build that names itself alike
             return None
+
+
+class _Request:
+    """Room for the input and the outputs of one batch at a time.
+
+    Its arrays are views of OpenVINO's: looking them up by name, and handing over an array, took
+    0.18 ms of a call.
+    """
+
+    def __init__(self, network: ov.CompiledModel):
+        self._request = network.create_infer_request()
+        self._images = self._request.get_input_tensor(0).data
+        self._outputs = [self._request.get_tensor(name).data for name in ('logits', 'deltas')]
+
+    def start(self, batch: np.ndarray) -> None:
+        """Start to run (B, H, W, 3)."""
+        self._images[:] = batch
+        self._request.start_async()
+
+    def ended(self, within_s: float) -> bool:
+        """Wait so many seconds at most; return whether it has run."""
+        return self._request.wait_for(round(within_s * 1e3))
+
+    def wait(self) -> tuple[np.ndarray, np.ndarray]:
+        """Wait for the end; return copies of logits (B, A, columns) and deltas (B, A, 4)."""
+        self._request.wait()
+        logits, deltas = self._outputs
+        return logits.copy(), deltas.copy()
 
 
 def _keep(path: Path | None, compiled: ov.CompiledModel) -> None:
