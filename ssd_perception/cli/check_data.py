@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='default: all, but for those that only join others (trainval)')
     parser.add_argument('--recipe', type=Path, metavar='FILE',
                         help='recipe of the training: its classes, input size, anchors and '
-                        'augmentation (default: an input of 320x320 and any classes)')
+                        'augmentation (default: the input that train plans, and any classes)')
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
                         help="change keys of the recipe, for example "
                         "--set 'architecture.input_hw=[512, 512]'")

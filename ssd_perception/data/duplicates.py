@@ -36,6 +36,10 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
     """
     image.draft('RGB', (256, 256))
     image.load()
+    if image.mode.startswith(('I', 'F')):  # more than 8 bits, which Pillow would cut off at 255
+        levels = np.asarray(image, np.float64)
+        low, high = np.nanmin(levels), np.nanmax(levels)
+        image = Image.fromarray(((levels - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
     return np.packbits(imagehash.phash(image.convert('RGB')).hash.reshape(-1))
 
 

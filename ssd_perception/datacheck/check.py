@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from ssd_perception.data.anchor_fit import (
     placed_boxes,
     suggest,
 )
+from ssd_perception.data.input_fit import Look, input_size
 from ssd_perception.data.layout import find_split, has_split, read_split, separate_splits
 from ssd_perception.data.sample import Sample, class_names
 from ssd_perception.datacheck.checks import (
@@ -115,16 +116,17 @@ class DatasetReport:
                 if self.facts[sample.path].hw]
 
 
-def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: Architecture,
-                  preprocessing: Preprocessing, recipe_names: Sequence[str] = (),
-                  one_based: bool | None = None, progress: bool = False,
-                  processes: int | None = None) -> DatasetReport:
+def check_dataset(folders: Sequence[Path], names: Sequence[str],
+                  architecture: Architecture | None, preprocessing: Preprocessing,
+                  recipe_names: Sequence[str] = (), one_based: bool | None = None,
+                  progress: bool = False, processes: int | None = None) -> DatasetReport:
     """Read and check.
 
     Args:
         folders: in one of ``data.layout.LAYOUTS``.
         names: splits; empty means all, without those that only join others (trainval).
-        architecture, preprocessing: decide where images and anchors lie.
+        architecture, preprocessing: decide where images and anchors lie; without an architecture
+            the input is that which a training without a recipe has.
         recipe_names: class names that are known; empty means all.
         one_based: see ``layout.read_split``.
         processes: see ``inspection.inspect_images``.
@@ -142,6 +144,7 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str], architecture: A
     paths = list(dict.fromkeys(s.path for split in splits for s in split.samples))
     facts = dict(tqdm(inspect_images(paths, processes), 'pictures', len(paths), unit='img',
                       disable=not progress))
+    architecture = architecture or _planned(splits, facts)
     placed = {}
     for split in splits:
         good = []
@@ -187,6 +190,18 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
             if len(problems) == before:  # otherwise they are named one by one
                 bad(error)
         splits.append(split)
+
+
+def _planned(splits: Sequence[Split], facts: Mapping[Path, ImageFacts]) -> Architecture:
+    """Return the usual network with the input that these images need."""
+    chosen = [split for split in splits if split.trains] or splits
+    seen = [(sample.xyxy, hw) for split in chosen for sample in split.samples
+            if (hw := facts[sample.path].seen_hw(sample))]
+    usual = Architecture('efficientnet_lite0')
+    if not any(len(boxes) for boxes, _ in seen):
+        return usual
+    look = Look([boxes for boxes, _ in seen], [hw for _, hw in seen])
+    return replace(usual, input_hw=input_size(look)[0])
 
 
 def _suggest(splits: Sequence[Split], placed: dict[str, np.ndarray], architecture: Architecture,

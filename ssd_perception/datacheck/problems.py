@@ -41,7 +41,8 @@ KINDS = {
     'same picture twice': Kind(False, 'remove one copy'),
     'listed twice': Kind(False, 'list it once'),
     'box over the edge': Kind(False, 'boxes are cut at the edge; check a larger overhang'),
-    'tiny object': Kind(False, 'too small to learn at this input size; training leaves it out'),
+    'tiny object': Kind(
+        False, 'too small for this input: cut the images into parts, or training leaves it out'),
     'duplicate box': Kind(False, 'remove one of the two'),
     'two classes on one object': Kind(False, 'decide for one class'),
     'EXIF rotation': Kind(
@@ -50,7 +51,8 @@ KINDS = {
     'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
     'similar class names': Kind(False, 'if they mean the same, give them one name'),
     'boxes count from 1': Kind(False, 'if the export counts from 1, add --one-based'),
-    'low anchor coverage': Kind(False, 'take the suggested anchors, or a larger input'),
+    'low anchor coverage': Kind(
+        False, 'take the suggested anchors, or a larger input; train does without a recipe'),
     'pictures in no split': Kind(False, 'add them to a list, if they belong to the data set'),
 }
 

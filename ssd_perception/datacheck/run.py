@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssd_perception.core.errors import SettingError
@@ -23,8 +23,8 @@ class CheckOptions:
         data: folders, or zip archives of them, in one of ``data.layout.LAYOUTS``.
         out: folder of the report; an earlier report there is replaced.
         splits: empty for all, but for those that only join others (trainval).
-        recipe: a recipe file: its classes, input size, anchors and augmentation; None for an
-            input of 320x320 and any classes.
+        recipe: a recipe file: its classes, input size, anchors and augmentation; None for
+            the input that ``train`` plans without one, and any classes.
         changes: ``key=value`` for keys of the recipe.
         one_based: whether VOC's boxes count from 1; None finds out.
         progress: show a bar on stderr.
@@ -59,9 +59,11 @@ def run(options: CheckOptions,
         for split in options.splits or separate_splits(folder):
             if has_split(folder, split):
                 log(f'Checking {taken(folder, split)}.')
-    report = check_dataset(options.data, options.splits, recipe.architecture,
+    report = check_dataset(options.data, options.splits,
+                           recipe.architecture if options.recipe else None,
                            recipe.preprocessing, recipe.class_names, options.one_based,
                            options.progress)
+    recipe = replace(recipe, architecture=report.architecture)
     with result_folder(options.out, MARK) as folder:
         samples = augmented_samples(report.usable(), report.class_names, recipe)
         title = 'Data: ' + ', '.join(split.label for split in report.splits)

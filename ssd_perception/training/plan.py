@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing, WeightsError
 from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
+from ssd_perception.data.input_fit import AREA, GRID, Look, input_size
 from ssd_perception.data.sample import Sample
-from ssd_perception.imaging.files import image_size
 from ssd_perception.inference.exported import cache_in
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import open_runtime
@@ -34,15 +33,6 @@ from ssd_perception.training.trainer import Trainer
 
 START = 'rover'  # shipped weights that a training goes on from
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
-GRID = 32  # px, of input sides
-SHORTEST = 320  # px, long side of an input
-LONGEST = 1600  # px
-AREA = 512 ** 2  # px, of an input; time follows it
-TINY_AREA = 1024 ** 2  # px, where small objects would otherwise be smaller than TINY_PX
-SMALL_PX = 24.0  # what a small object should measure in the input: three cells of P3
-TINY_PX = 12.0  # the least that is worth a larger input
-LOST_PX = 8.0  # one cell of P3: smaller objects are hardly found
-SMALL_SHARE = 0.1  # of the objects that are smaller
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
 MEASURED_STEPS = 8
@@ -50,7 +40,6 @@ RESERVE = 0.05  # share of the time for the report and the start
 LOOKING = 0.08  # share of the time after which the measurement of a step ends
 MEASURING = 0.2  # largest share of the time for measurements on the validation images
 MEASUREMENTS, LAST = 6, 2  # on them: in a run that has the time, and of the finished weights
-SAMPLED = 2000  # images that are looked at
 CALLS = 15  # of a network whose latency is measured
 
 
@@ -80,45 +69,6 @@ class Plan:
         """The recipe as a file that reproduces the run."""
         return to_yaml(self.recipe, 'Planned by `ssd_perception train` from the data.',
                        self.reasons)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a plan depends on.
-
-    Attributes:
-        boxes: per image float (n, 4), px.
-        sizes: per image height and width, px.
-    """
-
-    boxes: list[np.ndarray]
-    sizes: list[tuple[int, int]]
-
-    @classmethod
-    def at(cls, samples: Sequence[Sample]) -> Look:
-        """Look at up to ``SAMPLED`` samples; images whose size cannot be read are left out.
-
-        Raises:
-            DataError: when no image can be read, or there is no object.
-        """
-        step = max(1, len(samples) // SAMPLED)
-        boxes, sizes = [], []
-        for sample in samples[::step]:
-            try:
-                sizes.append(sample.stated_hw or image_size(sample.path))
-            except DataError:
-                continue
-            boxes.append(sample.xyxy)
-        if not any(map(len, boxes)):
-            raise DataError('The training images hold no object with a box that could be read; '
-                            '`ssd_perception check_data` shows what is wrong.')
-        return cls(boxes, sizes)
-
-    def small(self) -> float:
-        """Return the side of a small object, as a share of its image's long side."""
-        shares = [np.sqrt(np.prod(box[:, 2:] - box[:, :2], axis=1)) / max(size)
-                  for box, size in zip(self.boxes, self.sizes)]
-        return float(np.quantile(np.concatenate(shares), SMALL_SHARE))
 
 
 def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes: float,
@@ -198,28 +148,6 @@ def _choose_mirror(plan: Plan, changes: tuple[str, ...]) -> None:
         _update(plan, changes, 'augmentation.flip', 'by the names of the classes, the mirror '
                 'image of an object may be of another class.',
                 augmentation=replace(plan.recipe.augmentation, flip=0.0))
-
-
-def input_size(look: Look) -> tuple[tuple[int, int], str]:
-    """Return height and width of the input for these images, and why."""
-    small = max(look.small(), 1e-4)
-    longest = float(np.median([max(size) for size in look.sizes]))
-    aspect = float(np.median([width / height for height, width in look.sizes]))
-    narrow = min(aspect, 1 / aspect)
-    usual, largest = (min(LONGEST, math.sqrt(area / narrow)) for area in (AREA, TINY_AREA))
-    wanted = min(SMALL_PX / small, longest, max(usual, min(TINY_PX / small, largest)))
-    # Down from the limit: rounding must not exceed it.
-    side = GRID * max(SHORTEST // GRID, int(min(round(wanted / GRID), largest // GRID)))
-    short = max(GRID * 2, GRID * round(side * narrow / GRID))
-    hw = (short, side) if aspect >= 1 else (side, short)
-    reason = (f'images of {aspect:.2f} width / height; a tenth of the objects are smaller than '
-              f'{100 * small:.2g} % of the long side, {small * side:.0f} px here')
-    if small * side < LOST_PX:
-        part = 10 * max(1, round(math.sqrt(AREA) * small * longest / SMALL_PX / 10))
-        reason += (', too small to be found. Cut the images into overlapping parts of about '
-                   f'{part} x {part} px and label those; what is searched later has to be cut '
-                   'likewise')
-    return hw, reason + '.'
 
 
 def _choose_input(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:

@@ -45,6 +45,7 @@ def test_good_data_pass_with_warnings_alone(tmp_path, check, write):
     assert code == 0
     assert 'd/train: 6 pictures (0 without objects), 12 objects\n  cone 6, cube 6\n' in said.out
     assert 'd/val: 2 pictures (1 without objects), 1 object\n' in said.out
+    assert 'at 320x256: ' in said.out  # the input that train plans for 96x72 px
     assert 'warning: rare class, 2' in said.out and 'ERROR' not in said.out
     assert f'0 errors, 2 warnings; see {report}/report.html.' in said.out
     figures = json.loads((report / 'data_report.json').read_text())

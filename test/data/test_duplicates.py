@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+from small_sets import scene
 
 from ssd_perception.data import duplicates
-from ssd_perception.data.duplicates import groups, near_duplicates, same_content
+from ssd_perception.data.duplicates import (
+    groups,
+    near_duplicates,
+    perceptual_hash,
+    same_content,
+)
 
 
 def brute(hashes, most):
@@ -43,3 +50,13 @@ def test_pairs_are_joined_to_groups(pairs, expected):
     ([], []), (['', ''], []), (['a', 'b', 'a', '', 'a'], [[0, 2, 4]])])
 def test_equal_content(digests, expected):
     assert same_content(digests) == expected
+
+
+def test_images_of_16_bits_differ_as_their_8_bits_do():
+    def bits(seed, dtype):
+        grey = scene(seed)[..., 1].astype(dtype)
+        image = Image.fromarray(grey * 40 + 500 if dtype == np.uint16 else grey)
+        return np.unpackbits(perceptual_hash(image)).astype(int)
+    deep = bits(1, np.uint16)
+    assert np.abs(deep - bits(1, np.uint8)).sum() <= 4
+    assert np.abs(deep - bits(2, np.uint16)).sum() >= 16
