@@ -40,8 +40,9 @@ MAX_FILE_BYTES = 256 << 20
 MAX_OUTPUTS = 25_000_000
 # Candidates of all classes together; SSD300 has 32 000. NMS of 100 000 takes three seconds.
 MAX_ALL_CANDIDATES = 100_000
-BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite1', 'efficientnet_lite2',
-             'mobilenet_v3_large')
+BACKBONES = ('efficientnet_b1', 'efficientnet_lite0', 'efficientnet_lite0_short',
+             'efficientnet_lite1', 'efficientnet_lite2', 'mobilenet_v3_large')
+HEADS = ('separable', 'joint')
 # torchvision's name of a network -> its backbone
 PUBLISHED = {'ssdlite320_mobilenet_v3_large': 'mobilenet_v3_large', 'ssd300_vgg16': 'vgg16'}
 INTERPOLATIONS = ('area', 'linear')
@@ -70,6 +71,10 @@ class Architecture:
         (8, 16, 32, 64, 128), "Strides of the pyramid's levels, px; P3 to P7 are 8 to 128.")
     pyramid_channels: int = setting(96, 'Channels of every pyramid level.')
     head_depth: int = setting(2, 'Convolutions in a head before the predicting one.')
+    heads: str = setting(
+        'separable', 'separable: the pyramid and two heads of separable convolutions. joint: full '
+        '3x3 convolutions in the pyramid and in one tower for classes and boxes, with 1x1 '
+        'predictions behind it; more accurate, and with 64 channels and head_depth 1 not slower.')
     anchors: AnchorSpec = setting(
         meaning='Side of the smallest square anchor of a level, in strides; factors on it; and '
         'height / width of the anchors.', default_factory=AnchorSpec)
@@ -98,6 +103,7 @@ class Architecture:
         _require(8 <= self.pyramid_channels <= 512, 'pyramid_channels', 'from 8 to 512',
                  self.pyramid_channels)
         _require(0 <= self.head_depth <= 8, 'head_depth', 'from 0 to 8', self.head_depth)
+        _require(self.heads in HEADS, 'heads', f'one of {", ".join(HEADS)}', self.heads)
         a = self.anchors
         _require(1 <= len(a.octave_scales) <= 8 and 1 <= len(a.aspect_ratios) <= 8
                  and all(0.05 <= v <= 50 for v in (a.base_scale, *a.octave_scales,

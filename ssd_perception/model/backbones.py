@@ -18,8 +18,11 @@ STRIDES = (8, 16, 32)  # of C3, C4 and C5, in every backbone here
 # (expansion, kernel, stride, channels, repeats) of EfficientNet-B0, Tan & Le 2019, table 1.
 _STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
            (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1))
-_LITE_SCALES = {'efficientnet_lite0': (1.0, 1.0), 'efficientnet_lite1': (1.0, 1.1),
+_LITE_SCALES = {'efficientnet_lite0': (1.0, 1.0), 'efficientnet_lite0_short': (1.0, 1.0),
+                'efficientnet_lite1': (1.0, 1.1),
                 'efficientnet_lite2': (1.1, 1.2)}  # width, depth
+# Blocks of the last stages that a shortened network has; a last stage without any is left out.
+_SHORT = {'efficientnet_lite0_short': (2, 2, 0)}
 
 
 class Backbone(nn.Module):
@@ -103,10 +106,13 @@ def _lite(name: str, drop_path: float) -> Backbone:
     # Lite keeps the stem, and the repeats of the first and last stage, unscaled.
     repeats = [r if i in (0, len(_STAGES) - 1) else math.ceil(r * depth)
                for i, (*_, r) in enumerate(_STAGES)]
+    repeats[4:] = _SHORT.get(name, repeats[4:])
     channels = 32
     stages: list[nn.Module] = [_conv(3, channels, 3, 2)]
     outputs, block, blocks = [], 0, sum(repeats)
     for (expansion, kernel, stride, base, _), count in zip(_STAGES, repeats):
+        if not count:
+            break
         wanted = _round_channels(base * width)
         layers = []
         for i in range(count):
@@ -116,7 +122,7 @@ def _lite(name: str, drop_path: float) -> Backbone:
             block += 1
         stages.append(nn.Sequential(*layers))
         outputs.append(channels)
-    return Backbone(stages, (outputs[2], outputs[4], outputs[6]))
+    return Backbone(stages, (outputs[2], outputs[4], outputs[-1]), (3, 5, len(outputs)))
 
 
 def _round_channels(channels: float, divisor: int = 8) -> int:

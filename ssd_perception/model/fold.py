@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ssd_perception.core.metadata import Preprocessing
 from ssd_perception.model.backbones import LiteBlock
-from ssd_perception.model.heads import Head
+from ssd_perception.model.heads import Head, Tower
 from ssd_perception.model.published import PublishedSSD
 from ssd_perception.model.ssd import SSD
 
@@ -50,26 +50,36 @@ class PixelNetwork(nn.Module):
         return self.network(pixels.to(self.mean.dtype).permute(0, 3, 1, 2) - self.mean)
 
 
-class _FoldedHead(nn.Module):
-    """A head whose levels have a chain of convolutions each, because each has its own norms."""
+class _FoldedTower(nn.Module):
+    """A tower whose levels have a chain of convolutions each, because each has its own norms."""
 
-    def __init__(self, head: Head):
+    def __init__(self, tower: Tower, *last: nn.Module):
         super().__init__()
-        self.values = head.values
         self.levels = nn.ModuleList()
-        chains = [cast(nn.ModuleList, norms) for norms in head.norms]
+        chains = [cast(nn.ModuleList, norms) for norms in tower.norms]
         for level in range(len(chains[0]) if chains else 1):
             layers: list[nn.Module] = []
-            for convolution, norms in zip(head.convs, chains):
+            for convolution, norms in zip(tower.convs, chains):
                 norm = cast(nn.BatchNorm2d, norms[level])
                 layers += [_fused(convolution, norm), nn.ReLU(inplace=True)]
-            self.levels.append(nn.Sequential(*layers, head.predict))
+            self.levels.append(nn.Sequential(*layers, *last))
 
-    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, levels: list[torch.Tensor]) -> list[torch.Tensor]:
+        """See ``Tower.forward``."""
+        return [self.levels[index % len(self.levels)](x) for index, x in enumerate(levels)]
+
+
+class _FoldedHead(_FoldedTower):
+    """The same with the predicting convolution at the end of each chain."""
+
+    def __init__(self, head: Head):
+        super().__init__(head, head.predict)
+        self.values = head.values
+
+    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
         """See ``Head.forward``."""
         outputs = []
-        for index, x in enumerate(levels):
-            x = self.levels[index % len(self.levels)](x)  # (B, per_cell * values, H, W)
+        for x in super().forward(levels):  # (B, per_cell * values, H, W)
             # Plain numbers, or an exported graph would compute the shape in every run.
             anchors = int(x.shape[1]) * int(x.shape[2]) * int(x.shape[3]) // self.values
             outputs.append(x.permute(0, 2, 3, 1).reshape(-1, anchors, self.values))
@@ -84,6 +94,7 @@ def fold_norms(model: Network) -> Network:
     """
     model.eval()
     if isinstance(model, SSD):
+        model.tower = _FoldedTower(cast(Tower, model.tower))
         model.class_head = _FoldedHead(cast(Head, model.class_head))
         model.box_head = _FoldedHead(cast(Head, model.box_head))
     for block in model.modules():

@@ -1,4 +1,4 @@
-"""Classification and box heads: convolutions shared by all levels, norms per level."""
+"""Towers and heads: convolutions shared by all levels, norms per level."""
 
 from __future__ import annotations
 
@@ -9,33 +9,59 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ssd_perception.model.pyramid import SeparableConv
+from ssd_perception.model.pyramid import FullConv, SeparableConv
 
 PRIOR_PROBABILITY = 0.01  # of an anchor being an object at the start; RetinaNet, section 3.3
 
 
-class Head(nn.Module):
-    """``depth`` separable convolutions and a predicting one, over every level.
+class Tower(nn.Module):
+    """``depth`` convolutions over every level, each with a norm and a ReLU.
 
     Convolutions are shared by the levels; batch norms are not, since the statistics of the
     levels differ (NAS-FPN's and EfficientDet's heads do the same).
 
     Args:
         channels: of every level.
+        levels: of the pyramid.
+        depth: number of convolutions.
+        full: whether they are full ones instead of separable ones.
+    """
+
+    def __init__(self, channels: int, levels: int, depth: int, full: bool = False):
+        super().__init__()
+        convolution = FullConv if full else SeparableConv
+        self.convs = nn.ModuleList(convolution(channels, channels) for _ in range(depth))
+        self.norms = nn.ModuleList(
+            nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels)) for _ in range(depth))
+
+    def features(self, x: torch.Tensor, level: int) -> torch.Tensor:
+        """Map (B, channels, H, W) of a level to as many."""
+        for conv, norms in zip(self.convs, self.norms):
+            x = F.relu(cast(nn.ModuleList, norms)[level](conv(x)))
+        return x
+
+    def forward(self, levels: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Map the features of all levels."""
+        return [self.features(x, level) for level, x in enumerate(levels)]
+
+
+class Head(Tower):
+    """A tower and a predicting convolution, over every level.
+
+    Args:
+        channels, levels, depth: see ``Tower``.
         anchors_per_cell: see ``AnchorSpec.per_cell``.
         values: numbers for each anchor: classes, or the 4 of a box.
-        levels: of the pyramid.
-        depth: convolutions before the predicting one.
+        pointwise: whether the predicting convolution is 1x1 instead of a separable 3x3.
     """
 
     def __init__(self, channels: int, anchors_per_cell: int, values: int, levels: int,
-                 depth: int):
-        super().__init__()
+                 depth: int, pointwise: bool = False):
+        super().__init__(channels, levels, depth)
         self.values = values
-        self.convs = nn.ModuleList(SeparableConv(channels, channels) for _ in range(depth))
-        self.norms = nn.ModuleList(
-            nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels)) for _ in range(depth))
-        self.predict = SeparableConv(channels, anchors_per_cell * values, bias=True)
+        outputs = anchors_per_cell * values
+        self.predict = FullConv(channels, outputs, bias=True, kernel=1) if pointwise else \
+            SeparableConv(channels, outputs, bias=True)
         initialise_convolutions(self.predict[1])
 
     def set_prior(self, probability: float = PRIOR_PROBABILITY) -> None:
@@ -43,13 +69,11 @@ class Head(nn.Module):
         bias = self.predict[1].get_parameter('bias')
         nn.init.constant_(bias, -math.log((1 - probability) / probability))
 
-    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:
+    def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
         """Map level features to (B, A, values), in the order of ``core.anchors``."""
         outputs = []
         for index, x in enumerate(levels):
-            for conv, norms in zip(self.convs, self.norms):
-                x = F.relu(cast(nn.ModuleList, norms)[index](conv(x)))
-            x = self.predict(x)  # (B, per_cell * values, H, W)
+            x = self.predict(self.features(x, index))  # (B, per_cell * values, H, W)
             outputs.append(x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.values))
         return torch.cat(outputs, 1)
 

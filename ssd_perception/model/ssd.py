@@ -7,7 +7,7 @@ from torch import nn
 
 from ssd_perception.core.metadata import Architecture
 from ssd_perception.model.backbones import make_backbone
-from ssd_perception.model.heads import Head
+from ssd_perception.model.heads import Head, Tower
 from ssd_perception.model.pyramid import Pyramid
 
 
@@ -27,9 +27,13 @@ class SSD(nn.Module):
         super().__init__()
         a = self.architecture = architecture
         self.backbone = make_backbone(a.backbone, drop_path)
-        self.pyramid = Pyramid(self.backbone.channels, a.pyramid_channels, a.strides)
+        joint = a.heads == 'joint'
+        self.pyramid = Pyramid(self.backbone.channels, a.pyramid_channels, a.strides, joint)
+        # What classes and boxes share, and what each head has for itself.
+        self.tower: nn.Module = Tower(a.pyramid_channels, len(a.strides),
+                                      a.head_depth if joint else 0, joint)
         common = dict(channels=a.pyramid_channels, anchors_per_cell=a.anchors.per_cell,
-                      levels=len(a.strides), depth=a.head_depth)
+                      levels=len(a.strides), depth=0 if joint else a.head_depth, pointwise=joint)
         class_head = Head(values=class_count, **common)
         class_head.set_prior()
         self.class_head: nn.Module = class_head
@@ -45,5 +49,5 @@ class SSD(nn.Module):
             logits (B, A, C) before the sigmoid and deltas (B, A, 4), for the anchors of
             ``core.anchors.make_anchors`` in their order.
         """
-        levels = self.pyramid(self.backbone(images))
+        levels = self.tower(self.pyramid(self.backbone(images)))
         return self.class_head(levels), self.box_head(levels)

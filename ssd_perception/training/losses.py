@@ -75,6 +75,7 @@ class DetectionLoss:
         self._anchors_xyxy = box_convert(anchors, 'cxcywh', 'xyxy')
         self._coder, self._recipe = coder, recipe
         self._aligned = recipe.assignment == 'aligned'
+        self._negative = torch.tensor(recipe.negative_weights or 1.0, device=anchors.device)
 
     def assign(self, targets: Sequence[Target]) -> torch.Tensor | None:
         """Return int64 (B, A), the object of each anchor, see ``match``; None for ``aligned``.
@@ -140,9 +141,13 @@ class DetectionLoss:
 
     def _class_loss(self, logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         if self._aligned:
-            return (logits.sigmoid() - wanted).abs().clamp(min=1e-12) ** self._recipe.gamma * \
+            loss = (logits.sigmoid() - wanted).abs().clamp(min=1e-12) ** self._recipe.gamma * \
                 F.binary_cross_entropy_with_logits(logits, wanted, reduction='none')
-        return sigmoid_focal_loss(logits, wanted, self._recipe.alpha, self._recipe.gamma)
+        else:
+            loss = sigmoid_focal_loss(logits, wanted, self._recipe.alpha, self._recipe.gamma)
+        if not self._recipe.negative_weights:
+            return loss
+        return torch.where(wanted > 0, loss, loss * self._negative)
 
     def _box_loss(self, deltas: torch.Tensor, anchors: torch.Tensor,
                   boxes: torch.Tensor) -> torch.Tensor:

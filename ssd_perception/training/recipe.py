@@ -82,6 +82,9 @@ class LossRecipe:
                            limits=PROBABILITY)
     gamma: float = setting(2.0, 'Focal loss: how strongly the loss of easy anchors is reduced.',
                            limits=(0.0, 10.0))
+    negative_weights: tuple[float, ...] = setting(
+        (), 'Factor on the loss of anchors that are not of a class, for each class; more than 1 '
+        'makes its false scores lower. [] means 1 for all.', limits=(0.01, 100))
     box_weight: float = setting(
         2.0, 'Weight of the box loss. At weight 1 classification drowns GIoU (see the ablation '
         'of DIoU-SSD).', limits=(0.0, 100.0))
@@ -189,6 +192,10 @@ class Recipe:
                 settings.check(part, where)
         except SettingError as error:
             raise RecipeError(str(error)) from error
+        if self.loss.negative_weights and len(self.loss.negative_weights) != len(self.class_names):
+            raise RecipeError('"loss.negative_weights" must be empty, or have a factor for each of '
+                              f'the {len(self.class_names)} class_names, got '
+                              f'{list(self.loss.negative_weights)}.')
         if self.multi_scale and not (len(self.multi_scale) == 2
                                      and self.multi_scale[0] <= self.multi_scale[1]):
             raise RecipeError('"multi_scale" must be empty, or the lowest and the highest factor '

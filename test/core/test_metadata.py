@@ -82,6 +82,7 @@ def changed(**changes):
     (changed(architecture__backbone='vgg'), 'backbone'),
     (changed(architecture__pyramid_channels=10 ** 6), 'pyramid_channels'),
     (changed(architecture__head_depth=True), 'head_depth'),
+    (changed(architecture__heads='separate'), 'heads'),
     (changed(architecture__anchors__base_scale='big'), 'base_scale'),
     (changed(preprocessing__pixel_type='float64'), 'pixel_type'),
     (changed(scoring__activation='tanh'), 'activation'),

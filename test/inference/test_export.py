@@ -215,10 +215,12 @@ def test_what_cannot_be_exported_is_one_sentence(pair, tmp_path, capsys, words, 
     assert says.format(**names) in err and len(err.splitlines()) == 1
 
 
-def test_b1_with_another_mean_is_exported_exactly(tmp_path):
+@pytest.mark.parametrize('backbone, heads', [
+    ('efficientnet_b1', 'separable'), ('efficientnet_lite0_short', 'joint')])
+def test_another_network_and_mean_are_exported_exactly(tmp_path, backbone, heads):
     torch.manual_seed(3)
-    architecture = Architecture(backbone='efficientnet_b1', input_hw=(64, 64),
-                                pyramid_channels=8, head_depth=2)
+    architecture = Architecture(backbone=backbone, input_hw=(64, 64), pyramid_channels=8,
+                                head_depth=2, heads=heads)
     metadata = Metadata(('cone',), architecture)
     metadata = replace(metadata, preprocessing=replace(
         metadata.preprocessing, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375)))
@@ -232,15 +234,16 @@ def test_b1_with_another_mean_is_exported_exactly(tmp_path):
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = 1.0  # statistics of these pictures, so that they reach the outputs
         model.train()(inputs)
-        for head in (model.class_head, model.box_head):
+        for head in (model.tower, model.class_head, model.box_head):
             for norm in head.norms.modules():  # and scales that differ from level to level
                 if isinstance(norm, torch.nn.BatchNorm2d):
                     norm.weight.uniform_(0.5, 2)
                     norm.bias.uniform_(0, 1)
+        for head in (model.class_head, model.box_head):
             head.predict[1].weight.normal_(std=1)
         wanted = model.eval()(inputs)
-    weights = save_weights(tmp_path / 'b1.safetensors', model, metadata)
-    exported = export_onnx(weights, tmp_path / 'b1.onnx')
+    weights = save_weights(tmp_path / 'w.safetensors', model, metadata)
+    exported = export_onnx(weights, tmp_path / 'w.onnx')
     import onnxruntime
     session = onnxruntime.InferenceSession(exported, providers=['CPUExecutionProvider'])
     for found, expected in zip(session.run(['logits', 'deltas'], {'images': image}), wanted):

@@ -17,8 +17,9 @@ from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_trainable, save_weights
 
 
-def network(backbone='efficientnet_lite0', classes=2, channels=8):
-    return SSD(Architecture(backbone, (64, 64), pyramid_channels=channels, head_depth=1), classes)
+def network(backbone='efficientnet_lite0', classes=2, channels=8, heads='separable'):
+    return SSD(Architecture(backbone, (64, 64), pyramid_channels=channels, head_depth=1,
+                            heads=heads), classes)
 
 
 def needs_lite(number):
@@ -27,17 +28,29 @@ def needs_lite(number):
 
 
 @pytest.mark.parametrize('backbone, number', [
-    ('efficientnet_lite0', 0), ('efficientnet_lite1', 1), ('efficientnet_lite2', 2)])
+    ('efficientnet_lite0', 0), ('efficientnet_lite0_short', 0), ('efficientnet_lite1', 1),
+    ('efficientnet_lite2', 2)])
 def test_published_lite_weights_fit_and_are_used(backbone, number):
     needs_lite(number)
     model = network(backbone)
-    before = model.backbone.stages[7][0].layers[0][0].weight.clone()
+    before = model.backbone.stages[-1][-1].layers[0][0].weight.clone()
     initialise(model, 'lite', ('a', 'b'))
-    assert not torch.equal(before, model.backbone.stages[7][0].layers[0][0].weight)
+    assert not torch.equal(before, model.backbone.stages[-1][-1].layers[0][0].weight)
     # Trained statistics keep a normalised picture in range; wrongly matched layers explode.
     with torch.inference_mode():
         for feature in model.backbone.eval()(torch.randn(1, 3, 128, 128)):
             assert 0.05 < feature.std() < 20
+
+
+def test_a_shortened_backbone_has_the_first_blocks_of_the_whole_one():
+    needs_lite(0)
+    short, whole = network('efficientnet_lite0_short'), network('efficientnet_lite0')
+    for model in (short, whole):
+        initialise(model, 'lite', ('a', 'b'))
+    tensors = whole.backbone.state_dict()
+    assert [len(stage) for stage in short.backbone.stages[1:]] == [1, 2, 2, 3, 2, 2]
+    for key, value in short.backbone.state_dict().items():
+        assert torch.equal(value, tensors[key]), key
 
 
 def test_b1_takes_over_what_lite1_has_and_starts_the_rest_neutral():
@@ -181,6 +194,8 @@ def test_own_weights_of_another_architecture_are_refused_by_what_differs(tmp_pat
                         Metadata(('a', 'b'), source.architecture))
     with pytest.raises(WeightsError, match='pyramid_channels 8 instead of 16'):
         initialise(network(channels=16), str(path), ('a', 'b'))
+    with pytest.raises(WeightsError, match='heads separable instead of joint'):
+        initialise(network(heads='joint'), str(path), ('a', 'b'))
     with pytest.raises(WeightsError, match='not a readable'):
         initialise(network(), str(tmp_path / 'none.safetensors'), ('a', 'b'))
 

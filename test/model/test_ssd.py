@@ -33,10 +33,12 @@ def test_a_backbone_tells_its_true_channels_and_strides(name):
         [(s, s) for s in backbone.strides]
 
 
-@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('name, heads', [
+    *((name, 'separable') for name in BACKBONES), ('efficientnet_lite0_short', 'joint')])
 @pytest.mark.parametrize('input_hw', [(64, 64), (96, 160), (320, 320)])
-def test_one_prediction_per_anchor(name, input_hw):
-    architecture = Architecture(backbone=name, input_hw=input_hw, pyramid_channels=16)
+def test_one_prediction_per_anchor(name, heads, input_hw):
+    architecture = Architecture(backbone=name, input_hw=input_hw, pyramid_channels=16,
+                                heads=heads)
     with torch.inference_mode():
         logits, deltas = SSD(architecture, 3).eval()(torch.zeros(2, 3, *input_hw))
     count = len(make_anchors(architecture.anchors, input_hw, architecture.strides))

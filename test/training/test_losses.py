@@ -89,6 +89,21 @@ def test_empty_scenes_still_teach_background(assignment):
     assert parts.positives == 0 and (logits.grad > 0).all()
 
 
+@pytest.mark.parametrize('assignment', ['iou', 'aligned'])
+def test_a_negative_weight_counts_where_a_class_is_not(assignment):
+    torch.manual_seed(0)
+    target, gradients = Target(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([0])), []
+    for weights in ((), (1.0, 3.0)):
+        logits = torch.zeros(1, 4, 2, requires_grad=True)
+        recipe = LossRecipe(assignment=assignment, negative_weights=weights)
+        DetectionLoss(ANCHORS, BoxCoder(), recipe, CELLS)(
+            logits, torch.zeros(1, 4, 4), [target]).total.backward()
+        gradients.append(logits.grad)
+    plain, weighted = gradients
+    assert (plain[..., 0] < 0).any() and torch.equal(weighted[..., 0], plain[..., 0])
+    assert torch.allclose(weighted[..., 1], 3 * plain[..., 1]) and plain[..., 1].any()
+
+
 def test_normalised_boxes_against_pixel_anchors_find_no_object():
     """The ancestor's mistake must be loud: with the wrong unit nothing overlaps an anchor."""
     boxes = torch.tensor([[0.0, 0, 10, 10]])
