@@ -32,12 +32,13 @@ class SSD(nn.Module):
         # What classes and boxes share, and what each head has for itself.
         self.tower: nn.Module = Tower(a.pyramid_channels, len(a.strides),
                                       a.head_depth if joint else 0, joint)
-        common = dict(channels=a.pyramid_channels, anchors_per_cell=a.anchors.per_cell,
-                      levels=len(a.strides), depth=0 if joint else a.head_depth, pointwise=joint)
-        class_head = Head(values=class_count, **common)
+        depth = 0 if joint else a.head_depth
+        class_head, box_head = (
+            Head(a.pyramid_channels, a.anchors.per_cell, values, len(a.strides), depth, joint)
+            for values in (class_count, 4))
         class_head.set_prior()
         self.class_head: nn.Module = class_head
-        self.box_head: nn.Module = Head(values=4, **common)
+        self.box_head: nn.Module = box_head
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map normalised images to raw predictions.
