@@ -193,8 +193,8 @@ class Recipe:
         except SettingError as error:
             raise RecipeError(str(error)) from error
         if self.loss.negative_weights and len(self.loss.negative_weights) != len(self.class_names):
-            raise RecipeError('"loss.negative_weights" must be empty, or have a factor for each of '
-                              f'the {len(self.class_names)} class_names, got '
+            raise RecipeError('"loss.negative_weights" must be empty, or have a factor for each '
+                              f'of the {len(self.class_names)} class_names, got '
                               f'{list(self.loss.negative_weights)}.')
         if self.multi_scale and not (len(self.multi_scale) == 2
                                      and self.multi_scale[0] <= self.multi_scale[1]):
