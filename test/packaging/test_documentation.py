@@ -59,6 +59,8 @@ NOT_RUN = {
     'ros2 lifecycle': 'needs the ros2 command of an apt installation',
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
     'python tools/measure_tracks.py': 'needs trackeval',
+    'python tools/train_others.py retinanet': 'trains for 25 minutes; test_train_others.py a step',
+    'yolo': 'needs ultralytics, which nothing here installs',
     'python tools/compare_node_cost.py': 'needs a checkout of an earlier commit',
     'git worktree add': 'the same',
     'demo/venv/bin/python -m demo.render_drive': 'renders for an hour',
