@@ -57,6 +57,7 @@ NOT_RUN = {
     'labelImg': 'opens a window', 'docker': 'needs a Docker daemon',
     'ros2 security': 'needs the sros2 package of an apt installation',
     'ros2 lifecycle': 'needs the ros2 command of an apt installation',
+    'ros2 action': "needs nav2's following server",
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
     'python tools/measure_tracks.py': 'needs trackeval',
     'python tools/train_others.py retinanet': 'trains for 25 minutes; test_train_others.py a step',
