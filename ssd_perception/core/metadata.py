@@ -87,6 +87,11 @@ class Architecture:
         return self.anchors.per_cell * sum(math.prod(level_shape(self.input_hw, stride))
                                            for stride in self.strides)
 
+    @property
+    def least_map(self) -> int:
+        """Rows of the coarsest feature map, or its columns where these are fewer."""
+        return min(min(level_shape(self.input_hw, stride)) for stride in self.strides)
+
     def make_anchors(self) -> np.ndarray:
         """Return float32 (A, 4) anchors of one image, in the order of the outputs."""
         return make_anchors(self.anchors, self.input_hw, self.strides)
@@ -137,6 +142,11 @@ class PublishedArchitecture:
     def anchor_count(self) -> int:
         """Anchors of one image over all levels."""
         return sum(level.count for level in self.levels)
+
+    @property
+    def least_map(self) -> int:
+        """Rows of the coarsest feature map, or its columns where these are fewer."""
+        return min(min(level.shape) for level in self.levels)
 
     def make_anchors(self) -> np.ndarray:
         """Return float32 (A, 4) anchors of one image, in the order of the outputs."""

@@ -1,9 +1,11 @@
 """Every runtime gives torch's answers, says what it is, and refuses what it cannot do."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,6 +105,22 @@ def test_calls_that_run_at_once_give_the_answers_of_single_ones(detectors):
         assert several.concurrency == 2 and all(call.ended(0) for call in begun)
         for image, one in zip(reversed(images), found):
             assert_agree(one, detectors['openvino']([image])[0], pixels=0.01, score=1e-4)
+
+
+@pytest.mark.parametrize('release, least, refused', [
+    ('4.6.0', 1, False), ('4.7.0', 1, True), ('4.7.0', 2, True), ('4.7.0', 3, False),
+    ('4.8.1', 1, True), ('4.8.1', 2, False), ('4.14.0-dev', 1, True), ('5.0.0', 1, False)])
+def test_releases_of_opencv_that_compute_small_maps_wrongly_are_refused(monkeypatch, release,
+                                                                        least, refused):
+    from ssd_perception.core.metadata import Architecture
+    from ssd_perception.inference.runtimes import opencv
+    monkeypatch.setattr('cv2.__version__', release)
+    # As measured with opencv-python-headless 4.6 to 4.12, whose answers changed from run to run.
+    architecture = Architecture(input_hw=(128 * least, 640))
+    exported = SimpleNamespace(path=ROVER, metadata=SimpleNamespace(architecture=architecture))
+    with pytest.raises(RuntimeUnavailable, match=f'OpenCV {release} computes rover') if refused \
+            else contextlib.nullcontext():
+        opencv._check_release(exported)
 
 
 def computes_bf16():

@@ -17,8 +17,10 @@ from ssd_perception.inference.runtimes import RuntimeUnavailable
 
 _OUTPUTS = ('logits', 'deltas')
 # OpenCV 4.7 to 4.14 computes depthwise 3x3 convolutions wrongly where the map has one row or one
-# column, without an error; 4.6 and 5.0 are right. Of our networks one has such a layer.
-_WRONG_IN, _WRONG_FROM, _WRONG_BEFORE = 'ssdlite320_mobilenet_v3_large', (4, 7), (5, 0)
+# column, 4.7 also where it has two: without an error, from memory that it has not written. 4.6
+# and 5.0 are right. Release -> the least rows and columns that are right from it on.
+_RIGHT_FROM = {(4, 7): 3, (4, 8): 2, (5, 0): 1}
+_WITHOUT_DEPTHWISE = 'vgg16'  # of the backbones
 
 
 class OpenCV:
@@ -61,12 +63,7 @@ class OpenCV:
         if exported.info.precision != 'fp32':
             raise RuntimeUnavailable(f'OpenCV runs exported files in fp32 here, and {path.name} '
                                      f'is in {exported.info.precision}.')
-        release = tuple(int(part) for part in cv2.__version__.split('.')[:2])
-        if getattr(exported.metadata.architecture, 'network', '') == _WRONG_IN \
-                and _WRONG_FROM <= release < _WRONG_BEFORE:
-            raise RuntimeUnavailable(
-                f'OpenCV {cv2.__version__} computes {_WRONG_IN} wrongly; 4.6 and 5.0 do not: use '
-                'another release, or the runtime onnxruntime or openvino.')
+        _check_release(exported)
         return cls(exported, threads)
 
     def __call__(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,3 +78,16 @@ class OpenCV:
         self._network.setInput(image, 'images')
         logits, deltas = self._network.forward(_OUTPUTS)
         return logits, deltas
+
+
+def _check_release(exported: ExportedFile) -> None:
+    """Raise RuntimeUnavailable where this release computes the network wrongly."""
+    release = tuple(int(part) for part in cv2.__version__.split('.')[:2])
+    right = next((least for since, least in reversed(_RIGHT_FROM.items()) if release >= since), 1)
+    architecture = exported.metadata.architecture
+    least = architecture.least_map
+    if least < right and architecture.backbone != _WITHOUT_DEPTHWISE:
+        raise RuntimeUnavailable(
+            f'OpenCV {cv2.__version__} computes {exported.path.name} wrongly, because its coarsest'
+            f' map has {least} rows or columns; 4.6 and 5.0 do not: use another release, or the '
+            'runtime onnxruntime or openvino.')
