@@ -149,20 +149,31 @@ def _below(path: Path) -> Iterator[Path]:
     if _is_recording(path):
         yield path
     elif path.is_dir() and not (path / MARK).is_file():
-        here = Path(os.path.realpath(path))
         for entry in sorted(path.iterdir()):
-            if entry.name.startswith('.') or not (entry.is_dir() or _is_recording(entry)):
-                continue
-            # Two links to a folder above would be followed in every order, without an end.
-            if Path(os.path.realpath(entry)) not in (here, *here.parents):
-                yield from _below(entry)
+            if entry.is_dir() or _is_recording(entry):
+                yield from _below_entry(path, entry)
+
+
+def _below_entry(path: Path, entry: Path) -> Iterator[Path]:
+    here = Path(os.path.realpath(path))
+    # Two links to a folder above would be followed in every order, without an end.
+    if not entry.name.startswith('.') and Path(os.path.realpath(entry)) not in (
+            here, *here.parents):
+        yield from _below(entry)
 
 
 def _is_recording(path: Path) -> bool:
-    if path.is_dir():
-        return (path / FILE).is_file() or any(entry.name.endswith(_KNOWN)
-                                              for entry in path.iterdir() if entry.is_file())
-    return path.name.endswith(_KNOWN)
+    """Return whether a file, or all of a folder, is one recording.
+
+    Files in a folder that also has recordings below it are one recording each.
+    """
+    if not path.is_dir():
+        return path.name.endswith(_KNOWN)
+    if (path / FILE).is_file():
+        return True
+    entries = sorted(path.iterdir())
+    return any(entry.name.endswith(_KNOWN) for entry in entries if entry.is_file()) and not any(
+        True for entry in entries if entry.is_dir() for _ in _below_entry(path, entry))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

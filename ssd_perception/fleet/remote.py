@@ -121,12 +121,18 @@ def find_remote(url: str, marks: str, suffixes: tuple[str, ...]) -> list[RemoteR
         raise _unreadable(url, error) from error
     results = {folder for folder, files in folders.items() if f'{folder}/{MARK}' in
                {file.path for file in files}}
-    for folder in sorted(folders, key=lambda name: name.split('/')):
-        above = [folder, *_parents(folder)]
-        if results.isdisjoint(above) and found.keys().isdisjoint(above) and any(
-                posixpath.basename(file.path) == marks or file.path.endswith(suffixes)
-                for file in folders[folder]):
-            found[folder] = tuple(sorted(folders[folder], key=lambda file: file.path))
+    recordings = {folder for folder, files in folders.items()
+                  if results.isdisjoint([folder, *_parents(folder)])
+                  and any(file.path.endswith((f'/{marks}', *suffixes)) for file in files)}
+    for folder in sorted(recordings, key=lambda name: name.split('/')):
+        files = sorted(folders[folder], key=lambda file: file.path)
+        if not found.keys().isdisjoint([folder, *_parents(folder)]):
+            continue
+        if f'{folder}/{marks}' in {file.path for file in files} or not any(
+                folder in _parents(other) for other in recordings):
+            found[folder] = tuple(files)
+        else:  # files beside folders of recordings are one recording each
+            found.update({file.path: (file,) for file in files if file.path.endswith(suffixes)})
     return [RemoteRecording(url, path, files) for path, files in sorted(found.items())]
 
 

@@ -23,8 +23,8 @@ def found(*sources):
 
 
 def test_every_form_of_source(drives):
-    # a/y.mcap lies beside a folder: a is a recording of its own with that file
-    assert found(drives / 'a') == ['a']
+    # a/y.mcap lies beside a recording: it does not make all of a one recording
+    assert found(drives / 'a') == ['x', 'y']
     assert found(drives / 'b') == ['x']
     assert found(drives / 'a/y.mcap', drives / 'b/x') == ['y', 'x']
     assert found(f'{drives}/*/x') == ['a_x', 'b_x']
