@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import io
 import re
+import warnings
 from typing import Any
 
 from markupsafe import Markup
@@ -42,8 +43,11 @@ def line_colour(label: int) -> tuple[float, float, float]:
 def svg(figure: Figure, title: str) -> Markup:
     """Return the figure as an SVG element that takes the page's text colour and font."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format='svg', transparent=True,
-                   metadata={'Date': None, 'Creator': None, 'Format': None, 'Type': None})
+    with warnings.catch_warnings():
+        # Text stays text: that matplotlib's own font lacks a letter is nothing to the page.
+        warnings.filterwarnings('ignore', 'Glyph .* missing from font')
+        figure.savefig(buffer, format='svg', transparent=True,
+                       metadata={'Date': None, 'Creator': None, 'Format': None, 'Type': None})
     text = buffer.getvalue()
     text = text[text.index('<svg'):].strip()
     # Ids repeat in each plot of a page; only those that are referred to are kept.

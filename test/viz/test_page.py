@@ -1,5 +1,6 @@
 """A page shows text from outside as text: no name of a topic, class or file becomes markup."""
 
+import warnings
 from html.parser import HTMLParser
 
 import numpy as np
@@ -51,3 +52,11 @@ def test_a_video_too_large_for_the_page_is_referred_to_by_a_quoted_name(tmp_path
 
 def test_an_image_may_come_as_an_array_of_bytes():
     assert page.image(np.frombuffer(b'jpeg', np.uint8), 'x') == page.image(b'jpeg', 'x')
+
+
+def test_a_name_in_any_script_stays_text_without_a_warning():
+    figure = Figure()
+    figure.text(0.5, 0.5, '標識 \u0d95')
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert '標識 \u0d95' in svg(figure, 'signs')
