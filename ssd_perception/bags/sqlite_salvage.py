@@ -22,6 +22,8 @@ _MAX_STEPS, _STEPS_AT_ONCE = 20_000_000, 100_000
 _MIN_ROW_BYTES = 4
 _MAX_LEFT_BYTES = 1 << 30  # of what is left beside a small database
 _MAX_TOPICS = 100_000
+# Of what is damaged. SQLite says "out of memory" where a row claims to be of 2**63 bytes.
+_ERRORS = (sqlite3.Error, OverflowError, MemoryError)
 _TABLES = ('topics', 'messages', 'message_definitions')
 _TYPES = {'topics': {'id': 'integer', 'name': 'text', 'type': 'text'},
           'messages': {'topic_id': 'integer', 'timestamp': 'integer', 'data': 'blob'}}
@@ -82,7 +84,7 @@ class SqliteSalvage:
                 self.end_ns = max(self.end_ns, stamp_ns)
         except NotPlain as error:
             self.damage.note(str(error))
-        except (sqlite3.Error, OverflowError) as error:
+        except _ERRORS as error:
             self.damage.note(f'is damaged ({_reason(error)})')
 
     def messages(self, topics: Collection[str]) -> Iterator[Raw]:
@@ -124,14 +126,15 @@ class SqliteSalvage:
             return
         # By rowid, which is the order of writing: that needs no index, and a damaged page only
         # ends it.
-        cursor = self._database.execute(
-            f"SELECT topic_id, timestamp, {column}, typeof(data) = 'blob' AND length(data) <= "
-            f'{MAX_MESSAGE_BYTES} FROM messages ORDER BY rowid')
+        cursor: sqlite3.Cursor | None = None
         for _ in range(self._size // _MIN_ROW_BYTES):
             self._budget[0] = _MAX_STEPS
             try:
+                cursor = cursor or self._database.execute(
+                    f"SELECT topic_id, timestamp, {column}, typeof(data) = 'blob' AND "
+                    f'length(data) <= {MAX_MESSAGE_BYTES} FROM messages ORDER BY rowid')
                 row = cursor.fetchone()
-            except (sqlite3.Error, OverflowError, MemoryError) as error:
+            except _ERRORS as error:
                 damage.note(f'is damaged or cut ({_reason(error)})')
                 return
             if row is None:
@@ -222,4 +225,6 @@ def _quoted(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return 'a row of an impossible size'
     return ' '.join(str(error).split()) or type(error).__name__

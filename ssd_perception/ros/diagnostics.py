@@ -39,6 +39,11 @@ class LastError:
         """Remember an error of now."""
         self._noted = sentence, self._clock()
 
+    def recent(self, within_s: float) -> str:
+        """Return the sentence if it was noted so short a time ago, else nothing."""
+        sentence, at = self._noted or ('', 0.0)
+        return sentence if sentence and self._clock() - at < within_s else ''
+
     def values(self) -> dict[str, str]:
         """Return what diagnostics say about it; nothing when there was none."""
         if self._noted is None:

@@ -24,7 +24,7 @@ from vision_msgs.msg import LabelInfo, VisionInfo
 
 from ssd_perception.core import interface
 from ssd_perception.core.frame import Stage
-from ssd_perception.core.text import one_line, quoted
+from ssd_perception.core.text import describe_error, one_line, quoted
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import bond, diagnostics
 from ssd_perception.ros.camera import Camera
@@ -43,6 +43,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 WATCH_PERIOD_S = 0.5
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_WITHIN_S = 1.5
+WARN_FOR_S = 5.0  # about a callback that failed
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -65,6 +66,7 @@ class DetectorNode(LifecycleNode):
         self.parameters = declare(self)
         self._state = 'unconfigured'
         self._version = 0
+        self._callback_error = diagnostics.LastError()
         names = self.parameters.cameras or ('',)
         self._frames = LatestFrames(names)
         self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames)
@@ -161,6 +163,11 @@ class DetectorNode(LifecycleNode):
         """Stop the worker before the process ends, within ``STOP_WITHIN_S``."""
         self._stop(STOP_WITHIN_S)
 
+    def callback_failed(self, error: Exception) -> None:
+        """Log it, and let diagnostics warn for some seconds; see ``ros.process.spin``."""
+        self._callback_error.note(f'A request or a timer failed: {describe_error(error)}')
+        self.get_logger().error(self._callback_error.recent(WARN_FOR_S), throttle_duration_sec=5.0)
+
     def _stop(self, timeout_s: float = 10.0) -> None:
         if self._bond:
             self._bond.end()
@@ -253,7 +260,8 @@ class DetectorNode(LifecycleNode):
         unanswered = {camera.name: self._unanswered(camera) for camera in self._cameras.values()}
         failure = failure or next(filter(None, unanswered.values()), '')
         entries = [diagnostics.detector_entry(
-            name + interface.DETECTOR_ENTRY, state, failure, slot.warning,
+            name + interface.DETECTOR_ENTRY, state, failure,
+            slot.warning or self._callback_error.recent(WARN_FOR_S),
             serving.detector if serving else None, {
                 'weights sha256': serving.weights_hash if serving else '',
                 'database version': str(self._version), **slot.last_error.values()})]

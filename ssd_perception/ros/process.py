@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,8 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
     """Run until a signal, then leave the process: 0 after a signal, 1 when it cannot work.
 
     Args:
-        make: makes the node, which has ``parameters``, ``start`` and ``close``.
+        make: makes the node, which has ``parameters``, ``start``, ``close`` and
+            ``callback_failed``.
         arguments: of the command line; None takes the process's own.
     """
     # rclpy's own handlers, installed by init, end the spinning. They pass SIGINT on to Python's,
@@ -40,7 +42,7 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
         if node.parameters.autostart and not node.start():
             code = 1
         else:
-            rclpy.spin(node, SingleThreadedExecutor())
+            spin(node)
     except (ExternalShutdownException, SystemExit):
         pass
     except ParameterError as error:
@@ -59,6 +61,36 @@ def run(make: Callable, arguments: list[str] | None = None) -> None:
     # Nothing is left to save, and an interpreter with torch in it takes seconds to dissolve, or
     # crashes when a thread is still loading inside native code.
     os._exit(code)
+
+
+# Callbacks of timers run in between, so nothing but failures for so long is a broken executor.
+BROKEN_AFTER_S = 10.0
+
+
+def spin(node: Any) -> None:
+    """Run callbacks until the context ends; one that fails costs itself, and not the node.
+
+    rclpy's own services raise where a request is malformed, as a parameter of an unknown type is.
+
+    Args:
+        node: has ``callback_failed``, which is called with the exception.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    worked = time.monotonic()
+    try:
+        while executor.context.ok():
+            try:
+                executor.spin_once()
+                worked = time.monotonic()
+            except ExternalShutdownException:
+                raise
+            except Exception as error:
+                if not rclpy.ok() or time.monotonic() - worked > BROKEN_AFTER_S:
+                    raise
+                node.callback_failed(error)
+    finally:
+        executor.remove_node(node)
 
 
 def _complain(message: str) -> int:

@@ -240,6 +240,15 @@ def test_a_topic_of_wrong_types_costs_that_topic(database, statement):
         assert bag.counts[IMAGE] == FRAMES and all(isinstance(t, str) for t in bag.topics)
 
 
+def test_a_row_of_2_to_the_63_bytes_is_damage(database):
+    """SQLite calls it a lack of memory."""
+    data = bytearray(database.read_bytes())
+    at = data.index(b'tablemessage_definitions')
+    data[at - 9:at + 9] = b'\xff' * 18  # the lengths in front of the row
+    database.write_bytes(data)
+    assert 'a row of an impossible size' in read(database)[1]
+
+
 @pytest.mark.parametrize('kind, content', [
     (3, b'\x01'), (4, b'\x01\x00\x00'), (4, b'\x09\x00\x00\x00\x02\x00\x00\x00\xff\xfe'),
     (3, b'\x02\x00\xff\xff\xff\x7f'), (6, bytes(28) + b'\x02\x00\x00\x00\xff\xfe' + bytes(8)),
