@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 from pathlib import Path
 
@@ -31,3 +32,40 @@ def available_bytes() -> int:
             pages = int(Path('/proc/self/statm').read_text().split()[0])
             found.append(limit - pages * resource.getpagesize())
     return max(0, min(found))
+
+
+def resident_bytes(pid: int) -> int:
+    """Return what a process holds of the memory by itself; 0 where the system does not say."""
+    # proc(5): the second number is the resident set, in pages; the third is what of it files
+    # hold, as the runtimes' libraries do, which the system can take back.
+    try:
+        _, resident, shared = Path(f'/proc/{pid}/statm').read_text().split()[:3]
+    except (OSError, ValueError):
+        return 0
+    return (int(resident) - int(shared)) * resource.getpagesize()
+
+
+class Growth:
+    """Notices when this process has grown by ``MOST_BYTES``, or by half of what was free."""
+
+    MOST_BYTES = 1 << 30
+
+    def __init__(self) -> None:
+        self._for: object = None
+        self._limit = 0
+
+    def is_large(self, kept: object) -> bool:
+        """Say whether it has grown so much since ``kept`` was another object, or it was last so.
+
+        Args:
+            kept: what the process holds on purpose, of any size.
+        """
+        now, same = resident_bytes(os.getpid()), kept is self._for
+        if same and now <= self._limit:
+            return False
+        self._for, self._limit = kept, now + min(self.MOST_BYTES, available_bytes() // 2)
+        return same
+
+    def begin(self) -> None:
+        """Take the size at the next call as the one to begin with."""
+        self._for = None

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,8 @@ CACHE_VARIABLE = 'SSD_PERCEPTION_CACHE'
 MAX_CACHE_BYTES = 2 << 30  # of exported and compiled networks, which have 5 to 100 MB each
 MAX_CACHE_FILES = 5000  # records of what was tried are empty
 _CACHED = re.compile(r'.+-[0-9a-f]{32}-.+\.(onnx|engine)|openvino-[0-9a-f]{32}\.blob|[0-9a-f]{64}')
+
+_exporting = threading.Lock()
 
 _log = logging.getLogger(__name__)
 
@@ -173,7 +176,16 @@ def _named(path: Path, precision: str) -> ExportedFile:
 
 
 def _cached(path: Path, digest: str, reason: str) -> ExportedFile:
-    """Return the export in the cache, made first where it is absent."""
+    """Return the export in the cache, made first where it is absent.
+
+    One at a time: torch's exporter refuses to run twice in one process, and a change of weights
+    may abandon one that goes on.
+    """
+    with _exporting:
+        return _export_once(path, digest, reason)
+
+
+def _export_once(path: Path, digest: str, reason: str) -> ExportedFile:
     cached = cache_folder() / f'{path.stem}-{digest[:32]}-{EXPORT_VERSION}{EXPORTED_SUFFIX}'
     if cached.is_file():
         try:

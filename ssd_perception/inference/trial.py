@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssd_perception.core.errors import UserError
-from ssd_perception.core.memory import available_bytes
+from ssd_perception.core.memory import available_bytes, resident_bytes
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.core.text import one_line
 from ssd_perception.inference.exported import (
@@ -154,23 +154,13 @@ def _watch(child: subprocess.Popen, within_s: float, max_bytes: int,
     while child.poll() is None:
         if time.monotonic() > end:
             return f'had not ended after {within_s:g} s'
-        if (used := _resident_bytes(child.pid)) > max_bytes:
+        if (used := resident_bytes(child.pid)) > max_bytes:
             return (f'used {used / 1e9:.1f} GB of memory, more than the '
                     f'{max_bytes / 1e9:.1f} GB allowed')
         if is_abandoned():
             return 'nobody waits for any more'
         time.sleep(_POLL_S)
     return ''
-
-
-def _resident_bytes(pid: int) -> int:
-    # proc(5): the second number is the resident set, in pages; the third is what of it files
-    # hold, as the runtimes' libraries do, which the system can take back.
-    try:
-        _, resident, shared = Path(f'/proc/{pid}/statm').read_text().split()[:3]
-    except (OSError, ValueError):
-        return 0
-    return (int(resident) - int(shared)) * os.sysconf('SC_PAGE_SIZE')
 
 
 def main() -> int:

@@ -122,6 +122,13 @@ class Camera:
             self._node.destroy_subscription(self._subscription)
         self._subscription, self._listening = None, ''
 
+    def listen_anew(self) -> None:
+        """Make the subscription anew, which frees what the middleware keeps for it."""
+        kind = self._listening
+        if kind:
+            self.stop()
+            self._subscribe(kind)
+
     def follow(self) -> None:
         """Go where images are published; the first of ``_KINDS`` before the others.
 

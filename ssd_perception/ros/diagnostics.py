@@ -20,6 +20,8 @@ AHEAD_MS = 100.0
 # Frames that come and are not answered for so long are an error; a report each second says so
 # before 3 s are over.
 ANSWER_WITHIN_S = 2.0
+# A frame that a pause found unanswered for less time was in work.
+REMEMBERED_S = 0.5
 # Older than any pipeline makes a frame: a recording's stamps against the wall clock.
 BEHIND_MS = 60_000.0
 
@@ -68,6 +70,7 @@ class CameraStatistics:
         self._picture = ''
         self._unanswered_since: float | None = None
         self._unanswered_before: float | None = None  # a jump of the clock
+        self._unanswered_s = 0.0  # before a pause
         self._error = LastError(clock)
         self._last = (clock(), Counts(), dict(self._total))
 
@@ -82,6 +85,7 @@ class CameraStatistics:
         with self._lock:
             self._total['answered'] += 1
             self._unanswered_since = self._unanswered_before = None
+            self._unanswered_s = 0.0
             self._interval.append(dict(times_ms))
             self._picture = picture
 
@@ -92,10 +96,35 @@ class CameraStatistics:
             self._error.note(sentence)
 
     def forget(self) -> None:
-        """Forget times and frames since the last report: the node paused or is started."""
+        """Forget times and frames since the last report: another detector will answer."""
         with self._lock:
             self._interval = []
             self._unanswered_since = self._unanswered_before = None
+            self._unanswered_s = 0.0
+
+    def ignored(self) -> None:
+        """One frame was not to be answered."""
+        with self._lock:
+            self._unanswered_since = None
+
+    def pause(self) -> None:
+        """Forget times since the last report: no frame is to be answered until ``resume``."""
+        with self._lock:
+            self._interval = []
+            if self._unanswered_since is not None:
+                self._unanswered_s = self._clock() - self._unanswered_since
+            self._unanswered_since = self._unanswered_before = None
+
+    def resume(self) -> None:
+        """Frames are to be answered again.
+
+        That none was answered for long before the pause is remembered: pauses again and again
+        must not hide it.
+        """
+        with self._lock:
+            if self._unanswered_since is None and self._unanswered_s >= REMEMBERED_S:
+                self._unanswered_since = self._clock() - self._unanswered_s
+            self._unanswered_s = 0.0
 
     def clock_jumped(self) -> None:
         """Forget times since the last report, and the frames that wait.

@@ -24,6 +24,7 @@ from ssd_perception.scene.positions import METHODS, TILT, TILT_OF_FIXED, Positio
 from ssd_perception.scene.target import TargetSettings
 from ssd_perception.scene.tracks import TrackSettings
 
+MAX_TEXTS = 1000  # of a parameter, as weights have at most 1000 classes; looked at for each frame
 TRANSPORTS = ('auto', 'raw', 'compressed')
 
 
@@ -144,6 +145,9 @@ class NodeParameters:
         for spec in fields(self):
             value = getattr(self, spec.name)
             if isinstance(spec.default, tuple):
+                if len(value or ()) > MAX_TEXTS:
+                    raise ParameterError(f'Parameter "{spec.name}" must hold at most {MAX_TEXTS} '
+                                         f'texts, got {len(value)}.')
                 object.__setattr__(self, spec.name, tuple(text for text in value or () if text))
             elif type(value) is not type(spec.default):
                 raise ParameterError(refusal(spec, value))

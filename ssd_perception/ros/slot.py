@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
@@ -156,35 +157,35 @@ class DetectorSlot:
             self._serving = replace(serving, settings=settings)
             self._changed()
 
-    def update(self, now: float) -> str:
+    def update(self, now: float) -> dict[str, Any]:
         """Take what has been loaded, abandon what hangs, load anew what fails.
 
         Args:
             now: seconds of ``time.monotonic``.
 
         Returns:
-            What the parameter ``weights`` is to be set back to; empty for nothing.
+            Parameters that are to be set back, and their values; empty for none.
         """
         loading, wanted = self._loading, self._parameters()
         if loading is None:
             self._recover(now)
-            return ''
+            return {}
         if not loading.ended:
             limit_s = _limit_s(loading.parameters)
             if wanted.weights != loading.parameters.weights:
                 limit_s = SWAP_AFTER_S
             if loading.age_s() < limit_s:
-                return ''
+                return {}
             loading.detector, loading.error = None, self._abandon(loading)
         self._loading = None
         if wanted.weights != loading.parameters.weights:  # changed again
             if not self._serving or wanted.weights != self._serving.weights:
                 self._begin()
-            return ''
+            return {}
         try:
             if loading.detector:  # thresholds may have changed meanwhile
                 self._use(loading.detector, wanted)
-                return ''
+                return {}
         except ValueError as error:
             loading.error = one_line(error)
         return self._keep(loading.error, wanted)
@@ -228,14 +229,27 @@ class DetectorSlot:
         self._logger.error(f'{reason}.')
         return reason
 
-    def _keep(self, error: str, wanted: NodeParameters) -> str:
-        """Say why the wanted detector is not available; return the weights to set back to."""
+    def _keep(self, error: str, wanted: NodeParameters) -> dict[str, Any]:
+        """Say why the wanted detector is not available; return what to set back."""
         if self._serving:
             self._logger.error(f'Keeping {one_line(self._weights)}: {error}')
         else:
             self.note(f'The detector cannot be loaded anew: {error}')
             self._logger.error(self.failure)
-        return self._weights if wanted.weights != self._weights else ''
+        return self._set_back(wanted) if wanted.weights != self._weights else {}
+
+    def _set_back(self, wanted: NodeParameters) -> dict[str, Any]:
+        """Return the weights that served last, and classes where they lack those wanted."""
+        back: dict[str, Any] = {'weights': self._weights}
+        if self._serving:
+            settings = self._serving.settings
+            try:
+                wanted.postprocess_settings(0.5).per_class(self._serving.detector.class_names)
+            except ValueError:  # they were set together, or while the others were being loaded
+                back['classes'] = settings.classes or ('',)
+                back['class_thresholds'] = tuple(
+                    f'{name}={score}' for name, score in settings.class_thresholds) or ('',)
+        return back
 
     def _use(self, detector: Detector, parameters: NodeParameters) -> None:
         settings = parameters.postprocess_settings(detector.metadata.score_threshold)

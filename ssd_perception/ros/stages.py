@@ -90,6 +90,11 @@ class PositionStage(_SceneStage):
         for scene in self._scenes.values():
             scene.stop()
 
+    def listen_anew(self) -> None:
+        """Make the subscriptions anew."""
+        self.stop()
+        self.listen()
+
     def choose_target(self, settings: TargetSettings) -> None:
         """Follow another object from the next image on."""
         for scene in self._scenes.values():

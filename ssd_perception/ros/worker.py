@@ -99,9 +99,11 @@ class Worker:
 
     def enable(self, enabled: bool) -> None:
         """Stop or resume looking at frames."""
+        if enabled == self._enabled:
+            return
         self._enabled = enabled
         for camera in self._cameras.values():
-            camera.statistics.forget()
+            (camera.statistics.resume if enabled else camera.statistics.pause)()
 
     def detect_next(self, answer: Callable[[str], object]) -> None:
         """Detect in the next frames even while paused; call ``answer`` with the result."""
@@ -120,14 +122,16 @@ class Worker:
 
     def start(self) -> None:
         """Begin taking frames."""
-        for camera in self._cameras.values():
-            camera.statistics.forget()
         self._frames.open()
+        for camera in self._cameras.values():
+            camera.statistics.resume()
         self._start_thread()
 
     def stop(self, timeout_s: float) -> None:
         """Finish the batch in work and stop; do not wait for that longer than ``timeout_s``."""
         self._frames.close()
+        for camera in self._cameras.values():
+            camera.statistics.pause()
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(timeout_s)
@@ -179,7 +183,7 @@ class Worker:
                 return
             if batch and not self._enabled and not self._on_demand:
                 for name in batch:
-                    self._cameras[name].statistics.forget()
+                    self._cameras[name].statistics.ignored()
                 continue
             if not begun:
                 self._busy_since = time.monotonic()
