@@ -28,6 +28,32 @@ def regular_file(path: str | os.PathLike) -> Path:
     return absolute
 
 
+def open_regular(path: str | os.PathLike, flags: int) -> int:
+    """Open a regular file; for ``open(path, opener=open_regular)``.
+
+    Raises:
+        OSError: also when it is no regular file (any more): a pipe would block.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError('it is no regular file')
+    return descriptor
+
+
+def read_file(path: str | os.PathLike, most_bytes: int) -> bytes:
+    """Return a regular file's content, whatever happens to the file meanwhile.
+
+    Raises:
+        OSError: when it cannot be opened, is no regular file, or has more bytes.
+    """
+    with open(path, 'rb', opener=open_regular) as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise OSError(f'it has more than {most_bytes} bytes')
+    return data
+
+
 def inside(folder: str | os.PathLike, name: str) -> Path:
     """Return the path of the file ``name`` in ``folder``, which may not lie elsewhere.
 

@@ -18,6 +18,7 @@ from ssd_perception.core.metadata import (
     WeightsError,
     build,
 )
+from ssd_perception.core.safe_path import open_regular, read_file
 from ssd_perception.core.text import printable
 
 EXPORT_KEY = 'ssd_perception.export'  # beside KEY in the metadata of ONNX
@@ -25,6 +26,7 @@ EXPORT_KEY = 'ssd_perception.export'  # beside KEY in the metadata of ONNX
 # beside weights and made anew in the cache.
 EXPORT_VERSION = 1
 MAX_ENTRIES = 100
+_BLOCK = 1 << 20
 MAX_NODES = 20_000
 # What exported networks of this package consist of. Others, and graphs inside of nodes (Loop, If,
 # Scan), could run for ever or fill the memory.
@@ -34,13 +36,20 @@ OPERATORS = frozenset((
     'QuantizeLinear', 'ReduceL2', 'Relu', 'Reshape', 'Resize', 'Sigmoid', 'Sub', 'Transpose'))
 
 # onnx.proto: numbers of the fields that are looked at.
-_GRAPH, _METADATA_PROPS, _FUNCTIONS = 7, 14, 25  # of ModelProto
+_GRAPH, _METADATA_PROPS, _TRAINING, _FUNCTIONS = 7, 14, 20, 25  # of ModelProto
 _NODE, _INITIALIZER = 1, 5  # of GraphProto
 _OP_TYPE, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # of NodeProto
+_SPARSE_INITIALIZER = 15
 _ATTRIBUTE_GRAPHS = (6, 11)  # of AttributeProto: one graph, and several
+_ATTRIBUTE_TENSORS = (5, 10)  # one tensor, and several
+_ATTRIBUTE_SPARSE = (22, 23)
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of TensorProto
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2  # of StringStringEntryProto
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+
+# First bytes of the tags of what is looked at in an attribute.
+_LOOKED_AT = tuple(bytes([(field << 3 | _LENGTH) & 127 | (field > 15) << 7]) for field in (
+    *_ATTRIBUTE_GRAPHS, *_ATTRIBUTE_TENSORS, *_ATTRIBUTE_SPARSE))
 
 
 @dataclass(frozen=True)
@@ -83,8 +92,10 @@ def sha256_of(path: str | os.PathLike) -> str:
 @functools.lru_cache(maxsize=100)
 def _sha256(path: str, *state: int) -> str:
     digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
+    with open(path, 'rb', opener=open_regular) as file:
+        for _ in range(1 + MAX_FILE_BYTES // _BLOCK):  # it may grow meanwhile
+            if not (block := file.read(_BLOCK)):
+                break
             digest.update(block)
     return digest.hexdigest()
 
@@ -132,7 +143,7 @@ def _metadata_props(path: Path) -> dict[str, str]:
     if not 0 < size <= MAX_FILE_BYTES:
         raise ValueError(f'it has {size} bytes, and at most {MAX_FILE_BYTES} are read')
     entries: dict[str, str] = {}
-    for field, value in fields(memoryview(path.read_bytes())):
+    for field, value in fields(memoryview(read_file(path, MAX_FILE_BYTES))):
         if field == _METADATA_PROPS and not isinstance(value, int):
             if len(value) > MAX_JSON_BYTES + 1000 or len(entries) >= MAX_ENTRIES:
                 raise ValueError('its metadata are larger than any of this package')
@@ -141,9 +152,9 @@ def _metadata_props(path: Path) -> dict[str, str]:
             entries[texts.get(_ENTRY_KEY, '')] = texts.get(_ENTRY_VALUE, '')
         elif field == _GRAPH and not isinstance(value, int):
             _check_graph(value)
-        elif field == _FUNCTIONS:
-            raise ValueError('it defines functions of its own, which no export of this package '
-                             'does')
+        elif field in (_FUNCTIONS, _TRAINING):
+            raise ValueError('it defines functions of its own, or how to train it, which no '
+                             'export of this package does')
     return entries
 
 
@@ -159,9 +170,15 @@ def _check_graph(graph: memoryview) -> None:
                 raise ValueError(f'it has more than {MAX_NODES} nodes')
             _check_node(value)
         elif field == _INITIALIZER:
-            for part, content in fields(value):
-                if part == _EXTERNAL_DATA or (part == _DATA_LOCATION and content):
-                    raise ValueError('it keeps data in other files')
+            _check_tensor(value)
+        elif field == _SPARSE_INITIALIZER:
+            raise ValueError('it holds sparse tensors, which no export of this package does')
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    for part, content in fields(tensor):
+        if part == _EXTERNAL_DATA or (part == _DATA_LOCATION and content):
+            raise ValueError('it keeps data in other files')
 
 
 def _check_node(node: memoryview) -> None:
@@ -173,18 +190,25 @@ def _check_node(node: memoryview) -> None:
             name = bytes(value[:100]).decode()
         elif field == _DOMAIN:
             domain = bytes(value[:100]).decode()
-        elif field == _ATTRIBUTE and _holds_graph(value):
-            raise ValueError('a node of it holds a graph of its own, as loops do')
+        elif field == _ATTRIBUTE:
+            _check_attribute(value)
     if name not in OPERATORS or domain not in ('', 'ai.onnx'):
         raise ValueError(f'it has the operator "{printable(f"{domain} {name}".strip(), 60)}", '
                          'which no export of this package has')
 
 
-def _holds_graph(attribute: memoryview) -> bool:
+def _check_attribute(attribute: memoryview) -> None:
     content = bytes(attribute)
-    # Most have neither tag; this check is a hundred times faster.
-    return any(bytes([field << 3 | _LENGTH]) in content for field in _ATTRIBUTE_GRAPHS) \
-        and any(part in _ATTRIBUTE_GRAPHS for part, _ in fields(attribute))
+    # Most have none of these tags; this check is a hundred times faster.
+    if not any(tag in content for tag in _LOOKED_AT):
+        return
+    for part, value in fields(attribute):
+        if part in _ATTRIBUTE_GRAPHS:
+            raise ValueError('a node of it holds a graph of its own, as loops do')
+        if part in _ATTRIBUTE_SPARSE:
+            raise ValueError('it holds sparse tensors, which no export of this package does')
+        if part in _ATTRIBUTE_TENSORS and not isinstance(value, int):
+            _check_tensor(value)
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:

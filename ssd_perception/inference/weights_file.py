@@ -13,6 +13,7 @@ from ssd_perception.core.metadata import (
     MetadataError,
     WeightsError,
 )
+from ssd_perception.core.safe_path import open_regular
 
 MAX_HEADER_BYTES = 4_000_000
 MAX_DIMENSIONS = 8  # of a tensor; a product of a million numbers would take minutes
@@ -51,7 +52,7 @@ def _header(path: Path) -> dict:
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise ValueError(f'it has {size} bytes, and at most {MAX_FILE_BYTES} are read')
-    with open(path, 'rb') as file:
+    with open(path, 'rb', opener=open_regular) as file:
         length = int.from_bytes(file.read(8), 'little')
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
             raise ValueError(f'its header has {length} bytes, of {size} in all')

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import DataError
@@ -19,7 +21,7 @@ from ssd_perception.core.metadata import (
     MetadataError,
     WeightsError,
 )
-from ssd_perception.core.safe_path import regular_file
+from ssd_perception.core.safe_path import read_file, regular_file
 from ssd_perception.model.published import PublishedSSD
 from ssd_perception.model.ssd import SSD
 
@@ -50,14 +52,15 @@ def load_model(path: str | os.PathLike) -> tuple[SSD | PublishedSSD, Metadata]:
     try:
         if (size := regular_file(path).stat().st_size) > MAX_FILE_BYTES:
             raise WeightsError(f'{path} has {size} bytes, and at most {MAX_FILE_BYTES} are read.')
-        with safe_open(path, framework='pt') as file:
-            text = (file.metadata() or {}).get(KEY)
-            if text is None:
-                raise WeightsError(f'{path} is a safetensors file without "{KEY}" metadata: it '
-                                   'was not made by this package.')
-            metadata = Metadata.from_json(text)
-            tensors = {key: _widened(file.get_tensor(key)) for key in file.keys()}
-    except (SafetensorError, OSError, DataError) as error:
+        # Not safe_open, which maps the file: one that is cut meanwhile would end the process.
+        data = read_file(path, MAX_FILE_BYTES)
+        tensors = {key: _widened(tensor) for key, tensor in load(data).items()}
+        text = _header(data).get('__metadata__', {}).get(KEY)
+        if text is None:
+            raise WeightsError(f'{path} is a safetensors file without "{KEY}" metadata: it '
+                               'was not made by this package.')
+        metadata = Metadata.from_json(text)
+    except (SafetensorError, OSError, DataError, KeyError) as error:
         raise WeightsError(f'{path} is not a readable safetensors file ({error}); it may be '
                            'truncated or of another kind.') from error
     except MetadataError as error:
@@ -99,8 +102,14 @@ def _network(path: str | os.PathLike, metadata: Metadata) -> SSD | PublishedSSD:
 
 def stored_half(path: str | os.PathLike) -> bool:
     """Return whether a weights file stores its tensors in fp16."""
-    with safe_open(path, framework='pt') as file:
-        return any(file.get_slice(key).get_dtype() == 'F16' for key in file.keys())
+    return any(entry.get('dtype') == 'F16' for entry in
+               _header(read_file(path, MAX_FILE_BYTES)).values())
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """Return the header of a file that safetensors has read."""
+    header: dict[str, Any] = json.loads(data[8:8 + int.from_bytes(data[:8], 'little')])
+    return header
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

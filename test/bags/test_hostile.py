@@ -171,10 +171,10 @@ ENDLESS = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
      "'' AS offered_qos_profiles, '' AS type_description_hash FROM n")])
 def test_a_view_without_end(database, table, columns):
     change(database, f'DROP TABLE {table}', f'CREATE VIEW {table} AS {ENDLESS}{columns}')
-    start = time.monotonic()
+    start = time.process_time()
     count, losses = read(database)
     assert count == 0 and f'has no table called {table}' in losses
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_a_computed_column(database):
@@ -205,10 +205,10 @@ def test_pages_that_lead_in_a_circle_come_to_an_end(database):
         struct.pack_into('>I', data, page + place, root)  # the page itself
     struct.pack_into('>I', data, page + 8, root)
     database.write_bytes(data)
-    start = time.monotonic()
+    start = time.process_time()
     count, losses = read(database)
     assert losses and count <= len(data)
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 @pytest.mark.parametrize('statement', [
@@ -290,9 +290,9 @@ ALIASES = 'a0: &a0 [x, x]\n' + ''.join(
 ], ids=range(15))
 def test_odd_metadata_costs_no_message(database, text):
     (database.parent / 'metadata.yaml').write_text(text)
-    start = time.monotonic()
+    start = time.process_time()
     assert read(database.parent)[0] == 2 * FRAMES
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize('make', [os.mkfifo, lambda p: p.symlink_to('/dev/zero'), os.mkdir,

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.safe_path import inside, regular_file
+from ssd_perception.core.safe_path import inside, read_file, regular_file
 
 
 def test_a_regular_file_gets_its_absolute_path(tmp_path, monkeypatch):
@@ -21,6 +21,13 @@ def test_what_is_no_regular_file_is_refused(tmp_path, make, reason):
     make(tmp_path / 'video.mp4')
     with pytest.raises(DataError, match=reason):
         regular_file(tmp_path / 'video.mp4')
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path):
+    (tmp_path / 'a').write_bytes(b'12345')
+    assert read_file(tmp_path / 'a', 5) == b'12345'
+    with pytest.raises(OSError, match='more than 4 bytes'):
+        read_file(tmp_path / 'a', 4)
 
 
 def test_a_name_stays_inside_its_folder(tmp_path):

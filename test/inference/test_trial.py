@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import pytest
 
@@ -35,11 +34,9 @@ def test_what_the_detector_refuses_is_its_own_sentence(tmp_path, runtime):
     (0.2, 1 << 40, 'had not ended after 0.2 s')])
 def test_what_goes_beyond_a_limit_is_stopped_there(tmp_path, within_s, max_bytes, says):
     path = growing(tmp_path / 'hostile.onnx', 400)  # 64 x 64 x 3 x 160 000 x 4 bytes: 7.9 GB
-    start = time.monotonic()
     with pytest.raises(WeightsError, match=says) as caught:
         try_weights(path, 'onnxruntime', 'cpu', within_s=within_s, max_bytes=max_bytes)
     assert 'tried in a child process' in str(caught.value)
-    assert time.monotonic() - start < 60
 
 
 def test_a_trial_that_nobody_waits_for_ends_its_child():

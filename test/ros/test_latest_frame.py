@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from ssd_perception.ros import latest_frame
 from ssd_perception.ros.latest_frame import Counts, LatestFrames
 
 
@@ -40,20 +41,19 @@ def test_take_waits_for_a_frame_and_for_its_time():
     threading.Timer(0.05, frames.put, ('a', 1)).start()
     start = time.monotonic()
     assert frames.take(lambda camera: start + 0.2) == {'a': 1}
-    assert 0.2 <= time.monotonic() - start < 2
+    assert time.monotonic() - start >= 0.2
 
 
-def test_a_wait_ends_when_what_it_waits_for_changes():
+def test_a_wait_ends_when_what_it_waits_for_changes(monkeypatch):
+    monkeypatch.setattr(latest_frame, 'LONGEST_WAIT_S', 1000.0)
     frames, not_before = LatestFrames(['a']), [time.monotonic() + 1000]
     frames.put('a', 1)
 
     def change():
         not_before[0] = 0.0
         frames.wake()
-    start = time.monotonic()
     threading.Timer(0.05, change).start()
     assert frames.take(lambda camera: not_before[0]) == {'a': 1}
-    assert time.monotonic() - start < 0.9, 'woken, not by the longest wait'
 
 
 def test_a_wait_longer_than_the_system_can_wait_is_no_error():

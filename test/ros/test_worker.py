@@ -353,6 +353,33 @@ def test_a_clock_that_goes_back_again_and_again_hides_nothing():
     assert statistics.unanswered_s() == 0
 
 
+def test_pauses_again_and_again_hide_nothing_and_are_not_counted():
+    now = [100.0]
+    statistics = CameraStatistics(lambda: now[0])
+    for _ in range(5):
+        statistics.received(now[0])
+        now[0] += 1.0
+        statistics.pause()
+        now[0] += 60.0
+        statistics.received(now[0])
+        statistics.ignored()
+        statistics.resume()
+    assert statistics.unanswered_s() == pytest.approx(5.0)
+    statistics.answered({}, '')
+    statistics.received(now[0])
+    now[0] += 0.03  # in work
+    statistics.pause()
+    statistics.resume()
+    assert statistics.unanswered_s() == 0
+
+
+def test_enabling_what_is_enabled_hides_nothing(bench):
+    statistics = bench.cameras['front'].statistics
+    statistics.received(time.monotonic() - 5)
+    bench.worker.enable(True)
+    assert statistics.unanswered_s() >= 5
+
+
 def test_a_crowd_of_callers_is_answered_at_once():
     service = object.__new__(OnDemand)
     service._is_active, service._callers = (lambda: True), MAX_CALLERS

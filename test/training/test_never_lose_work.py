@@ -181,9 +181,7 @@ def test_a_loader_process_that_dies_ends_the_run(tmp_path, data, number, words):
                            capture_output=True, check=True).stdout.split()
     assert tasks, 'the loader has no processes'
     os.kill(int(tasks[0]), number)
-    begin = time.monotonic()
     _, err = process.communicate(timeout=60)
-    assert time.monotonic() - begin < 30
     assert process.returncode == 1
     last = err.strip().splitlines()[-1]
     assert last.startswith('ssd_perception train: ') and words in last and '--resume' in last
@@ -216,12 +214,10 @@ def small_shm():
 def test_a_small_shared_memory_ends_the_run_with_the_remedy(tmp_path, data, small_shm, size,
                                                             more):
     run = Run(tmp_path, data, 100_000)
-    begin = time.monotonic()
     process = subprocess.Popen(
         [*small_shm(size), *map(str, run.command), '--set', 'workers=2', *more],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     _, err = process.communicate(timeout=200)
-    assert time.monotonic() - begin < 150
     last = err.strip().splitlines()[-1]
     assert process.returncode == 1 and 'Traceback' not in err, err[-2000:]
     assert last.startswith('ssd_perception train: ') and '/dev/shm; give the container' in last
