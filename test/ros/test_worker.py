@@ -20,7 +20,6 @@ from worker_bench import Bench, FakeDetector  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.core.frame import Frame  # noqa: E402
-from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 from ssd_perception.ros.latest_frame import LatestFrames  # noqa: E402
 from ssd_perception.ros.on_demand import MAX_CALLERS, OnDemand  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
@@ -336,41 +335,6 @@ def test_a_stage_that_fails_costs_its_cameras_image_alone():
     assert set(bench.log) == {'front: ZeroDivisionError: division by zero'}
     assert 'division by zero' in bench.cameras['front'].statistics.report(
         bench.frames.counts('front'))[0]
-
-
-def test_a_clock_that_goes_back_again_and_again_hides_nothing():
-    now = [100.0]
-    statistics = CameraStatistics(lambda: now[0])
-    for _ in range(10):
-        statistics.received(now[0])
-        now[0] += 0.9
-        statistics.clock_jumped()
-        assert statistics.unanswered_s() == 0, 'no image came since then'
-    statistics.received(now[0])
-    assert statistics.unanswered_s() == pytest.approx(9.0)
-    statistics.answered({}, '')
-    statistics.received(now[0])
-    assert statistics.unanswered_s() == 0
-
-
-def test_pauses_again_and_again_hide_nothing_and_are_not_counted():
-    now = [100.0]
-    statistics = CameraStatistics(lambda: now[0])
-    for _ in range(5):
-        statistics.received(now[0])
-        now[0] += 1.0
-        statistics.pause()
-        now[0] += 60.0
-        statistics.received(now[0])
-        statistics.ignored()
-        statistics.resume()
-    assert statistics.unanswered_s() == pytest.approx(5.0)
-    statistics.answered({}, '')
-    statistics.received(now[0])
-    now[0] += 0.03  # in work
-    statistics.pause()
-    statistics.resume()
-    assert statistics.unanswered_s() == 0
 
 
 def test_enabling_what_is_enabled_hides_nothing(bench):
