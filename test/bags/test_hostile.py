@@ -241,10 +241,8 @@ def test_a_topic_of_wrong_types_costs_that_topic(database, statement):
 
 
 def test_a_row_of_2_to_the_63_bytes_is_damage(database):
-    data = bytearray(database.read_bytes())
-    at = data.index(b'tablemessage_definitions')
-    data[at - 9:at + 9] = b'\xff' * 18  # the lengths in front of the row
-    database.write_bytes(data)
+    head, mark, rest = database.read_bytes().partition(b'tablemessage_definitions')
+    database.write_bytes(head[:-9] + b'\xff' * 18 + (mark + rest)[9:])  # lengths before the row
     assert 'a row of an impossible size' in read(database)[1]
 
 
