@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ LOCAL = 'local'  # Ray on this machine
 # A worker can die of the machine, such as by a lack of memory; a recording that kills one each
 # time must not keep the others waiting.
 _RETRIES = 3
+_ANSWERS_WITHIN_S = 10.0
 _OBJECT_STORE_BYTES = 128 << 20  # results lie in files; Ray would reserve a third of the memory
 
 
@@ -91,6 +93,7 @@ def _on_ray(tasks: Sequence[Task], address: str, cores: int,
 
     if not tasks:
         return
+    _check_reachable(address)
     local: dict[str, Any] = {} if address != LOCAL else {
         'num_cpus': max(cores, len(os.sched_getaffinity(0))), 'include_dashboard': False,
         'object_store_memory': _OBJECT_STORE_BYTES}
@@ -113,6 +116,18 @@ def _on_ray(tasks: Sequence[Task], address: str, cores: int,
             yield waiting.pop(ended), failure
     finally:
         ray.shutdown()  # also ends what still runs
+
+
+def _check_reachable(address: str) -> None:
+    """Raise UserError where nothing listens at ``HOST:PORT``: Ray would try for minutes."""
+    host, _, port = address.removeprefix('ray://').rpartition(':')
+    if not host or not port.isdigit():
+        return  # "local", "auto"
+    try:
+        socket.create_connection((host.strip('[]'), int(port)), _ANSWERS_WITHIN_S).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f'Ray does not answer at {address} ({one_line(error)}); give the address '
+                        'that "ray start --head" prints.') from error
 
 
 def _check_size(machines: Sequence[dict[str, Any]], address: str, cores: int,

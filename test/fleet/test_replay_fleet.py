@@ -157,6 +157,14 @@ def test_on_ray_a_killed_worker_costs_nothing(drives, tmp_path, monkeypatch, cap
     assert files(tmp_path / 'ray') == files(tmp_path / 'alone')
 
 
+@pytest.mark.parametrize('address', ['127.0.0.1:1', 'ray://127.0.0.1:1', '127.0.0.1:99999'])
+def test_an_address_without_ray_is_said_at_once(address):
+    with pytest.raises(UserError, match='does not answer at .*ray start --head'):
+        tasks._check_reachable(address)
+    for name in (LOCAL, 'auto'):
+        tasks._check_reachable(name)
+
+
 @pytest.mark.parametrize('cores, gpus, says', [
     (4, 0, ''), (5, 0, 'takes 5 cores, and no machine .* more than 4'),
     (1, 1, 'takes 1 GPUs, and no machine')])
