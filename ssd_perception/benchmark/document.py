@@ -170,7 +170,8 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
             f'Measured on {_machine(cameras.machine, cameras.date)}. Least: answers per second of '
             'the camera with the fewest; fairness: these divided by the mean. Ages, replaced and '
             'lost as above. CPU: of the nodes; the others are cameras and listener. Memory: the '
-            'sum over the nodes; PSS divides what processes share, such as libraries.', '',
+            'sum over the nodes; PSS divides what processes share, such as libraries.'
+            f'{" " if cameras.note else ""}{cameras.note}', '',
             f'    {cameras.command}', '',
             *_table(('nodes', 'cameras', 'image', 'Hz', 'answers/s', 'least', 'fairness',
                      'age p50 ms', 'age p95 ms', 'replaced', 'lost', 'CPU', 'others', 'RSS MB',

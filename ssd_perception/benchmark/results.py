@@ -250,6 +250,7 @@ class CamerasBenchmark:
         date, command, machine, versions, seconds, threads: see ``NodeBenchmark``.
         precision: of the network.
         image: WIDTHxHEIGHT, px.
+        note: what a reader has to know besides, written by hand.
     """
 
     date: str
@@ -261,6 +262,7 @@ class CamerasBenchmark:
     precision: str
     image: str
     cases: Sequence[CamerasCase]
+    note: str = ''
 
 
 @dataclass(frozen=True)
