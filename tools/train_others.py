@@ -41,6 +41,7 @@ from ssd_perception.model.ssd import SSD
 from ssd_perception.training.plan import Look, input_size
 
 BATCH, RATE, CHANNELS, WARM_UP = 8, 0.01, 96, 100
+CLIP = 10.0  # norm of the gradient; without a limit five of six trainings diverged
 TIMED = 8  # steps that the length of the run follows from
 PLACING = Preprocessing(mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
 
@@ -127,6 +128,7 @@ def retinanet(data: TrainingData, minutes: float, steps: int, seed: int) -> dict
             group['lr'] = RATE * factor(len(times) - 1, steps or 10 ** 6)
         optimizer.zero_grad()
         sum(model(list(images), list(targets)).values()).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         times.append(time.monotonic())
     found = [detect(model.eval(), sample, hw) for sample in validation]

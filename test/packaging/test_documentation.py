@@ -60,7 +60,7 @@ NOT_RUN = {
     'ros2 action': "needs nav2's following server",
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
     'python tools/measure_tracks.py': 'needs trackeval',
-    'python tools/train_others.py retinanet': 'trains for 25 minutes; test_train_others.py a step',
+    'python tools/train_others.py': 'trains for 25 minutes; test_train_others.py does a step',
     'yolo': 'needs ultralytics, which nothing here installs',
     'python tools/compare_node_cost.py': 'needs a checkout of an earlier commit',
     'git worktree add': 'the same',
