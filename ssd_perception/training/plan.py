@@ -32,6 +32,9 @@ from ssd_perception.training.recipe_yaml import to_yaml
 from ssd_perception.training.trainer import Trainer
 
 START = 'rover'  # shipped weights that a training goes on from
+# Their network; docs/networks.md has what it was chosen from.
+ARCHITECTURE = Architecture('efficientnet_lite0_short', pyramid_channels=64, head_depth=1,
+                            heads='joint')
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
@@ -92,7 +95,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     look = Look.at(samples)
     gpu = device == 'cuda'
     recipe = Recipe(
-        MIN_STEPS, class_names, architecture=Architecture('efficientnet_lite0'),
+        MIN_STEPS, class_names, architecture=ARCHITECTURE,
         init=init or 'lite', batch_size=32 if gpu else 8, learning_rate=0.08 if gpu else 0.04,
         plateau=0.4, workers=8 if gpu else 1,
         loss=LossRecipe(box_weight=5.0, assignment='aligned'),

@@ -1,6 +1,5 @@
 """The shipped weights: their card says what is measured, and measuring again says the same."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from ssd_perception.inference.exported import beside, find_export
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import DEFAULT_NAME, resolve_weights
 from ssd_perception.inference.weights_file import read_metadata
-from ssd_perception.model.weights import load_model
 from ssd_perception.training.recipe import load_recipe, recipe_from_dict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,16 +27,19 @@ STREET = PHOTOGRAPHS.parent / 'coco_voc20'
 # name -> what its training changed in the recipe
 SECOND_RUN = ('warmup=40', 'plateau=0.25', 'ema_decay=0.99', 'ema_ramp=30',
               'evaluate_every=100000', 'augmentation.mosaic=0.25', 'augmentation.mosaic_off=0.35',
-              'augmentation.paste.probability=0.5')
+              'augmentation.paste.probability=0.5', 'architecture.heads=separable',
+              'architecture.pyramid_channels=96', 'architecture.head_depth=2',
+              'loss.assignment=iou', 'loss.negative_weights=[]')
 SHIPPED = {
-    'rover': (*SECOND_RUN, 'init=runs/rover_1/last.safetensors', 'iterations=480',
-              'learning_rate=0.04', 'seed=2', 'workers=7'),
+    'rover': (),
+    'rover_far': (*SECOND_RUN, 'init=runs/rover_1/last.safetensors', 'iterations=480',
+                  'learning_rate=0.04', 'seed=2', 'workers=7', 'batch_size=64',
+                  'architecture.backbone=efficientnet_lite0'),
     'rover_b1': (*SECOND_RUN, 'init=runs/rover_b1_1/last.safetensors',
                  'architecture.backbone=efficientnet_b1', 'architecture.input_hw=[256,320]',
                  'freeze_backbone_norms=false', 'batch_size=48', 'iterations=450',
                  'learning_rate=0.03', 'seed=3', 'workers=5'),
 }
-SHIPPED['rover_far'] = SHIPPED['rover']  # the same parameters, for another input
 SLOW = {'rover_far'}  # to measure
 
 
@@ -60,7 +61,7 @@ def test_the_weights_are_small_and_complete(detector):
     assert set(metadata.metrics) == {'cone_cube val', 'tracon_dev', 'rendered val',
                                      'coco_voc20 test', 'recording'}
     measured = metadata.metrics['cone_cube val']
-    assert len(measured['corruptions']) == 15 and measured['calibration']['bins']
+    assert len(measured['corruptions']) >= 15 and measured['calibration']['bins']
 
 
 def test_the_default_weights_are_the_first():
@@ -74,14 +75,6 @@ def test_the_card_has_the_figures_of_the_file(name):
     assert figures(metadata) == card.split(BEGIN)[1].split(END)[0].strip()
 
 
-def test_rover_far_has_rovers_parameters():
-    near, far = (load_model(resolve_weights(name)) for name in ('rover', 'rover_far'))
-    assert far[1].architecture.input_hw == (480, 640)
-    assert replace(far[1].architecture, input_hw=(288, 384)) == near[1].architecture
-    for key, tensor in near[0].state_dict().items():
-        assert tensor.equal(far[0].state_dict()[key]), key
-
-
 def test_the_recipe_in_the_file_is_the_one_in_the_tree(detector):
     changes = SHIPPED[name_of(detector)]
     recipe = load_recipe(ROOT / 'config' / 'train' / 'rover_gpu.yaml', changes)
@@ -89,8 +82,7 @@ def test_the_recipe_in_the_file_is_the_one_in_the_tree(detector):
     assert recipe_hash(metadata.recipe) == metadata.recipe_hash
     # A key that came later is at its default in the file.
     assert recipe_from_dict(metadata.recipe, 'weights') == recipe
-    trained = 'rover' if name_of(detector) == 'rover_far' else name_of(detector)
-    card = (ROOT / 'weights' / f'{trained}.md').read_text()
+    card = (ROOT / 'weights' / f'{name_of(detector)}.md').read_text()
     assert all(change in card for change in changes)
 
 
@@ -119,12 +111,12 @@ def test_photographs_reach_the_bar(detector):
     """At home and elsewhere, as the file says.
 
     One label of cone_cube val is wrong (a cube is called cone), and a detector that is sure of the
-    cube loses 0.012 by it: with that label right rover has 0.997.
+    cube loses some by it.
     """
     name, metrics = name_of(detector), detector.metadata.metrics
     home, elsewhere = metrics['cone_cube val'], metrics['tracon_dev']
     far = name == 'rover_far'  # larger than what it was trained at
-    assert home['voc10_ap50'] >= {'rover': 0.985, 'rover_b1': 0.99, 'rover_far': 0.98}[name]
+    assert home['voc10_ap50'] >= (0.98 if far else 0.989)
     assert home['coco_ap'] >= (0.82 if far else 0.84)
     assert elsewhere['voc10_ap50'] >= 0.75 and elsewhere['coco_ap'] >= (0.42 if far else 0.43)
     point = elsewhere['at_default_threshold']
