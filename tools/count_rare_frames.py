@@ -40,7 +40,8 @@ def rare_among_chosen(results: Sequence, features: np.ndarray, shows: np.ndarray
         features: (n, d).
         shows: bool (n,), the frames that show the class.
     """
-    rng, found = np.random.default_rng(0), {'mined': [], 'even': [], 'random': []}
+    rng = np.random.default_rng(0)
+    found: dict[str, list[int]] = {'mined': [], 'even': [], 'random': []}
     for draw in range(draws):
         with_it, pool = np.flatnonzero(shows), np.flatnonzero(~shows)
         first = rng.integers(len(with_it) - LEFT + 1)

@@ -78,11 +78,19 @@ def input_size(look: Look) -> tuple[tuple[int, int], str]:
     side = GRID * max(SHORTEST // GRID, int(min(round(wanted / GRID), largest // GRID)))
     short = max(GRID * 2, GRID * round(side * narrow / GRID))
     hw = (short, side) if aspect >= 1 else (side, short)
+    return hw, seen_as(look, hw)
+
+
+def seen_as(look: Look, input_hw: tuple[int, int]) -> str:
+    """Return a sentence on how large the small objects are in an input of this size."""
+    small, longest = max(look.small(), 1e-4), float(np.median([max(size) for size in look.sizes]))
+    aspect = float(np.median([width / height for height, width in look.sizes]))
+    seen = small * max(input_hw)
     reason = (f'images of {aspect:.2f} width / height; a tenth of the objects are smaller than '
-              f'{100 * small:.2g} % of the long side, {small * side:.0f} px here')
-    if small * side < LOST_PX:
+              f'{100 * small:.2g} % of the long side, {seen:.0f} px here')
+    if seen < LOST_PX:
         part = 10 * max(1, round(math.sqrt(AREA) * small * longest / SMALL_PX / 10))
         reason += (', too small to be found. Cut the images into overlapping parts of about '
                    f'{part} x {part} px and label those; what is searched later has to be cut '
                    'likewise')
-    return hw, reason + '.'
+    return reason + '.'

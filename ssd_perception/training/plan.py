@@ -17,7 +17,7 @@ import torch
 
 from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing, WeightsError
 from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
-from ssd_perception.data.input_fit import AREA, GRID, Look, input_size
+from ssd_perception.data.input_fit import AREA, GRID, Look, input_size, seen_as
 from ssd_perception.data.sample import Sample
 from ssd_perception.inference.exported import cache_in
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
@@ -106,7 +106,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     _choose_mirror(plan, changes)
     _choose_input(plan, look, changes)
     if latency_ms is not None:
-        _bound_latency(plan, latency_ms, device, changes)
+        _bound_latency(plan, look, latency_ms, device, changes)
     _choose_parts(plan, changes)
     _choose_anchors(plan, look, changes)
     _choose_length(plan, samples, measured, minutes, device, changes)
@@ -200,20 +200,23 @@ def latency(architecture: Architecture, preprocessing: Preprocessing, device: st
     return float(np.median(times[3:]))
 
 
-def _bound_latency(plan: Plan, limit: float, device: str, changes: tuple[str, ...]) -> None:
+def _bound_latency(plan: Plan, look: Look, limit: float, device: str,
+                   changes: tuple[str, ...]) -> None:
     """Shrink the input until the network is fast enough; time follows its area."""
     while True:
         a = plan.recipe.architecture
         taken = latency(a, plan.recipe.preprocessing, device)
         height, width = a.input_hw
+        long, short = max(a.input_hw), min(a.input_hw)
         fixed = any(item.startswith('architecture.') for item in changes)
-        if taken <= limit or fixed or min(a.input_hw) <= 4 * GRID:
+        if taken <= limit or fixed or long <= 4 * GRID:
             break
-        factor = min(0.95, math.sqrt(limit / taken))
-        smaller = tuple(max(4 * GRID, GRID * math.floor(side * factor / GRID))
-                        for side in (height, width))
-        plan.recipe = replace(plan.recipe, architecture=replace(
-            a, input_hw=(smaller[0], smaller[1])))
+        factor = min(1 - GRID / long, math.sqrt(limit / taken))
+        side = max(4 * GRID, GRID * math.floor(long * factor / GRID))
+        other = max(2 * GRID, GRID * round(short * side / long / GRID))
+        smaller = (other, side) if width >= height else (side, other)
+        plan.recipe = replace(plan.recipe, architecture=replace(a, input_hw=smaller))
+        plan.reasons['architecture.input_hw'] = seen_as(look, smaller)
     verdict = 'within' if taken <= limit else 'more than'
     plan.reasons['architecture.backbone'] = (
         f'the network takes {taken:.1f} ms for an image at {width}x{height} on this machine, '

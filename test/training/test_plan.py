@@ -106,7 +106,9 @@ def test_the_plan_is_a_recipe_that_reads_back(planned, tmp_path):
 def test_latency_bounds_the_input(planned, monkeypatch, limit, verdict):
     monkeypatch.setattr(plan, 'latency', lambda a, p, d: np.prod(a.input_hw) / 2560)  # ms
     found = planned(samples_of(30), latency_ms=limit)
-    assert np.prod(found.recipe.architecture.input_hw) < 512 * 384
+    height, width = found.recipe.architecture.input_hw
+    assert height * width < 512 * 384 and 1.3 < width / height < 2.1
+    assert f'{30 / 640 * width:.0f} px here' in found.reasons['architecture.input_hw']
     assert verdict in found.reasons['architecture.backbone']
 
 
