@@ -55,9 +55,14 @@ def configuration(views: Sequence[View], frame: str = 'base_link', space: bool =
             'Class': '', 'Name': 'root', 'Enabled': True, 'Value': True, 'Displays': displays,
             'Global Options': {'Background Color': '48; 48; 48', 'Fixed Frame': frame,
                                'Frame Rate': 30},
-            'Tools': [{'Class': 'rviz_default_plugins/MoveCamera'}]},
+            'Tools': [{'Class': 'rviz_default_plugins/MoveCamera'}],
+            # From behind the robot, close enough to read what is written on the markers.
+            'Views': {'Current': {
+                'Class': 'rviz_default_plugins/Orbit', 'Distance': 4.0, 'Yaw': 3.1416,
+                'Pitch': 0.5, 'Focal Point': {'X': 1.5, 'Y': 0.0, 'Z': 0.0}}}},
         'Window Geometry': {
-            **docks, 'Displays': {'collapsed': True},
+            # The state below hides the list of displays; "collapsed" would make RViz show it.
+            **docks, 'Displays': {'collapsed': False},
             'Hide Left Dock': False, 'Hide Right Dock': True,
             'QMainWindow State': dock_state(rows, height, beside).hex(),
             'Width': _IMAGES_WIDTH + _MARGIN + beside, 'Height': height + _TOOLBARS_HEIGHT,
