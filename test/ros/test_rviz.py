@@ -42,7 +42,7 @@ def test_every_camera_has_its_displays_and_docks(names):
     assert len(images) == len(set(images)) == 2 * len(names)
     assert all(title.encode('utf-16-be') in state and title in window for title in images)
     assert window['Height'] <= 1000 and window['Width'] <= 1920
-    # RViz shows a dock that is collapsed where the left docks are not hidden (seen in RViz 14.3.1).
+    # RViz shows a collapsed dock where the left docks are not hidden (seen in RViz 14.3.1).
     assert not any(dock.get('collapsed') for dock in window.values() if isinstance(dock, dict))
     values = {d['Topic']['Value'] for d in manager['Displays'] if 'Topic' in d}
     assert len(values) == 4 * len(names)
