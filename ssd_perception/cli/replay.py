@@ -93,7 +93,7 @@ def _print_summary(summary: ReplaySummary, out: Path) -> None:
     if summary.losses:
         print(f'Read {summary.frames} frames over {summary.seconds:.1f} s.')
     if summary.unreadable:
-        print(f'{summary.unreadable} images could not be decoded.')
+        print(f'{summary.unreadable} images could not be decoded or answered.')
     for topic in summary.not_copied:
         print(f'{printable(topic)} was not copied: its type is not known.')
     speed = summary.frames_per_s

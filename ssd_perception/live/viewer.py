@@ -32,6 +32,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
 RATE_WINDOW = 20
+MAX_STAMPS = 1_000_000  # 9 hours at 30 Hz; what comes later is not kept
 # Of classes, as in weights; anybody may publish detections.
 MAX_CLASSES, MAX_NAME = 1000, 100
 # How often to look for the publishers of images: before and after they are found.
@@ -179,8 +180,12 @@ class Viewer(Node):
         self.last_message_s = time.monotonic()
         stamp_ns = stamp_to_ns(message.header.stamp)
         if stamp_ns not in self.frames:
-            self.frames[stamp_ns] = Frame(stamp_ns)
             self.live.seen += 1
+            if len(self.frames) >= MAX_STAMPS:
+                self.get_logger().warning(f'{MAX_STAMPS} frames are kept; no more are.',
+                                          throttle_duration_sec=60)
+                return Frame(stamp_ns)
+            self.frames[stamp_ns] = Frame(stamp_ns)
         return self.frames[stamp_ns]
 
     def _receive_answer(self, message: Detection2DArray) -> None:

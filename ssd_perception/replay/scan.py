@@ -21,16 +21,19 @@ from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, Record
 from ssd_perception.bags.types import typestore
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import UserError
 from ssd_perception.core.frame import Frame, Stage, run_stages
 from ssd_perception.core.interface import MAX_FRAME_ID, NS_PER_S, stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.result_folder import naming_folder
+from ssd_perception.core.text import describe_error
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Recording
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.work_folder import ChunkWriter, FrameResult, WorkFolder
 
 _AHEAD = 8  # frames that wait before and behind the detector
+_MOST_FAILED = 20  # images in a row that the detector cannot answer, as on a device that is gone
 _END = object()
 # Between two of the network's layers its thread needs the interpreter; Python's usual 5 ms until
 # another thread hands it over would add up to a fifth of the time of a frame.
@@ -141,6 +144,7 @@ class _Scan:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._count = 0
+        self._failed_in_row = 0
 
     def run(self, progress: Callable[[int], object]) -> int:
         if self._stages.stages:
@@ -235,16 +239,40 @@ class _Scan:
         readable = [item for item in items if item.image is not None]
         detector = self._idle.get()
         try:
-            answer = detector.detect([item.image for item in readable if item.image is not None],
-                                     self._settings)
-            times_ms = {step: spent / max(1, len(readable))
-                        for step, spent in vars(answer.timings).items()}
-            for item, found in zip(readable, answer.detections):
-                item.result = item.result.with_detections(found)
-                item.times_ms |= times_ms
+            self._answer(detector, readable)
+        except Exception as error:
+            if len(readable) == 1:
+                self._fail(readable[0], error)
+                return items
+            for item in readable:  # again one by one: an image must not cost the others' answers
+                try:
+                    self._answer(detector, [item])
+                except Exception as failure:
+                    self._fail(item, failure)
         finally:
             self._idle.put(detector)
         return items
+
+    def _answer(self, detector: Detector, items: Sequence[_Item]) -> None:
+        answer = detector.detect([item.image for item in items if item.image is not None],
+                                 self._settings)
+        times_ms = {step: spent / max(1, len(items))
+                    for step, spent in vars(answer.timings).items()}
+        for item, found in zip(items, answer.detections):
+            item.result = item.result.with_detections(found)
+            item.times_ms |= times_ms
+        if items:
+            self._failed_in_row = 0
+
+    def _fail(self, item: _Item, error: Exception) -> None:
+        """Count an image that the detector cannot answer; raise where it answers none any more."""
+        self._failed_in_row += 1
+        if self._failed_in_row > _MOST_FAILED:
+            raise UserError(f'The detector answered none of {self._failed_in_row} images in a '
+                            f'row; the last: {describe_error(error)}') from error
+        item.result = replace(item.result, width=0, height=0,
+                              error=f'The detector failed: {describe_error(error)}')
+        item.image = None
 
     def _write(self) -> None:
         chunk: ChunkWriter | None = None

@@ -39,7 +39,7 @@ class FrameResult:
         frame_id: the header's.
         width, height: pixels; 0 when the image could not be decoded.
         detections: the detector's, with all scores from the low threshold on.
-        error: why the image could not be decoded; empty when it could.
+        error: why the image could not be decoded or answered; empty when it could.
         staged: what the stages made of ``detections``; None where no stage ran.
     """
 

@@ -17,6 +17,7 @@ for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
 import recordings  # noqa: E402
 from odd_jpegs import odd_jpegs  # noqa: E402
+from orange_detector import OrangeDetector  # noqa: E402
 from replaying import messages, replay  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
@@ -126,6 +127,32 @@ def test_one_bad_image_costs_itself(detectors, tmp_path, capsys, bad, reason, st
     assert len(messages(tmp_path / 'out', '/detections')) == 3
     first = json.loads((tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()[0])
     assert reason in first['error'] and first['detections'] == []
+
+
+def sized(side):
+    return cv2.imencode('.jpg', recordings.picture(0, (side, side)))[1].reshape(-1)
+
+
+def test_an_image_that_breaks_the_detector_costs_itself(detectors, tmp_path, capsys, monkeypatch):
+    detect = OrangeDetector.detect
+
+    def fragile(self, images, settings=None):
+        if any(image.shape[0] == 160 for image in images):
+            raise RuntimeError('no kernel\nfor this')
+        return detect(self, images, settings)
+    monkeypatch.setattr(OrangeDetector, 'detect', fragile)
+    drive = write(tmp_path / 'drive', [(NOW + i * PERIOD, stamped(
+        NOW + i * PERIOD, data=sized(160 if i == 1 else 320))) for i in range(4)])
+    assert replay(drive, tmp_path / 'out', '--batch', '4') == 0
+    assert '1 images could not be decoded or answered' in capsys.readouterr().out
+    rows = [json.loads(line) for line in (
+        tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()]
+    assert rows[1]['error'] == 'The detector failed: RuntimeError: no kernel for this'
+    assert all(rows[i]['detections'] for i in (0, 2, 3)) and not rows[1]['detections']
+    bad = write(tmp_path / 'bad', [
+        (NOW + i * PERIOD, stamped(NOW + i * PERIOD, data=sized(160))) for i in range(25)])
+    assert replay(bad, tmp_path / 'none') == 1
+    assert 'no kernel' in capsys.readouterr().err
 
 
 def test_odd_jpegs_are_answered_and_a_texture_costs_itself(detectors, tmp_path, capsys):
