@@ -271,8 +271,10 @@ class DetectorNode(LifecycleNode):
         self.get_logger().warning(
             'This process has grown much; its subscriptions are made anew, because the '
             'middleware keeps memory where images of very different sizes come on one topic.')
-        for listener in (*self._cameras.values(), *self._positions):
-            listener.listen_anew()
+        for camera in self._cameras.values():
+            camera.listen_anew()
+        for stage in self._positions:
+            stage.listen_anew()
         give_back_freed_memory()
         self._memory.begin()
 
