@@ -116,7 +116,7 @@ def test_photographs_reach_the_bar(detector):
     name, metrics = name_of(detector), detector.metadata.metrics
     home, elsewhere = metrics['cone_cube val'], metrics['tracon_dev']
     far = name == 'rover_far'  # larger than what it was trained at
-    assert home['voc10_ap50'] >= (0.98 if far else 0.989)
+    assert home['voc10_ap50'] >= {'rover': 0.989, 'rover_b1': 0.99, 'rover_far': 0.98}[name]
     assert home['coco_ap'] >= (0.82 if far else 0.84)
     assert elsewhere['voc10_ap50'] >= 0.75 and elsewhere['coco_ap'] >= (0.42 if far else 0.43)
     point = elsewhere['at_default_threshold']
