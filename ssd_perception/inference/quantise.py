@@ -86,7 +86,7 @@ def quantise(exported: Path, images: Iterable[np.ndarray], calibration: dict, ou
 def part_of(node_name: str) -> str:
     """Return the part of the network that a node of a graph belongs to, '' for none.
 
-    Each stage of the backbone is a part: ``backbone.stages.3``; so are ``pyramid``,
+    Each stage of the backbone is a part: ``backbone.stages.3``; so are ``pyramid``, ``tower``,
     ``class_head`` and ``box_head``.
     """
     steps = node_name.strip('/').split('/')[1:]  # behind the name of the whole network

@@ -63,7 +63,7 @@ def test_the_parts_around_a_map_of_a_wide_range_cost_most_and_float_mends_them(t
     costs = quantisation_costs(exported, images, some)
     assert set(list(costs)[:2]) == HARMED and len(costs) == 4
     assert list(costs.values()) == sorted(costs.values(), reverse=True)
-    assert parts == [*(f'backbone.stages.{i}' for i in range(8)), 'pyramid', 'class_head',
+    assert parts == [*(f'backbone.stages.{i}' for i in range(7)), 'pyramid', 'tower', 'class_head',
                      'box_head']
     wanted = open_runtime(exported, 'onnxruntime', 'cpu', 'auto', 1)(images[0][None])[0]
     change = []
