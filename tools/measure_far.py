@@ -28,7 +28,6 @@ from ssd_perception.data.layout import read_split
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import ground_truth
 from ssd_perception.evaluation.voc import TRUE, match_class
-from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
 
 HEIGHT, WIDTH = 480, 640
@@ -70,7 +69,7 @@ def _grid(samples: Sequence[Sample], class_names: tuple[str, ...], side: int) ->
     height, width = HEIGHT // side, WIDTH // side
     canvas, boxes, labels, clear = np.zeros((HEIGHT, WIDTH, 3), np.uint8), [], [], []
     for cell, sample in enumerate(samples):
-        image, truth = read_image(sample.path), ground_truth(sample, class_names)
+        image, truth = sample.image(), ground_truth(sample, class_names)
         y, x = cell // side * height, cell % side * width
         canvas[y:y + height, x:x + width] = cv2.resize(image, (width, height),
                                                        interpolation=cv2.INTER_AREA)

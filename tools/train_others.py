@@ -34,7 +34,7 @@ from ssd_perception.data.augment import ColourJitter, mirror, overlap_crop
 from ssd_perception.data.sample import Sample, TrainingItem, class_names, keep_visible, labels
 from ssd_perception.data.training_data import TrainingData, read_training_data
 from ssd_perception.evaluation.accuracy import SCORE_THRESHOLD, accuracy, ground_truth
-from ssd_perception.imaging.files import ImageCache, image_size, read_image
+from ssd_perception.imaging.files import ImageCache, image_size
 from ssd_perception.imaging.placing import place
 from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
@@ -87,7 +87,7 @@ class Images(Dataset):
         rng = np.random.default_rng([self._seed, index])
         torch.manual_seed(int(rng.integers(2 ** 62)))
         sample = self._samples[int(rng.integers(len(self._samples)))]
-        image, x, y = self._cache.read(sample.path)
+        image, x, y = self._cache.read(sample.path, sample.stated_hw)
         edges = np.clip(sample.xyxy * np.array([x, y] * 2, np.float32), 0,
                         [image.shape[1], image.shape[0]] * 2)
         item = TrainingItem(image, edges.astype(np.float32), labels(sample, self._names))
@@ -106,7 +106,7 @@ def retinanet(data: TrainingData, minutes: float, steps: int, seed: int) -> dict
     """Train and measure; without ``steps`` they follow from the minutes and their own time."""
     validation = next(iter(data.validation.values()))
     names = class_names([*data.train, *validation])
-    hw, _ = input_size(Look.at(data.train))
+    hw, _ = input_size(Look.at(data.train), len(names))
     torch.manual_seed(seed)
     model = RetinaNet(Body(), len(names), min_size=min(hw), max_size=max(hw),
                       image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3,
@@ -150,7 +150,7 @@ def factor(step: int, steps: int) -> float:
 def detect(model: RetinaNet, sample: Sample, hw: tuple[int, int]) -> Detections:
     """Return what the network finds, in the image's own pixels."""
     canvas = np.empty((*hw, 3), np.uint8)
-    placement = place(read_image(sample.path), canvas, PLACING)
+    placement = place(sample.image(), canvas, PLACING)
     found = model([torch.from_numpy(canvas).permute(2, 0, 1) / 255])[0]
     return Detections(placement(found['boxes'].numpy()), found['scores'].numpy(),
                       found['labels'].numpy())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.metadata import MAX_OUTPUTS
 from ssd_perception.data.sample import Sample
 from ssd_perception.imaging.files import image_size
 
@@ -25,6 +26,7 @@ TINY_PX = 12.0  # the least that is worth a larger input
 LOST_PX = 8.0  # one cell of P3: smaller objects are hardly found
 SMALL_SHARE = 0.1  # of the objects that are smaller
 _SAMPLED = 2000  # images that are looked at
+_PER_PX = 9 * 4 / 3 / 8 ** 2  # anchors of an input, nine to a cell of P3 and coarser levels
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,16 @@ class Look:
         return float(np.quantile(np.concatenate(shares), SMALL_SHARE))
 
 
-def input_size(look: Look) -> tuple[tuple[int, int], str]:
-    """Return height and width of the input for these images, and why."""
+def input_size(look: Look, classes: int) -> tuple[tuple[int, int], str]:
+    """Return height and width of the input for these images and so many classes, and why."""
     small = max(look.small(), 1e-4)
     longest = float(np.median([max(size) for size in look.sizes]))
     aspect = float(np.median([width / height for height, width in look.sizes]))
     narrow = min(aspect, 1 / aspect)
-    usual, largest = (min(LONGEST, math.sqrt(area / narrow)) for area in (AREA, TINY_AREA))
+    # The planner may fit up to twice as many anchors.
+    room = MAX_OUTPUTS / (2 * _PER_PX * (classes + 4))
+    usual, largest = (min(LONGEST, math.sqrt(min(area, room) / narrow))
+                      for area in (AREA, TINY_AREA))
     wanted = min(SMALL_PX / small, longest, max(usual, min(TINY_PX / small, largest)))
     # Down from the limit: rounding must not exceed it.
     side = GRID * max(SHORTEST // GRID, int(min(round(wanted / GRID), largest // GRID)))

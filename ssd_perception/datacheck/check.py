@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -193,15 +193,15 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
 
 
 def _planned(splits: Sequence[Split], facts: Mapping[Path, ImageFacts]) -> Architecture:
-    """Return the usual network with the input that these images need."""
+    """Return the usual anchors on the input that these images need."""
     chosen = [split for split in splits if split.trains] or splits
     seen = [(sample.xyxy, hw) for split in chosen for sample in split.samples
             if (hw := facts[sample.path].seen_hw(sample))]
-    usual = Architecture('efficientnet_lite0')
     if not any(len(boxes) for boxes, _ in seen):
-        return usual
+        return Architecture()
     look = Look([boxes for boxes, _ in seen], [hw for _, hw in seen])
-    return replace(usual, input_hw=input_size(look)[0])
+    names = class_names(sample for split in splits for sample in split.samples)
+    return Architecture(input_hw=input_size(look, len(names))[0])
 
 
 def _suggest(splits: Sequence[Split], placed: dict[str, np.ndarray], architecture: Architecture,

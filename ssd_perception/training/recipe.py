@@ -193,9 +193,9 @@ class Recipe:
         except SettingError as error:
             raise RecipeError(str(error)) from error
         if self.loss.negative_weights and len(self.loss.negative_weights) != len(self.class_names):
-            raise RecipeError('"loss.negative_weights" must be empty, or have a factor for each '
-                              f'of the {len(self.class_names)} class_names, got '
-                              f'{list(self.loss.negative_weights)}.')
+            raise RecipeError('"loss.negative_weights" must be [] or have a factor for each name '
+                              f'in "class_names", got {len(self.loss.negative_weights)} factors '
+                              f'and {len(self.class_names)} names.')
         if self.multi_scale and not (len(self.multi_scale) == 2
                                      and self.multi_scale[0] <= self.multi_scale[1]):
             raise RecipeError('"multi_scale" must be empty, or the lowest and the highest factor '

@@ -6,8 +6,11 @@ from tiny import write_pictures
 
 from ssd_perception.__main__ import main
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.metadata import Architecture, Preprocessing
+from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing
 from ssd_perception.data.sample import Sample
+from ssd_perception.inference.resolve import resolve_weights
+from ssd_perception.model.initialise import initialise
+from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 from ssd_perception.training import plan
 from ssd_perception.training.recipe import load_recipe
@@ -29,9 +32,10 @@ def samples_of(side, width=640, height=480, count=40, ratio=1.0):
 def planned(monkeypatch):
     monkeypatch.setattr(plan, 'step_seconds', lambda *arguments: 0.5)
 
-    def call(samples, minutes=10, latency_ms=None, changes=(), measured=0, names=('a',)):
-        return plan.plan_recipe(samples, names, minutes, latency_ms, 'cpu', changes,
-                                measured=measured)
+    def call(samples, minutes=10, latency_ms=None, changes=(), measured=0, names=('a',),
+             init=''):
+        return plan.plan_recipe(samples, names, minutes, latency_ms, 'cpu', changes, init,
+                                measured)
     return call
 
 
@@ -126,6 +130,24 @@ def test_a_measured_latency_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
 def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, init, frozen):
     recipe = planned(samples_of(100), changes=changes).recipe
     assert (recipe.init, recipe.frozen_stages) == (init, frozen)
+
+
+@pytest.mark.parametrize('init, changes, backbone', [
+    ('rover_far', (), 'efficientnet_lite0'), ('', ('init=rover_b1',), 'efficientnet_b1'),
+    ('random', (), 'efficientnet_lite0_short')])
+def test_the_network_is_that_of_the_weights_to_begin_with(planned, init, changes, backbone):
+    recipe = planned(samples_of(100), init=init, changes=changes).recipe
+    a = recipe.architecture
+    assert (a.backbone, recipe.init) == (backbone, init or 'rover_b1')
+    where = init if init == 'random' else str(resolve_weights(recipe.init))
+    initialise(SSD(a, 1), where, recipe.class_names)  # refuses a network that does not fit
+
+
+def test_many_classes_bound_the_input(planned):
+    names = tuple(f'c{i}' for i in range(300))
+    recipe = planned(samples_of(15, 4000, 3000), names=('a', *names)).recipe
+    Metadata(recipe.class_names, recipe.architecture)  # refuses too many outputs
+    assert recipe.architecture.input_hw == (384, 512)
 
 
 @pytest.mark.parametrize('names, flip', [

@@ -259,7 +259,10 @@ def test_a_share_of_a_start_that_is_no_detector_of_these_classes_is_refused(samp
     ('', 'must hold'), ('iterations: 5\nlerning_rate: 1', 'Did you mean "learning_rate"'),
     ('iterations: many', 'iterations'), ('iterations: 0', '"iterations" must be'),
     ('iterations: 5\narchitecture: {input_hw: [333, 333]}', 'input_hw'), ('a: [', 'YAML'),
-    ('{}', 'iterations'), ('iterations: 5\n1: 2', 'Unknown key "1"')])
+    ('{}', 'iterations'), ('iterations: 5\n1: 2', 'Unknown key "1"'),
+    ('iterations: 5\nclass_names: [a]\nloss: {negative_weights: [1.0, 2.0]}',
+     'got 2 factors and 1 names'),
+    ('iterations: 5\nclass_names: [a]\nloss: {negative_weights: [0.0]}', 'negative_weights')])
 def test_a_wrong_recipe_is_one_sentence(tmp_path, text, message):
     path = tmp_path / 'r.yaml'
     path.write_text(text)
