@@ -47,12 +47,7 @@ def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = 
         '']
     if plot:
         parts += [f'![Average precision over latency]({plot})', '']
-    stages = ('decode', 'preprocess', 'network', 'postprocess', 'message')
-    parts += ['## Stages', '', 'Median ms. `decode` decodes a JPEG of quality 90; `message` '
-              'builds and serialises a Detection2DArray. Neither is part of `call`.', '',
-              *_table(('', *stages), (
-                  (row.name, *(_ms(row, stage) for stage in stages))
-                  for row in results.of_kind('own'))), '']
+    parts += _stages(results)
     if results.ratios:
         parts += ['## Ratios', '', 'Median over the rounds, and ratio of the fastest calls: those '
                   'other work on the machine disturbed least. Below 1 the first is faster.', '',
@@ -71,6 +66,14 @@ def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = 
     parts += ['## Versions', '', ', '.join(
         f'{name} {number}' for name, number in results.versions.items()) + '.']
     return '\n'.join(parts) + '\n'
+
+
+def _stages(results: Benchmark) -> list[str]:
+    stages = ('decode', 'preprocess', 'network', 'postprocess', 'message')
+    return ['## Stages', '', 'Median ms. `decode` decodes a JPEG of quality 90; `message` builds '
+            'and serialises a Detection2DArray. Neither is part of `call`.', '',
+            *_table(('', *stages), ((row.name, *(_ms(row, stage) for stage in stages))
+                                    for row in results.of_kind('own'))), '']
 
 
 def _imported(results: Benchmark) -> list[str]:

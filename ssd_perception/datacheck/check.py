@@ -134,13 +134,7 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str],
     Raises:
         DataError: when a folder has none of the splits; nothing else is fatal.
     """
-    problems: list[Problem] = []
-    splits: list[Split] = []
-    for folder in folders:
-        _read(Path(folder).expanduser(), names, one_based, splits, problems)
-    if len({split.label for split in splits}) < len(splits):
-        raise DataError('Two of the folders have the same name, or one was given twice; rename or '
-                        'check them one by one.')
+    splits, problems = _read_all(folders, names, one_based)
     paths = list(dict.fromkeys(s.path for split in splits for s in split.samples))
     facts = dict(tqdm(inspect_images(paths, processes), 'pictures', len(paths), unit='img',
                       disable=not progress))
@@ -170,6 +164,18 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str],
         splits, facts, problems, tuple(dict.fromkeys(
             [*recipe_names, *class_names(s for split in splits for s in split.samples)])),
         architecture, preprocessing, placed, covered, suggestion)
+
+
+def _read_all(folders: Sequence[Path], names: Sequence[str],
+              one_based: bool | None) -> tuple[list[Split], list[Problem]]:
+    problems: list[Problem] = []
+    splits: list[Split] = []
+    for folder in folders:
+        _read(Path(folder).expanduser(), names, one_based, splits, problems)
+    if len({split.label for split in splits}) < len(splits):
+        raise DataError('Two of the folders have the same name, or one was given twice; rename or '
+                        'check them one by one.')
+    return splits, problems
 
 
 def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: list[Split],
