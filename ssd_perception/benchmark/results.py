@@ -137,6 +137,7 @@ class Benchmark:
         command: how to measure the same again.
         versions: library -> version.
         layers: weights -> times by kind of layer, the longest first.
+        note: what a reader has to know besides, written by hand.
     """
 
     date: str
@@ -147,6 +148,7 @@ class Benchmark:
     entries: Sequence[BenchmarkRow]
     layers: Mapping[str, Sequence[LayerTime]] = field(default_factory=dict)
     ratios: Sequence[Ratio] = ()
+    note: str = ''
 
     def of_kind(self, *kinds: str) -> list[BenchmarkRow]:
         """Return the entries of these kinds."""
