@@ -72,7 +72,7 @@ def is_one_recording(sources: Sequence[str]) -> bool:
     path = Path(sources[0]).expanduser()
     if not path.exists():
         return not glob.has_magic(sources[0])
-    return not path.is_dir() or _is_recording(path) or next(_below(path), None) is None
+    return not path.is_dir() or _below(path) in ([], [path])
 
 
 def find_recordings(sources: Sequence[str]) -> list[FoundRecording]:
@@ -118,7 +118,7 @@ def _places(source: str, lists: tuple[Path, ...]) -> Sequence[Path | RemoteRecor
             line if is_url(line) else os.path.join(path.parent, os.path.expanduser(line)),
             (*lists, path.resolve()))]
     elif path.exists():
-        found = list(_below(path))
+        found = _below(path)
     elif glob.has_magic(source):
         found = [below for match in sorted(glob.glob(str(path), recursive=True))
                  for below in _below(Path(match))]
@@ -144,36 +144,27 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith('#')]
 
 
-def _below(path: Path) -> Iterator[Path]:
-    """Yield ``path`` if it is a recording, else the recordings below it."""
-    if _is_recording(path):
-        yield path
-    elif path.is_dir() and not (path / MARK).is_file():
-        for entry in sorted(path.iterdir()):
-            if entry.is_dir() or _is_recording(entry):
-                yield from _below_entry(path, entry)
-
-
-def _below_entry(path: Path, entry: Path) -> Iterator[Path]:
-    here = Path(os.path.realpath(path))
-    # Two links to a folder above would be followed in every order, without an end.
-    if not entry.name.startswith('.') and Path(os.path.realpath(entry)) not in (
-            here, *here.parents):
-        yield from _below(entry)
-
-
-def _is_recording(path: Path) -> bool:
-    """Return whether a file, or all of a folder, is one recording.
+def _below(path: Path) -> list[Path]:
+    """Return ``path`` alone if all of it is one recording, else the recordings below it.
 
     Files in a folder that also has recordings below it are one recording each.
     """
     if not path.is_dir():
-        return path.name.endswith(_KNOWN)
+        return [path] if path.name.endswith(_KNOWN) else []
     if (path / FILE).is_file():
-        return True
-    entries = sorted(path.iterdir())
-    return any(entry.name.endswith(_KNOWN) for entry in entries if entry.is_file()) and not any(
-        True for entry in entries if entry.is_dir() for _ in _below_entry(path, entry))
+        return [path]
+    entries, result = sorted(path.iterdir()), (path / MARK).is_file()
+    files = [entry for entry in entries if entry.name.endswith(_KNOWN) and entry.is_file()]
+    if result and not files:
+        return []
+    here = Path(os.path.realpath(path))
+    above = (here, *here.parents)
+    # Two links to a folder above would be followed in every order, without an end.
+    found = [below for entry in entries if entry.is_dir() and not entry.name.startswith('.')
+             and Path(os.path.realpath(entry)) not in above for below in _below(entry)]
+    if files and not found:
+        return [path]
+    return [] if result else found + [file for file in files if not file.name.startswith('.')]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

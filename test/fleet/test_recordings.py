@@ -1,5 +1,7 @@
 """Folders, globs and lists lead to recordings, each with a name of its own."""
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip('rosbags')
@@ -33,6 +35,18 @@ def test_every_form_of_source(drives):
     assert found(drives / 'list.txt') == ['x', 'y']
     sizes = [one.size for one in find_recordings([str(drives / 'a/x')])]
     assert sizes == [len('a/x/x.mcap') + len('a/x/metadata.yaml')]
+
+
+def test_each_folder_is_read_once_however_deep_it_lies(tmp_path, monkeypatch):
+    folder, read, iterdir = tmp_path, [], Path.iterdir
+    for depth in range(12):
+        folder = folder / str(depth)
+        folder.mkdir()
+        (folder / f'at_{depth}.mcap').touch()
+    (folder / 'metadata.yaml').touch()
+    monkeypatch.setattr(Path, 'iterdir', lambda path: read.append(path) or iterdir(path))
+    assert set(found(tmp_path)) == {'11', *(f'at_{depth}' for depth in range(11))}
+    assert max(map(read.count, read)) <= 2
 
 
 def test_links_are_followed_but_for_those_to_a_folder_above(drives):
