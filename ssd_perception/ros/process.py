@@ -77,16 +77,17 @@ def spin(node: Any) -> None:
     """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    worked = time.monotonic()
+    failing_since: float | None = None
     try:
         while executor.context.ok():
             try:
                 executor.spin_once()
-                worked = time.monotonic()
+                failing_since = None
             except ExternalShutdownException:
                 raise
             except Exception as error:
-                if not rclpy.ok() or time.monotonic() - worked > BROKEN_AFTER_S:
+                failing_since = failing_since or time.monotonic()
+                if not rclpy.ok() or time.monotonic() - failing_since > BROKEN_AFTER_S:
                     raise
                 node.callback_failed(error)
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,6 +23,8 @@ from rcl_interfaces.srv import (  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from staged_node import GROWS  # noqa: E402
 from vision_msgs.msg import VisionInfo  # noqa: E402
+
+from ssd_perception.ros import process  # noqa: E402
 
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 
@@ -84,6 +87,31 @@ def test_a_malformed_request_costs_itself_and_is_a_warning(peer, node, detection
     assert peer.until(lambda: any('A request or a timer failed: ValueError: 77' in s.message
                                   and s.level == WARN for m in statuses for s in m.status))
     peer.ask(image(picture(), 6), detections)
+
+
+def test_a_callback_that_fails_late_costs_itself_and_failures_alone_end_the_process(monkeypatch):
+    now, errors, most = [100.0], [], [1]
+
+    class Executor:
+        context = SimpleNamespace(ok=lambda: len(errors) < most[0])
+
+        def add_node(self, node):
+            pass
+
+        def remove_node(self, node):
+            pass
+
+        def spin_once(self):
+            now[0] += 2 * process.BROKEN_AFTER_S
+            raise ValueError
+    monkeypatch.setattr(process, 'SingleThreadedExecutor', Executor)
+    monkeypatch.setattr(process, 'time', SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(process.rclpy, 'ok', lambda: True)
+    process.spin(SimpleNamespace(callback_failed=errors.append))
+    most[0] = 3
+    with pytest.raises(ValueError):
+        process.spin(SimpleNamespace(callback_failed=errors.append))
+    assert len(errors) == 2
 
 
 def test_a_label_of_a_transition_forges_no_log(peer, node):
