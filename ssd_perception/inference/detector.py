@@ -20,7 +20,7 @@ from ssd_perception.imaging.placing import check_image, empty_batch, place
 from ssd_perception.inference.exported import is_exported
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import resolve_weights
-from ssd_perception.inference.runtimes import Begun, Result, Runtime, open_runtime
+from ssd_perception.inference.runtimes import Call, Result, Runtime, open_runtime
 from ssd_perception.inference.weights_file import read_metadata
 
 
@@ -221,7 +221,7 @@ class Detector:
         return self.begin(images, settings).result()
 
     def begin(self, images: Sequence[np.ndarray], settings: PostprocessSettings | None = None
-              ) -> Begun[DetectionResult]:
+              ) -> Call[DetectionResult]:
         """Start what ``detect`` does, where ``concurrency`` is more than 1; else do it."""
         settings = settings or self.settings
         if len(images) == 0:
@@ -244,8 +244,8 @@ class Detector:
                                  placements[i], self.metadata.scoring) for i in range(len(images))]
             return DetectionResult(found, Timings((placed - start) * 1e3, (ran - placed) * 1e3,
                                                   (time.perf_counter() - ran) * 1e3))
-        return Begun(running.ended, result)
+        return Call(running.ended, result)
 
 
-def _done(result: Result) -> Begun[Result]:
-    return Begun(lambda within_s: True, lambda: result)
+def _done(result: Result) -> Call[Result]:
+    return Call(lambda within_s: True, lambda: result)

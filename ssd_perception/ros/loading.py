@@ -23,10 +23,11 @@ def load_detector(parameters: NodeParameters) -> Detector:
         Whatever ``Detector.from_weights`` raises; the message is one sentence.
     """
     cameras = max(1, len(parameters.cameras))
-    threads = parameters.threads or spare_threads(cameras)
-    detector = Detector.from_weights(
-        parameters.weights, runtime=parameters.runtime, device=parameters.device,
-        precision=parameters.precision, threads=threads, concurrency=min(cameras, threads))
+    detector = _load(parameters, cameras)
+    # Known only now: it runs one call at a time, whose threads wait for each other.
+    if detector.concurrency == 1 and (detector.threads or 0) > (
+            parameters.threads or spare_threads()):
+        detector = _load(parameters, 1)
     parameters.postprocess_settings(0.5).per_class(detector.class_names)  # refuses unknown classes
     for batch_size in range(1, (cameras if detector.concurrency == 1 else 1) + 1):
         detector.warm_up(batch_size)
@@ -34,16 +35,23 @@ def load_detector(parameters: NodeParameters) -> Detector:
     return detector
 
 
-def spare_threads(cameras: int = 1) -> int:
+def _load(parameters: NodeParameters, calls: int) -> Detector:
+    threads = parameters.threads or spare_threads(calls)
+    return Detector.from_weights(
+        parameters.weights, runtime=parameters.runtime, device=parameters.device,
+        precision=parameters.precision, threads=threads, concurrency=min(calls, threads))
+
+
+def spare_threads(calls: int = 1) -> int:
     """Return how many CPU threads the network takes by itself.
 
     All cores but one: threads of one call wait for each other in a loop, and one that shares its
     core with the camera or with DDS delays all others. On two busy cores two threads took 85 ms
-    where one took 13. Calls for different cameras do not wait for each other: with as many
-    cameras as cores every core may run one.
+    where one took 13. Calls that run at once do not wait for each other: with as many of them as
+    cores every core may run one.
     """
     cores = len(os.sched_getaffinity(0))
-    return cores if cameras >= cores else max(1, cores - 1)
+    return cores if calls >= cores else max(1, cores - 1)
 
 
 def check_swap(weights: str, weights_dirs: tuple[str, ...]) -> Path:

@@ -140,7 +140,7 @@ class DetectorNode(LifecycleNode):
     @log_errors
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the detector and its device."""
-        self._slot.release()
+        self._release()
         for camera in self._cameras.values():
             camera.statistics.forget()
         self._state = 'unconfigured'
@@ -151,14 +151,14 @@ class DetectorNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from any state."""
         self._stop()
-        self._slot.release()
+        self._release()
         self._state = 'finalized'
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to unconfigured, from where everything can be tried again."""
         self._stop()
-        self._slot.release()
+        self._release()
         self._state = 'unconfigured'
         return super().on_error(state)
 
@@ -183,6 +183,12 @@ class DetectorNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.stop()
         self._worker.stop(timeout_s)
+
+    def _release(self) -> None:
+        """Hold the detector no longer: neither slot, worker nor what watches its size."""
+        self._slot.release()
+        self._worker.release()
+        self._memory.begin()
 
     def _announce(self) -> None:
         """Publish the latched messages again, because weights or thresholds have changed."""

@@ -23,7 +23,7 @@ from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.imaging.compressed import ImageError
 from ssd_perception.imaging.encodings import to_rgb, to_rgb_shrunk
 from ssd_perception.inference.detector import DetectionResult, Detector
-from ssd_perception.inference.runtimes import Begun as Call
+from ssd_perception.inference.runtimes import Call
 from ssd_perception.ros.camera import Camera
 from ssd_perception.ros.diagnostics import AHEAD_MS
 from ssd_perception.ros.latest_frame import LONGEST_WAIT_S, LatestFrames
@@ -136,6 +136,10 @@ class Worker:
         if thread is not None:
             thread.join(timeout_s)
 
+    def release(self) -> None:
+        """Hold the last detector no longer; for a worker that is stopped."""
+        self._in_work = self._prepared = None
+
     def keep_alive(self) -> None:
         """Start the thread anew if it has died, or hangs with a detector that was replaced."""
         thread = self._thread
@@ -229,6 +233,7 @@ class Worker:
         self._in_work = serving
         self._started.update(dict.fromkeys(batch, time.monotonic()))
         if serving is None:
+            self._prepared = None  # its memory may be what another one needs
             for name in batch:
                 self._cameras[name].statistics.failed('The detector is being loaded anew.')
             return []
@@ -236,12 +241,16 @@ class Worker:
         detector = serving.detector
         works = [work for name, message in batch.items()
                  if (work := self._take(name, message, detector))]
-        if not works:
-            return []
-        images = [work.image for work in works]
-        call = (detector.begin(images, self._settings) if detector.concurrency > 1 else
-                Call(lambda within_s: True, partial(detector.detect, images, self._settings)))
-        return [_Begun(works, serving, self._settings, jumps, call, self._on_demand)]
+        # They were taken for another detector if it was replaced meanwhile.
+        groups = [[work] for work in works] if detector.concurrency > 1 else [works]
+        return [_Begun(group, serving, self._settings, jumps,
+                       self._call(detector, [work.image for work in group]), self._on_demand)
+                for group in groups if group]
+
+    def _call(self, detector: Detector, images: list[np.ndarray]) -> Call[DetectionResult]:
+        if detector.concurrency > 1:
+            return detector.begin(images, self._settings)
+        return Call(lambda within_s: True, partial(detector.detect, images, self._settings))
 
     def _finish(self, begun: _Begun) -> None:
         """Wait for the detector, and publish."""

@@ -93,7 +93,7 @@ def test_an_answer_outlives_the_next_call(detectors, runtime):
     assert network.threads == 1
 
 
-def test_calls_that_run_at_once_give_the_answers_of_single_ones(detectors):
+def test_calls_that_run_at_once_give_the_answers_of_single_ones(detectors, monkeypatch):
     if 'openvino' not in EXPORTED:
         pytest.skip('OpenVINO is not installed')
     several = Detector.from_weights(ROVER, runtime='openvino', device='cpu', precision='fp32',
@@ -105,6 +105,16 @@ def test_calls_that_run_at_once_give_the_answers_of_single_ones(detectors):
         assert several.concurrency == 2 and all(call.ended(0) for call in begun)
         for image, one in zip(reversed(images), found):
             assert_agree(one, detectors['openvino']([image])[0], pixels=0.01, score=1e-4)
+    from ssd_perception.inference.runtimes import openvino
+    start = openvino._Request.start
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino._Request, 'start', lambda self, batch: (
+            start(self, batch), self._request.cancel()))
+        failing = several.begin(images[:1])
+    assert failing.ended(5), 'it raises in its result alone'
+    with pytest.raises(RuntimeError):
+        failing.result()
+    assert several.detect(images[:1]).detections
 
 
 @pytest.mark.parametrize('release, least, refused', [

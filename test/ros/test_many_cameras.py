@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip('vision_msgs')
+from peer import image, picture  # noqa: E402
 from worker_bench import Bench, FakeDetector  # noqa: E402
 
-from ssd_perception.inference.runtimes import Begun  # noqa: E402
+from ssd_perception.inference.runtimes import Call  # noqa: E402
+from ssd_perception.ros import loading  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
 
 
@@ -32,7 +36,7 @@ class Several(FakeDetector):
             time.sleep(0.002)
             self.begun -= 1
             return self.detect(images, settings)
-        return Begun(self.go_on.wait, result)
+        return Call(self.go_on.wait, result)
 
 
 @pytest.fixture
@@ -110,9 +114,28 @@ def test_what_was_begun_is_published_before_the_worker_stops(bench, order):
 
 def test_the_rate_is_that_of_each_camera(bench, order):
     bench.slot.serving.detector.go_on.set()
-    bench.worker.apply(NodeParameters(max_rate_hz=0.5))
+    bench.worker.apply(NodeParameters(max_rate_hz=0.1))
     put_all(bench, 1)
-    bench.until(lambda: len(order) == 4, 1)
+    bench.until(lambda: len(order) == 4)
     put_all(bench, 2)
     time.sleep(0.05)
     assert len(order) == 4
+
+
+def test_frames_that_were_taken_for_a_detector_of_batches_run_one_by_one_in_another(bench, order):
+    detector = bench.slot.serving.detector
+    detector.go_on.set()
+    bench.worker.stop(5)
+    bench.answer({name: image(picture(), 1) for name in bench.cameras})
+    assert detector.batches == [1] * 4 and len(order) == 4
+
+
+@pytest.mark.parametrize('most, threads, wanted', [
+    (8, 0, (4, 4)), (1, 0, (3, 1)), (1, 4, (4, 1)), (8, 2, (2, 2))])
+def test_every_core_is_taken_only_by_calls_that_run_at_once(monkeypatch, most, threads, wanted):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: range(4))
+    monkeypatch.setattr(loading.Detector, 'from_weights', lambda *_, threads, concurrency, **__: (
+        SimpleNamespace(threads=threads, concurrency=min(most, concurrency), class_names=(),
+                        warm_up=lambda batch_size: None)))
+    detector = loading.load_detector(NodeParameters(cameras=tuple('abcd'), threads=threads))
+    assert (detector.threads, detector.concurrency) == wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -258,6 +259,17 @@ def test_frames_that_come_and_are_not_answered_are_counted_in_seconds(bench):
     bench.answer({'front': bad})
     time.sleep(0.01)
     assert statistics.unanswered_s() > 0, 'refused is not answered'
+
+
+@pytest.mark.parametrize('then', [
+    lambda bench: bench.answer({'front': image(picture(), 2)}),  # while another one is loaded
+    lambda bench: bench.worker.release()])
+def test_a_detector_that_was_dropped_is_freed(bench, then):
+    bench.answer({'front': image(picture(), 1)})
+    detector, bench.detector = weakref.ref(bench.detector), None
+    bench.slot.release()
+    then(bench)
+    assert detector() is None
 
 
 def test_a_frame_id_of_megabytes_is_refused(bench):

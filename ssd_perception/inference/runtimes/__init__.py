@@ -65,12 +65,13 @@ Result = TypeVar('Result')
 
 
 @dataclass(frozen=True)
-class Begun(Generic[Result]):
+class Call(Generic[Result]):
     """A call that runs while its caller does something else.
 
     Attributes:
-        ended: waits for the network, so many seconds at most; returns whether it has run.
-        result: waits for what the call returns.
+        ended: waits for the network, so many seconds at most; returns whether it has run or
+            failed.
+        result: waits for what the call returns, and raises what it raises.
     """
 
     ended: Callable[[float], bool]
@@ -103,7 +104,7 @@ class Runtime(Protocol):
     """A loaded network on one device.
 
     One that runs several batches at once also has ``concurrency``, their number, and a method
-    ``begin(batch)``, which starts what ``__call__`` does and returns it as ``Begun``.
+    ``begin(batch)``, which starts what ``__call__`` does and returns it as ``Call``.
 
     Attributes:
         name: runtime, as in ``NAMES``.

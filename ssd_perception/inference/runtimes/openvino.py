@@ -22,7 +22,7 @@ from ssd_perception.inference.exported import (
     keep_in_cache,
 )
 from ssd_perception.inference.onnx_file import ExportedFile, sha256_of
-from ssd_perception.inference.runtimes import Begun, RuntimeUnavailable
+from ssd_perception.inference.runtimes import Call, RuntimeUnavailable
 from ssd_perception.inference.runtimes.quiet_openvino import ov
 
 # What the processor can do decides how a network is compiled.
@@ -97,7 +97,7 @@ class OpenVino:
         """Run (B, H, W, 3) RGB in the metadata's pixel type; see ``Runtime``."""
         return self.begin(batch).result()
 
-    def begin(self, batch: np.ndarray) -> Begun[tuple[np.ndarray, np.ndarray]]:
+    def begin(self, batch: np.ndarray) -> Call[tuple[np.ndarray, np.ndarray]]:
         """Start to run a batch as ``__call__`` does; see ``Runtime``."""
         with self._lock:  # a request runs one batch at a time
             network = self._networks.get(len(batch)) or self._compile(batch.shape)
@@ -109,7 +109,7 @@ class OpenVino:
             outputs = request.wait()
             free.append(request)
             return outputs
-        return Begun(request.ended, result)
+        return Call(request.ended, result)
 
     def _compile(self, shape: tuple[int, ...]) -> ov.CompiledModel:
         """Compile for one batch size: a network of fixed shape is a tenth faster."""
@@ -171,8 +171,11 @@ class _Request:
         self._request.start_async()
 
     def ended(self, within_s: float) -> bool:
-        """Wait so many seconds at most; return whether it has run."""
-        return self._request.wait_for(round(within_s * 1e3))
+        """Wait so many seconds at most; return whether it has run, or failed."""
+        try:
+            return self._request.wait_for(round(within_s * 1e3))
+        except RuntimeError:  # the network's, which ``wait`` raises as well
+            return True
 
     def wait(self) -> tuple[np.ndarray, np.ndarray]:
         """Wait for the end; return copies of logits (B, A, columns) and deltas (B, A, 4)."""
