@@ -31,10 +31,9 @@ from ssd_perception.training.recipe import AugmentationRecipe, LossRecipe, Recip
 from ssd_perception.training.recipe_yaml import to_yaml
 from ssd_perception.training.trainer import Trainer
 
-START = 'rover'  # shipped weights that a training goes on from
-# Their network; docs/networks.md has what it was chosen from.
-ARCHITECTURE = Architecture('efficientnet_lite0_short', pyramid_channels=64, head_depth=1,
-                            heads='joint')
+# Shipped weights that a training goes on from, and their network: other objects were learned
+# faster from it than from rover's smaller one (docs/training.md).
+START, ARCHITECTURE = 'rover_far', Architecture('efficientnet_lite0')
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
