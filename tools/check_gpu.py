@@ -179,7 +179,7 @@ def machine() -> dict[str, Any]:
 def main() -> int:
     """Run all parts; return 1 when one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--quick', action='store_true', help='about 90 seconds')
+    parser.add_argument('--quick', action='store_true', help='fewer calls and steps')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS),
                         help='all of them without it')
     parser.add_argument('--out', type=Path, default=Path('gpu.json'))

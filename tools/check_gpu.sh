@@ -3,7 +3,8 @@
 #
 #   tools/check_gpu.sh [--quick] [--parts PART ...] [--out OUT.json]
 #
-# About 6 minutes; about 90 s with --quick.
+# --quick measures fewer calls and steps; on an H200 with slow cores its latency part took 40 s, and
+# tests and training more than 75 s.
 #
 # It needs a python3 with torch, torchvision, OpenCV, NumPy, safetensors, PyYAML, tqdm,
 # matplotlib, tensorboard, pycocotools and pytest; onnx and onnxruntime-gpu are used where they

@@ -155,11 +155,13 @@ def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
     try:
         data = read_yaml(regular_file(inside(root, path.name)), as_texts=True,
                          max_bytes=_MAX_BYTES)
-    except (OSError, YamlError, DataError) as error:
+    except DataError:
+        if certain:
+            raise
+        return None
+    except (OSError, YamlError) as error:
         if not certain:
             return None
-        if isinstance(error, DataError):
-            raise
         raise DataError(f'{path} {error}; a YAML file with "names", "train" and "val" is '
                         'expected.', path) from error
     keys = [key for key in data if canonical(str(key)) in SPLITS] if isinstance(data, dict) else []

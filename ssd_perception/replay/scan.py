@@ -267,7 +267,7 @@ class _Scan:
     def _fail(self, item: _Item, error: Exception) -> None:
         """Count an image that the detector cannot answer; raise where it answers none any more."""
         self._failed_in_row += 1
-        if self._failed_in_row > _MOST_FAILED:
+        if self._failed_in_row >= _MOST_FAILED:
             raise UserError(f'The detector answered none of {self._failed_in_row} images in a '
                             f'row; the last: {describe_error(error)}') from error
         item.result = replace(item.result, width=0, height=0,

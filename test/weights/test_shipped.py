@@ -61,7 +61,8 @@ def test_the_weights_are_small_and_complete(detector):
     assert set(metadata.metrics) == {'cone_cube val', 'tracon_dev', 'rendered val',
                                      'coco_voc20 test', 'recording'}
     measured = metadata.metrics['cone_cube val']
-    assert len(measured['corruptions']) >= 15 and measured['calibration']['bins']
+    assert len(measured['corruptions']) == (18 if name_of(detector) == 'rover' else 15)
+    assert measured['calibration']['bins']
 
 
 def test_the_default_weights_are_the_first():
@@ -92,26 +93,26 @@ def test_measuring_again_gives_the_same_figures(detector, name, folder):
     if not folder.is_dir():
         pytest.skip(f'no data: {folder.name} is not here')
     measured = evaluate(detector, read_voc(folder, 'val'))
-    told = detector.metadata.metrics[name]
+    stored = detector.metadata.metrics[name]
     for key in ('voc10_ap50', 'coco_ap'):
         # Convolutions differ in the last bits between processors, so a tie may fall otherwise.
-        assert getattr(measured, key) == pytest.approx(told[key], abs=0.002)
+        assert getattr(measured, key) == pytest.approx(stored[key], abs=0.002)
 
 
-def test_photographs_of_other_things_hold_no_more_cones_than_told(detector):
+def test_photographs_of_other_things_hold_no_more_cones_than_stored(detector):
     if not STREET.is_dir():
         pytest.skip(f'no data: {STREET.name} is not here')
-    told = detector.metadata.metrics['coco_voc20 test']['negatives']
+    stored = detector.metadata.metrics['coco_voc20 test']['negatives']
     samples = as_negatives(read_voc(STREET, 'test'))
-    counted = count_false_boxes(detect_samples(detector, samples), told['score_threshold'])
-    assert abs(counted.false_boxes - told['false_boxes']) <= 1
+    counted = count_false_boxes(detect_samples(detector, samples), stored['score_threshold'])
+    assert abs(counted.false_boxes - stored['false_boxes']) <= 1
 
 
 def test_photographs_reach_the_bar(detector):
     """At home and elsewhere, as the file says.
 
     One label of cone_cube val is wrong (a cube is called cone), and a detector that is sure of the
-    cube loses some by it.
+    cube loses AP50 by it.
     """
     name, metrics = name_of(detector), detector.metadata.metrics
     home, elsewhere = metrics['cone_cube val'], metrics['tracon_dev']
