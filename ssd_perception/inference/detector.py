@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.core.metadata import Metadata
+from ssd_perception.core.metadata import Metadata, WeightsError
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
 from ssd_perception.core.text import listed, printable
@@ -216,6 +216,7 @@ class Detector:
 
         Raises:
             ValueError: naming the shape and type of what is not such an image.
+            WeightsError: where the network's answer is NaN.
             SettingError: for a class in ``settings`` that the weights do not have.
         """
         return self.begin(images, settings).result()
@@ -238,6 +239,10 @@ class Detector:
 
         def result() -> DetectionResult:
             logits, deltas = running.result()  # (B, A, columns), (B, A, 4)
+            # Comparisons with NaN are false, so it would look as if nothing was there.
+            if np.isnan(logits.max()) or np.isnan(deltas.max()):
+                raise WeightsError(f'{self.path or "The network"} answers with NaN: weights or '
+                                   'device are broken; use other weights or another device.')
             ran = time.perf_counter()
             found = [postprocess(logits[i], deltas[i], self._anchors,
                                  self.metadata.architecture.box_coder, settings, self.class_names,

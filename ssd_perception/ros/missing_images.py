@@ -128,7 +128,10 @@ class Watchdog:
         sentence = explain()
         if sentence != self._found:
             self._found, self._found_at = sentence, now
-        if silent < timeout_s or now - self._found_at < settled_s or sentence == self._said:
+        # The first reason is given also where another one is found at every look.
+        settled = now - self._found_at >= settled_s or (
+            not self._said and silent >= timeout_s + SETTLED_S)
+        if silent < timeout_s or not settled or sentence == self._said:
             return None
         self._said, self._said_at = sentence, now
         return sentence

@@ -83,7 +83,7 @@ class CameraScene:
         self._model: tuple[CameraInfo, CameraModel] | None = None
         self._depth: deque[Image] = deque(maxlen=DEPTH_KEPT)
         self._depth_heard = -np.inf
-        self._view: tuple[int, View | ViewError] | None = None
+        self._view: tuple[Frame, View | ViewError] | None = None  # of the image in work
         self._selector = TargetSelector(settings.target)
         self._counts: Counter[str] = Counter()
         self._reason = ''
@@ -135,12 +135,12 @@ class CameraScene:
         Raises:
             ViewError: saying what is missing or does not fit.
         """
-        if self._view is None or self._view[0] != frame.stamp_ns or not frame.stamp_ns:
+        if self._view is None or self._view[0] is not frame:
             try:
                 found: View | ViewError = self._find_view(frame)
             except UserError as error:
                 found = ViewError(one_line(error, 400))
-            self._view = frame.stamp_ns, found
+            self._view = frame, found
         if isinstance(self._view[1], ViewError):
             raise self._view[1]
         return self._view[1]
@@ -234,6 +234,7 @@ class CameraScene:
                                                   origin))
         if self._obstacles is not None:
             self._obstacles.publish(obstacles_message(header, positions))
+        self._view = None  # it holds the image
 
     def _note(self, positions: Sequence[Position]) -> None:
         for position in positions:

@@ -102,8 +102,7 @@ class Worker:
         if enabled == self._enabled:
             return
         self._enabled = enabled
-        for camera in self._cameras.values():
-            (camera.statistics.resume if enabled else camera.statistics.pause)()
+        self._expect_answers(enabled and self._thread is not None)
 
     def detect_next(self, answer: Callable[[str], object]) -> None:
         """Detect in the next frames even while paused; call ``answer`` with the result."""
@@ -123,15 +122,13 @@ class Worker:
     def start(self) -> None:
         """Begin taking frames."""
         self._frames.open()
-        for camera in self._cameras.values():
-            camera.statistics.resume()
+        self._expect_answers(self._enabled)
         self._start_thread()
 
     def stop(self, timeout_s: float) -> None:
         """Finish the batch in work and stop; do not wait for that longer than ``timeout_s``."""
         self._frames.close()
-        for camera in self._cameras.values():
-            camera.statistics.pause()
+        self._expect_answers(False)
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(timeout_s)
@@ -166,6 +163,10 @@ class Worker:
         """Return how long ago the batches in work began or one ended, s; 0 without any."""
         since = self._busy_since
         return time.monotonic() - since if since else 0.0
+
+    def _expect_answers(self, expected: bool) -> None:
+        for camera in self._cameras.values():
+            (camera.statistics.resume if expected else camera.statistics.pause)()
 
     def _start_thread(self) -> None:
         self._busy_since = 0.0

@@ -156,6 +156,23 @@ def test_timings_and_description_say_what_ran(detector):
     assert 'torch on cpu, fp32' in detector.describe() and len(detector.weights_hash) == 64
 
 
+@pytest.mark.parametrize('logits, deltas', [(np.nan, 0.0), (0.0, np.nan)])
+def test_a_network_whose_answers_are_no_numbers_is_an_error(detector, logits, deltas):
+    """Without one, weights of NaN would find nothing for ever, and all would seem well."""
+    anchors = len(detector.metadata.architecture.make_anchors())
+    output = np.full((1, anchors, 2), -9.0), np.zeros((1, anchors, 4))
+    for values, one in zip(output, (logits, deltas)):
+        values[0, 7, 1] += one
+
+    class Broken:
+        metadata = detector.metadata
+
+        def __call__(self, batch):
+            return output
+    with pytest.raises(WeightsError, match='NaN'):
+        Detector.from_runtime(Broken())([picture(48, 64)])
+
+
 def test_folding_norms_changes_nothing_but_the_last_bits():
     torch.manual_seed(0)
     model = SSD(SMALL, 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip('rclpy')
+from worker_bench import Bench  # noqa: E402
+
 from ssd_perception.ros.diagnostics import CameraStatistics  # noqa: E402
 
 
@@ -41,3 +43,21 @@ def test_pauses_again_and_again_hide_nothing_and_are_not_counted():
     statistics.pause()
     statistics.resume()
     assert statistics.unanswered_s() == 0
+
+
+@pytest.mark.parametrize('restart', [('stop', 'start', 'enable'), ('stop', 'enable', 'start'),
+                                     ('stop', 'start', 'stop', 'start', 'enable')])
+def test_the_time_while_disabled_or_inactive_is_not_counted(restart):
+    now, bench = [100.0], Bench('a')
+    statistics = bench.cameras['a'].statistics = CameraStatistics(lambda: now[0])
+    bench.worker.start()
+    statistics.received(now[0])
+    now[0] += 5.0
+    bench.worker.enable(False)
+    for step in restart:
+        {'stop': lambda: bench.worker.stop(5.0), 'start': bench.worker.start,
+         'enable': lambda: bench.worker.enable(True)}[step]()
+        unanswered_s = statistics.unanswered_s()
+        now[0] += 60.0
+    bench.worker.stop(5.0)
+    assert unanswered_s == pytest.approx(5.0)

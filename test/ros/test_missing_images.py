@@ -130,3 +130,9 @@ def test_one_image_between_two_looks_ends_the_complaint():
 
 def test_zero_means_never():
     assert Watchdog(now=0.0).check(1e9, 0.0, lambda: 'A') is None
+
+
+def test_a_graph_that_changes_at_every_look_does_not_hide_that_nothing_comes():
+    dog = Watchdog(now=100.0)
+    spoken = [dog.check(100 + second / 2, 5.0, lambda: f'reason {second}') for second in range(40)]
+    assert dog.complaint and spoken.count(None) == 39
