@@ -101,7 +101,10 @@ class Loading(threading.Thread):
         self.detector: Detector | None = None
         self.error = ''
         self.ended = self.abandoned = False
-        self.start()
+        try:
+            self.start()
+        except RuntimeError as error:  # the system gives this process no more threads
+            self._end(one_line(error))
 
     def age_s(self) -> float:
         """Return for how long it has been loading, s."""
@@ -112,8 +115,12 @@ class Loading(threading.Thread):
         try:
             self.detector = self._load(self.parameters, lambda: self.abandoned)
         except Exception as error:  # whatever a file or a driver does, the node says and lives
-            self.error = one_line(error)
-        self.ended = True
+            self._end(one_line(error))
+        else:
+            self._end()
+
+    def _end(self, error: str = '') -> None:
+        self.error, self.ended = error, True
         self._done()
 
 

@@ -71,6 +71,7 @@ class DetectorNode(LifecycleNode):
         self._state = 'unconfigured'
         self._version = 0
         self._memory = Growth()
+        self._watched_at = 0.0
         self._callback_error = diagnostics.LastError()
         names = self.parameters.cameras or ('',)
         self._frames = LatestFrames(names)
@@ -122,7 +123,7 @@ class DetectorNode(LifecycleNode):
             stage.listen()
         for camera in self._cameras.values():
             camera.listen()
-        self._state = 'active'
+        self._state, self._watched_at = 'active', time.monotonic()
         topics = ', '.join(camera.topic for camera in self._cameras.values())
         self.get_logger().info(f'Active on {topics}.')
         if self._bond:
@@ -248,6 +249,7 @@ class DetectorNode(LifecycleNode):
         self._update_slot()
         if self._state != 'active':
             return
+        self._notice_delay()
         self._worker.keep_alive()
         self._watch_memory()
         for camera in self._cameras.values():
@@ -264,6 +266,16 @@ class DetectorNode(LifecycleNode):
                                           f's: {warning}')
             elif warning is not None:
                 self.get_logger().info(f'Images arrive on {camera.topic}.')
+
+    def _notice_delay(self) -> None:
+        """Warn when callbacks had to wait: images of that time never came to this process."""
+        now = time.monotonic()
+        late_s, self._watched_at = now - self._watched_at - WATCH_PERIOD_S, now
+        if late_s > diagnostics.ANSWER_WITHIN_S:
+            self._callback_error.note(
+                f'This node was held up for {late_s:.1f} s: the process was stopped or starved, '
+                'or a message or request took so long.')
+            self.get_logger().warning(self._callback_error.recent(WARN_FOR_S))
 
     def _watch_memory(self) -> None:
         """Make subscriptions anew that hold too much memory.

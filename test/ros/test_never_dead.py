@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,8 +26,12 @@ from rcl_interfaces.srv import (  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from staged_node import GROWS  # noqa: E402
 from vision_msgs.msg import VisionInfo  # noqa: E402
+from worker_bench import Log  # noqa: E402
 
+from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
 from ssd_perception.ros import process  # noqa: E402
+from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
+from ssd_perception.ros.slot import DetectorSlot, Serving  # noqa: E402
 
 OK, WARN, ERROR = b'\x00', b'\x01', b'\x02'
 
@@ -87,6 +94,33 @@ def test_a_malformed_request_costs_itself_and_is_a_warning(peer, node, detection
     assert peer.until(lambda: any('A request or a timer failed: ValueError: 77' in s.message
                                   and s.level == WARN for m in statuses for s in m.status))
     peer.ask(image(picture(), 6), detections)
+
+
+def test_a_node_that_was_held_up_warns(peer, node, detections):
+    """Frames of that time were never received, so nothing else can tell."""
+    statuses = peer.listen(DiagnosticArray, '/diagnostics')
+    node.process.send_signal(signal.SIGSTOP)
+    time.sleep(2.8)
+    node.process.send_signal(signal.SIGCONT)
+    assert peer.until(lambda: any('was held up for ' in s.message and s.level == WARN
+                                  for m in statuses for s in m.status))
+    peer.ask(image(picture(), 10), detections)
+
+
+def test_weights_are_set_back_where_no_thread_can_be_started(monkeypatch):
+    log, wanted = Log(), [NodeParameters(weights='old')]
+    slot = DetectorSlot(lambda _: None, lambda: wanted[0], log, lambda: None, lambda: None)
+    detector = SimpleNamespace(class_names=('cone',))
+    slot._serving = Serving(detector, PostprocessSettings(), 'old', '')
+    monkeypatch.setattr(threading.Thread, 'start', no_thread)
+    wanted[0] = NodeParameters(weights='new')
+    slot.apply()
+    assert slot.update(0.0)['weights'] == 'old'
+    assert "can't start new thread" in log[-1]
+
+
+def no_thread(thread):
+    raise RuntimeError("can't start new thread")
 
 
 def test_a_callback_that_fails_late_costs_itself_and_failures_alone_end_the_process(monkeypatch):

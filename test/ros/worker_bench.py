@@ -45,7 +45,7 @@ class Log(list):
     def warning(self, text, **_):
         self.append(text)
 
-    error = warning
+    error = info = warning
 
 
 class FilledSlot(DetectorSlot):
