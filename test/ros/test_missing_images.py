@@ -134,5 +134,6 @@ def test_zero_means_never():
 
 def test_a_graph_that_changes_at_every_look_does_not_hide_that_nothing_comes():
     dog = Watchdog(now=100.0)
-    spoken = [dog.check(100 + second / 2, 5.0, lambda: f'reason {second}') for second in range(40)]
+    reasons = (f'reason {number}' for number in range(100))
+    spoken = [dog.check(100 + look / 2, 5.0, lambda: next(reasons)) for look in range(40)]
     assert dog.complaint and spoken.count(None) == 39
