@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import cv2
@@ -18,6 +15,7 @@ import numpy as np
 
 from ssd_perception.bags.frames import labelled_frames
 from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.evaluation.model_card import INK
 from ssd_perception.viz.contact_sheet import contact_sheet, spread
 from ssd_perception.viz.drawing import draw_detections
 
@@ -26,7 +24,7 @@ TILES, WIDTH = 12, 1200
 
 
 def main() -> None:
-    """Write docs/images/demo.jpg and replay.png."""
+    """Write docs/images/demo.jpg and replay.svg."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('replayed', type=Path, help='folder of a replay of demo/recording')
     parser.add_argument('--recording', type=Path, default=Path('demo/recording'))
@@ -36,7 +34,7 @@ def main() -> None:
     height = round(sheet.shape[0] * WIDTH / sheet.shape[1])
     small = cv2.resize(sheet, (WIDTH, height), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(IMAGES / 'demo.jpg'), small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
-    timeline(args.replayed / 'report.html', IMAGES / 'replay.png')
+    timeline(args.replayed / 'report.html', IMAGES / 'replay.svg')
 
 
 def frames(replayed: Path, recording: Path) -> np.ndarray:
@@ -59,22 +57,11 @@ def frames(replayed: Path, recording: Path) -> np.ndarray:
 
 
 def timeline(page: Path, target: Path) -> None:
-    """Draw the first plot of a replay's page as a PNG, with a headless Chromium."""
+    """Write the first plot of a replay's page as an SVG of its own."""
     text = page.read_text(encoding='utf-8')
     svg = text[text.index('<svg'):text.index('</svg>') + len('</svg>')]
-    browser = next((path for name in ('chromium', 'chromium-browser', 'google-chrome')
-                    if (path := shutil.which(name))), None)
-    if browser is None:
-        raise SystemExit('chromium is needed to draw the timeline; install it.')
-    with tempfile.TemporaryDirectory() as folder:
-        html = Path(folder, 'timeline.html')
-        html.write_text('<!doctype html><meta charset="utf-8"><style>body { margin: 8px; '
-                        'font-family: sans-serif; color: #333; background: white } '
-                        f'svg {{ width: 1180px; height: auto }}</style>{svg}', encoding='utf-8')
-        subprocess.run([browser, '--headless', '--no-sandbox', '--disable-gpu',
-                        '--hide-scrollbars', f'--screenshot={target}',
-                        '--window-size=1200,450', html.as_uri()], check=True,
-                       stderr=subprocess.DEVNULL)
+    svg = svg.replace('<svg', '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    target.write_text(svg.replace('currentColor', INK) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':
