@@ -6,12 +6,12 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torchvision.models import efficientnet_b1, mobilenet_v3_large
 from torchvision.ops import Conv2dNormActivation, StochasticDepth
 
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.metadata import BACKBONES
+from ssd_perception.model.convolution import conv2d
 
 STRIDES = (8, 16, 32)  # of C3, C4 and C5, in every backbone here
 
@@ -87,9 +87,9 @@ class _ConvNorm(Conv2dNormActivation):
         if norm.training or not self.training:
             return super().forward(x)
         scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        y = F.conv2d(x, convolution.weight * scale[:, None, None, None],
-                     norm.bias - norm.running_mean * scale, convolution.stride,
-                     convolution.padding, convolution.dilation, convolution.groups)
+        y = conv2d(x, convolution.weight * scale[:, None, None, None],
+                   norm.bias - norm.running_mean * scale, convolution.stride,
+                   convolution.padding, convolution.dilation, convolution.groups)
         return self[2](y) if len(self) > 2 else y
 
 

@@ -6,14 +6,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ssd_perception.model.convolution import Conv2d
+
 
 class SeparableConv(nn.Sequential):
     """Depthwise 3x3, then pointwise; the norm and activation are the caller's."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = False):
         super().__init__(
-            nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False),
-            nn.Conv2d(inputs, outputs, 1, bias=bias))
+            Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False),
+            Conv2d(inputs, outputs, 1, bias=bias))
 
 
 class FullConv(nn.Sequential):
@@ -21,8 +23,8 @@ class FullConv(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1, bias: bool = False,
                  kernel: int = 3):
-        super().__init__(nn.Identity(), nn.Conv2d(inputs, outputs, kernel, stride,
-                                                  padding=kernel // 2, bias=bias))
+        super().__init__(nn.Identity(), Conv2d(inputs, outputs, kernel, stride,
+                                               padding=kernel // 2, bias=bias))
 
 
 class Pyramid(nn.Module):
@@ -39,7 +41,7 @@ class Pyramid(nn.Module):
                  full: bool = False):
         super().__init__()
         convolution = FullConv if full else SeparableConv
-        self.laterals = nn.ModuleList(nn.Conv2d(c, channels, 1) for c in in_channels)
+        self.laterals = nn.ModuleList(Conv2d(c, channels, 1) for c in in_channels)
         self.smooth = nn.ModuleList(
             nn.Sequential(convolution(channels, channels), nn.BatchNorm2d(channels))
             for _ in in_channels)

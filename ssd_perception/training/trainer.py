@@ -43,6 +43,7 @@ from ssd_perception.training.dataset import (
 from ssd_perception.training.distributed import World, local_device
 from ssd_perception.training.inputs import NetworkInputs
 from ssd_perception.training.losses import count_positives
+from ssd_perception.training.memory import keep_freed_memory
 from ssd_perception.training.recipe import Recipe, RecipeError
 from ssd_perception.training.run_folder import RunFolder
 from ssd_perception.training.schedule import ModelEma, make_optimizer, schedule_of
@@ -76,6 +77,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, samples: Sequence[Sample],
                  validation: dict[str, Sequence[Sample]], out: Path, device: str = 'cpu'):
+        keep_freed_memory()
         self.recipe, self.device = recipe, local_device(device)
         self.world = World.from_environment(self.device)
         if recipe.batch_size % (self.world.size * recipe.accumulate):
