@@ -46,7 +46,8 @@ def quoted(value: object, length: int = MAX_LENGTH) -> str:
 def one_line(error: object, length: int = 1000) -> str:
     """Return a message on one line, printable; an exception's kind where it has no message."""
     text = ' '.join(str(error)[:10 * length].split())
-    return printable(text or type(error).__name__, length)
+    kind = type(error).__name__ if isinstance(error, BaseException) else ''
+    return printable(text or kind, length)
 
 
 def listed(names: Sequence[str], most: int) -> str:

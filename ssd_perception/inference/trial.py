@@ -118,7 +118,7 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
         within_s = BUILD_WITHIN_S if runtime == 'tensorrt' else TRIAL_WITHIN_S
     max_bytes = min(MAX_BYTES, available_bytes() * 3 // 4) if max_bytes is None else max_bytes
     command = [sys.executable, '-m', __name__, str(path), '--runtime', runtime, '--device', device,
-               '--precision', precision, '--batch', str(batch)]
+               '--precision', precision, '--batch', str(batch), '--parent', str(os.getpid())]
     with tempfile.TemporaryFile() as output:  # a pipe would be full at some time
         # `python -m` imports from its working directory first: not from the user's.
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, cwd='/',
@@ -174,7 +174,10 @@ def main() -> int:
     for name in ('runtime', 'device', 'precision'):
         parser.add_argument(f'--{name}', default='auto')
     parser.add_argument('--batch', type=int, default=1)
+    parser.add_argument('--parent', type=int, required=True)
     args = parser.parse_args()
+    if os.getppid() != args.parent:  # it ended before the system was asked to say so
+        return 1
     from ssd_perception.inference.detector import Detector
     try:
         detector = Detector(args.path, args.runtime, args.device, args.precision)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from rclpy.node import Node
@@ -29,14 +29,14 @@ def make_stages(node: Node, parameters: NodeParameters) -> list[Stage]:
     if parameters.positions == 'none':
         return [*tracks]
     settings = parameters.scene_settings()
-    lookup = _no_transforms if settings.mount is not None else _transforms(node)
+    lookup, listen_anew = _transforms(node, settings.mount is not None)
     scenes = {}
     for name in parameters.cameras or ('',):
         prefix = f'{name}/' if name else ''
         image = node.resolve_topic_name(prefix + interface.IMAGE)
         scenes[name] = CameraScene(node, prefix, image, settings, lookup)
     # Before the tracks, so that no track begins with a box of a wrong size.
-    return [SizeStage(scenes), *tracks, PositionStage(scenes)]
+    return [SizeStage(scenes), *tracks, PositionStage(scenes, listen_anew)]
 
 
 class _SceneStage:
@@ -66,7 +66,17 @@ class SizeStage(_SceneStage):
 
 
 class PositionStage(_SceneStage):
-    """Publishes where detections are; they themselves go through unchanged."""
+    """Publishes where detections are; they themselves go through unchanged.
+
+    Args:
+        scenes: camera -> its scene.
+        listen_anew: makes the subscriptions to transforms anew.
+    """
+
+    def __init__(self, scenes: Mapping[str, CameraScene],
+                 listen_anew: Callable[[], None] = lambda: None):
+        super().__init__(scenes)
+        self._listen_anew = listen_anew
 
     def __call__(self, frame: Frame, detections: Detections) -> Detections:
         """Publish positions and return ``detections``."""
@@ -92,6 +102,7 @@ class PositionStage(_SceneStage):
 
     def listen_anew(self) -> None:
         """Make the subscriptions anew."""
+        self._listen_anew()
         self.stop()
         self.listen()
 
@@ -110,17 +121,17 @@ def position_stages(stages: Sequence[Stage]) -> list[PositionStage]:
     return [stage for stage in stages if isinstance(stage, PositionStage)]
 
 
-def _transforms(node: Node) -> Lookup:
-    try:
-        return Transforms(node).lookup
-    except TransformError as error:
-        node.get_logger().warning(str(error))
-        sentence = str(error)
+def _transforms(node: Node, mounted: bool) -> tuple[Lookup, Callable[[], None]]:
+    """Return what looks up transforms, and what makes that anew."""
+    sentence = 'The parameter camera_mount takes the place of transforms.'
+    if not mounted:
+        try:
+            transforms = Transforms(node)
+            return transforms.lookup, transforms.listen_anew
+        except TransformError as error:
+            sentence = str(error)
+            node.get_logger().warning(sentence)
 
-        def missing(target: str, source: str, stamp_ns: int) -> np.ndarray:
-            raise TransformError(sentence)
-        return missing
-
-
-def _no_transforms(target: str, source: str, stamp_ns: int) -> np.ndarray:
-    raise TransformError('The parameter camera_mount takes the place of transforms.')
+    def missing(target: str, source: str, stamp_ns: int) -> np.ndarray:
+        raise TransformError(sentence)
+    return missing, lambda: None

@@ -36,9 +36,17 @@ class Transforms:
         except ImportError as error:
             raise TransformError('tf2_ros is not installed; install it, or set the parameter '
                                  'camera_mount.') from error
-        self._failed = tf2.TransformException
-        self._buffer = tf2.Buffer()
-        self._listener = tf2.TransformListener(self._buffer, node, spin_thread=False)
+        self._failed, self._tf2, self._node = tf2.TransformException, tf2, node
+        self._listen()
+
+    def _listen(self) -> None:
+        self._buffer = self._tf2.Buffer()
+        self._listener = self._tf2.TransformListener(self._buffer, self._node, spin_thread=False)
+
+    def listen_anew(self) -> None:
+        """Forget all frames: a buffer keeps each name for good. Static ones come again."""
+        self._listener.unregister()
+        self._listen()
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """Return the 4x4 transform from ``source`` to ``target`` at ``stamp_ns``.

@@ -132,6 +132,8 @@ class Worker:
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join(timeout_s)
+            if not thread.is_alive():
+                self._busy_since = 0.0
 
     def release(self) -> None:
         """Hold the last detector no longer; for a worker that is stopped."""

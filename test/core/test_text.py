@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssd_perception.core.text import printable, quoted
+from ssd_perception.core.text import one_line, printable, quoted
 
 
 @pytest.mark.parametrize('text, washed', [
@@ -20,6 +20,12 @@ def test_it_is_printable_bounded_and_utf8(text, length):
     washed = printable(text, length)
     assert washed.isprintable() and len(washed) <= length
     washed.encode()
+
+
+@pytest.mark.parametrize('error, line', [
+    ('', ''), (ValueError(), 'ValueError'), ('a\n b', 'a b'), (ValueError('a\tb'), 'a b')])
+def test_an_error_without_a_message_gives_its_kind(error, line):
+    assert one_line(error) == line
 
 
 def test_ten_megabytes_are_not_looked_at():

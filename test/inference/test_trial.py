@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +46,13 @@ def test_a_trial_that_nobody_waits_for_ends_its_child():
     with pytest.raises(WeightsError, match='which nobody waits for any more; it is not used'):
         try_weights(resolve_weights('rover'), is_abandoned=lambda: asked.append(1) or True)
     assert len(asked) == 1
+
+
+def test_a_child_whose_parent_ended_while_it_began_ends_too():
+    """Nobody would watch its time and memory."""
+    child = subprocess.run([sys.executable, '-m', 'ssd_perception.inference.trial', 'nowhere',
+                            '--parent', '1'], capture_output=True, text=True)
+    assert (child.returncode, child.stdout, child.stderr) == (1, '', '')
 
 
 def test_the_oldest_files_leave_a_full_cache(tmp_path, monkeypatch):

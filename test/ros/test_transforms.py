@@ -12,7 +12,12 @@ pytest.importorskip('rclpy')
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3  # noqa: E402
 
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
-from ssd_perception.ros.stages import PositionStage, SizeStage, make_stages  # noqa: E402
+from ssd_perception.ros.stages import (  # noqa: E402
+    PositionStage,
+    SizeStage,
+    make_stages,
+    position_stages,
+)
 from ssd_perception.ros.transforms import WAIT_S, TransformError, Transforms  # noqa: E402
 from ssd_perception.scene.tracks import TrackStage  # noqa: E402
 
@@ -38,12 +43,18 @@ class FakeNode:
     def get_namespace(self):
         return '/'
 
+    def create_subscription(self, kind, topic, callback, qos):
+        return kind
+
+    def destroy_subscription(self, kind):
+        pass
+
 
 @pytest.fixture
 def tf2(monkeypatch):
     """A tf2_ros that knows one transform, and remembers what it was asked."""
     module = types.ModuleType('tf2_ros')
-    module.asked, module.listeners = [], []
+    module.asked, module.listeners, module.unregistered = [], [], []
 
     class TransformException(Exception):
         pass
@@ -59,7 +70,14 @@ def tf2(monkeypatch):
             return message
 
     module.Buffer, module.TransformException = Buffer, TransformException
-    module.TransformListener = lambda *args, **kwargs: module.listeners.append((args, kwargs))
+
+    class TransformListener:
+        def __init__(self, *args, **kwargs):
+            module.listeners.append((args, kwargs))
+
+        def unregister(self):
+            module.unregistered.append(self)
+    module.TransformListener = TransformListener
     monkeypatch.setitem(sys.modules, 'tf2_ros', module)
     return module
 
@@ -75,6 +93,14 @@ def test_the_transform_at_the_stamp_is_asked_for_and_waited_for(tf2):
 def test_a_transform_that_is_missing_is_a_sentence(tf2):
     with pytest.raises(TransformError, match='from elsewhere to base_link .*does not exist'):
         Transforms(FakeNode()).lookup('base_link', 'elsewhere', 123)
+
+
+def test_a_buffer_filled_with_frames_is_made_anew_where_memory_has_grown(tf2):
+    stages = make_stages(FakeNode(), NodeParameters(positions='ground'))
+    first, = tf2.listeners
+    position_stages(stages)[0].listen_anew()
+    assert len(tf2.unregistered) == 1 and len(tf2.listeners) == 2
+    assert tf2.listeners[1][0][0] is not first[0][0], 'the same buffer'
 
 
 def test_without_tf2_the_node_says_what_to_set(monkeypatch):

@@ -245,6 +245,16 @@ def test_a_thread_that_hangs_with_a_replaced_detector_is_replaced_too(bench, mon
     let_go.set()
 
 
+def test_a_worker_stopped_in_the_midst_of_a_batch_is_not_busy_with_it_for_ever(bench):
+    begun = threading.Event()
+    bench.detector.detect = lambda images, settings: begun.set() or time.sleep(0.05)
+    bench.worker.start()
+    bench.put('front', 1)
+    assert begun.wait(5)
+    bench.worker.stop(5.0)
+    assert bench.worker.busy_s() == 0
+
+
 def test_frames_that_come_and_are_not_answered_are_counted_in_seconds(bench):
     statistics = bench.cameras['front'].statistics
     assert statistics.unanswered_s() == 0
