@@ -40,7 +40,9 @@ def add_noise(image: torch.Tensor) -> torch.Tensor:
     """Add Gaussian noise of a deviation of 10 to uint8 (3, H, W)."""
     rng = np.random.default_rng(int(torch.randint(2 ** 62, ())))
     noise = rng.standard_normal(tuple(image.shape), np.float32)
-    return torch.from_numpy(np.clip(image.numpy() + 10 * noise, 0, 255).astype(np.uint8))
+    noise *= 10
+    noise += image.numpy()
+    return torch.from_numpy(np.clip(noise, 0, 255, noise).astype(np.uint8))
 
 
 def zoom_out(sample: TrainingItem, fill: int, rng: np.random.Generator) -> TrainingItem:
@@ -64,15 +66,19 @@ def overlap_crop(sample: TrainingItem, rng: np.random.Generator) -> TrainingItem
     image, xyxy, labels = sample
     height, width = image.shape[:2]
     limit = rng.choice(CROP_OVERLAPS)
+    if limit >= 1:
+        return sample
+    centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
     for _ in range(CROP_TRIALS):
-        w, h = (np.array([width, height]) * rng.uniform(MIN_CROP, 1, 2)).astype(int)
-        if limit >= 1 or not h or not 0.5 <= w / h <= 2:
+        across, down = rng.uniform(MIN_CROP, 1, 2).tolist()
+        w, h = int(width * across), int(height * down)
+        if not h or not 0.5 <= w / h <= 2:
             continue
-        left, top = rng.integers(width - w + 1), rng.integers(height - h + 1)
+        left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
         part = np.array([left, top, left + w, top + h], np.float32)
-        centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
         kept = ((centres > part[:2]) & (centres < part[2:])).all(1)
-        if len(xyxy) and not (kept.any() and iou(xyxy[kept], part[None]).max() >= limit):
+        if len(xyxy) and not (kept.any() and (
+                limit <= 0 or iou(xyxy[kept], part[None]).max() >= limit)):
             continue
         boxes = np.clip(xyxy[kept], part[[0, 1, 0, 1]], part[[2, 3, 2, 3]]) - part[[0, 1, 0, 1]]
         return TrainingItem(image[top:top + h, left:left + w], boxes, labels[kept])

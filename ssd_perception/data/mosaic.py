@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from ssd_perception.data.sample import TrainingItem, keep_visible
+from ssd_perception.imaging.placing import resize
 
 SCALES = 0.4, 1.2  # least and greatest longest side of an image, in sides of the canvas
 
@@ -38,17 +39,28 @@ def mosaic(images: Sequence[TrainingItem], side: int, padding_value: int,
         y0, y1 = (centre_y, side) if below else (0, centre_y)
         factor = rng.uniform(*SCALES) * side / max(image.shape[:2])
         height, width = (max(1, round(s * factor)) for s in image.shape[:2])
-        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-        tile = cv2.resize(image, (width, height), interpolation=method)
-        # The tile's inner corner is at the centre; the part outside the canvas is cut off.
+        # The tile's inner corner is at the centre; the part outside the canvas is cut off, before
+        # it is resized.
         left = centre_x if right else centre_x - width
         top = centre_y if below else centre_y - height
         a, b, c, d = max(x0, left), max(y0, top), min(x1, left + width), min(y1, top + height)
-        canvas[b:d, a:c] = tile[b - top:d - top, a - left:c - left]
-        factors = np.array([width / image.shape[1], height / image.shape[0]] * 2)
-        whole = xyxy * factors + np.array([left, top, left, top])
+        columns = _seen(a - left, c - left, image.shape[1] / width, image.shape[1])
+        rows = _seen(b - top, d - top, image.shape[0] / height, image.shape[0])
+        canvas[b:d, a:c] = resize(image[rows, columns], c - a, d - b, 'area')
+        factors = np.array([(c - a) / (columns.stop - columns.start),
+                            (d - b) / (rows.stop - rows.start)] * 2)
+        whole = (xyxy - [columns.start, rows.start] * 2) * factors + [a, b] * 2
         cut = np.clip(whole, [a, b, a, b], [c, d, c, d])
         visible = keep_visible(cut, whole)
         boxes.append(cut[visible])
         labels.append(label[visible])
     return TrainingItem(canvas, np.concatenate(boxes).astype(np.float32), np.concatenate(labels))
+
+
+def _seen(first: int, end: int, factor: float, size: int) -> slice:
+    """Return the pixels of a side of ``size`` px that ``first`` to ``end`` of its tile show.
+
+    Args:
+        factor: pixels of the image in one of the tile.
+    """
+    return slice(math.floor(first * factor), min(size, math.ceil(end * factor)))

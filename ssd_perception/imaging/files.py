@@ -20,6 +20,7 @@ from ssd_perception.imaging.jpeg import (
     is_truncated,
     read_head,
 )
+from ssd_perception.imaging.placing import resize
 
 # A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
@@ -197,8 +198,8 @@ class ImageCache:
         height, width = image.shape[:2]
         factor = min(1.0, self._longest_side / max(height, width))
         if factor < 1:
-            size = max(1, round(width * factor)), max(1, round(height * factor))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            image = resize(image, max(1, round(width * factor)), max(1, round(height * factor)),
+                           'area')
         entry = image, image.shape[1] / width, image.shape[0] / height
         if image.nbytes <= self._free:
             self._free -= image.nbytes
