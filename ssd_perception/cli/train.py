@@ -51,10 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the best weights lie in OUT/NAME.safetensors, NAME being that of the folder OUT."""
-    # By default a torch thread that waits for another one spins. With another busy process on the
-    # machine this takes the core that the other thread needs; see docs/training.md. torch reads
-    # the variable when it is loaded.
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    # By default a torch thread that waits for another one spins for milliseconds. With another
+    # busy process on the machine this takes the core that the other thread needs. Sleeping at
+    # once costs an idle machine a sixth of a step, so spin for some microseconds first (GNU's
+    # OpenMP, which torch has on Linux); see docs/training.md. It is read when torch is loaded.
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
+        os.environ.setdefault('GOMP_SPINCOUNT', '1000')
     from ssd_perception.training import run as use_case
 
     result = use_case.run(

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing, WeightsError
 from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
@@ -26,10 +25,9 @@ from ssd_perception.inference.weights_file import read_metadata
 from ssd_perception.model.initialise import INITS, NETWORK, differences
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
-from ssd_perception.training.dataset import batches
 from ssd_perception.training.recipe import AugmentationRecipe, LossRecipe, Recipe, change
 from ssd_perception.training.recipe_yaml import to_yaml
-from ssd_perception.training.trainer import Trainer
+from ssd_perception.training.step_time import measure_times
 
 # Shipped weights that a training goes on from, and their network: other objects were learned
 # faster from it than from rover's smaller one (docs/training.md).
@@ -37,9 +35,8 @@ START, ARCHITECTURE = 'rover_far', Architecture('efficientnet_lite0')
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
-MEASURED_STEPS = 8
-RESERVE = 0.05  # share of the time for the report and the start
-LOOKING = 0.08  # share of the time after which the measurement of a step ends
+FIXED = 6.0  # seconds of the start before the plan, and of the report's figures
+MEASUREMENT = 1.0  # seconds of a measurement that do not depend on the number of images
 MEASURING = 0.2  # largest share of the time for measurements on the validation images
 MEASUREMENTS, LAST = 6, 2  # on them: in a run that has the time, and of the finished weights
 CALLS = 15  # of a network whose latency is measured
@@ -75,7 +72,7 @@ class Plan:
 
 def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes: float,
                 latency_ms: float | None, device: str, changes: tuple[str, ...] = (),
-                init: str = '', measured: int = 0) -> Plan:
+                init: str = '', validation: Sequence[Sample] = ()) -> Plan:
     """Plan a training.
 
     Args:
@@ -85,13 +82,14 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
         device: ``cpu`` or ``cuda``.
         changes: ``key=value`` on top of the plan; what follows from a changed key follows.
         init: weights to begin with, whose network is taken; '' chooses.
-        measured: number of validation images.
+        validation: images to be measured on.
 
     Raises:
         DataError: when there is nothing to plan from.
         RecipeError: for a change that is none of a recipe.
         WeightsNotFound, WeightsError: for an ``init`` that cannot be read.
     """
+    begun = time.perf_counter()
     look = Look.at(samples)
     gpu = device == 'cuda'
     recipe = Recipe(
@@ -110,7 +108,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
         _bound_latency(plan, look, latency_ms, device, changes)
     _choose_parts(plan, changes)
     _choose_anchors(plan, look, changes)
-    _choose_length(plan, samples, measured, minutes, device, changes)
+    _choose_length(plan, samples, validation, minutes, begun, device, changes)
     return plan
 
 
@@ -236,19 +234,17 @@ def _bound_latency(plan: Plan, look: Look, limit: float, device: str,
         f'{verdict} the {limit:g} ms that were asked for.')
 
 
-def _choose_length(plan: Plan, samples: Sequence[Sample], measured: int, minutes: float,
-                   device: str, changes: tuple[str, ...]) -> None:
+def _choose_length(plan: Plan, samples: Sequence[Sample], validation: Sequence[Sample],
+                   minutes: float, begun: float, device: str, changes: tuple[str, ...]) -> None:
     batch, count, times = plan.recipe.batch_size, max(1, len(samples)), MEASUREMENTS
     if any(item.startswith('iterations=') for item in changes):
         steps, reason = plan.recipe.iterations, ''
     else:
-        begin = time.perf_counter()
-        step = step_seconds(plan.recipe, samples, device, LOOKING * 60 * minutes)
-        # A validation image takes about as long as half a training image.
-        once = measured * step / batch / 2
-        seconds = 60 * minutes - (time.perf_counter() - begin)
+        step, image = measure_times(plan.recipe, samples, validation, device, 60 * minutes)
+        once = MEASUREMENT + image * len(validation) if validation else 0.0
+        seconds = 60 * minutes - FIXED - (time.perf_counter() - begun)
         times = int(max(1, min(times, (MEASURING * seconds / max(once, 1e-9)) - LAST)))
-        by_time = int((seconds * (1 - RESERVE) - once * (times + LAST)) / step)
+        by_time = int((seconds - once * (times + LAST)) / step)
         by_data = EPOCHS * count // batch
         steps = max(MIN_STEPS, min(by_time, by_data))
         limit = f'{EPOCHS} epochs at most' if by_data < by_time else f'{minutes:g} minutes'
@@ -262,32 +258,3 @@ def _choose_length(plan: Plan, samples: Sequence[Sample], measured: int, minutes
             ema_ramp=float(max(10, min(200, steps // 8))),
             evaluate_every=max(25, math.ceil(steps / times)),
             checkpoint_every=max(10, min(200, steps // 10)))
-
-
-def step_seconds(recipe: Recipe, samples: Sequence[Sample], device: str, limit: float) -> float:
-    """Return the seconds of a training step here, the loading of images included.
-
-    Args:
-        limit: seconds after which three steps are enough.
-    """
-    recipe = replace(recipe, iterations=10 ** 6, init='random')
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(recipe, samples, {}, Path(folder, 'run'), device)
-        trainer.folder.open(recipe, 0)
-        stream = batches(trainer.images, recipe, 0, trainer.device, trainer.world)
-        times: list[float] = []
-        begin = time.perf_counter()
-        try:
-            # What the loader had in stock is used up before the measurement.
-            for count, parts in enumerate(stream):
-                trainer.step(parts)
-                if trainer.device.type == 'cuda':
-                    torch.cuda.synchronize()
-                times.append(time.perf_counter())
-                if count >= 2 * MEASURED_STEPS or count >= 3 and times[-1] - begin > limit:
-                    break
-        finally:
-            stream.close()
-            trainer.folder.close()
-    spent = np.diff(times)[-MEASURED_STEPS:]  # without the first step, which is slower
-    return float(spent.mean())

@@ -178,7 +178,7 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
                                'then give its recipe.yaml.')
         plan = plan_recipe(data.train, names, options.minutes, options.latency_ms, device,
                            options.changes, options.init,
-                           sum(map(len, data.validation.values())))
+                           [*itertools.chain(*data.validation.values())])
         for line in plan.lines:
             log(line)
         recipe, text = plan.recipe, plan.yaml

@@ -14,6 +14,7 @@ from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 from ssd_perception.training import plan
 from ssd_perception.training.recipe import load_recipe
+from ssd_perception.training.step_time import Times, typical
 
 
 def samples_of(side, width=640, height=480, count=40, ratio=1.0):
@@ -30,12 +31,12 @@ def samples_of(side, width=640, height=480, count=40, ratio=1.0):
 
 @pytest.fixture
 def planned(monkeypatch):
-    monkeypatch.setattr(plan, 'step_seconds', lambda *arguments: 0.5)
+    monkeypatch.setattr(plan, 'measure_times', lambda *arguments: Times(0.5, 0.03))
 
     def call(samples, minutes=10, latency_ms=None, changes=(), measured=0, names=('a',),
              init=''):
         return plan.plan_recipe(samples, names, minutes, latency_ms, 'cpu', changes, init,
-                                measured)
+                                samples[:1] * measured)
     return call
 
 
@@ -70,11 +71,19 @@ def test_anchors_are_fitted_where_the_usual_ones_do_not_match(planned):
     assert 'k-means' in thin.reasons['architecture.anchors']
 
 
-@pytest.mark.parametrize('minutes, steps', [(10, 1140), (0.1, 60), (1000, 300 * 40 // 8)])
+@pytest.mark.parametrize('minutes, steps', [(10, 1188), (0.1, 60), (1000, 300 * 40 // 8)])
 def test_the_length_follows_time_and_data(planned, minutes, steps):
     recipe = planned(samples_of(100), minutes).recipe
     assert abs(recipe.iterations - steps) <= 2
     assert recipe.warmup <= steps / 5 and 1 / (1 - recipe.ema_decay) < steps
+
+
+def test_a_busy_moment_and_bursts_of_the_loader_do_not_change_the_time_of_a_step():
+    steps = [9.0] + [0.2] * 4 + [0.2, 0.2, 0.2, 1.4] * 5  # the first, those in stock, bursts
+    assert typical(np.cumsum(steps)) == pytest.approx(0.5)
+    steps[10] = 7.0
+    assert typical(np.cumsum(steps)) == pytest.approx(0.5)
+    assert typical(np.cumsum([9.0, 3.0, 4.0, 5.0])) == pytest.approx(4.0)  # a slow machine
 
 
 def test_many_validation_images_are_measured_less_often(planned):
@@ -84,7 +93,7 @@ def test_many_validation_images_are_measured_less_often(planned):
 
 
 def test_a_length_of_ones_own_needs_no_measurement(planned, monkeypatch):
-    monkeypatch.setattr(plan, 'step_seconds', None)
+    monkeypatch.setattr(plan, 'measure_times', None)
     recipe = planned(samples_of(100), changes=('iterations=80',)).recipe
     assert (recipe.warmup, recipe.ema_ramp) == (8, 10)
 

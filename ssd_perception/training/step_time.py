@@ -1,0 +1,94 @@
+"""Measure how long a training step, and the measurement of an image, take on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ssd_perception.data.sample import Sample
+from ssd_perception.evaluation.accuracy import measure
+from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.runtimes.torch import TorchRuntime
+from ssd_perception.training.dataset import batches
+from ssd_perception.training.recipe import Recipe
+from ssd_perception.training.trainer import Trainer
+
+FIRST_STEPS = 5  # the first one is slower, and the loader has the batches of four more in stock
+BLOCK = 4  # steps; the loader delivers about as many at once
+BLOCKS, SHORT = 4, 3  # at least so many are measured; so many steps where a step takes long
+SHARE, LIMIT = 0.02, 0.08  # of the run's time: usual, and longest for the measurement of a step
+LONGEST = 30.0  # seconds; a longer measurement of usual steps would not be more exact
+VALIDATION = 12  # images
+
+
+class Times(NamedTuple):
+    """Seconds that parts of a run take here: a step, loading included, and a validation image."""
+
+    step: float
+    image: float
+
+
+def measure_times(recipe: Recipe, samples: Sequence[Sample], validation: Sequence[Sample],
+                  device: str, seconds: float) -> Times:
+    """Train some steps and measure on some images, in a folder that is removed.
+
+    Args:
+        samples: to be trained on.
+        validation: to be measured on; may be empty.
+        device: ``cpu`` or ``cuda``.
+        seconds: of the whole run.
+    """
+    recipe = replace(recipe, iterations=10 ** 6)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(recipe, samples, {}, Path(folder, 'run'), device)
+        trainer.folder.open(recipe, 0)
+        stream = batches(trainer.images, recipe, 0, trainer.device, trainer.world)
+        times: list[float] = []
+        begin = time.perf_counter()
+        enough = min(SHARE * seconds, LONGEST)
+        try:
+            for count, parts in enumerate(stream):
+                trainer.step(parts)
+                if trainer.device.type == 'cuda':
+                    torch.cuda.synchronize()
+                times.append(time.perf_counter())
+                passed = times[-1] - begin
+                if count >= SHORT and passed > LIMIT * seconds or \
+                        count >= FIRST_STEPS + BLOCK * BLOCKS and passed > enough:
+                    break
+        finally:
+            stream.close()
+            trainer.folder.close()
+        return Times(typical(times), _image_seconds(trainer, validation))
+
+
+def typical(times: Sequence[float]) -> float:
+    """Return the seconds of a step, of the moments at which steps ended.
+
+    That is the median of blocks' means: what a busy moment costs does not count, and neither does
+    it matter that the loader delivers several batches at once.
+    """
+    times = times[min(FIRST_STEPS, len(times) - SHORT) - 1:]
+    ends = list(times[::BLOCK]) if len(times) > 2 * BLOCK else [times[0], times[-1]]
+    steps = BLOCK if len(times) > 2 * BLOCK else len(times) - 1
+    return statistics.median(b - a for a, b in zip(ends, ends[1:])) / steps
+
+
+def _image_seconds(trainer: Trainer, validation: Sequence[Sample]) -> float:
+    """Return the seconds of a validation image in the measurements of a run."""
+    if not validation:
+        return 0.0
+    detector = Detector.from_runtime(TorchRuntime(trainer.result(), trainer.metadata,
+                                                  trainer.device.type, 'fp32'))
+    few = validation[::-(-len(validation) // VALIDATION)]
+    measure(detector, few[:1], skip_unreadable=True)
+    begin = time.perf_counter()
+    measure(detector, few, skip_unreadable=True)
+    return (time.perf_counter() - begin) / len(few)
