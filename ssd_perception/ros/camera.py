@@ -35,6 +35,7 @@ from ssd_perception.ros.latest_frame import LatestFrames
 from ssd_perception.ros.lost_frames import LossWatch, subscribe
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
 from ssd_perception.ros.missing_images import Input, Publisher, Watchdog, losses, reason
+from ssd_perception.ros.receiver import Receiver
 from ssd_perception.viz.drawing import class_colour, draw_detections
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
@@ -69,12 +70,13 @@ class Camera:
         watchdog: knows whether images come.
     """
 
-    def __init__(self, node: Node, name: str, transport: str, frames: LatestFrames):
+    def __init__(self, node: Node, name: str, transport: str, frames: LatestFrames,
+                 receiver: Receiver):
         prefix = f'{name}/' if name else ''
         self.name = name
         self.statistics = CameraStatistics()
         self.watchdog = Watchdog(time.monotonic())
-        self._node, self._frames = node, frames
+        self._node, self._frames, self._receiver = node, frames, receiver
         self._image = f'{prefix}{IMAGE}'
         raw = node.resolve_topic_name(self._image)
         # Derived after remapping, so that one remap serves both.
@@ -119,6 +121,7 @@ class Camera:
     def stop(self) -> None:
         """Unsubscribe, so that a camera driver that publishes on demand may rest."""
         if self._subscription is not None:
+            self._receiver.remove(self._subscription)
             self._node.destroy_subscription(self._subscription)
         self._subscription, self._listening = None, ''
 
@@ -152,8 +155,9 @@ class Camera:
             self._node, self._losses, Image if kind == 'raw' else CompressedImage,
             # The relative name where it is the camera's, so that qos_overrides may name it.
             self._inputs[kind].topic if kind == 'compressed' else self._image,
-            self._receive, qos_profile=INPUT_QOS,
+            self._receive, qos_profile=INPUT_QOS, callback_group=self._receiver.group,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._receiver.add(self._subscription)
 
     @property
     def loss(self) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+
 from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import SUFFIX, is_shipped, resolve_weights
@@ -29,6 +31,9 @@ def load_detector(parameters: NodeParameters) -> Detector:
             parameters.threads or spare_threads()):
         detector = _load(parameters, 1)
     parameters.postprocess_settings(0.5).per_class(detector.class_names)  # refuses unknown classes
+    if detector.runtime != 'opencv':  # whose network has these threads
+        # Others wait in a loop for parts of images to resize, and take a core from the network.
+        cv2.setNumThreads(1 if detector.concurrency > 1 else detector.threads or spare_threads())
     for batch_size in range(1, (cameras if detector.concurrency == 1 else 1) + 1):
         detector.warm_up(batch_size)
     give_back_freed_memory()

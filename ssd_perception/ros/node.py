@@ -37,6 +37,7 @@ from ssd_perception.ros.messages import MESSAGES
 from ssd_perception.ros.on_demand import OnDemand
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
 from ssd_perception.ros.process import give_back_freed_memory, log_errors
+from ssd_perception.ros.receiver import Receiver
 from ssd_perception.ros.slot import DetectorSlot
 from ssd_perception.ros.stages import make_stages, position_stages
 from ssd_perception.ros.worker import STUCK_S, Worker
@@ -75,8 +76,9 @@ class DetectorNode(LifecycleNode):
         self._callback_error = diagnostics.LastError()
         names = self.parameters.cameras or ('',)
         self._frames = LatestFrames(names)
-        self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames)
-                         for name in names}
+        receiver = Receiver(self, self.callback_failed)
+        self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames,
+                                      receiver) for name in names}
         loaded = self.create_guard_condition(self._update_slot)
         self._slot = DetectorSlot(load, lambda: self.parameters, self.get_logger(),
                                   loaded.trigger, self._announce)

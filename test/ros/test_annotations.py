@@ -56,7 +56,7 @@ def foxglove(monkeypatch):
 
 def publish(listeners, ids):
     node = FakeNode(listeners)
-    camera = Camera(node, '', 'raw', LatestFrames(['']))
+    camera = Camera(node, '', 'raw', LatestFrames(['']), None)
     found = Detections([[10, 20, 30, 60]], [0.9], [0], ids)
     camera.publish(Header(), np.zeros((80, 100, 3), np.uint8), found, ('cone',), 80)
     return node.published

@@ -130,12 +130,16 @@ def test_frames_that_were_taken_for_a_detector_of_batches_run_one_by_one_in_anot
     assert detector.batches == [1] * 4 and len(order) == 4
 
 
-@pytest.mark.parametrize('most, threads, wanted', [
-    (8, 0, (4, 4)), (1, 0, (3, 1)), (1, 4, (4, 1)), (8, 2, (2, 2))])
-def test_every_core_is_taken_only_by_calls_that_run_at_once(monkeypatch, most, threads, wanted):
+@pytest.mark.parametrize('most, threads, wanted, resizing', [
+    (8, 0, (4, 4), 1), (1, 0, (3, 1), 3), (1, 4, (4, 1), 4), (8, 2, (2, 2), 1)])
+def test_every_core_is_taken_only_by_calls_that_run_at_once(monkeypatch, most, threads, wanted,
+                                                            resizing):
+    of_opencv = []
+    monkeypatch.setattr(loading.cv2, 'setNumThreads', of_opencv.append)
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: range(4))
     monkeypatch.setattr(loading.Detector, 'from_weights', lambda *_, threads, concurrency, **__: (
         SimpleNamespace(threads=threads, concurrency=min(most, concurrency), class_names=(),
-                        warm_up=lambda batch_size: None)))
+                        runtime='openvino', warm_up=lambda batch_size: None)))
     detector = loading.load_detector(NodeParameters(cameras=tuple('abcd'), threads=threads))
     assert (detector.threads, detector.concurrency) == wanted
+    assert of_opencv == [resizing]

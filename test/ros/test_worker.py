@@ -132,7 +132,7 @@ def test_nothing_is_drawn_when_nobody_looks(monkeypatch):
     rclpy.init(context=context)
     node = rclpy.create_node('lazy', context=context)
     try:
-        camera = module.Camera(node, 'front', 'auto', LatestFrames(['front']))
+        camera = module.Camera(node, 'front', 'auto', LatestFrames(['front']), None)
         answer = (image(picture(), 1).header, picture(), Detections.empty(), ('cone',), 80)
         camera.publish(*answer)
         assert drawn == []
