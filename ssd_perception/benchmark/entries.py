@@ -121,10 +121,13 @@ def _message_maker(class_names: tuple[str, ...]) -> Callable[[Detections], bytes
     from rclpy.serialization import serialize_message
     from std_msgs.msg import Header
 
-    from ssd_perception.ros.messages import MESSAGES
-    header = Header(frame_id='camera')
-    return lambda found: serialize_message(
-        MESSAGES.detections_message(header, found, class_names))
+    from ssd_perception.ros.serialised import detections_maker
+    header, make = Header(frame_id='camera'), detections_maker()
+
+    def message(found: Detections) -> bytes:
+        made = make(header, found, class_names)
+        return made if isinstance(made, bytes) else serialize_message(made)
+    return message
 
 
 def peak(threads: int | None) -> Entry:

@@ -36,6 +36,7 @@ from ssd_perception.ros.lost_frames import LossWatch, subscribe
 from ssd_perception.ros.messages import MESSAGES, compressed_message, image_message
 from ssd_perception.ros.missing_images import Input, Publisher, Watchdog, losses, reason
 from ssd_perception.ros.receiver import Receiver
+from ssd_perception.ros.serialised import detections_maker
 from ssd_perception.viz.drawing import class_colour, draw_detections
 
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
@@ -207,7 +208,7 @@ class Camera:
             class_names: names that the labels index into.
             jpeg_quality: 1 to 100, of the compressed image.
         """
-        self._detections.publish(MESSAGES.detections_message(header, detections, class_names))
+        self._detections.publish(detections_maker()(header, detections, class_names))
         if self._annotations is not None and self._annotations.get_subscription_count() > 0:
             self._annotations.publish(MESSAGES.annotations_message(
                 header, detections, class_names,

@@ -20,6 +20,7 @@ from rclpy.subscription import Subscription
 
 _LONGEST_WAIT_NS = 1_000_000_000
 _PAUSE_S = 0.1  # after an error of the middleware
+_LET_GO_WITHIN_S = 2.0
 
 
 class _NotTheExecutors(CallbackGroup):
@@ -53,8 +54,9 @@ class Receiver:
 
     def __init__(self, node: Node, failed: Callable[[Exception], object]):
         self._context, self._failed = node.context, failed
-        self._lock = threading.Lock()  # held while a callback runs
+        self._lock = threading.Condition()  # held while a callback runs
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._waited_for: tuple[Subscription, ...] = ()
         self._thread: threading.Thread | None = None
         self._changed = GuardCondition(None, None, context=node.context)
         self._pause = threading.Event()
@@ -77,10 +79,14 @@ class Receiver:
         self._wake()
 
     def remove(self, subscription: Subscription) -> None:
-        """Run its callback no longer; it does not run any more when this returns."""
+        """Run its callback no longer, and let go of it.
+
+        Only then it can be destroyed, and the next one may have another type of message.
+        """
         with self._lock:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
-        self._wake()
+            self._wake()
+            self._lock.wait_for(lambda: subscription not in self._waited_for, _LET_GO_WITHIN_S)
 
     def _wake(self) -> None:
         self._changed.trigger()
@@ -88,13 +94,15 @@ class Receiver:
     def _run(self) -> None:
         while True:
             with self._lock:
-                subscriptions = self._subscriptions
-                if not subscriptions or not self._context.ok():
+                subscriptions = self._subscriptions if self._context.ok() else ()
+                self._waited_for = subscriptions
+                self._lock.notify_all()
+                if not subscriptions:
                     self._thread = None
                     return
             try:
                 self._receive(subscriptions)
-            except rclpy_implementation.InvalidHandle:  # one was destroyed, maybe all with their node
+            except rclpy_implementation.InvalidHandle:  # destroyed, with its node
                 with self._lock:
                     if subscriptions is self._subscriptions:
                         self._subscriptions = ()

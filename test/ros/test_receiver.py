@@ -10,7 +10,7 @@ import pytest
 
 rclpy = pytest.importorskip('rclpy')
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from std_msgs.msg import Int64, String  # noqa: E402
 
 from ssd_perception.ros import receiver as module  # noqa: E402
 from ssd_perception.ros.humble import SubscriptionEventCallbacks  # noqa: E402
@@ -117,3 +117,16 @@ def test_where_rclpy_waits_in_another_way_the_executor_calls(node, monkeypatch):
     publisher.publish(String(data='1'))
     until(lambda: messages, again=lambda: executor.spin_once(timeout_sec=0.1))
     executor.shutdown()
+
+
+def test_after_one_subscription_the_topic_may_have_another_type(ours, node):
+    for subscription in ours.subscriptions:
+        ours.receiver.remove(subscription)
+        node.destroy_subscription(subscription)
+    for publisher in ours.publishers:
+        node.destroy_publisher(publisher)
+    numbers, publisher = [], node.create_publisher(Int64, 'front', 10)
+    ours.receiver.add(node.create_subscription(Int64, 'front', numbers.append, 10,
+                                               callback_group=ours.receiver.group))
+    until(lambda: numbers, again=lambda: publisher.publish(Int64(data=3)))
+    assert not ours.errors
