@@ -1,14 +1,14 @@
 """The thread that takes images from the middleware.
 
-For each message rclpy's executor makes two wait sets of everything in the node, which takes as much
-processor time as reading the image and publishing its answer. This thread waits for the images of
-all cameras and for nothing else.
+For each message rclpy's executor makes two wait sets of everything in the node, which takes more
+processor time than to take the image. This thread waits for the images of all cameras and for
+nothing else.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -116,8 +116,9 @@ class Receiver:
         events = [event for subscription in subscriptions
                   for event in subscription.event_handlers]
         with ExitStack() as held:  # nothing is destroyed while it is waited for
-            for entity in (self._context.handle, self._changed.handle,
-                           *(subscription.handle for subscription in subscriptions), *events):
+            entities: list[Any] = [self._context.handle, self._changed.handle, *events,
+                                   *(subscription.handle for subscription in subscriptions)]
+            for entity in entities:
                 held.enter_context(entity)
             wait_set = self._wait_set(subscriptions, events)
             while subscriptions is self._subscriptions and self._context.ok():
@@ -136,9 +137,9 @@ class Receiver:
                     if subscription.handle.pointer in ready:
                         self._take(subscription)
 
-    def _wait_set(self, subscriptions: tuple[Subscription, ...], events: Any) -> Any:
-        return rclpy_implementation.WaitSet(len(subscriptions), 1, 0, 0, 0, len(events),
-                                            self._context.handle)
+    def _wait_set(self, subscriptions: Sequence[Subscription], events: Sequence[Any]) -> Any:
+        context: Any = self._context.handle
+        return rclpy_implementation.WaitSet(len(subscriptions), 1, 0, 0, 0, len(events), context)
 
     def _take(self, subscription: Subscription) -> None:
         """Take one message, so that each camera has its turn."""
