@@ -144,7 +144,7 @@ class _Scan:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._count = 0
-        self._failed_in_row = 0
+        self._failed_in_row: list[int] = []  # indices of frames
 
     def run(self, progress: Callable[[int], object]) -> int:
         if self._stages.stages:
@@ -171,6 +171,8 @@ class _Scan:
             for thread in threads:
                 thread.join()
             sys.setswitchinterval(switch_s)
+            if len(self._failed_in_row) >= _MOST_FAILED:  # a later run may answer them
+                self._folder.forget(min(self._failed_in_row))
         if self._failure is not None:
             raise self._failure
         return self._count
@@ -262,14 +264,14 @@ class _Scan:
             item.result = item.result.with_detections(found)
             item.times_ms |= times_ms
         if items:
-            self._failed_in_row = 0
+            self._failed_in_row = []
 
     def _fail(self, item: _Item, error: Exception) -> None:
         """Count an image that the detector cannot answer; raise where it answers none any more."""
-        self._failed_in_row += 1
-        if self._failed_in_row >= _MOST_FAILED:
-            raise UserError(f'The detector answered none of {self._failed_in_row} images in a '
-                            f'row; the last: {describe_error(error)}') from error
+        self._failed_in_row.append(item.result.index)
+        if len(self._failed_in_row) >= _MOST_FAILED:
+            raise UserError(f'The detector answered none of {len(self._failed_in_row)} images in '
+                            f'a row; the last: {describe_error(error)}') from error
         item.result = replace(item.result, width=0, height=0,
                               error=f'The detector failed: {describe_error(error)}')
         item.image = None

@@ -167,6 +167,11 @@ class WorkFolder:
         """The frames in whole chunks that are done; beyond the recording's end after the last."""
         return len(self.done) * self.chunk_frames
 
+    def forget(self, frame: int) -> None:
+        """Remove the chunk with this frame, by its index, and those after it."""
+        for chunk in reversed(self.done[frame // self.chunk_frames:]):
+            _remove(chunk)
+
     def frames(self) -> Iterator[FrameResult]:
         """Yield every frame's result."""
         for chunk in self.done:

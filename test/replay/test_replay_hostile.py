@@ -18,12 +18,13 @@ for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
 import recordings  # noqa: E402
 from odd_jpegs import odd_jpegs  # noqa: E402
 from orange_detector import OrangeDetector  # noqa: E402
-from replaying import messages, replay  # noqa: E402
+from replaying import FRAMES, messages, replay, replay_in_chunks  # noqa: E402
 
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.frames import image_topic  # noqa: E402
 from ssd_perception.bags.reader import Bag, BagError  # noqa: E402
 from ssd_perception.bags.writer import BagWriter  # noqa: E402
+from ssd_perception.core.errors import UserError  # noqa: E402
 from ssd_perception.replay.cameras import find_cameras  # noqa: E402
 
 pytest_plugins = ['replaying']
@@ -155,6 +156,23 @@ def test_an_image_that_breaks_the_detector_costs_itself(detectors, tmp_path, cap
         for _ in range(2):
             assert replay(bad, tmp_path / f'none{count}') == 1
             assert expected in capsys.readouterr().err
+
+
+def test_images_that_a_lost_device_did_not_answer_are_tried_again(detectors, recording, tmp_path,
+                                                                   monkeypatch):
+    detect = OrangeDetector.detect
+
+    def lost(self, images, settings=None):
+        if self.calls >= 5:
+            raise RuntimeError('device lost')
+        return detect(self, images, settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(OrangeDetector, 'detect', lost)
+        with pytest.raises(UserError, match='none of 20 images in a row'):
+            replay_in_chunks(recording, tmp_path / 'out', '--workers', '1')
+    replay_in_chunks(recording, tmp_path / 'out', '--workers', '1')
+    rows = (tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()
+    assert len(rows) == FRAMES and not [row for row in rows if 'failed' in row]
 
 
 def test_odd_jpegs_are_answered_and_a_texture_costs_itself(detectors, tmp_path, capsys):
