@@ -12,7 +12,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ssd_perception.data.layout import read_split
@@ -39,13 +39,16 @@ def seconds(trainer: Trainer, steps: Iterable[list[Batch]]) -> float:
 
 
 def measure(recipe: Recipe, samples: Sequence[Sample], out: Path, device: str, steps: int,
-            rounds: int, first: int) -> dict[str, float]:
+            rounds: int, first: int,
+            keep: Callable[[dict[str, float]], object] = lambda figures: None
+            ) -> dict[str, float]:
     """Train, and return images per second of real and of preloaded steps, and their ratio.
 
     Args:
         out: folder of the run.
         steps: of each kind in a round, more than ``STOCK``.
         first: steps before the measurement, which fill the cache of decoded images.
+        keep: called after each round with the figures so far.
     """
     trainer = Trainer(recipe, samples, {}, out, device)
     trainer.folder.open(recipe, 0)
@@ -59,9 +62,11 @@ def measure(recipe: Recipe, samples: Sequence[Sample], out: Path, device: str, s
         still = seconds(trainer, (preloaded for _ in range(steps)))
         moving = seconds(trainer, itertools.islice(real, steps))
         rows.append((recipe.batch_size / still, recipe.batch_size / moving, still / moving))
-    preloaded_rate, real_rate, ratio = (statistics.median(row) for row in zip(*rows))
-    return {'preloaded_images_per_s': preloaded_rate, 'real_images_per_s': real_rate,
-            'ratio': ratio}
+        figures = dict(zip(('preloaded_images_per_s', 'real_images_per_s', 'ratio'),
+                           (statistics.median(row) for row in zip(*rows))))
+        keep(figures)
+    real.close()
+    return figures
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Check and measure the package on a CUDA GPU: tests, training, latency, ONNX Runtime.
 
 `tools/check_gpu.sh` starts it. Each part runs even when another one fails; the JSON holds the
-figures of each part, or its error.
+figures of each part, or its error. It is written whenever there is something new, so that a run
+which is cut off leaves what it had: a part with "finished": false was not done.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import functools
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,7 +27,11 @@ import cv2
 import numpy as np
 import torch
 
+from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.data.writers import LabelledImage, voc_annotation
+
+# Takes what a part has found so far.
+Keep = Callable[[dict[str, Any]], None]
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ('ball', 'box')
@@ -59,17 +65,29 @@ def draw_images(folder: Path, count: int) -> None:
     (folder / 'ImageSets/Main/train.txt').write_text('\n'.join(names) + '\n')
 
 
-def run_tests(device: str, quick: bool) -> dict[str, Any]:
+def run_tests(device: str, quick: bool, keep: Keep) -> dict[str, Any]:
     """Run the tests that need CUDA."""
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--noconftest', '-rs',
-         'test/training/test_cuda.py'], cwd=ROOT, capture_output=True, text=True)
-    return {'exit_code': done.returncode, 'seconds': time.perf_counter() - begin,
-            'output': done.stdout[-2000:] + done.stderr[-500:]}
+    begin, lines, passed = time.perf_counter(), [], []
+    process = subprocess.Popen(
+        [sys.executable, '-u', '-m', 'pytest', '-v', '-p', 'no:cacheprovider', '--noconftest',
+         '-rs', '--durations=5', 'test/training/test_cuda.py'], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if ' PASSED' in line:
+                passed.append(line.split(' PASSED')[0].partition('::')[2])
+            if '::' in line:
+                keep({'passed': passed, 'seconds': time.perf_counter() - begin,
+                      'output': ''.join(lines)[-2000:]})
+    finally:
+        process.kill()
+    return {'exit_code': process.wait(), 'passed': passed,
+            'seconds': time.perf_counter() - begin, 'output': ''.join(lines)[-2500:]}
 
 
-def train_b1(device: str, quick: bool) -> dict[str, Any]:
+def train_b1(device: str, quick: bool, keep: Keep) -> dict[str, Any]:
     """Train EfficientNet-B1 at 512 in bf16; see ``benchmark_loader.measure``."""
     sys.path.insert(0, str(ROOT / 'tools'))
     from benchmark_loader import measure
@@ -87,9 +105,9 @@ def train_b1(device: str, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, 'data')
         draw_images(data, 200 if gpu else 8)
-        steps, rounds, first = (32, 2 if quick else 4, 24) if gpu else (8, 1, 2)
+        steps, rounds, first = ((14, 2, 10) if quick else (32, 4, 24)) if gpu else (8, 1, 2)
         figures = measure(recipe, read_split(data, 'train'), Path(folder, 'run'), device,
-                          steps, rounds, first)
+                          steps, rounds, first, keep)
     return {'backbone': recipe.architecture.backbone, 'input_hw': recipe.architecture.input_hw,
             'precision': recipe.precision, 'batch_size': recipe.batch_size,
             'workers': recipe.workers, **figures,
@@ -120,7 +138,7 @@ def random_weights(folder: Path, backbone: str, side: int) -> Path:
                         SSD(architecture, len(CLASSES)), Metadata(CLASSES, architecture))
 
 
-def latency(device: str, quick: bool) -> dict[str, Any]:
+def latency(device: str, quick: bool, keep: Keep) -> dict[str, Any]:
     """Time the network with host transfers, in fp16 with CUDA graphs, at batch 1 and 32."""
     from ssd_perception.inference.runtimes.torch import TorchRuntime
 
@@ -136,10 +154,11 @@ def latency(device: str, quick: bool) -> dict[str, Any]:
                     calls = (50 if quick else 200) if gpu else 1
                     rows[f'{backbone} {side} batch {size}'] = milliseconds(
                         functools.partial(runtime, batch), calls)
+                    keep({'rows': rows})
     return {'precision': 'fp16' if gpu else 'fp32', 'cuda_graphs': gpu, 'rows': rows}
 
 
-def onnxruntime_cuda(device: str, quick: bool) -> dict[str, Any]:
+def onnxruntime_cuda(device: str, quick: bool, keep: Keep) -> dict[str, Any]:
     """Time ONNX Runtime's CUDA provider on Lite0 at 320, and compare it with torch."""
     import onnxruntime
 
@@ -163,7 +182,7 @@ def onnxruntime_cuda(device: str, quick: bool) -> dict[str, Any]:
                 **milliseconds(lambda: runtime(batch), 50 if quick else 200)}
 
 
-PARTS: dict[str, Callable[[str, bool], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[str, bool, Keep], dict[str, Any]]] = {
     'tests': run_tests, 'latency': latency, 'training': train_b1,
     'onnxruntime': onnxruntime_cuda}
 
@@ -187,21 +206,29 @@ def main() -> int:
     device = os.environ.get('DEVICE', 'cuda')
     if device == 'cuda' and not torch.cuda.is_available():
         sys.exit('check_gpu: torch finds no CUDA device here; DEVICE=cpu rehearses without one.')
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {'machine': machine(), 'quick': args.quick}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the parts end their processes
     failed = 0
+
+    def keep(name: str, found: dict[str, Any]) -> None:
+        report[name] = found
+        atomic_write(args.out, (json.dumps(report, indent=1, default=dataclasses_to_dict)
+                                + '\n').encode())
+
     for name in args.parts:
         begin = time.perf_counter()
+        keep(name, {'finished': False})
         try:
-            report[name] = PARTS[name](device, args.quick)
+            keep(name, PARTS[name](device, args.quick, lambda found, name=name: keep(
+                name, {**found, 'finished': False})))
             failed += name == 'tests' and report[name]['exit_code'] != 0
         except Exception as error:  # the other parts are to run all the same
             failed += 1
-            report[name] = {'error': f'{type(error).__name__}: {error}',
-                            'traceback': traceback.format_exc()[-1500:]}
+            keep(name, {**report[name], 'error': f'{type(error).__name__}: {error}',
+                        'traceback': traceback.format_exc()[-1500:]})
         print(f'{name}: {time.perf_counter() - begin:.0f} s '
               f'{json.dumps(report[name], default=str)[:1500]}', flush=True)
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(report, indent=1, default=dataclasses_to_dict) + '\n')
     print(f'written to {args.out}')
     return 1 if failed else 0
 
