@@ -223,6 +223,9 @@ def main() -> int:
             keep(name, PARTS[name](device, args.quick, lambda found, name=name: keep(
                 name, {**found, 'finished': False})))
             failed += name == 'tests' and report[name]['exit_code'] != 0
+        except KeyboardInterrupt:
+            print(f'{name} was cut off; {args.out} holds what was found before.')
+            return 1
         except Exception as error:  # the other parts are to run all the same
             failed += 1
             keep(name, {**report[name], 'error': f'{type(error).__name__}: {error}',
