@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -32,6 +33,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
 RATE_WINDOW = 20
+MEDIAN_OF = 1000  # ages; of all of them it would take longer with each answer
 MAX_STAMPS = 1_000_000  # 9 hours at 30 Hz; what comes later is not kept
 # Of classes, as in weights; anybody may publish detections.
 MAX_CLASSES, MAX_NAME = 1000, 100
@@ -86,18 +88,19 @@ class Viewer(Node):
         image, detections, truth: topics; relative names can be remapped.
         threshold: detections below are collected, but not counted in ``live``.
         max_frames: images kept; of further frames only the detections are kept.
+        arguments: of ``rclpy.node.Node``.
     """
 
     def __init__(self, image: str = 'image', detections: str = 'detections',
                  truth: str = GROUND_TRUTH, threshold: float = 0.0,
-                 max_frames: int = 3000):
-        super().__init__('ssd_viewer')
+                 max_frames: int = 3000, **arguments: Any):
+        super().__init__('ssd_viewer', **arguments)
         self.frames: dict[int, Frame] = {}
         self.live = Live()
         self.last_message_s: float | None = None
         self._image, self._threshold, self._max_frames = image, threshold, max_frames
         self._names: list[str] = []
-        self._ages: list[float] = []
+        self._ages: collections.deque[float] = collections.deque(maxlen=MEDIAN_OF)
         self._arrivals: collections.deque = collections.deque(maxlen=RATE_WINDOW)
         self._to_encode: queue.Queue = queue.Queue()
         self._images_kept = 0

@@ -15,9 +15,11 @@ rclpy = pytest.importorskip('rclpy')
 for module in ('vision_msgs', 'rosbags', 'av'):
     pytest.importorskip(module)
 import recordings  # noqa: E402
+from builtin_interfaces.msg import Time  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 from vision_msgs.msg import (  # noqa: E402
     Detection2D,
     Detection2DArray,
@@ -26,6 +28,7 @@ from vision_msgs.msg import (  # noqa: E402
 
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
+from ssd_perception.live import viewer  # noqa: E402
 from ssd_perception.ros.messages import image_message  # noqa: E402
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -137,6 +140,21 @@ def test_ctrl_c_ends_watching_and_keeps_what_was_seen(rover, tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 0 and 'Traceback' not in err
     assert (tmp_path / 'out' / 'summary.html').is_file()
+
+
+def test_stamps_without_end_are_kept_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(viewer, 'MAX_STAMPS', 3)
+    monkeypatch.setattr(viewer, 'MEDIAN_OF', 2)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = viewer.Viewer(context=context)
+    for second in range(6):
+        node._receive_answer(Detection2DArray(header=Header(stamp=Time(sec=second))))
+    assert node.live.answered == 6 and list(node.frames) == [0, 10 ** 9, 2 * 10 ** 9]
+    assert len(node._ages) == 2
+    node.close()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
 
 
 def test_nothing_to_see_is_one_sentence(tmp_path):
