@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,14 +80,18 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(data, tmp_path):
         Trainer(dataclasses.replace(TINY, accumulate=4), read_voc(data, 'train'), {}, tmp_path)
 
 
-def test_the_train_verb_under_torchrun_writes_once_and_resumes(data, tmp_path):
+def test_the_train_verb_under_torchrun_writes_and_warns_once_and_resumes(data, tmp_path):
     recipe, out = tmp_path / 'recipe.yaml', tmp_path / 'run'
+    data = shutil.copytree(data, tmp_path / 'data')
+    first = (data / 'ImageSets/Main/train.txt').read_text().split()[0]
+    (data / f'Annotations/{first}.xml').write_text('no XML')
     recipe.write_text(YAML.format(iterations=6, every=2))
     verb = ('-m', 'ssd_perception', 'train', recipe, '--data', data, '--out', out, '--device',
             'cpu', '--set', 'batch_size=4')
     done = torchrun(2, *verb)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.count('Training on 6 images') == 1 and 'in 2 processes' in done.stdout
+    assert done.stdout.count('Training on 5 images') == 1 and 'in 2 processes' in done.stdout
+    assert done.stderr.count('1 file was skipped') == done.stderr.count(f'{first}.xml') == 1
     rows = [json.loads(line) for line in (out / 'log.jsonl').read_text().splitlines()]
     assert [row['iteration'] for row in rows if 'classes' in row] == [1, 2, 3, 4, 5, 6]
     state = torch.load(out / 'checkpoint.pt', weights_only=True)
