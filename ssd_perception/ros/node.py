@@ -76,9 +76,9 @@ class DetectorNode(LifecycleNode):
         self._callback_error = diagnostics.LastError()
         names = self.parameters.cameras or ('',)
         self._frames = LatestFrames(names)
-        receiver = Receiver(self, self.callback_failed)
+        self._receiver = Receiver(self, self.callback_failed)
         self._cameras = {name: Camera(self, name, self.parameters.image_transport, self._frames,
-                                      receiver) for name in names}
+                                      self._receiver) for name in names}
         loaded = self.create_guard_condition(self._update_slot)
         self._slot = DetectorSlot(load, lambda: self.parameters, self.get_logger(),
                                   loaded.trigger, self._announce)
@@ -252,6 +252,7 @@ class DetectorNode(LifecycleNode):
         if self._state != 'active':
             return
         self._notice_delay()
+        self._receiver.keep_alive()
         self._worker.keep_alive()
         self._watch_memory()
         for camera in self._cameras.values():

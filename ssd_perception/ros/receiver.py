@@ -20,7 +20,7 @@ from rclpy.subscription import Subscription
 
 _LONGEST_WAIT_NS = 1_000_000_000
 _PAUSE_S = 0.1  # after an error of the middleware
-_LET_GO_WITHIN_S = 2.0
+_RELEASE_WITHIN_S = 2.0
 
 
 class _NotTheExecutors(CallbackGroup):
@@ -74,9 +74,21 @@ class Receiver:
         with self._lock:
             self._subscriptions += (subscription,)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name='receiver', daemon=True)
-                self._thread.start()
+                self._start()
         self._wake()
+
+    def keep_alive(self) -> None:
+        """Start the thread anew if it has died, or could not be started."""
+        thread = self._thread
+        if thread is None or thread.is_alive():
+            return
+        with self._lock:
+            if self._thread is thread:
+                self._start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name='receiver', daemon=True)
+        self._thread.start()
 
     def remove(self, subscription: Subscription) -> None:
         """Run its callback no longer, and let go of it.
@@ -86,7 +98,7 @@ class Receiver:
         with self._lock:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
             self._wake()
-            self._lock.wait_for(lambda: subscription not in self._waited_for, _LET_GO_WITHIN_S)
+            self._lock.wait_for(lambda: subscription not in self._waited_for, _RELEASE_WITHIN_S)
 
     def _wake(self) -> None:
         self._changed.trigger()

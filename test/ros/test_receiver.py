@@ -130,3 +130,22 @@ def test_after_one_subscription_the_topic_may_have_another_type(ours, node):
                                                callback_group=ours.receiver.group))
     until(lambda: numbers, again=lambda: publisher.publish(Int64(data=3)))
     assert not ours.errors
+
+
+def test_a_thread_that_died_or_could_not_be_started_is_started_again(ours, monkeypatch):
+    def die(subscriptions):
+        raise SystemExit
+    with monkeypatch.context() as patch:
+        patch.setattr(ours.receiver, '_receive', die)
+        ours.receiver._wake()
+        ours.receiver.add(ours.subscriptions.pop())  # so that the thread looks again
+        until(lambda: not ours.receiver._thread.is_alive())
+        patch.setattr(threading.Thread, 'start', no_thread)
+        with pytest.raises(RuntimeError):
+            ours.receiver.keep_alive()
+    ours.receiver.keep_alive()
+    until(lambda: ours.messages, again=lambda: ours.publishers[0].publish(String(data='heard')))
+
+
+def no_thread(thread):
+    raise RuntimeError("can't start new thread")
