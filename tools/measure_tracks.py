@@ -44,6 +44,7 @@ from ssd_perception.scene.tracks import TrackSettings, TrackStage
 MATCH = 0.5  # IoU of a detection with its object
 OUT_OF_VIEW = 0.75  # of an object's usual width for its height
 LOWEST = 0.2
+MOST_BOXES = 10_000  # in an image
 OBJECTS = 20  # of which --cost gives the cost
 
 
@@ -144,7 +145,7 @@ def score(drive: Drive, published: Sequence[Detections], min_height: float) -> d
         seen += int((full & high).sum())
         missed += int((full & high & ~hit).sum())
         pairs.append((_ids(truth)[high], _ids(found)[~left_out], overlap[high][:, ~left_out]))
-        false_ids = -1 - np.arange(len(found)) - sum(len(pair[1]) for pair in perfect)
+        false_ids = -1 - np.arange(len(found)) - MOST_BOXES * len(perfect)
         true_ids = np.where(object_of >= 0, np.append(_ids(truth), 0)[object_of], false_ids)
         perfect.append((pairs[-1][0], true_ids[~left_out], pairs[-1][2]))
     objects = sum(len(pair[0]) for pair in pairs)

@@ -48,8 +48,8 @@ OUTPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10,
 # Reliable, because that is RViz's default; depth 1, because it is for looking at.
 IMAGE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
                          reliability=ReliabilityPolicy.RELIABLE)
-# The executor looks at every publisher's events whenever an image comes. A viewer with another QoS
-# is warned by its own subscription; of detections this node warns as well.
+# The executor looks at every publisher's events whenever it wakes up. A viewer with another QoS is
+# warned by its own subscription; of detections this node warns as well.
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 # Pixels; lines and letters of annotations fit such an image where it was decoded smaller.

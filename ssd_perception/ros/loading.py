@@ -31,11 +31,11 @@ def load_detector(parameters: NodeParameters) -> Detector:
             parameters.threads or spare_threads()):
         detector = _load(parameters, 1)
     parameters.postprocess_settings(0.5).per_class(detector.class_names)  # refuses unknown classes
-    if detector.runtime != 'opencv':  # whose network has these threads
-        # Others wait in a loop for parts of images to resize, and take a core from the network.
-        cv2.setNumThreads(1 if detector.concurrency > 1 else detector.threads or spare_threads())
     for batch_size in range(1, (cameras if detector.concurrency == 1 else 1) + 1):
         detector.warm_up(batch_size)
+    if detector.runtime != 'opencv':  # whose network has these threads
+        # Others wait in a loop for parts of images to resize, and take a core from the network.
+        _set_opencv_threads(1 if detector.concurrency > 1 else detector.threads or spare_threads())
     give_back_freed_memory()
     return detector
 
@@ -45,6 +45,16 @@ def _load(parameters: NodeParameters, calls: int) -> Detector:
     return Detector.from_weights(
         parameters.weights, runtime=parameters.runtime, device=parameters.device,
         precision=parameters.precision, threads=threads, concurrency=min(calls, threads))
+
+
+def _set_opencv_threads(count: int) -> None:
+    """Set how many threads OpenCV uses in this process.
+
+    Nothing is done where that changes nothing: the detector in use may be resizing an image, and
+    OpenCV with TBB, as Ubuntu's is, ends its threads at each setting.
+    """
+    if cv2.getNumThreads() != count:
+        cv2.setNumThreads(count)
 
 
 def spare_threads(calls: int = 1) -> int:

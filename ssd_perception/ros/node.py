@@ -175,7 +175,7 @@ class DetectorNode(LifecycleNode):
 
     def callback_failed(self, error: Exception) -> None:
         """Log it, and let diagnostics warn for some seconds; see ``ros.process.spin``."""
-        self._callback_error.note(f'A request or a timer failed: {describe_error(error)}')
+        self._callback_error.note(f'A message, request or timer failed: {describe_error(error)}')
         self.get_logger().error(self._callback_error.recent(WARN_FOR_S), throttle_duration_sec=5.0)
 
     def _stop(self, timeout_s: float = 10.0) -> None:
@@ -271,7 +271,10 @@ class DetectorNode(LifecycleNode):
                 self.get_logger().info(f'Images arrive on {camera.topic}.')
 
     def _notice_delay(self) -> None:
-        """Warn when callbacks had to wait: images of that time never came to this process."""
+        """Warn when the executor's callbacks had to wait: nothing was watched or reported then.
+
+        Where the whole process was stopped, images of that time were lost as well.
+        """
         now = time.monotonic()
         late_s, self._watched_at = now - self._watched_at - WATCH_PERIOD_S, now
         if late_s > diagnostics.ANSWER_WITHIN_S:

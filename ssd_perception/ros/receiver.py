@@ -8,6 +8,7 @@ nothing else.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -23,10 +24,10 @@ _PAUSE_S = 0.1  # after an error of the middleware
 _RELEASE_WITHIN_S = 2.0
 
 
-class _NotTheExecutors(CallbackGroup):
-    """Keeps the executor away from what is in it.
+class _ReceiverGroup(CallbackGroup):
+    """A callback group whose members the executor neither waits for nor runs.
 
-    Events of a subscription are in it, too: in Fast DDS whoever waits for one wakes up for each
+    Events of a subscription are members, too: in Fast DDS whoever waits for one wakes up for each
     message.
     """
 
@@ -59,9 +60,8 @@ class Receiver:
         self._waited_for: tuple[Subscription, ...] = ()
         self._thread: threading.Thread | None = None
         self._changed = GuardCondition(None, None, context=node.context)
-        self._pause = threading.Event()
         self._context.on_shutdown(self._wake)
-        self.group: CallbackGroup | None = _NotTheExecutors()
+        self.group: CallbackGroup | None = _ReceiverGroup()
         try:
             self._wait_set((), ())
         except (AttributeError, TypeError):
@@ -83,17 +83,21 @@ class Receiver:
         if thread is None or thread.is_alive():
             return
         with self._lock:
-            if self._thread is thread:
-                self._start()
+            if self._thread is not thread:
+                return
+            self._start()
+        self._failed(RuntimeError('the thread that receives images had ended; it is started '
+                                  'again'))
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name='receiver', daemon=True)
         self._thread.start()
 
     def remove(self, subscription: Subscription) -> None:
-        """Run its callback no longer, and let go of it.
+        """Run its callback no longer, and wait until the thread holds it no longer.
 
-        Only then it can be destroyed, and the next one may have another type of message.
+        The middleware destroys it only then, and refuses another type of message on its topic
+        before that.
         """
         with self._lock:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
@@ -121,7 +125,7 @@ class Receiver:
             except Exception as error:
                 if self._context.ok():
                     self._failed(error)
-                    self._pause.wait(_PAUSE_S)
+                    time.sleep(_PAUSE_S)
 
     def _receive(self, subscriptions: tuple[Subscription, ...]) -> None:
         """Wait for these subscriptions, again and again, until there are others."""

@@ -134,12 +134,29 @@ def test_frames_that_were_taken_for_a_detector_of_batches_run_one_by_one_in_anot
     (8, 0, (4, 4), 1), (1, 0, (3, 1), 3), (1, 4, (4, 1), 4), (8, 2, (2, 2), 1)])
 def test_every_core_is_taken_only_by_calls_that_run_at_once(monkeypatch, most, threads, wanted,
                                                             resizing):
-    of_opencv = []
-    monkeypatch.setattr(loading.cv2, 'setNumThreads', of_opencv.append)
+    of_opencv = opencv_threads(monkeypatch, 5)
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: range(4))
     monkeypatch.setattr(loading.Detector, 'from_weights', lambda *_, threads, concurrency, **__: (
         SimpleNamespace(threads=threads, concurrency=min(most, concurrency), class_names=(),
                         runtime='openvino', warm_up=lambda batch_size: None)))
-    detector = loading.load_detector(NodeParameters(cameras=tuple('abcd'), threads=threads))
-    assert (detector.threads, detector.concurrency) == wanted
+    for _ in range(2):  # weights that are changed later change nothing of OpenCV's threads
+        detector = loading.load_detector(NodeParameters(cameras=tuple('abcd'), threads=threads))
+        assert (detector.threads, detector.concurrency) == wanted
     assert of_opencv == [resizing]
+
+
+def test_weights_that_fail_leave_the_threads_of_opencv_to_those_in_use(monkeypatch):
+    of_opencv = opencv_threads(monkeypatch, 5)
+    monkeypatch.setattr(loading.Detector, 'from_weights', lambda *_, **__: SimpleNamespace(
+        threads=1, concurrency=2, class_names=(), runtime='openvino', warm_up=lambda size: 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        loading.load_detector(NodeParameters())
+    assert not of_opencv
+
+
+def opencv_threads(monkeypatch, count):
+    """Let OpenCV have so many threads, and return the list of what is set later."""
+    later = []
+    monkeypatch.setattr(loading.cv2, 'setNumThreads', later.append)
+    monkeypatch.setattr(loading.cv2, 'getNumThreads', lambda: [count, *later][-1])
+    return later

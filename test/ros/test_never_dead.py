@@ -91,7 +91,7 @@ def test_a_malformed_request_costs_itself_and_is_a_warning(peer, node, detection
     assert peer.until(client.service_is_ready)
     client.call_async(SetParameters.Request(parameters=[
         ParameterMessage(name='max_rate_hz', value=ParameterValue(type=77))]))
-    assert peer.until(lambda: any('A request or a timer failed: ValueError: 77' in s.message
+    assert peer.until(lambda: any('A message, request or timer failed: ValueError: 77' in s.message
                                   and s.level == WARN for m in statuses for s in m.status))
     peer.ask(image(picture(), 6), detections)
 

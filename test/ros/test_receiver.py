@@ -143,7 +143,9 @@ def test_a_thread_that_died_or_could_not_be_started_is_started_again(ours, monke
         patch.setattr(threading.Thread, 'start', no_thread)
         with pytest.raises(RuntimeError):
             ours.receiver.keep_alive()
+    assert not ours.errors
     ours.receiver.keep_alive()
+    assert ['started again' in str(error) for error in ours.errors] == [True]
     until(lambda: ours.messages, again=lambda: ours.publishers[0].publish(String(data='heard')))
 
 
