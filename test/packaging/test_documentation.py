@@ -58,6 +58,7 @@ NOT_RUN = {
     'ros2 security': 'needs the sros2 package of an apt installation',
     'ros2 lifecycle': 'needs the ros2 command of an apt installation',
     'ros2 action': "needs nav2's following server",
+    'python tools/drives_to_voc.py': 'needs drives that take an hour to render',
     'python tools/truth_into_voc.py': 'repeats a measurement of an hour',
     'python tools/measure_tracks.py': 'needs trackeval',
     'python tools/train_others.py': 'trains for 25 minutes; test_train_others.py does a step',

@@ -31,7 +31,9 @@ SECOND_RUN = ('warmup=40', 'plateau=0.25', 'ema_decay=0.99', 'ema_ramp=30',
               'architecture.pyramid_channels=96', 'architecture.head_depth=2',
               'loss.assignment=iou', 'loss.negative_weights=[]')
 SHIPPED = {
-    'rover': (),
+    'rover': ('init=runs/rover/rover.last.safetensors', 'iterations=1749', 'frozen_stages=3',
+              'batch_size=32', 'learning_rate=0.02', 'warmup=60', 'plateau=0.35',
+              'ema_decay=0.998', 'ema_ramp=200.0', 'seed=1'),
     'rover_far': (*SECOND_RUN, 'init=runs/rover_1/last.safetensors', 'iterations=480',
                   'learning_rate=0.04', 'seed=2', 'workers=7', 'batch_size=64',
                   'architecture.backbone=efficientnet_lite0'),
@@ -117,7 +119,7 @@ def test_photographs_reach_the_bar(detector):
     name, metrics = name_of(detector), detector.metadata.metrics
     home, elsewhere = metrics['cone_cube val'], metrics['tracon_dev']
     far = name == 'rover_far'  # larger than what it was trained at
-    assert home['voc10_ap50'] >= {'rover': 0.989, 'rover_b1': 0.99, 'rover_far': 0.98}[name]
+    assert home['voc10_ap50'] >= (0.98 if far else 0.99)
     assert home['coco_ap'] >= (0.82 if far else 0.84)
     assert elsewhere['voc10_ap50'] >= 0.75 and elsewhere['coco_ap'] >= (0.42 if far else 0.43)
     point = elsewhere['at_default_threshold']
