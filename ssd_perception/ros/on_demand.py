@@ -20,7 +20,7 @@ MAX_CALLERS = 100  # that wait at a time: each has a timer of its own
 class OnDemand:
     """Answers with the next frame, which is published like any other.
 
-    The node's executor answers the call, and receives images meanwhile.
+    The node's executor answers the call, and runs timers and other services meanwhile.
 
     Args:
         node: whose service it is.
@@ -34,7 +34,7 @@ class OnDemand:
         self._answers: list[tuple[Future, str]] = []
         self._callers = 0
         self._answered = node.create_guard_condition(self._deliver)
-        # A group of its own: a waiting call must not hold up images, timers and other services.
+        # A group of its own: a waiting call must not hold up timers and other services.
         node.create_service(Trigger, '~/detect', self._detect,
                             callback_group=ReentrantCallbackGroup())
 
