@@ -63,7 +63,7 @@ class Receiver:
         self._context.on_shutdown(self._wake)
         self.group: CallbackGroup | None = _ReceiverGroup()
         try:
-            self._wait_set((), ())
+            self._wait_once()
         except (AttributeError, TypeError):
             self.group = None
 
@@ -152,6 +152,16 @@ class Receiver:
                 for subscription in subscriptions:
                     if subscription.handle.pointer in ready:
                         self._take(subscription)
+
+    def _wait_once(self) -> None:
+        """Call what ``_receive`` calls of a wait set, which is no public part of rclpy."""
+        with self._context.handle, self._changed.handle:
+            wait_set = self._wait_set((), ())
+            wait_set.clear_entities()
+            wait_set.add_guard_condition(self._changed.handle)
+            _ = wait_set.add_subscription  # without one it cannot be called
+            wait_set.wait(0)
+            wait_set.get_ready_entities('subscription')
 
     def _wait_set(self, subscriptions: Sequence[Subscription], events: Sequence[Any]) -> Any:
         context: Any = self._context.handle

@@ -105,8 +105,10 @@ def test_events_are_called_back(ours):
     assert ours.events == [data]
 
 
-def test_where_rclpy_waits_in_another_way_the_executor_calls(node, monkeypatch):
-    monkeypatch.setattr(module, 'rclpy_implementation', SimpleNamespace())
+@pytest.mark.parametrize('other', [
+    SimpleNamespace(), SimpleNamespace(WaitSet=lambda *_: SimpleNamespace(clear_entities=print))])
+def test_where_rclpy_waits_in_another_way_the_executor_calls(node, monkeypatch, other):
+    monkeypatch.setattr(module, 'rclpy_implementation', other)
     receiver, messages = module.Receiver(node, print), []
     receiver.add(node.create_subscription(String, 'front', messages.append, 10,
                                           callback_group=receiver.group))
