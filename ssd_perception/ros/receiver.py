@@ -155,7 +155,8 @@ class Receiver:
 
     def _wait_once(self) -> None:
         """Call what ``_receive`` calls of a wait set, which is no public part of rclpy."""
-        with self._context.handle, self._changed.handle:
+        context: Any = self._context.handle
+        with context, self._changed.handle:
             wait_set = self._wait_set((), ())
             wait_set.clear_entities()
             wait_set.add_guard_condition(self._changed.handle)
