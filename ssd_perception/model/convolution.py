@@ -19,9 +19,10 @@ def conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = No
            dilation: tuple[int, ...] = (1, 1), groups: int = 1) -> torch.Tensor:
     """Compute what ``F.conv2d`` does, with faster gradients on a CPU.
 
-    Without gradients, or on another device, it is ``F.conv2d``.
+    Without gradients, without images, in half precision or on another device it is ``F.conv2d``.
     """
     if not torch.is_grad_enabled() or x.device.type != 'cpu' or x.dtype != torch.float32 \
+            or torch.is_autocast_enabled('cpu') or len(x) == 0 \
             or not torch.backends.mkldnn.is_available():
         return F.conv2d(x, weight, bias, stride, padding, dilation, groups)
     if weight.shape[2:] == (5, 5) and len(weight) == groups == x.shape[1] \
@@ -41,7 +42,7 @@ class Conv2d(nn.Conv2d):
 
     def _conv_forward(self, x: torch.Tensor, weight: torch.Tensor,
                       bias: torch.Tensor | None) -> torch.Tensor:
-        assert not isinstance(self.padding, str)
+        assert not isinstance(self.padding, str) and self.padding_mode == 'zeros'
         return conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
@@ -58,9 +59,11 @@ class _Pointwise(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.strips = strips
         y = F.conv2d(_cut(x, strips), weight, bias)
+        # Where x has one channel, y may come in the other order of dimensions.
+        y = y.contiguous(memory_format=torch.channels_last)
         count, _, height, width = x.shape
         # For autograd a view could not be changed in place by the activation that follows.
-        return torch.empty(0).set_(
+        return y.new_empty(0).set_(
             y.untyped_storage(), 0, (count, len(weight), height, width),
             (height * width * len(weight), 1, width * len(weight), len(weight)))
 

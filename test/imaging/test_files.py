@@ -110,10 +110,36 @@ def white_inside(sample):
 
 @pytest.mark.parametrize('seed', range(20))
 def test_mosaic_boxes_stay_on_their_objects(seed):
-    out = mosaic([marked()] * 4, 320, 127, np.random.default_rng(seed))
-    assert out.image.shape == (320, 320, 3)
-    assert (out.xyxy >= 0).all() and (out.xyxy <= 320).all()
-    assert all(share > 0.85 for share in white_inside(out))
+    rng = np.random.default_rng(seed)
+    tiles = []
+    for index in range(4):
+        height, width = rng.integers(40, 900, 2)
+        x, y = (np.sort(rng.permutation(side + 1)[:2]) for side in (width, height))
+        image = np.zeros((height, width, 3), np.uint8)
+        image[y[0]:y[1], x[0]:x[1]] = 255
+        tiles.append(TrainingItem(image, np.float32([[x[0], y[0], x[1], y[1]]]),
+                                  np.array([index])))
+    image, boxes, labels = mosaic(tiles, 320, 0, np.random.default_rng(seed))
+    assert image.shape == (320, 320, 3) and (boxes >= 0).all() and (boxes <= 320).all()
+    # It draws the place where the four images meet first.
+    centre = (np.random.default_rng(seed).uniform(0.3, 0.7, 2) * 320).astype(int)
+    for box, label in zip(boxes, labels):
+        for axis, after in enumerate((label % 2, label // 2)):
+            inside = [slice(centre[k], 320) if a else slice(0, centre[k])
+                      for k, a in enumerate((label % 2, label // 2))]
+            white = image[inside[1], inside[0], 0].astype(float).sum(axis)
+            edge = np.arange(len(white)) + 0.5 + (centre[axis] if after else 0)
+            assert abs((white * edge).sum() / white.sum() - box[axis::2].mean()) < 0.5
+
+
+def test_a_mosaic_of_images_of_one_pixel_keeps_its_size():
+    for height, width in ((1, 1), (1, 300), (300, 1), (2, 1)):
+        tile = TrainingItem(np.full((height, width, 3), 9, np.uint8),
+                            np.float32([[0, 0, width, height]]), np.array([1]))
+        for seed in range(10):
+            out = mosaic([tile] * 4, 64, 127, np.random.default_rng(seed))
+            assert out.image.shape == (64, 64, 3) and (out.xyxy <= 64).all()
+            assert (out.image != 127).any()
 
 
 @pytest.mark.parametrize('seed', range(20))

@@ -21,7 +21,9 @@ def one_thread():
     ((2, 16, 2, 1), 5, 1, True, _Depthwise5), ((2, 32, 13, 10), 5, 2, True, _Depthwise5),
     ((8, 6, 10, 7), 1, 1, False, _Pointwise), ((3, 6, 12, 2), 1, 1, False, _Pointwise),
     ((8, 6, 5, 7), 1, 1, False, None),  # cannot be cut into strips
+    ((8, 1, 10, 7), 1, 1, False, _Pointwise),  # of one channel, in any order of dimensions
     ((16, 6, 4, 4), 1, 1, False, None), ((2, 8, 6, 6), 1, 2, False, None),
+    ((0, 6, 16, 4), 1, 1, False, None),
     ((2, 8, 6, 6), 3, 1, True, None)])
 @pytest.mark.parametrize('bias', [True, False])
 def test_gradients_are_those_of_torch(shape, kernel, stride, grouped, path, bias):
@@ -31,7 +33,8 @@ def test_gradients_are_those_of_torch(shape, kernel, stride, grouped, path, bias
     found = []
     for function in (F.conv2d, conv2d):
         torch.manual_seed(1)
-        x = torch.randn(shape).to(memory_format=torch.channels_last).requires_grad_()
+        x = torch.randn(shape)
+        x = (x if shape[1] == 1 else x.to(memory_format=torch.channels_last)).requires_grad_()
         weight = torch.randn(outputs, shape[1] // groups, kernel, kernel, requires_grad=True)
         shift = torch.randn(outputs, requires_grad=True) if bias else None
         y = function(x, weight, shift, (stride, stride), (kernel // 2, kernel // 2), (1, 1),
@@ -53,3 +56,15 @@ def test_only_what_is_trained_gets_a_gradient():
         groups, padding = (16, 2) if len(weight) == 16 else (1, 0)
         conv2d(x, weight, None, (1, 1), (padding,) * 2, (1, 1), groups).sum().backward()
         assert weight.grad is not None and x.grad is None
+
+
+@pytest.mark.parametrize('outputs, kernel', [(4, 1), (16, 5)])
+def test_half_precision_is_torchs_own(outputs, kernel):
+    torch.manual_seed(0)
+    x = torch.randn(2, 16, 8, 6).to(memory_format=torch.channels_last)
+    weight = torch.randn(outputs, 1 if kernel == 5 else 16, kernel, kernel, requires_grad=True)
+    with torch.autocast('cpu', torch.bfloat16):
+        expected, got = (function(x, weight, None, (1, 1), (kernel // 2,) * 2, (1, 1),
+                                  16 if kernel == 5 else 1) for function in (F.conv2d, conv2d))
+    assert got.dtype == torch.bfloat16 and torch.equal(got, expected)
+    got.float().sum().backward()
