@@ -88,7 +88,7 @@ def _image_seconds(trainer: Trainer, validation: Sequence[Sample]) -> float:
     detector = Detector.from_runtime(TorchRuntime(trainer.result(), trainer.metadata,
                                                   trainer.device.type, 'fp32'))
     few = validation[::-(-len(validation) // VALIDATION)]
-    measure(detector, few[:1], skip_unreadable=True)
+    measure(detector, few[:1])
     begin = time.perf_counter()
-    measure(detector, few, skip_unreadable=True)
+    measure(detector, few)
     return (time.perf_counter() - begin) / len(few)

@@ -2,19 +2,20 @@
 
 import numpy as np
 import pytest
-from tiny import write_pictures
+from tiny import TINY, write_pictures
 
 from ssd_perception.__main__ import main
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing
 from ssd_perception.data.sample import Sample
+from ssd_perception.data.voc import read_voc
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.model.initialise import initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 from ssd_perception.training import plan
 from ssd_perception.training.recipe import load_recipe
-from ssd_perception.training.step_time import Times, typical
+from ssd_perception.training.step_time import Times, measure_times, typical
 
 
 def samples_of(side, width=640, height=480, count=40, ratio=1.0):
@@ -84,6 +85,16 @@ def test_a_busy_moment_and_bursts_of_the_loader_do_not_change_the_time_of_a_step
     steps[10] = 7.0
     assert typical(np.cumsum(steps)) == pytest.approx(0.5)
     assert typical(np.cumsum([9.0, 3.0, 4.0, 5.0])) == pytest.approx(4.0)  # a slow machine
+
+
+def test_times_are_measured_and_a_broken_validation_image_is_named_before_the_training(tmp_path):
+    samples = read_voc(write_pictures(tmp_path, 4), 'train')
+    times = measure_times(TINY, samples, samples, 'cpu', 0.0)
+    assert times.step > 0 and times.image > 0
+    assert measure_times(TINY, samples[:1], [], 'cpu', 0.0).image == 0
+    samples[3].path.write_bytes(b'no image')
+    with pytest.raises(DataError, match='3.png is not an image'):
+        measure_times(TINY, samples[:3], samples, 'cpu', 0.0)
 
 
 def test_many_validation_images_are_measured_less_often(planned):
