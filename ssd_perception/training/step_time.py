@@ -20,8 +20,8 @@ from ssd_perception.training.dataset import batches
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.training.trainer import Trainer
 
-FIRST_STEPS = 5  # the first one is slower, and the loader has the batches of four more in stock
-BLOCK = 4  # steps; the loader delivers about as many at once
+STOCK = 4  # batches that each loader process makes ahead
+BLOCK = 4  # steps, or one for each loader process; they may deliver as many at once
 BLOCKS, SHORT = 4, 3  # at least so many are measured; so many steps where a step takes long
 SHARE, LIMIT = 0.02, 0.08  # of the run's time: usual, and longest for the measurement of a step
 LONGEST = 30.0  # seconds; a longer measurement of usual steps would not be more exact
@@ -46,6 +46,7 @@ def measure_times(recipe: Recipe, samples: Sequence[Sample], validation: Sequenc
         seconds: of the whole run.
     """
     recipe = replace(recipe, iterations=10 ** 6)
+    first, block = _lengths(recipe.workers)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(recipe, samples, {}, Path(folder, 'run'), device)
         trainer.folder.open(recipe, 0)
@@ -61,24 +62,37 @@ def measure_times(recipe: Recipe, samples: Sequence[Sample], validation: Sequenc
                 times.append(time.perf_counter())
                 passed = times[-1] - begin
                 if count >= SHORT and passed > LIMIT * seconds or \
-                        count >= FIRST_STEPS + BLOCK * BLOCKS and passed > enough:
+                        count >= first + block * BLOCKS and passed > enough:
                     break
         finally:
             stream.close()
             trainer.folder.close()
-        return Times(typical(times), _image_seconds(trainer, validation))
+        return Times(typical(times, recipe.workers), _image_seconds(trainer, validation))
 
 
-def typical(times: Sequence[float]) -> float:
+def typical(times: Sequence[float], workers: int = 1) -> float:
     """Return the seconds of a step, of the moments at which steps ended.
 
     That is the median of blocks' means: what a busy moment costs does not count, and neither does
     it matter that the loader delivers several batches at once.
+
+    Args:
+        workers: processes of the loader.
     """
-    times = times[min(FIRST_STEPS, len(times) - SHORT) - 1:]
-    ends = list(times[::BLOCK]) if len(times) > 2 * BLOCK else [times[0], times[-1]]
-    steps = BLOCK if len(times) > 2 * BLOCK else len(times) - 1
-    return statistics.median(b - a for a, b in zip(ends, ends[1:])) / steps
+    first, block = _lengths(workers)
+    times = times[min(first, len(times) - SHORT) - 1:]
+    if len(times) <= 2 * block:
+        return (times[-1] - times[0]) / (len(times) - 1)
+    ends = times[::block]
+    return statistics.median(b - a for a, b in zip(ends, ends[1:])) / block
+
+
+def _lengths(workers: int) -> tuple[int, int]:
+    """Return the steps that do not count and those of a block.
+
+    The first step is slower, and the loader has the batches of those after it in stock.
+    """
+    return 1 + STOCK * max(1, workers), max(BLOCK, workers)
 
 
 def _image_seconds(trainer: Trainer, validation: Sequence[Sample]) -> float:

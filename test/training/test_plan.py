@@ -85,6 +85,8 @@ def test_a_busy_moment_and_bursts_of_the_loader_do_not_change_the_time_of_a_step
     steps[10] = 7.0
     assert typical(np.cumsum(steps)) == pytest.approx(0.5)
     assert typical(np.cumsum([9.0, 3.0, 4.0, 5.0])) == pytest.approx(4.0)  # a slow machine
+    eight = [9.0] + [0.1] * 32 + ([0.1] * 7 + [3.3]) * 3  # loader processes, as on a GPU
+    assert typical(np.cumsum(eight), 8) == pytest.approx(0.5)
 
 
 def test_times_are_measured_and_a_broken_validation_image_is_named_before_the_training(tmp_path):
