@@ -3,9 +3,9 @@
 #
 #   tools/train_table.sh SETS OUT [TRAINER [SET [SEED]]]
 #
-# SETS holds the sets' folders, OUT gets a folder for each training and its figures in NAME.txt;
-# a training whose NAME.txt is there is left out, so the same line goes on. TRAINER is ours, retinanet or
-# yolo (needs ultralytics' command "yolo"). MINUTES (25) is the time of each, about 27 with start and
+# SETS holds the sets' folders, OUT gets a folder for each training and its figures in NAME.txt.
+# A training whose NAME.txt is there is left out: after an interruption start the same command
+# again. TRAINER is ours, retinanet or yolo (needs ultralytics' command "yolo"). MINUTES (25) is the time of each, about 27 with start and
 # figures: 36 trainings take 16 hours on two cores. STEPS=3 rehearses; DEVICE=cuda trains on a GPU.
 set -euo pipefail
 tools=$(cd "$(dirname "$0")" && pwd)

@@ -47,7 +47,7 @@ class Conv2d(nn.Conv2d):
 
 
 class _Pointwise(torch.autograd.Function):
-    """A 1x1 convolution of images cut into strips: it does not see that they are more.
+    """A 1x1 convolution of images that are cut into strips, which changes no value.
 
     With one thread torch computes fewer than ``ENOUGH_IMAGES`` by MKL's matrix product, which on
     an AMD processor takes twice as long as oneDNN's convolution.

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from ssd_perception.training import memory
+
 PROGRAM = """
 import platform, resource
 import numpy as np
@@ -28,3 +30,11 @@ def test_freed_memory_is_used_again():
                                        check=True, capture_output=True, text=True).stdout)
               for keep in (False, True)}
     assert faults[True] < faults[False] / 10, faults
+
+
+@pytest.mark.parametrize('error', [OSError, TypeError])  # no library to open; Windows
+def test_another_c_library_is_left_as_it_is(monkeypatch, error):
+    def refuse(name):
+        raise error
+    monkeypatch.setattr(memory.ctypes, 'CDLL', refuse)
+    memory.keep_freed_memory()
