@@ -32,12 +32,13 @@ def _draw(results: Benchmark, figure: Figure) -> Figure:
         axes.axvline(x, color='0.55', ls=next(grey, '-'), lw=1.2,
                      label=f'{row.name}: {x:.0f} ms (random weights)')
     axes.set_xscale('log')
+    axes.xaxis.set_major_formatter('{x:g}')  # the usual 10^k would need parse_math
     axes.set_xlabel('whole call, 640x480 image to detections, median ms (logarithmic)')
     data = next((row.ap.data for row in own if row.ap), '')
     axes.set_ylabel(f'COCO AP on {data}' if data else 'COCO AP')
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, frameon=False, loc='lower left')
+    axes.legend(fontsize=6, frameon=False, loc='lower left')
     on = results.machine
     axes.set_title(f'{on.processor}, {on.cores} cores, {on.vectors}', fontsize=9)
     return figure
