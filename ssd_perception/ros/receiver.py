@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.guard_condition import GuardCondition
@@ -129,8 +129,9 @@ class Receiver:
 
     def _receive(self, subscriptions: tuple[Subscription, ...]) -> None:
         """Wait for these subscriptions, again and again, until there are others."""
+        # Jazzy's rclpy has a wrong type for the list of handlers.
         events = [event for subscription in subscriptions
-                  for event in subscription.event_handlers]
+                  for event in cast(Any, subscription).event_handlers]
         with ExitStack() as held:  # nothing is destroyed while it is waited for
             entities: list[Any] = [self._context.handle, self._changed.handle, *events,
                                    *(subscription.handle for subscription in subscriptions)]

@@ -265,7 +265,8 @@ def describe_loader_failure(error: RuntimeError) -> str:
     """Return a sentence about loader processes that died; empty for any other error."""
     text = str(error)
     if 'shared memory' in text or 'Bus error' in text or (
-            'unable to write to file' in text and '/torch_' in text):
+            'unable to write to file' in text and '/torch_' in text) or \
+            f'exit code {_NO_SHARED_MEMORY}' in text:  # torch may notice the exit first
         return ('The loader processes have run out of shared memory in /dev/shm; give the '
                 'container more (docker run --shm-size=2g), or --set workers=0 for no loader '
                 'processes, or a smaller batch_size.')

@@ -7,6 +7,7 @@ from safetensors.numpy import load_file
 from tiny import YAML, write_pictures
 
 from ssd_perception.__main__ import main
+from ssd_perception.training.dataset import describe_loader_failure
 
 
 @pytest.fixture
@@ -87,3 +88,14 @@ def test_without_validation_images_the_last_weights_have_the_name(tmp_path, data
     assert code == 0 and 'no validation images' in capsys.readouterr().out
     named = load_file(tmp_path / 'run/run.safetensors')
     assert all((value == named[key]).all() for key, value in load_file(last).items())
+
+
+@pytest.mark.parametrize('message, remedy', [
+    ('DataLoader worker (pid 7) was ended: Bus error', 'more (docker run --shm-size'),
+    ('DataLoader worker (pid 7) exited unexpectedly with exit code 77. Details are lost',
+     'more (docker run --shm-size'),
+    ('DataLoader worker (pid 7) is killed by signal: Killed.', 'lower workers'),
+    ('CUDA error', '')])
+def test_a_loader_process_that_died_is_described_with_its_remedy(message, remedy):
+    sentence = describe_loader_failure(RuntimeError(message))
+    assert remedy in sentence and bool(remedy) == bool(sentence)
