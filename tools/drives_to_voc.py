@@ -14,6 +14,8 @@ from ssd_perception.bags.frames import labelled_frames
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.data.writers import LabelledImage, voc_annotation
 
+JPEG_QUALITY = 84  # that of the recording
+
 
 def main() -> None:
     """Parse the command line and write every frame that has ground truth."""
@@ -24,7 +26,6 @@ def main() -> None:
     parser.add_argument('--classes', nargs='+', default=['cone', 'cube'])
     parser.add_argument('--longest-side', type=int, default=640, metavar='PX',
                         help='shrink images to this')
-    parser.add_argument('--quality', type=int, default=84, help='of the JPEGs, 1 to 100')
     args = parser.parse_args()
     for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
         (args.folder / name).mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def main() -> None:
                 stem, '.jpg', *size, frame.xyxy * scale,
                 tuple(args.classes[label] for label in frame.labels), (1.0,) * len(frame.labels))
             _, jpeg = cv2.imencode('.jpg', image[:, :, ::-1],
-                                   [cv2.IMWRITE_JPEG_QUALITY, args.quality])
+                                   [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             atomic_write(args.folder / 'JPEGImages' / labelled.file, jpeg.tobytes())
             atomic_write(args.folder / 'Annotations' / f'{stem}.xml',
                          voc_annotation(labelled, args.folder.name, whole=False))

@@ -5,8 +5,9 @@
 #
 # SETS holds the sets' folders, OUT gets a folder for each training and its figures in NAME.txt.
 # A training whose NAME.txt is there is left out: after an interruption start the same command
-# again. TRAINER is ours, retinanet or yolo (needs ultralytics' command "yolo"). MINUTES (25) is the time of each, about 27 with start and
-# figures: 36 trainings take 16 hours on two cores. STEPS=3 rehearses; DEVICE=cuda trains on a GPU.
+# again. TRAINER is ours, retinanet or yolo (needs ultralytics' command "yolo"). MINUTES (25) is
+# the time of each, about 27 with start and figures: 36 trainings take 16 hours on two cores.
+# STEPS=3 shortens ours and RetinaNet's for a rehearsal; DEVICE=cuda trains on a GPU.
 set -euo pipefail
 tools=$(cd "$(dirname "$0")" && pwd)
 sets=$1 out=$2 python=${PYTHON:-python3} minutes=${MINUTES:-25} device=${DEVICE:-cpu} steps=${STEPS:-}

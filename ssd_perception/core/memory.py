@@ -1,14 +1,18 @@
-"""Memory that is left to this process, so that what would not fit is refused in a sentence."""
+"""Memory of this process: what is left to it, what it holds, and what it keeps when freed."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 from pathlib import Path
 
 _MUCH = 1 << 40  # where the system does not say
 _CGROUP = Path('/sys/fs/cgroup')
+# Parameters of glibc's mallopt (malloc.h), and the largest threshold that its older versions take.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_OLD_LARGEST = 32 << 20
 
 
 def available_bytes() -> int:
@@ -43,6 +47,33 @@ def resident_bytes(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return (int(resident) - int(shared)) * resource.getpagesize()
+
+
+def keep_freed_memory(block: int, unused: int) -> bool:
+    """Let malloc keep what this process and its later children free.
+
+    By default glibc gives large blocks back, and the system zeroes their pages anew at the next
+    use.
+
+    Args:
+        block: size of the largest block that is kept, bytes; 32 MiB where glibc refuses more.
+        unused: how much may be kept that nothing uses, bytes.
+
+    Returns:
+        Whether this C library has these settings.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, TypeError, AttributeError):  # no GNU C library
+        return False
+    kept = any(mallopt(_MMAP_THRESHOLD, size) for size in (block, min(block, _OLD_LARGEST)))
+    return bool(mallopt(_TRIM_THRESHOLD, unused)) and kept
+
+
+def give_back_freed_memory() -> None:
+    """Give the system what ``keep_freed_memory`` keeps, such as what loading a network took."""
+    with contextlib.suppress(OSError, TypeError, AttributeError):  # no GNU C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Growth:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import cv2
 
+from ssd_perception.core.memory import give_back_freed_memory
 from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import SUFFIX, is_shipped, resolve_weights
 from ssd_perception.ros.parameters import NodeParameters, ParameterError
-from ssd_perception.ros.process import give_back_freed_memory
 
 
 def load_detector(parameters: NodeParameters) -> Detector:

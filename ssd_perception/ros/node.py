@@ -25,7 +25,7 @@ from vision_msgs.msg import LabelInfo, VisionInfo
 
 from ssd_perception.core import interface
 from ssd_perception.core.frame import Stage
-from ssd_perception.core.memory import Growth
+from ssd_perception.core.memory import Growth, give_back_freed_memory
 from ssd_perception.core.text import describe_error, one_line, quoted
 from ssd_perception.inference.detector import Detector
 from ssd_perception.ros import bond, diagnostics
@@ -36,7 +36,7 @@ from ssd_perception.ros.loading import load_detector
 from ssd_perception.ros.messages import MESSAGES
 from ssd_perception.ros.on_demand import OnDemand
 from ssd_perception.ros.parameters import NodeParameters, changed, declare
-from ssd_perception.ros.process import give_back_freed_memory, log_errors
+from ssd_perception.ros.process import log_errors
 from ssd_perception.ros.receiver import Receiver
 from ssd_perception.ros.slot import DetectorSlot
 from ssd_perception.ros.stages import make_stages, position_stages

@@ -82,12 +82,15 @@ class Receiver:
         thread = self._thread
         if thread is None or thread.is_alive():
             return
+        error = RuntimeError('the thread that receives images had ended; it is started again')
         with self._lock:
             if self._thread is not thread:
                 return
-            self._start()
-        self._failed(RuntimeError('the thread that receives images had ended; it is started '
-                                  'again'))
+            try:
+                self._start()
+            except RuntimeError as failure:  # the system gives this process no more threads
+                error = failure
+        self._failed(error)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name='receiver', daemon=True)

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.format import format_number, to_json
+from ssd_perception.core.memory import keep_freed_memory
 from ssd_perception.core.metadata import Metadata, recipe_hash
 from ssd_perception.core.text import one_line
 from ssd_perception.data.sample import Sample, labels
@@ -43,7 +44,6 @@ from ssd_perception.training.dataset import (
 from ssd_perception.training.distributed import World, local_device
 from ssd_perception.training.inputs import NetworkInputs
 from ssd_perception.training.losses import count_positives
-from ssd_perception.training.memory import keep_freed_memory
 from ssd_perception.training.recipe import Recipe, RecipeError
 from ssd_perception.training.run_folder import RunFolder
 from ssd_perception.training.schedule import ModelEma, make_optimizer, schedule_of
@@ -77,7 +77,8 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, samples: Sequence[Sample],
                  validation: dict[str, Sequence[Sample]], out: Path, device: str = 'cpu'):
-        keep_freed_memory()
+        # A step frees and allocates the same hundreds of MB: 27 000 pages, a fifth of its time.
+        keep_freed_memory(block=1 << 30, unused=2 ** 31 - 1)
         self.recipe, self.device = recipe, local_device(device)
         self.world = World.from_environment(self.device)
         if recipe.batch_size % (self.world.size * recipe.accumulate):

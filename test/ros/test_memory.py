@@ -13,9 +13,9 @@ pytest.importorskip('rclpy')
 FAULTS = """
 import pathlib, re, resource, sys, threading
 import cv2, numpy as np
-from ssd_perception.ros.process import give_back_freed_memory, keep_freed_memory
+from ssd_perception.core.memory import give_back_freed_memory, keep_freed_memory
 if sys.argv[1] == 'keep':
-    assert keep_freed_memory()
+    assert keep_freed_memory(block=32 << 20, unused=64 << 20)
 blob = cv2.imencode('.jpg', np.zeros((1080, 1920, 3), np.uint8))[1]
 def decode(count):
     for _ in range(count):

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from ssd_perception.training import memory
+from ssd_perception.core import memory
 
 PROGRAM = """
 import platform, resource
 import numpy as np
-from ssd_perception.training.memory import keep_freed_memory
+from ssd_perception.core.memory import keep_freed_memory
 assert platform.libc_ver()[0] == 'glibc'
 if {keep}:
-    keep_freed_memory()
+    keep_freed_memory(block=1 << 30, unused=2 ** 31 - 1)
 def step():
     kept = [np.ones(n, np.uint8) for n in (50_000_000, 3_000_000, 9_000_000)]
 step()
@@ -37,4 +37,4 @@ def test_another_c_library_is_left_as_it_is(monkeypatch, error):
     def refuse(name):
         raise error
     monkeypatch.setattr(memory.ctypes, 'CDLL', refuse)
-    memory.keep_freed_memory()
+    assert not memory.keep_freed_memory(block=1 << 30, unused=1 << 30)
