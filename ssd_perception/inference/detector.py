@@ -12,12 +12,12 @@ from typing import Any, overload
 import numpy as np
 
 from ssd_perception.core.detections import Detections
-from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.placement import Placement
 from ssd_perception.core.postprocess import PostprocessSettings, postprocess
 from ssd_perception.core.text import listed, printable
 from ssd_perception.imaging.placing import check_image, empty_batch, place
-from ssd_perception.inference.exported import is_exported
+from ssd_perception.inference.exported import check_outputs, is_exported
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes import Call, Result, Runtime, open_runtime
@@ -216,7 +216,8 @@ class Detector:
 
         Raises:
             ValueError: naming the shape and type of what is not such an image.
-            WeightsError: where the network's answer is NaN.
+            WeightsError: where the network's answer is NaN, infinite, or not of the shape and
+                type that the metadata promise.
             SettingError: for a class in ``settings`` that the weights do not have.
         """
         return self.begin(images, settings).result()
@@ -238,11 +239,8 @@ class Detector:
                    if self.concurrency > 1 else _done(self._runtime(batch)))
 
         def result() -> DetectionResult:
-            logits, deltas = running.result()  # (B, A, columns), (B, A, 4)
-            # Comparisons with NaN are false, so it would look as if nothing was there.
-            if np.isnan(logits.max()) or np.isnan(deltas.max()):
-                raise WeightsError(f'{self.path or "The network"} answers with NaN: weights or '
-                                   'device are broken; use other weights or another device.')
+            logits, deltas = check_outputs(  # (B, A, columns), (B, A, 4)
+                self.path or 'The network', self.metadata, len(images), running.result())
             ran = time.perf_counter()
             found = [postprocess(logits[i], deltas[i], self._anchors,
                                  self.metadata.architecture.box_coder, settings, self.class_names,

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -140,19 +140,26 @@ def find_export(path: Path, precision: str) -> ExportedFile:
     return _cached(path, digest, reason)
 
 
-def check_outputs(exported: ExportedFile, logits: np.ndarray, deltas: np.ndarray) -> None:
-    """Refuse a network whose outputs for one image are not those that the metadata promise.
+def check_outputs(source: str | os.PathLike, metadata: Metadata, images: int,
+                  outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a network has answered for so many images, if the metadata promise such.
 
     Raises:
-        WeightsError: naming the file, what was expected and what was found.
+        WeightsError: naming ``source``, what was expected and what was found.
     """
-    count = exported.metadata.architecture.anchor_count
-    for name, array, last in (('logits', logits, exported.metadata.columns),
-                              ('deltas', deltas, 4)):
-        wanted = (1, count, last)
+    if len(outputs) != 2:
+        raise WeightsError(f'{source} has {len(outputs)} outputs, and not logits and deltas.')
+    logits, deltas = outputs
+    for name, array, last in (('logits', logits, metadata.columns), ('deltas', deltas, 4)):
+        wanted = (images, metadata.architecture.anchor_count, last)
         if array.shape != wanted or array.dtype != np.float32:
-            raise WeightsError(f'{exported.path}: the output "{name}" should be float32 {wanted} '
-                               f'by the metadata, found {array.dtype} {array.shape}.')
+            raise WeightsError(f'{source}: the output "{name}" should be float32 {wanted} by the '
+                               f'metadata, found {array.dtype} {array.shape}.')
+    # Comparisons with NaN are false, so it would look as if nothing was there.
+    if not np.isfinite((logits.max(), deltas.max(), deltas.min())).all():
+        raise WeightsError(f'{source} answers with NaN or infinity: weights or device are broken; '
+                           'use other weights or another device.')
+    return logits, deltas
 
 
 def grey_images(metadata: Metadata) -> np.ndarray:

@@ -38,7 +38,11 @@ OPERATORS = frozenset((
 # onnx.proto: numbers of the fields that are looked at.
 _GRAPH, _METADATA_PROPS, _TRAINING, _FUNCTIONS = 7, 14, 20, 25  # of ModelProto
 _NODE, _INITIALIZER = 1, 5  # of GraphProto
-_OP_TYPE, _ATTRIBUTE, _DOMAIN = 4, 5, 7  # of NodeProto
+_INPUT, _OUTPUT, _OP_TYPE, _ATTRIBUTE, _DOMAIN = 1, 2, 4, 5, 7  # of NodeProto
+_TENSOR_NAME = 8  # of TensorProto
+# By their further inputs they change the shape of the first. A shape that followed from an image
+# could fill the memory with the right one, long after the network was tried.
+_RESHAPING = frozenset(('Reshape', 'Resize'))
 _SPARSE_INITIALIZER = 15
 _ATTRIBUTE_GRAPHS = (6, 11)  # of AttributeProto: one graph, and several
 _ATTRIBUTE_TENSORS = (5, 10)  # one tensor, and several
@@ -161,6 +165,7 @@ def _metadata_props(path: Path) -> dict[str, str]:
 def _check_graph(graph: memoryview) -> None:
     """Refuse a graph with operators, sub-graphs or outside data that no export of ours has."""
     nodes = 0
+    constants, shapes = {b''}, set()  # names; an optional input that is left out has none
     for field, value in fields(graph):
         if isinstance(value, int):
             continue
@@ -168,25 +173,43 @@ def _check_graph(graph: memoryview) -> None:
             nodes += 1
             if nodes > MAX_NODES:
                 raise ValueError(f'it has more than {MAX_NODES} nodes')
-            _check_node(value)
+            kind, inputs, outputs = _check_node(value)
+            if kind in _RESHAPING:
+                shapes.update(inputs[1:])
+            elif kind == 'Constant':
+                constants.update(outputs)
         elif field == _INITIALIZER:
-            _check_tensor(value)
+            constants.add(_check_tensor(value))
         elif field == _SPARSE_INITIALIZER:
             raise ValueError('it holds sparse tensors, which no export of this package does')
+    if not shapes <= constants:
+        raise ValueError('it computes a shape while it runs, which no export of this package does')
 
 
-def _check_tensor(tensor: memoryview) -> None:
+def _check_tensor(tensor: memoryview) -> bytes:
+    """Return its name."""
+    name = b''
     for part, content in fields(tensor):
         if part == _EXTERNAL_DATA or (part == _DATA_LOCATION and content):
             raise ValueError('it keeps data in other files')
+        if part == _TENSOR_NAME and not isinstance(content, int):
+            name = bytes(content)
+    return name
 
 
-def _check_node(node: memoryview) -> None:
+def _check_node(node: memoryview) -> tuple[str, list[bytes], list[bytes]]:
+    """Return its operator, and the names of its inputs and outputs."""
     name, domain = '', ''
+    inputs: list[bytes] = []
+    outputs: list[bytes] = []
     for field, value in fields(node):
         if isinstance(value, int):
             continue
-        if field == _OP_TYPE:
+        if field == _INPUT:
+            inputs.append(bytes(value))
+        elif field == _OUTPUT:
+            outputs.append(bytes(value))
+        elif field == _OP_TYPE:
             name = bytes(value[:100]).decode()
         elif field == _DOMAIN:
             domain = bytes(value[:100]).decode()
@@ -195,6 +218,7 @@ def _check_node(node: memoryview) -> None:
     if name not in OPERATORS or domain not in ('', 'ai.onnx'):
         raise ValueError(f'it has the operator "{printable(f"{domain} {name}".strip(), 60)}", '
                          'which no export of this package has')
+    return name, inputs, outputs
 
 
 def _check_attribute(attribute: memoryview) -> None:

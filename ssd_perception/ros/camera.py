@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import time
+from copy import copy
 
 import numpy as np
 from rclpy.node import Node
@@ -39,6 +40,7 @@ from ssd_perception.ros.receiver import Receiver
 from ssd_perception.ros.serialised import detections_maker
 from ssd_perception.viz.drawing import class_colour, draw_detections
 
+# rclpy writes the overrides of a topic into the profile that it is given: each gets a copy.
 # Best effort takes from reliable and from best-effort publishers alike; depth 1, because an
 # older frame than the newest is of no use.
 INPUT_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
@@ -92,13 +94,13 @@ class Camera:
         self._losses, self._raw_fails = LossWatch(time.monotonic()), False
         options = QoSOverridingOptions.with_default_policies
         self._detections = node.create_publisher(
-            Detection2DArray, f'{prefix}{DETECTIONS}', OUTPUT_QOS,
+            Detection2DArray, f'{prefix}{DETECTIONS}', copy(OUTPUT_QOS),
             qos_overriding_options=options())
         self._picture = node.create_publisher(
-            Image, f'{prefix}{ANNOTATED_IMAGE}', IMAGE_QOS, event_callbacks=_NO_EVENTS,
+            Image, f'{prefix}{ANNOTATED_IMAGE}', copy(IMAGE_QOS), event_callbacks=_NO_EVENTS,
             qos_overriding_options=options())
         self._jpeg = node.create_publisher(
-            CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), IMAGE_QOS,
+            CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), copy(IMAGE_QOS),
             event_callbacks=_NO_EVENTS, qos_overriding_options=options())
         # Foxglove draws boxes over the camera's own image, which costs nothing here; its messages
         # are not part of every ROS installation.
@@ -156,7 +158,7 @@ class Camera:
             self._node, self._losses, Image if kind == 'raw' else CompressedImage,
             # The relative name where it is the camera's, so that qos_overrides may name it.
             self._inputs[kind].topic if kind == 'compressed' else self._image,
-            self._receive, qos_profile=INPUT_QOS, callback_group=self._receiver.group,
+            self._receive, qos_profile=copy(INPUT_QOS), callback_group=self._receiver.group,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
         self._receiver.add(self._subscription)
 

@@ -156,21 +156,42 @@ def test_timings_and_description_say_what_ran(detector):
     assert 'torch on cpu, fp32' in detector.describe() and len(detector.weights_hash) == 64
 
 
-@pytest.mark.parametrize('logits, deltas', [(np.nan, 0.0), (0.0, np.nan)])
-def test_a_network_whose_answers_are_no_numbers_is_an_error(detector, logits, deltas):
+def plus(index, value):
+    def change(outputs):
+        outputs[index][0, 7, 1] += value
+        return outputs
+    return change
+
+
+@pytest.mark.parametrize('change, says', [
+    (plus(0, 0), ''),
+    (plus(0, np.nan), 'NaN'), (plus(1, np.nan), 'NaN'), (plus(0, np.inf), 'infinity'),
+    (plus(1, np.inf), 'infinity'), (plus(1, -np.inf), 'infinity'),
+    (lambda o: (o[0] - np.inf, o[1]), 'infinity'),
+    (lambda o: o[:1], '1 outputs'), (lambda o: (*o, o[1]), '3 outputs'),
+    (lambda o: o[::-1], '"logits" should be float32'),
+    # Each of these was an answer before, of other boxes or of none.
+    (lambda o: (o[0][:, :-1], o[1]), '"logits" should be'),
+    (lambda o: (o[0], o[1][:, :-1]), '"deltas" should be'),
+    (lambda o: (o[0][..., :1], o[1]), '"logits" should be'),
+    (lambda o: (np.tile(o[0], (2, 1, 1)), o[1]), '"logits" should be'),
+    (lambda o: (o[0].astype(np.int32), o[1]), 'found int32'),
+    (lambda o: (o[0], o[1].astype(np.float16)), 'found float16')])
+def test_answers_that_the_metadata_do_not_promise_are_an_error_at_any_time(detector, change, says):
     """Without one, weights of NaN would find nothing for ever, and all would seem well."""
     anchors = len(detector.metadata.architecture.make_anchors())
-    output = np.full((1, anchors, 2), -9.0), np.zeros((1, anchors, 4))
-    for values, one in zip(output, (logits, deltas)):
-        values[0, 7, 1] += one
 
-    class Broken:
+    class Odd:
         metadata = detector.metadata
 
         def __call__(self, batch):
-            return output
-    with pytest.raises(WeightsError, match='NaN'):
-        Detector.from_runtime(Broken())([picture(48, 64)])
+            return change((np.full((1, anchors, 2), -9, np.float32),
+                           np.zeros((1, anchors, 4), np.float32)))
+    if not says:
+        assert len(Detector.from_runtime(Odd())([picture(48, 64)])[0]) == 0
+        return
+    with pytest.raises(WeightsError, match=says):
+        Detector.from_runtime(Odd())([picture(48, 64)])
 
 
 def test_folding_norms_changes_nothing_but_the_last_bits():

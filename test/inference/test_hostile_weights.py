@@ -72,6 +72,11 @@ def external(name):
     ([helper.make_node('Relu', ['a'], ['b'], x=[external('w')])], [], 'data in other files'),
     ([helper.make_node('Constant', [], ['c'], sparse_value=helper.make_sparse_tensor(
         external('w'), external('i'), [3]))], [], 'sparse tensors'),
+    # Small in the trial with a grey image, and gigabytes with another one.
+    ([helper.make_node('Cast', ['images'], ['s'], to=TensorProto.FLOAT),
+      helper.make_node('Resize', ['images', '', 's'], ['x'])], [], 'computes a shape'),
+    ([helper.make_node('Cast', ['images'], ['s'], to=TensorProto.INT64),
+      helper.make_node('Reshape', ['images', 's'], ['x'])], [], 'computes a shape'),
 ])
 def test_graphs_that_no_export_has_are_refused_unrun(tmp_path, nodes, initializers, says):
     path = write(tmp_path / 'hostile.onnx', nodes, initializers)

@@ -9,11 +9,15 @@ import sys
 import pytest
 
 pytest.importorskip('rclpy')
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from peer import BEST_EFFORT, image, picture  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
+
+FRONT = '/rover/front/image'
+RELIABLE = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def sentence_of(node, code=1):
@@ -94,7 +98,6 @@ def test_managed_node_survives_bad_weights_and_does_its_rounds(node_process, wei
 
 
 def test_silence_is_explained_and_recovery_noticed(node_process, weights, peer):
-    reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
     peer.publisher(Image, '/camera/image_raw')
     node = node_process('-p', f'weights:={weights}', '-p', 'no_image_timeout_s:=1.0',
                         '-r', 'image:=/camera/image',
@@ -107,7 +110,7 @@ def test_silence_is_explained_and_recovery_noticed(node_process, weights, peer):
     peer.publisher(Image, '/camera/image', BEST_EFFORT)
     node.wait_for('with a QoS that cannot serve this subscription')
     peer.silence('/camera/image')
-    peer.publisher(Image, '/camera/image', reliable)
+    peer.publisher(Image, '/camera/image', RELIABLE)
     node.wait_for('PUBLISHER with FASTDDS_DEFAULT_PROFILES_FILE=')
     assert 'Images arrive' not in node.log
     detections = peer.listen_to_detections()
@@ -119,6 +122,7 @@ def test_silence_is_explained_and_recovery_noticed(node_process, weights, peer):
 def test_two_cameras_under_a_namespace(node_process, weights, peer):
     node = node_process('-p', f'weights:={weights}', '-p', 'cameras:=[front, rear]',
                         '-p', 'no_image_timeout_s:=1.0',
+                        '-p', f'qos_overrides.{FRONT}.subscription.reliability:=reliable',
                         '-r', '__ns:=/rover', '-r', 'rear/image:=/rear_camera/image_raw')
     node.wait_for('Active on /rover/front/image, /rear_camera/image_raw')
     for topic in ('/rover/front/image', '/rear_camera/image_raw'):
@@ -126,8 +130,18 @@ def test_two_cameras_under_a_namespace(node_process, weights, peer):
         node.wait_for(f'Nobody publishes {topic} or {topic}/compressed; no image topic is seen')
     front = peer.listen_to_detections('/rover/front/detections')
     rear = peer.listen_to_detections('/rover/rear/detections')
-    peer.ask(image(picture(), 1), front, '/rover/front/image')
+    statuses = peer.listen(DiagnosticArray, '/diagnostics')
+    peer.publisher(Image, '/rover/front/image', BEST_EFFORT)
+    node.wait_for('publishes /rover/front/image with a QoS that cannot serve this subscription')
+    node.wait_for('offering incompatible QoS')  # the middleware's own event
+    assert peer.until(lambda: any(
+        s.level == b'\x01' and 'QoS that cannot serve' in s.message and 'front' in s.name
+        for m in statuses for s in m.status))
+    # The override of one camera is none of the other's.
     peer.ask(image(picture(), 2), rear, '/rear_camera/image_raw')
+    peer.silence('/rover/front/image')
+    peer.publisher(Image, '/rover/front/image', RELIABLE)
+    peer.ask(image(picture(), 1), front, '/rover/front/image')
     assert {m.header.frame_id for m in front} == {'camera_1'}
     assert {m.header.frame_id for m in rear} == {'camera_2'}
     node.stop(signal.SIGTERM)

@@ -42,7 +42,7 @@ class OnnxRuntime:
         providers = [_CUDA, 'CPUExecutionProvider'] if cuda else ['CPUExecutionProvider']
         try:
             self._session = ort.InferenceSession(str(exported.path), options, providers=providers)
-            check_outputs(exported, *self(grey_images(exported.metadata)))
+            check_outputs(exported.path, self.metadata, 1, self(grey_images(self.metadata)))
         except WeightsError:
             raise
         except Exception as error:  # its exceptions have no common class of their own

@@ -43,7 +43,7 @@ class OpenCV:
             self._network = cv2.dnn.readNetFromONNX(model)
             # A build with OpenVINO or CUDA in it would take those, with other answers.
             self._network.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
-            check_outputs(exported, *self(grey_images(exported.metadata)))
+            check_outputs(exported.path, self.metadata, 1, self(grey_images(self.metadata)))
         except (cv2.error, ValueError) as error:
             if isinstance(error, WeightsError):
                 raise

@@ -70,7 +70,7 @@ class OpenVino:
         self._model: ov.Model | None = None  # read where it must be compiled
         self._digest = sha256_of(exported.path)
         try:
-            check_outputs(exported, *self(grey_images(exported.metadata)))
+            check_outputs(exported.path, self.metadata, 1, self(grey_images(self.metadata)))
         except WeightsError:
             raise
         except Exception as error:  # its exceptions are RuntimeError and others

@@ -57,7 +57,7 @@ class TensorRT:
             per_image = int(np.prod(engine.get_tensor_shape(name)[1:])) * dtype.itemsize
             self._buffers[name] = _checked(cuda.cudaMalloc(MAX_BATCH * per_image))
             self._context.set_tensor_address(name, self._buffers[name])
-        check_outputs(exported, *self(grey_images(self.metadata)))
+        check_outputs(exported.path, self.metadata, 1, self(grey_images(self.metadata)))
 
     @classmethod
     def load(cls, path: Path, device: str, precision: str, threads: int | None) -> TensorRT:
