@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +21,37 @@ from ssd_perception.data.folder import (
     SPLITS,
     below,
     canonical,
+    files_below,
     images_below,
     listed_images,
     read_bounded,
     read_lines,
     split_of,
 )
-from ssd_perception.data.sample import MAX_OBJECTS, OnBad, Sample, class_name, make_sample, refuse
+from ssd_perception.data.sample import (
+    IMAGE_SUFFIXES,
+    MAX_OBJECTS,
+    OnBad,
+    Sample,
+    class_name,
+    make_sample,
+    refuse,
+)
+from ssd_perception.data.yolo_labels import (
+    label_file,
+    labels_by_name,
+    parse_object,
+    without_image,
+)
 from ssd_perception.imaging.files import image_size
 
 MAX_LABEL_BYTES = 10_000_000
 _YAMLS = ('data.yaml', 'data.yml', 'dataset.yaml', 'dataset.yml')
 _NAME_LISTS = ('classes.txt', 'obj.names', 'labels/classes.txt', 'data/obj.names')
+# The same where every split has its own; Roboflow writes the last one.
+_NAME_ENDINGS = ('classes.txt', '.names', '_darknet.labels')
+_MAX_NAME_LISTS = 20  # that are compared
 _MAX_BYTES = 1_000_000  # of a description or a list of class names
-_MAX_SHARE = 2.0  # of an image; boxes reach over the edge, but pixels are larger
 _MAX_CLASSES = 10_000
 
 
@@ -69,20 +86,27 @@ def splits(root: Path) -> list[str]:
     found = _described(root)
     if found is None:
         return []
-    if found.source.suffix in ('.yaml', '.yml', '.data'):
+    if found.entries and found.source.suffix in ('.yaml', '.yml', '.data'):
         return sorted(split for split, entries in found.entries.items()
-                      if any(_place(root, found, entry) for entry in entries))
+                      if any(_has_images(_place(root, found, entry)) for entry in entries))
     images = images_below(root)
-    if not any(label_file(root, image) for image in images):
+    if not any(label_file(root, image) for image in images) and not labels_by_name(root, images):
         return []
     return sorted(found.entries or {split_of(root, image) for image in images})
+
+
+def _has_images(place: Path | None) -> bool:
+    """Return whether a folder holds an image; a list is one of images."""
+    return place is not None and (
+        not place.is_dir() or next(files_below(place, IMAGE_SUFFIXES), None) is not None)
 
 
 def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sample]:
     """Read a split; of the images only the headers are read, for their size.
 
     Lines are ``class x y width height`` in shares of the image, or ``class`` and a polygon, whose
-    surrounding box is taken. An image without a file of labels has no objects.
+    surrounding box is taken. An image without a file of labels has no objects; labels without an
+    image are named, because their objects would be lost unseen.
 
     Args:
         root: the folder that holds data.yaml, obj.data, classes.txt or none of them.
@@ -97,35 +121,21 @@ def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sampl
     if found is None:
         raise DataError(f'{root} holds no YOLO data set.', root)
     if found.names is None:
-        raise DataError(f'{root} has YOLO labels but no class names: add classes.txt with one '
-                        'name a line, or a data.yaml with "names".', root)
+        found = replace(found, names=_names_below(root))
     samples = []
-    for image in _images(root, found, split, on_bad):
+    images = _images(root, found, split, on_bad)
+    labels = {image: path for image in images if (path := label_file(root, image))}
+    labels = labels or labels_by_name(root, images)
+    for image in images:
         try:
             inside(root, str(image.relative_to(root)))
-            samples.append(_sample(root, image, found, on_bad))
+            samples.append(_sample(root, image, labels.get(image), found, on_bad))
         except DataError as error:
             refuse(error, on_bad)
+    for path in without_image(root, set(labels.values())):
+        refuse(DataError(f'{path}: no image for these labels; an image called {path.stem} is '
+                         'expected.', path, 'missing picture'), on_bad)
     return samples
-
-
-def label_file(root: Path, image: Path) -> Path | None:
-    """Return the file with an image's labels, or None.
-
-    It lies in ``labels`` in place of the last ``images`` of the path, beside the image, or in a
-    ``labels`` folder below or beside the image's folder.
-    """
-    parts = image.relative_to(root).with_suffix('.txt').parts
-    candidates = []
-    if 'images' in parts[:-1]:
-        at = len(parts) - 1 - parts[::-1].index('images')
-        candidates.append(Path(root, *parts[:at], 'labels', *parts[at + 1:]))
-    name = parts[-1]
-    candidates += [image.with_suffix('.txt'), image.parent / 'labels' / name,
-                   image.parent.parent / 'labels' / name,
-                   root / 'labels' / Path(*parts)]
-    return next((path for path in candidates if path.is_relative_to(root) and path.is_file()
-                 and path.name != 'classes.txt'), None)
 
 
 def _described(root: Path) -> _Set | None:
@@ -148,6 +158,21 @@ def _described(root: Path) -> _Set | None:
     if (root / 'notes.json').is_file():
         return _Set(root / 'notes.json', _label_studio_names(root, root / 'notes.json'), lists)
     return _Set(root, None, lists)
+
+
+def _names_below(root: Path) -> dict[int, str]:
+    """Return the class names of the lists in the folders below, which must agree."""
+    paths = list(files_below(root, _NAME_ENDINGS))[:_MAX_NAME_LISTS]
+    if not paths:
+        raise DataError(f'{root} has YOLO labels but no class names: add classes.txt with one '
+                        'name a line, or a data.yaml with "names".', root)
+    first, *others = paths
+    names = _listed_names(root, first)
+    for other in others:
+        if _listed_names(root, other) != names:
+            raise DataError(f'{first} and {other} name different classes; the same list, or one '
+                            f'in {root / "classes.txt"}, is expected.', other)
+    return names
 
 
 def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
@@ -180,8 +205,18 @@ def _from_yaml(root: Path, path: Path, certain: bool) -> _Set | None:
         if entry_texts := [entry for entry in value if entry.strip()]:
             entries[key] = entry_texts
     base = below(root, data['path']) if isinstance(data.get('path'), str) else None
-    return _Set(path, _yaml_names(root, path, data['names']), entries,
-                base if base and base.is_dir() else root, 'kpt_shape' in data)
+    return _found(root, _Set(path, _yaml_names(root, path, data['names']), entries,
+                             base if base and base.is_dir() else root, 'kpt_shape' in data))
+
+
+def _found(root: Path, described: _Set) -> _Set:
+    """Return the description, without its entries where none of them is there.
+
+    The names of the folders say then what each split is.
+    """
+    there = any(_place(root, described, entry)
+                for entries in described.entries.values() for entry in entries)
+    return described if there else replace(described, entries={})
 
 
 def _yaml_names(root: Path, path: Path, value: object) -> dict[int, str]:
@@ -240,8 +275,8 @@ def _from_obj_data(root: Path) -> _Set:
     if listing is None or not listing.is_file():
         raise DataError(f'{path}: its list of class names, {printable(values.get("names", ""))}, '
                         'is missing.', path)
-    return _Set(path, _listed_names(root, listing),
-                {key: [value] for key, value in values.items() if canonical(key) in SPLITS}, root)
+    entries = {key: [value] for key, value in values.items() if canonical(key) in SPLITS}
+    return _found(root, _Set(path, _listed_names(root, listing), entries, root))
 
 
 def _place(root: Path, found: _Set, entry: str) -> Path | None:
@@ -266,9 +301,9 @@ def _images(root: Path, found: _Set, split: str, on_bad: OnBad | None) -> list[P
     return images
 
 
-def _sample(root: Path, image: Path, found: _Set, on_bad: OnBad | None) -> Sample:
+def _sample(root: Path, image: Path, labels: Path | None, found: _Set,
+            on_bad: OnBad | None) -> Sample:
     names = found.names or {}
-    labels = label_file(root, image)
     lines = []
     if labels:
         lines = [(number, line.split()) for number, line in enumerate(
@@ -279,7 +314,7 @@ def _sample(root: Path, image: Path, found: _Set, on_bad: OnBad | None) -> Sampl
     boxes, classes = [], []
     for number, words in lines:
         try:
-            box, label = _object(words, found.keypoints)
+            box, label = parse_object(words, found.keypoints)
         except ValueError as error:
             raise DataError(f'{labels}, line {number}: {error}.', labels) from error
         if label not in names:
@@ -291,27 +326,3 @@ def _sample(root: Path, image: Path, found: _Set, on_bad: OnBad | None) -> Sampl
     edges = np.array(boxes, np.float64).reshape(-1, 4) * [width, height, width, height]
     return make_sample(image, edges, classes, [False] * len(classes), labels or image, None,
                        on_bad, tuple(dict.fromkeys(names.values())))
-
-
-def _object(words: list[str], keypoints: bool) -> tuple[list[float], int]:
-    """Return an object's edges in shares of the image, and its class.
-
-    Raises:
-        ValueError: a part of a sentence: what was expected.
-    """
-    try:
-        number, *values = map(float, words)
-    except ValueError:
-        raise ValueError('a class number and shares of the image are expected') from None
-    if not number.is_integer() or number < 0:
-        raise ValueError(f'the class must be a whole number from 0 on, got {words[0][:40]}')
-    if not all(abs(value) <= _MAX_SHARE for value in values[:4 if keypoints else None]):
-        raise ValueError('x, y, width and height must be fractions of the image, from 0 to 1')
-    if len(values) in (4, 5) or keypoints and len(values) > 4:  # a fifth is a score
-        x, y, width, height = values[:4]
-        return [x - width / 2, y - height / 2, x + width / 2, y + height / 2], int(number)
-    if len(values) < 6 or len(values) % 2:
-        raise ValueError('"class x y width height" or "class" and a polygon of at least three '
-                         f'points is expected, got {len(words)} numbers')
-    points = np.array(values).reshape(-1, 2)
-    return [*points.min(0).tolist(), *points.max(0).tolist()], int(number)
