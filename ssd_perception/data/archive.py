@@ -18,9 +18,11 @@ from pathlib import Path, PurePosixPath
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import HIDDEN, MAX_FILES
-from ssd_perception.data.sample import IMAGE_SUFFIXES
+from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES
 
-SUFFIXES = (*IMAGE_SUFFIXES, '.xml', '.json', '.txt', '.yaml', '.yml', '.names', '.data')
+# Of data sets, and of what is named because it is not read.
+SUFFIXES = (*IMAGE_SUFFIXES, *OTHER_SUFFIXES, '.xml', '.json', '.txt', '.yaml', '.yml', '.names',
+            '.labels', '.data', '.csv', '.zip')
 MAX_RATIO = 100  # of unpacked to packed bytes; images are packed already, texts 10 to 20 times
 FREE_BYTES = 1_000_000_000  # left on the disk
 _FLOOR = 100_000_000  # unpacked bytes that any archive may have

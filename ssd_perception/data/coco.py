@@ -186,7 +186,10 @@ def _load(path: Path) -> dict:
                         f'{printable(str(error))}.', path) from error
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(data, dict) or not isinstance(data.get(key), list):
-            raise DataError(f'{path} lacks the list "{key}" that COCO annotations have.', path)
+            other = "; Datumaro's own format is not read, export as COCO" if isinstance(
+                data, dict) and 'items' in data else ''
+            raise DataError(f'{path} lacks the list "{key}" that COCO annotations have{other}.',
+                            path)
     if not data['images']:
         raise DataError(f'{path} lists no images.', path)
     return data

@@ -12,14 +12,16 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside, regular_file
 from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.data import coco, voc, yolo
-from ssd_perception.data.archive import unpacked
+from ssd_perception.data.archive import SUFFIXES, unpacked
 from ssd_perception.data.division import Division, divide, stored
 from ssd_perception.data.folder import HIDDEN, SPLITS, canonical
+from ssd_perception.data.other_formats import describe
 from ssd_perception.data.sample import OnBad, Sample, class_name, refuse
 
 LABELLED_FILE = 'dataset.yaml'  # its "classes" are those that the folder labels
 _MADE = ('val', 'valid', 'validation')  # names of a split that is made where there is none
 _MAX_NESTED = 3  # folders that hold nothing but one folder, as archives unpack to
+_ABOUT = ('readme', 'license', 'licence')  # files beside the data
 _PARTS = ('annotations', 'images', 'imagesets', 'jpegimages', 'labels')  # of a data set
 
 
@@ -100,8 +102,8 @@ def read_split(root: str | os.PathLike, split: str, one_based: bool | None = Fal
             division = read_divided(folder, 'train', one_based, on_bad or (lambda error: None))
             if division.val:
                 return division.val
-        find_split(folder, split)  # raises
-    found = find_split(folder, split)
+        find_split(root, split)  # raises
+    found = find_split(root, split)
     samples = _read(found, one_based, on_bad)
     if canonical(split) == 'train' and stored(folder, found.split) is not None \
             and not _has_on_disk(folder, 'val'):
@@ -150,12 +152,21 @@ def find_split(root: str | os.PathLike, split: str) -> Found:
     found = _find(folder, split)
     if found:
         return found
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f'{folder} is one file; a folder of images and labels, or a zip archive '
+                        'of one, is expected.', folder)
     if not folder.is_dir():
         raise DataError(f'There is no folder {folder}.', folder)
+    if there := _on_disk(folder):
+        raise DataError(f'{folder} has no split "{split}"; splits there: {", ".join(there)}.',
+                        folder)
+    given = Path(root).expanduser()
+    if other := describe(given if given.is_dir() else folder):
+        raise DataError(other, folder)
     looked = '; '.join(f'{layout.looked_for.replace("SPLIT", split)} ({layout.name})'
                        for layout in LAYOUTS)
-    raise DataError(f'{folder} has no split "{split}": looked for {looked}; splits there: '
-                    f'{", ".join(_on_disk(folder)) or "none"}.', folder)
+    raise DataError(f'{folder} has no split "{split}": looked for {looked}; splits there: none.',
+                    folder)
 
 
 def _find(folder: Path, split: str) -> Found | None:
@@ -258,10 +269,12 @@ def data_root(root: str | os.PathLike) -> Path:
     if folder.suffix.lower() == '.zip' and folder.is_file():
         folder = unpacked(folder)
     if folder.suffix.lower() in ('.yaml', '.yml') and folder.is_file():
+        yolo.check_given(folder)
         folder = folder.parent
     for _ in range(_MAX_NESTED):
         below = [path for path in folder.iterdir() if not path.name.startswith(HIDDEN)
-                 ] if folder.is_dir() else []
+                 and (path.is_dir() or path.name.lower().endswith(SUFFIXES))
+                 and not path.name.lower().startswith(_ABOUT)] if folder.is_dir() else []
         if len(below) != 1 or not below[0].is_dir() or below[0].name.lower() in _PARTS \
                 or canonical(below[0].name) in SPLITS:
             break

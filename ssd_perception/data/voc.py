@@ -7,9 +7,9 @@ import os
 import re
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
@@ -61,12 +61,13 @@ class _Annotation(NamedTuple):
     """One file as it is written: edges not yet shifted, images not yet looked for."""
 
     path: Path
-    image: Callable[[], Path]
+    image: Callable[[str], Path]  # of ``filename``
     edges: np.ndarray  # float64 (n, 4)
     names: list[str]
     difficult: list[bool]
     stated_hw: tuple[int, int] | None
     database: str
+    filename: str
 
 
 def read_voc(root: str | os.PathLike, split: str, one_based: bool | None = False,
@@ -114,8 +115,7 @@ def read_loose_voc(root: str | os.PathLike, split: str, one_based: bool | None =
             continue
         try:
             inside(root, str(path.relative_to(root)))
-            found.append(_read_annotation(
-                path, partial(_loose_image, root, path, by_stem[path.stem])))
+            found.append(_read_annotation(path, partial(_loose_image, root, path, by_stem)))
         except DataError as error:
             refuse(error, on_bad)
     return _samples(root, found, one_based, on_bad)
@@ -128,7 +128,7 @@ def _samples(root: Path, found: Sequence[_Annotation], one_based: bool | None,
     samples = []
     for item in found:
         try:
-            image = item.image()
+            image = item.image(item.filename)
             inside(root, str(image.relative_to(root)))
         except DataError as error:
             refuse(error, on_bad)
@@ -222,7 +222,7 @@ def _has_annotation(root: Path, name: str) -> bool:
     return os.path.isfile(root / 'Annotations' / f'{name}.xml')
 
 
-def _read_annotation(path: Path, image: Callable[[], Path]) -> _Annotation:
+def _read_annotation(path: Path, image: Callable[[str], Path]) -> _Annotation:
     tree = _parsed(path)
     if tree.tag == 'annotations':
         raise DataError(f'{path} is in the format "CVAT for images", which is not read; export as '
@@ -244,7 +244,8 @@ def _read_annotation(path: Path, image: Callable[[], Path]) -> _Annotation:
         names[-1] = class_name(names[-1], path)
         difficult.append((item.findtext('difficult') or '0').strip() == '1')
     return _Annotation(path, image, np.array(boxes, np.float64).reshape(-1, 4), names, difficult,
-                       _stated_hw(tree), tree.findtext('source/database') or '')
+                       _stated_hw(tree), tree.findtext('source/database') or '',
+                       tree.findtext('filename') or '')
 
 
 def _parsed(path: Path) -> ElementTree.Element:
@@ -306,7 +307,7 @@ def _counts_from_one(annotations: Sequence[_Annotation]) -> bool:
             and bool((edges >= 1).all()) and float((edges % 1 == 0).mean()) >= _WHOLE_SHARE)
 
 
-def _listed_image(root: Path, name: str) -> Path:
+def _listed_image(root: Path, name: str, _filename: str) -> Path:
     path = inside(root, f'JPEGImages/{name}')
     image = image_named(path)
     if image is None:
@@ -316,8 +317,15 @@ def _listed_image(root: Path, name: str) -> Path:
     return image
 
 
-def _loose_image(root: Path, path: Path, candidates: Sequence[Path]) -> Path:
-    """Return the image of an annotation: of its name, beside it or in the nearest folder."""
+def _loose_image(root: Path, path: Path, by_stem: Mapping[str, Sequence[Path]],
+                 filename: str) -> Path:
+    """Return the image of an annotation: of its name, beside it or in the nearest folder.
+
+    Where no image has the annotation's name, that of the file name inside it is taken.
+    """
+    candidates = by_stem.get(path.stem) or [
+        image for image in by_stem.get(PureWindowsPath(filename.strip()).stem, ())
+        if image.name == PureWindowsPath(filename.strip()).name]
     beside = [image for image in candidates if image.parent == path.parent]
     parallel = [image for image in candidates
                 if split_of(root, image) == split_of(root, path)]

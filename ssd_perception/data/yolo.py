@@ -81,6 +81,21 @@ def describe_files(root: Path) -> str:
     return found.source.name if found and found.source != root else 'images and labels'
 
 
+def check_given(path: Path) -> None:
+    """Refuse a YAML file that is given for its folder and does not describe it.
+
+    Raises:
+        DataError: naming the file that does, or what is missing.
+    """
+    found = _described(path.parent)
+    if found and found.source not in (path, path.parent):
+        raise DataError(f'{path} is not used, because {found.source} describes this folder; '
+                        'remove one of them.', path)
+    if found is None or not found.entries:
+        raise DataError(f'{path} names no folder or list of images that is below {path.parent}; '
+                        'put the file into the folder of the images, or give that folder.', path)
+
+
 def splits(root: Path) -> list[str]:
     """Return the names of the splits that have images or a list, sorted."""
     found = _described(root)
@@ -132,9 +147,8 @@ def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sampl
             samples.append(_sample(root, image, labels.get(image), found, on_bad))
         except DataError as error:
             refuse(error, on_bad)
-    for path in without_image(root, set(labels.values())):
-        refuse(DataError(f'{path}: no image for these labels; an image called {path.stem} is '
-                         'expected.', path, 'missing picture'), on_bad)
+    for missing in without_image(root, set(labels.values())):
+        refuse(missing, on_bad)
     return samples
 
 

@@ -12,6 +12,7 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import files_below, images_below, split_of
+from ssd_perception.data.sample import OTHER_SUFFIXES
 
 # Case by case: a folder "Images" is beside "Labels".
 _LABELS_FOR = {'images': 'labels', 'Images': 'Labels', 'IMAGES': 'LABELS'}
@@ -65,16 +66,24 @@ def _holds_labels(path: Path) -> bool:
         return False
 
 
-def without_image(root: Path, used: set[Path]) -> Iterator[Path]:
-    """Yield the files of labels, in the folders of those in ``used``, that no image has."""
+def without_image(root: Path, used: set[Path]) -> Iterator[DataError]:
+    """Yield what is wrong with files of labels, in the folders of ``used`` ones, without image."""
     left = sorted(path for folder in {path.parent for path in used}
                   for path in folder.glob('*.txt') if path not in used)
     known: set[str] = set()
+    others: dict[str, Path] = {}
     if left:
         known = {name for image in images_below(root) for name in (image.stem, image.name)}
+        others = {path.stem: path for path in files_below(root, OTHER_SUFFIXES)}
     for path in left:
-        if path.stem not in known and _holds_labels(path):
-            yield path
+        if path.stem in known or not _holds_labels(path):
+            continue
+        if other := others.get(path.stem):
+            yield DataError(f'{other}: {other.suffix[1:].upper()} is not read; convert it to JPEG '
+                            'or PNG.', other, 'unreadable picture')
+        else:
+            yield DataError(f'{path}: no image for these labels; an image called {path.stem} is '
+                            'expected.', path, 'missing picture')
 
 
 def parse_object(words: list[str], keypoints: bool) -> tuple[list[float], int]:

@@ -20,6 +20,7 @@ from ssd_perception.datacheck.problems import Problem
 
 OVERHANG_PX = 1.0  # less is rounding, or one count from 1 too many
 SAME_BOX_IOU = 0.95
+DARK = 32  # of 255; a 12-bit image stored with 16 bits has at most 15
 RARE = 50  # objects of a class to train on; fewer hardly show it from all sides
 _TOUCHING = 20  # edges exactly at 1, with none below, are no coincidence
 _BLOCK = 1000
@@ -58,6 +59,9 @@ def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Probl
         kind, detail = facts.failure
         yield Problem(kind, sample.path, detail, split=split)
         return
+    if facts.brightest < DARK:
+        yield Problem('dark picture', sample.path,
+                      f'its brightest pixel is {facts.brightest} of 255', split=split)
     if facts.orientation != 1:
         yield Problem('EXIF rotation', sample.path,
                       f'EXIF orientation {facts.orientation}: viewers show it turned', split=split)
@@ -175,7 +179,7 @@ def check_unlisted(splits: Sequence[Split], faulty: set[str]) -> Iterator[Proble
     for folder in sorted({path.parent for path in known}):
         below = sorted(folder.iterdir())
         for path in below:
-            if path.suffix.lower() in OTHER_SUFFIXES:
+            if path.suffix.lower() in OTHER_SUFFIXES and path.stem not in faulty:
                 yield Problem('unreadable picture', path,
                               f'{path.suffix[1:].upper()} is not read; convert it to JPEG or PNG')
         more = [path for path in below if path.suffix.lower() in IMAGE_SUFFIXES

@@ -39,6 +39,7 @@ class ImageFacts:
         perceptual: uint8 (8,), the 64 bits of its perceptual hash; None when not decoded.
         orientation: EXIF's flag, 1 (upright) to 8.
         failure: kind of problem and sentence; None for a good image.
+        brightest: greatest value of a pixel, 0 to 255; 255 when not decoded.
     """
 
     hw: tuple[int, int] | None = None
@@ -46,6 +47,7 @@ class ImageFacts:
     perceptual: np.ndarray | None = None
     orientation: int = 1
     failure: tuple[str, str] | None = None
+    brightest: int = 255
 
     def seen_hw(self, sample: Sample) -> tuple[int, int] | None:
         """Return height and width of ``sample.image()``."""
@@ -67,7 +69,8 @@ def inspect_image(path: Path) -> ImageFacts:
     except DataError as error:
         detail = str(error).removeprefix(f'{path} ')
         return ImageFacts(digest=digest, failure=(error.problem, detail))
-    return ImageFacts(image.shape[:2], digest, perceptual, exif_orientation(data))
+    return ImageFacts(image.shape[:2], digest, perceptual, exif_orientation(data),
+                      brightest=int(image.max()))
 
 
 def _with_pillow(path: Path, data: bytes) -> np.ndarray:

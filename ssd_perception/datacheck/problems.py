@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 
 KINDS = {
     'unreadable annotation': Kind(True, 'correct or remove the file; training skips it'),
-    'missing picture': Kind(True, 'add the image or remove its name from the list'),
+    'missing picture': Kind(True, 'add the image, or remove its name or labels'),
     'unreadable picture': Kind(True, 'replace, convert or remove it; training skips it'),
     'truncated picture': Kind(True, 'copy it again from its source; its lower part is missing'),
     'degenerate box': Kind(True, 'correct the box; training leaves the object out'),
@@ -47,6 +47,8 @@ KINDS = {
     'two classes on one object': Kind(False, 'decide for one class'),
     'EXIF rotation': Kind(
         False, 'boxes must be on the image as viewers show it, or state the stored size'),
+    'dark picture': Kind(
+        False, 'little can be seen; values of 10 to 14 bits must be stretched over all 16 bits'),
     'rare class': Kind(False, 'collect more, or leave the class out'),
     'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
     'similar class names': Kind(False, 'if they mean the same, give them one name'),
@@ -97,7 +99,7 @@ class Problem:
     def from_error(cls, error: DataError, split: str, fallback: Path) -> Problem:
         """Return the Problem that a reader raised; ``fallback`` where it names no file."""
         file = error.file or fallback
-        detail = str(error).removeprefix(str(file)).lstrip(': ')
+        detail = str(error).removeprefix(str(file)).lstrip(':, ')
         return cls(error.problem, file, detail, split=split)
 
     def row(self) -> ProblemRow:

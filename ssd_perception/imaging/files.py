@@ -162,7 +162,12 @@ def _from_pillow(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[in
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             with Image.open(source, formats=_formats()) as image:
-                width, height = image.size
+                (width, height), wide = image.size, image.mode in ('F', 'I')
+                if wide and image.format == 'TIFF':  # OpenCV makes black images of these
+                    raise DataError(f'{path} holds values of 32 bits; save it with 8 or 16 bits.',
+                                    path, 'unreadable picture')
+    except DataError:
+        raise
     except Image.DecompressionBombError:
         width, height = MAX_PIXELS, 2
     except Exception:  # noqa: BLE001  # Pillow's parsers raise many kinds on broken headers

@@ -133,6 +133,7 @@ def run(options: TrainOptions, log: Log = lambda line: None,
                                            date=date.today().isoformat())
     resumed = _begin(trainer, options, text)
     if trainer.world.main:
+        _warn_of_shared(data, warn)
         _warn_of(bad, warn)
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
@@ -163,6 +164,17 @@ def _class_names(data: TrainingData, warn: Log) -> tuple[str, ...]:
         warn(f'No training image holds {listed(untrained, 5)}: the weights cannot find what they '
              'never saw.')
     return names
+
+
+def _warn_of_shared(data: TrainingData, warn: Log) -> None:
+    """Name validation images that are trained on, such as those of a data.yaml's one folder."""
+    trained = {sample.path for sample in data.train}
+    for name, samples in data.validation.items():
+        shared = sum(sample.path in trained for sample in samples)
+        if shared:
+            warn(f'{shared} of the {len(samples)} validation images of {name} are trained on too, '
+                 'so the figures mean little: give other images, or remove the split and a part '
+                 'of the training images is set aside.')
 
 
 def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], device: str,

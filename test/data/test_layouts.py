@@ -49,7 +49,10 @@ def test_every_form_of_coco_reads_as_voc_does(tmp_path, form):
 
 @pytest.mark.parametrize('file, split', [
     ('annotations/train.json', 'train'), ('train.json', 'train'), ('result.json', 'all'),
-    ('annotations/instances_default.json', 'default'), ('_annotations.coco.json', 'all')])
+    ('annotations/instances_default.json', 'default'), ('_annotations.coco.json', 'all'),
+    ('labels.json', 'all'), ('labels_my-project_2026-11-28.json', 'all'),
+    ('annotations/train_annotations.json', 'train'), ('instances_train2017.json', 'train2017'),
+    ('Train/coco.json', 'Train')])
 def test_other_places_of_coco_files(tmp_path, file, split):
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text(json.dumps(coco(TRAIN)))
@@ -57,6 +60,49 @@ def test_other_places_of_coco_files(tmp_path, file, split):
     (tmp_path / 'package.json').write_text('{}')
     assert splits(tmp_path) == [split] and not has_split(tmp_path, 'val')
     assert [s.path.stem for s in read_split(tmp_path, 'train')] == list(TRAIN)
+
+
+@pytest.mark.parametrize('name', [
+    '/home/me/set/images/{}.jpg', 'C:\\me\\images\\{}.jpg', '../../data/media/upload/1/{}.jpg',
+    'images/a%20b/{}.jpg', 'images/{}.jpg', 'other/{}.jpg'])
+def test_images_that_are_named_as_on_another_computer_are_found(tmp_path, name):
+    data = coco(TRAIN)
+    for row in data['images']:
+        row['file_name'] = name.format(row['file_name'].removesuffix('.jpg'))
+    (tmp_path / 'result.json').write_text(json.dumps(data))
+    write_pictures(tmp_path / ('images/a b' if '%' in name else 'images'), TRAIN)
+    assert [s.path.stem for s in read_split(tmp_path, 'train')] == list(TRAIN)
+
+
+def texts(row):
+    row.update(id=str(row['id']), image_id=float(row['image_id']),
+               category_id=str(row['category_id']), bbox=[str(value) for value in row['bbox']])
+
+
+def polygon(row):
+    x, y, width, height = row.pop('bbox')
+    row['segmentation'] = [[x, y, x + width, y, x + width, y + height]]
+
+
+def empty_box(row):
+    polygon(row)
+    row['bbox'] = []
+
+
+@pytest.mark.parametrize('change', [texts, polygon, empty_box])
+def test_numbers_as_texts_and_polygons_without_boxes_are_read(tmp_path, change):
+    data = coco(TRAIN)
+    expected = write_coco(tmp_path / 'a', {'train': TRAIN})
+    for row in data['annotations']:
+        change(row)
+    for row in data['images']:
+        row.update(height=float(row['height']), width=str(row['width']))
+    root = write_coco(tmp_path / 'b', {'train': TRAIN})
+    (root / 'annotations/instances_train.json').write_text(json.dumps(data))
+    found = read_split(root, 'train')
+    for one, other in zip(found, read_split(expected, 'train'), strict=True):
+        np.testing.assert_allclose(one.xyxy, other.xyxy, rtol=1e-6)
+        assert (one.names, one.stated_hw) == (other.names, other.stated_hw)
 
 
 def test_a_picture_named_with_its_folder_is_found(tmp_path):
@@ -80,6 +126,30 @@ def test_a_missing_split_tells_what_was_looked_for(tmp_path, make, says):
     with pytest.raises(DataError, match=says) as error:
         read_split(tmp_path / 'x', 'val')
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('name, content, says', [
+    ('train/_classes.csv', 'filename, cone\n', 'a table of classes without boxes'),
+    ('train/_annotations.csv', 'filename,width\n', 'a CSV table'),
+    ('a.createml.json', '[]', 'CreateML'), ('x.ndjson', '{}', 'NDJSON'),
+    ('train/_annotations.txt', 'a.jpg 1,2,3,4,0\n', 'YOLOv3'),
+    ('a.json', '{"shapes": [], "imagePath": "a.jpg"}', 'labelme'),
+    ('via.json', '{"a.jpg1": {"regions": [], "file_attributes": {}}}', 'VGG Image Annotator'),
+    ('ds0/ann/a.jpg.json', '{"objects": [{"classTitle": "a"}]}', 'Supervisely'),
+    ('annotations/default.json', '{"categories": {}, "items": [{"annotations": []}]}', 'Datumaro'),
+    ('tasks.json', '[{"annotations": [{"result": []}], "data": {}}]', 'Label Studio'),
+    ('label_2/a.txt', 'Car 0 0\n', 'KITTI'), ('set.zip', 'PK', 'holds the archive set.zip'),
+    ('notes.txt', 'none', 'holds 1 image and no boxes .*label them')])
+def test_a_folder_that_no_layout_reads_is_named_by_what_it_holds(tmp_path, name, content, says):
+    write_pictures(tmp_path / 'pictures', ['a'])
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=says) as error:
+        read_split(tmp_path, 'train')
+    assert '\n' not in str(error.value) and len(str(error.value)) < 400
+    if '.csv' in name:
+        with pytest.raises(DataError, match='is one file; a folder'):
+            read_split(tmp_path / name, 'train')
 
 
 def test_splits_are_listed_without_class_lists_and_unions(tmp_path):

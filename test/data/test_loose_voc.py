@@ -44,6 +44,13 @@ def test_one_folder_without_splits_serves_training(tmp_path, images, annotations
     assert {s.path.stem for s in read_split(tmp_path, 'train')} == set(TRAIN)
 
 
+@pytest.mark.parametrize('named', ['one.jpg', 'C:\\me\\one.jpg', '/home/me/one.jpg'])
+def test_an_annotation_of_another_name_finds_the_image_that_it_names(tmp_path, named):
+    write_pictures(tmp_path / 'images', ['one', 'two'])
+    (tmp_path / 'label_1.xml').write_text(xml(TRAIN['one'], extra=f'<filename>{named}</filename>'))
+    assert [s.path.name for s in read_split(tmp_path, 'train')] == ['one.jpg']
+
+
 def test_an_image_is_never_taken_for_another(tmp_path):
     put(tmp_path / 'a', {'x': []})
     put(tmp_path / 'b', {'x': []})

@@ -69,16 +69,54 @@ def below_the_images(root):
                       labels='{split}/labels', description='classes.txt')
 
 
+def upper_case(root):
+    return write_yolo(root, {'train': TRAIN, 'val': VAL}, images='Images/{split}',
+                      labels='Labels/{split}', description='classes.txt')
+
+
+def one_list_a_split(root):
+    """Roboflow's "YOLO Darknet"; labelImg leaves a classes.txt in the same way."""
+    write_yolo(root, {'train': TRAIN, 'valid': VAL}, images='{split}', labels='{split}',
+               description='')
+    for split in ('train', 'valid'):
+        (root / split / '_darknet.labels').write_text('cone\ncube')
+    return root
+
+
+def names_alone(root):
+    write_yolo(root, {'train': TRAIN, 'valid': VAL}, description='')
+    (root / 'data.yaml').write_text('nc: 2\nnames: [cone, cube]\n')
+    return root
+
+
+def paths_elsewhere(root):
+    names_alone(root)
+    (root / 'data.yaml').write_text('train: ../set/a\nval: D:\\\\b\nnames: [cone, cube]\n')
+    return root
+
+
+def labels_in_any_folder(root):
+    """As makesense.ai's archive unpacks to; some tools name the labels "one.jpg.txt"."""
+    write_yolo(root, {'train': TRAIN, 'val': VAL}, images='pictures/{split}',
+               labels='labels_my-project/{split}', description='classes.txt')
+    for path in root.glob('labels_my-project/val/*.txt'):
+        path.rename(path.with_name(path.stem + '.jpg.txt'))
+    return root
+
+
 def nested(root):
     """What an archive with one folder unpacks to."""
     ultralytics(root / 'export')
+    (root / 'README.txt').write_text('Exported')
+    (root / 'Thumbs.db').write_bytes(b'x')
     (root / '__MACOSX').mkdir()
     (root / 'export/images/train/._one.jpg').write_bytes(b'not an image')
     return root
 
 
 @pytest.mark.parametrize('write', [roboflow, ultralytics, ultralytics_lists, cvat, lists_alone,
-                                   beside, below_the_images, nested])
+                                   beside, below_the_images, upper_case, one_list_a_split,
+                                   names_alone, paths_elsewhere, labels_in_any_folder, nested])
 def test_every_form_reads_as_voc_does(tmp_path, write):
     voc = write_voc(tmp_path / 'voc', {'train': TRAIN, 'val': VAL})
     root = write(tmp_path / 'yolo')
@@ -116,6 +154,38 @@ def test_what_was_taken_is_said(tmp_path):
     root = roboflow(tmp_path / 'd')
     assert str(find_split(root, 'valid')) == f'{root}, split "val" (YOLO, data.yaml)'
     assert data_root(root / 'data.yaml') == root
+    (root / 'other.yaml').write_text('train: elsewhere\nnames: [cone]\n')
+    with pytest.raises(DataError, match='other.yaml is not used, because .*data.yaml describes'):
+        read_split(root / 'other.yaml', 'train')
+    (root / 'data.yaml').unlink()
+    with pytest.raises(DataError, match='other.yaml names no folder .* that is below'):
+        read_split(root / 'other.yaml', 'train')
+
+
+def test_lists_of_class_names_that_differ_are_refused(tmp_path):
+    root = one_list_a_split(tmp_path)
+    (root / 'valid/_darknet.labels').write_text('cube\ncone')
+    with pytest.raises(DataError, match='_darknet.labels and .* name different classes'):
+        read_split(root, 'train')
+
+
+def test_a_listed_split_without_images_counts_as_none(tmp_path):
+    root = roboflow(tmp_path)
+    (root / 'valid/images/three.jpg').unlink()
+    assert splits(root) == ['train'] and not has_split(root, 'val')
+
+
+@pytest.mark.parametrize('name, content, says', [
+    ('lost.txt', '0 .5 .5 .1 .1\n', 'lost.txt: no image for these labels'),
+    ('lost.txt', '', None), ('notes.txt', 'taken on 3 May in the hall\n', None),
+    ('phone.txt', '0 .5 .5 .1 .1\n', 'phone.HEIC: HEIC is not read')])
+def test_labels_without_an_image_are_named(tmp_path, name, content, says):
+    root = label_studio(tmp_path)
+    (root / 'labels' / name).write_text(content)
+    (root / 'images/phone.HEIC').write_bytes(b'x')
+    bad = []
+    assert len(read_split(root, 'train', on_bad=bad.append)) == len(TRAIN)
+    assert [says in str(error) for error in bad] == [True] * bool(says)
 
 
 def one(tmp_path, text, names='names: [cone, cube]\n'):

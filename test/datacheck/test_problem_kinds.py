@@ -81,6 +81,11 @@ def counting(root):
         (root / f'Annotations/a{i}.xml').write_text(xml([('cone', (1, 10, 70, 60))]))
 
 
+def twelve_bits(root):
+    image = cv2.cvtColor(scene(9), cv2.COLOR_BGR2GRAY).astype(np.uint16) * 16
+    (root / 'JPEGImages/b0.jpg').write_bytes(cv2.imencode('.png', image)[1].tobytes())
+
+
 def copy(first, second):
     return lambda root: shutil.copy(root / first, root / second)
 
@@ -109,6 +114,7 @@ CASES = {
     'duplicate box': (objects(('cone', BOX), ('cone', (20, 10, 70, 59.5))), 'b0.xml'),
     'two classes on one object': (objects(('cone', BOX), ('cube', BOX)), 'b0.xml'),
     'EXIF rotation': (turned, 'b0.jpg'),
+    'dark picture': (twelve_bits, 'b0.jpg'),
     'rare class': (lambda root: (root / 'Annotations/a0.xml').write_text(xml()), 'd'),
     'class never trained': (objects(('cube', BOX)), 'd'),
     'similar class names': (objects(('Cone ', BOX)), 'd'),
