@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from ssd_perception.core.errors import UserError, describe_os_error
+from ssd_perception.core.errors import UserError, describe_lack_of_memory, describe_os_error
 from ssd_perception.core.missing_module import describe_missing
 from ssd_perception.core.text import one_line, printable
 
@@ -124,7 +124,9 @@ def _sentence(error: Exception) -> str:
     # Names of files in it may hold what no terminal should get.
     if isinstance(error, UserError):
         return one_line(error, 5000)
-    return one_line(describe_os_error(error), 5000) if isinstance(error, OSError) else ''
+    if isinstance(error, OSError):
+        return one_line(describe_os_error(error), 5000)
+    return one_line(describe_lack_of_memory(error))
 
 
 if __name__ == '__main__':

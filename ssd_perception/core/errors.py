@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 
@@ -36,6 +37,22 @@ def describe_os_error(error: OSError) -> str:
     where = 'A file' if error.filename is None else str(error.filename)
     done = 'read or written' if error.errno == errno.EIO else 'written'
     return f'{where} could not be {done} ({error.strerror}): {advice}.'
+
+
+_NO_MEMORY = re.compile('(allocate|not enough|out of|insufficient) memory|bad_alloc|failed to map '
+                        'segment', re.IGNORECASE)
+
+
+def describe_lack_of_memory(error: BaseException) -> str:
+    """Return a sentence where memory did not suffice; empty for any other error.
+
+    Python, torch, OpenCV, OpenVINO and the loader of libraries have no class in common for it.
+    """
+    text = ' '.join(str(error)[:5000].split())
+    if not isinstance(error, MemoryError) and not _NO_MEMORY.search(text):
+        return ''
+    return (f'The memory does not suffice ({text[:200] or type(error).__name__}): free some, or '
+            "allow more (ulimit -v, the container's limit).")
 
 
 class DataError(UserError, ValueError):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ssd_perception.core.errors import UserError
+from ssd_perception.core.errors import UserError, describe_lack_of_memory
 from ssd_perception.core.memory import available_bytes, resident_bytes
 from ssd_perception.core.metadata import WeightsError
 from ssd_perception.core.text import one_line
@@ -135,7 +135,13 @@ def try_weights(path: Path, runtime: str = 'auto', device: str = 'auto', precisi
         raise WeightsError(one_line(said))
     if reason or child.returncode:
         raise WeightsError(f'{path} was tried in a child process, which '
-                           f'{reason or f"ended with code {child.returncode}"}; it is not used.')
+                           f'{reason or _end(child.returncode)}; it is not used.')
+
+
+def _end(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return 'was killed, as the system does where memory is short'
+    return f'crashed with signal {-code}' if code < 0 else f'ended with code {code}'
 
 
 def _environment() -> dict[str, str]:
@@ -183,8 +189,12 @@ def main() -> int:
         detector = Detector(args.path, args.runtime, args.device, args.precision)
         for batch in range(1, args.batch + 1):
             detector.warm_up(batch)
-    except (UserError, OSError) as error:
-        print(one_line(error))
+    except Exception as error:
+        known = isinstance(error, (UserError, OSError))
+        sentence = one_line(error) if known else describe_lack_of_memory(error)
+        if not sentence:
+            raise
+        print(sentence)
         return _REFUSED
     return 0
 

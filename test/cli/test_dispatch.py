@@ -96,6 +96,10 @@ def fails_with(error):
     (FileNotFoundError('No such file.'), 1, 'No such file.'),
     (ModuleNotFoundError("No module named 'rclpy'", name='rclpy'), 1, 'source a ROS 2'),
     (ModuleNotFoundError("No module named 'acme'", name='acme.sub'), 1, 'pip install acme'),
+    (MemoryError(), 1, 'memory does not suffice (MemoryError): free some'),
+    (RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't "
+                  'allocate memory: you\ntried to allocate 8 bytes.'), 1, 'does not suffice'),
+    (ImportError('libav.so.1: failed to map segment from shared object'), 1, 'does not suffice'),
 ])
 def test_an_error_for_the_user_is_one_line(verb, capsys, monkeypatch, error, code, says):
     monkeypatch.delenv('SSD_PERCEPTION_TRACEBACK', raising=False)

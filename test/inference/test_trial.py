@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -46,6 +47,26 @@ def test_a_trial_that_nobody_waits_for_ends_its_child():
     with pytest.raises(WeightsError, match='which nobody waits for any more; it is not used'):
         try_weights(resolve_weights('rover'), is_abandoned=lambda: asked.append(1) or True)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize('number, says', [
+    (signal.SIGKILL, 'was killed, as the system does where memory is short; it is not used'),
+    (signal.SIGSEGV, 'crashed with signal 11; it is not used')])
+def test_a_child_that_the_system_ends_is_one_sentence(monkeypatch, number, says):
+    monkeypatch.setattr(trial, '_watch', lambda child, *_: (
+        child.send_signal(number) or child.wait() and ''))
+    with pytest.raises(WeightsError, match=says):
+        try_weights(resolve_weights('rover'))
+
+
+def test_a_child_without_memory_says_so(tmp_path):
+    """Under a limit of the address space, as on clusters, allocating fails instead."""
+    code = ('import resource, sys; from ssd_perception.inference import detector, trial; '
+            'resource.setrlimit(resource.RLIMIT_AS, (1 << 29, 1 << 29)); '
+            'detector.Detector = lambda *_: bytes(1 << 40); sys.exit(trial.main())')
+    child = subprocess.run([sys.executable, '-c', code, 'x', '--parent', str(os.getpid())],
+                           capture_output=True, text=True, timeout=60)
+    assert child.returncode == 3 and 'memory does not suffice' in child.stdout, child.stderr
 
 
 def test_a_child_whose_parent_ended_while_it_began_ends_too():
