@@ -61,7 +61,7 @@ def overlap_crop(sample: TrainingItem, rng: np.random.Generator) -> TrainingItem
     """Cut out a part that overlaps an object by at least a random IoU (SSD, section 2.2).
 
     An image without objects is cut anywhere. Boxes whose centre is outside go, the rest is
-    clipped.
+    clipped. Parts of images of more than 2:1 may be as narrow.
     """
     image, xyxy, labels = sample
     height, width = image.shape[:2]
@@ -69,10 +69,13 @@ def overlap_crop(sample: TrainingItem, rng: np.random.Generator) -> TrainingItem
     if limit >= 1:
         return sample
     centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
+    # Parts of 2:1 at most would leave most of a 5:1 input grey.
+    usual = np.clip(width / height, 0.5, 2)
+    narrow = width / height / usual
     for _ in range(CROP_TRIALS):
         across, down = rng.uniform(MIN_CROP, 1, 2).tolist()
         w, h = int(width * across), int(height * down)
-        if not h or not 0.5 <= w / h <= 2:
+        if not h or not 0.5 <= w / h / narrow <= 2:
             continue
         left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
         part = np.array([left, top, left + w, top + h], np.float32)

@@ -11,15 +11,26 @@ from ssd_perception.data.sample import TrainingItem, keep_visible
 from ssd_perception.imaging.placing import resize
 
 SCALES = 0.4, 1.2  # least and greatest longest side of an image, in sides of the canvas
+WIDEST = 4 / 3  # shorter side of a canvas in those of the input
 
 
-def mosaic(images: Sequence[TrainingItem], side: int, padding_value: int,
+def canvas_hw(input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width of a mosaic for an input: square, narrower for narrow inputs.
+
+    A square would fill a fifth of an input of 5:1, and its objects would be a fifth as large.
+    """
+    side = max(input_hw)
+    height, width = (min(side, round(WIDEST * each)) for each in input_hw)
+    return height, width
+
+
+def mosaic(images: Sequence[TrainingItem], hw: tuple[int, int], padding_value: int,
            rng: np.random.Generator) -> TrainingItem:
-    """Compose four images around a random centre of a square canvas.
+    """Compose four images around a random centre of a canvas.
 
     Args:
         images: exactly four.
-        side: of the canvas, px.
+        hw: height and width of the canvas, px.
         padding_value: grey of the canvas where no image reaches, 0 to 255.
 
     Returns:
@@ -30,14 +41,14 @@ def mosaic(images: Sequence[TrainingItem], side: int, padding_value: int,
     """
     if len(images) != 4:
         raise ValueError(f'A mosaic takes 4 images, got {len(images)}.')
-    canvas = np.full((side, side, 3), padding_value, np.uint8)
-    centre_x, centre_y = (rng.uniform(0.3, 0.7, 2) * side).astype(int)
+    canvas = np.full((*hw, 3), padding_value, np.uint8)
+    centre_x, centre_y = (rng.uniform(0.3, 0.7, 2) * hw[::-1]).astype(int)
     boxes, labels = [], []
     for index, (image, xyxy, label) in enumerate(images):
         right, below = index % 2, index // 2
-        x0, x1 = (centre_x, side) if right else (0, centre_x)
-        y0, y1 = (centre_y, side) if below else (0, centre_y)
-        factor = rng.uniform(*SCALES) * side / max(image.shape[:2])
+        x0, x1 = (centre_x, hw[1]) if right else (0, centre_x)
+        y0, y1 = (centre_y, hw[0]) if below else (0, centre_y)
+        factor = rng.uniform(*SCALES) * max(hw) / max(image.shape[:2])
         height, width = (max(1, round(s * factor)) for s in image.shape[:2])
         # The tile's inner corner is at the centre; the part outside the canvas is cut off, before
         # it is resized.

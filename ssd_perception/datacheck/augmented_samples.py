@@ -53,15 +53,19 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
 
 
 def _sheet(rows: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> np.ndarray:
-    step, line = _TILE + _GAP, _TILE + _CAPTION
-    sheet = np.full((_GAP + len(rows) * line, _GAP + step * (VERSIONS + 1), 3), PAPER, np.uint8)
-    for i, (row, name) in enumerate(zip(rows, names)):
+    heights = [min(_TILE, max(len(tile) for tile in row)) for row in rows]
+    step = _TILE + _GAP
+    sheet = np.full((_GAP + sum(heights) + _CAPTION * len(rows), _GAP + step * (VERSIONS + 1), 3),
+                    PAPER, np.uint8)
+    y = _GAP
+    for row, height, name in zip(rows, heights, names):
         for j, tile in enumerate(row):
-            y, x = _GAP + i * line, _GAP + j * step
+            x = _GAP + j * step
             tile = tile[:_TILE, :_TILE]
             sheet[y:y + tile.shape[0], x:x + tile.shape[1]] = tile
             caption = name if j == 0 else 'in training' + (
                 ', without mosaic' if j == VERSIONS else '')
-            cv2.putText(sheet, caption, (x + 2, y + _TILE + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
+            cv2.putText(sheet, caption, (x + 2, y + height + 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45,
                         (_INK,) * 3, 1, cv2.LINE_AA)
+        y += height + _CAPTION
     return sheet

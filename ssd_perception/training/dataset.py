@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.augment import Augmentation
 from ssd_perception.data.cutouts import read_backgrounds, read_cutouts
-from ssd_perception.data.mosaic import mosaic
+from ssd_perception.data.mosaic import canvas_hw, mosaic
 from ssd_perception.data.paste import Paster
 from ssd_perception.data.sample import Sample, TrainingItem, keep_visible, labels
 from ssd_perception.data.synthetic import synthetic_negative
@@ -165,7 +165,8 @@ class TrainingImages(Dataset):
             others = rng.integers(count, size=3)
             tiles = [self._changed(self._samples, int(i), sources) for i in (first, *others)]
             tiles = [tiles[i] for i in rng.permutation(4)]
-            return mosaic(tiles, max(height, width), recipe.preprocessing.padding_value, rng)
+            return mosaic(tiles, canvas_hw((height, width)), recipe.preprocessing.padding_value,
+                          rng)
         return self._changed(self._samples, first, sources)
 
     def _changed(self, samples: Sequence[Sample], index: int, sources: _Sources) -> TrainingItem:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.data.augment import Augmentation
-from ssd_perception.data.mosaic import mosaic
+from ssd_perception.data.augment import Augmentation, overlap_crop
+from ssd_perception.data.mosaic import canvas_hw, mosaic
 from ssd_perception.data.sample import TrainingItem, class_names, labels
 from ssd_perception.data.voc import read_voc
 from ssd_perception.imaging.files import ImageCache, read_image
@@ -119,17 +119,37 @@ def test_mosaic_boxes_stay_on_their_objects(seed):
         image[y[0]:y[1], x[0]:x[1]] = 255
         tiles.append(TrainingItem(image, np.float32([[x[0], y[0], x[1], y[1]]]),
                                   np.array([index])))
-    image, boxes, labels = mosaic(tiles, 320, 0, np.random.default_rng(seed))
-    assert image.shape == (320, 320, 3) and (boxes >= 0).all() and (boxes <= 320).all()
+    height, width = hw = [(320, 320), (110, 320), (320, 200)][seed % 3]
+    image, boxes, labels = mosaic(tiles, hw, 0, np.random.default_rng(seed))
+    assert image.shape == (*hw, 3) and (boxes >= 0).all()
+    assert (boxes <= [width, height] * 2).all()
     # It draws the place where the four images meet first.
-    centre = (np.random.default_rng(seed).uniform(0.3, 0.7, 2) * 320).astype(int)
+    centre = (np.random.default_rng(seed).uniform(0.3, 0.7, 2) * [width, height]).astype(int)
     for box, label in zip(boxes, labels):
         for axis, after in enumerate((label % 2, label // 2)):
-            inside = [slice(centre[k], 320) if a else slice(0, centre[k])
+            inside = [slice(centre[k], None) if a else slice(0, centre[k])
                       for k, a in enumerate((label % 2, label // 2))]
             white = image[inside[1], inside[0], 0].astype(float).sum(axis)
             edge = np.arange(len(white)) + 0.5 + (centre[axis] if after else 0)
             assert abs((white * edge).sum() / white.sum() - box[axis::2].mean()) < 0.5
+
+
+@pytest.mark.parametrize('input_hw, hw', [
+    ((320, 320), (320, 320)), ((240, 320), (320, 320)), ((320, 1600), (427, 1600)),
+    ((512, 288), (512, 384))])
+def test_a_mosaic_is_square_but_for_narrow_inputs(input_hw, hw):
+    assert canvas_hw(input_hw) == hw
+
+
+@pytest.mark.parametrize('height, width, least, greatest', [
+    (300, 400, 0.5, 2), (100, 480, 1.2, 4.8), (480, 100, 1 / 4.8, 1 / 1.2)])
+def test_parts_have_proportions_that_fit_the_image(height, width, least, greatest):
+    image = TrainingItem(np.zeros((height, width, 3), np.uint8), np.zeros((0, 4), np.float32),
+                         np.zeros(0, np.int64))
+    parts = [overlap_crop(image, np.random.default_rng(seed)).image.shape for seed in range(100)]
+    shares = [w / h for h, w, _ in parts if (h, w) != (height, width)]
+    assert len(shares) > 60 and least <= min(shares) and max(shares) <= greatest
+    assert max(shares) > greatest / 2
 
 
 def test_a_mosaic_of_images_of_one_pixel_keeps_its_size():
@@ -137,7 +157,7 @@ def test_a_mosaic_of_images_of_one_pixel_keeps_its_size():
         tile = TrainingItem(np.full((height, width, 3), 9, np.uint8),
                             np.float32([[0, 0, width, height]]), np.array([1]))
         for seed in range(10):
-            out = mosaic([tile] * 4, 64, 127, np.random.default_rng(seed))
+            out = mosaic([tile] * 4, (64, 64), 127, np.random.default_rng(seed))
             assert out.image.shape == (64, 64, 3) and (out.xyxy <= 64).all()
             assert (out.image != 127).any()
 
@@ -160,4 +180,4 @@ def test_pictures_without_objects_survive_everything():
         out = augmentation.geometry(empty)
         assert len(out.xyxy) == 0
         assert augmentation.colour(out.image).shape == out.image.shape
-    assert len(mosaic([empty] * 4, 64, 127, np.random.default_rng(0)).xyxy) == 0
+    assert len(mosaic([empty] * 4, (64, 64), 127, np.random.default_rng(0)).xyxy) == 0
