@@ -23,6 +23,7 @@ AREA = 512 ** 2  # px, of an input; time follows it
 TINY_AREA = 1024 ** 2  # px, where small objects would otherwise be smaller than TINY_PX
 SMALL_PX = 24.0  # what a small object should measure in the input: three cells of P3
 TINY_PX = 12.0  # the least that is worth a larger input
+THIN = 3  # a rod of TINY_PX by this measure is just as thick as the least that is trained on
 LOST_PX = 8.0  # one cell of P3: smaller objects are hardly found
 SMALL_SHARE = 0.1  # of the objects that are smaller
 _SAMPLED = 2000  # images that are looked at
@@ -62,9 +63,14 @@ class Look:
         return cls(boxes, sizes)
 
     def small(self) -> float:
-        """Return the side of a small object, as a share of its image's long side."""
-        shares = [np.sqrt(np.prod(box[:, 2:] - box[:, :2], axis=1)) / max(size)
-                  for box, size in zip(self.boxes, self.sizes)]
+        """Return the side of a small object, as a share of its image's long side.
+
+        That is the root of its area, at most ``THIN`` times its shorter side.
+        """
+        shares = []
+        for box, size in zip(self.boxes, self.sizes):
+            sides = box[:, 2:] - box[:, :2]
+            shares.append(np.minimum(np.sqrt(sides.prod(1)), THIN * sides.min(1)) / max(size))
         return float(np.quantile(np.concatenate(shares), SMALL_SHARE))
 
 

@@ -71,6 +71,7 @@ class DatasetReport:
         placed: label of a split -> float64 (n, 4) boxes in network-input px.
         coverage: label of a split -> of its objects.
         suggestion: better anchors for the training splits when coverage is low.
+        input_reason: why the planned input has its size; empty where a recipe gives it.
     """
 
     splits: list[Split]
@@ -82,6 +83,7 @@ class DatasetReport:
     placed: dict[str, np.ndarray]
     coverage: dict[str, Coverage]
     suggestion: Suggestion | None
+    input_reason: str = ''
 
     @property
     def errors(self) -> int:
@@ -138,7 +140,9 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str],
     paths = list(dict.fromkeys(s.path for split in splits for s in split.samples))
     facts = dict(tqdm(inspect_images(paths, processes), 'pictures', len(paths), unit='img',
                       disable=not progress))
-    architecture = architecture or _planned(splits, facts)
+    reason = ''
+    if architecture is None:
+        architecture, reason = _planned(splits, facts)
     placed = {}
     for split in splits:
         good = []
@@ -163,7 +167,7 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str],
     return DatasetReport(
         splits, facts, problems, tuple(dict.fromkeys(
             [*recipe_names, *class_names(s for split in splits for s in split.samples)])),
-        architecture, preprocessing, placed, covered, suggestion)
+        architecture, preprocessing, placed, covered, suggestion, reason)
 
 
 def _read_all(folders: Sequence[Path], names: Sequence[str],
@@ -198,16 +202,18 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
         splits.append(split)
 
 
-def _planned(splits: Sequence[Split], facts: Mapping[Path, ImageFacts]) -> Architecture:
-    """Return the usual anchors on the input that these images need."""
+def _planned(splits: Sequence[Split], facts: Mapping[Path, ImageFacts]
+             ) -> tuple[Architecture, str]:
+    """Return the usual anchors on the input that these images need, and why it is so large."""
     chosen = [split for split in splits if split.trains] or splits
     seen = [(sample.xyxy, hw) for split in chosen for sample in split.samples
             if (hw := facts[sample.path].seen_hw(sample))]
     if not any(len(boxes) for boxes, _ in seen):
-        return Architecture()
+        return Architecture(), ''
     look = Look([boxes for boxes, _ in seen], [hw for _, hw in seen])
     names = class_names(sample for split in splits for sample in split.samples)
-    return Architecture(input_hw=input_size(look, len(names))[0])
+    hw, reason = input_size(look, len(names))
+    return Architecture(input_hw=hw), reason
 
 
 def _suggest(splits: Sequence[Split], placed: dict[str, np.ndarray], architecture: Architecture,

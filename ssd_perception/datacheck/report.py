@@ -101,6 +101,8 @@ def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
     yield table(['split', 'pictures', 'without objects', 'objects', 'difficult', 'covered'],
                 [[row.label, str(row.images), str(row.negatives), str(sum(row.objects.values())),
                   str(row.difficult), _percent(row.coverage.covered)] for row in report.rows()])
+    if report.input_reason:
+        yield note(f'{width}x{height} is the input that train plans: {report.input_reason}')
     yield heading('Problems') + _overview(report)
     yield html('<h2>What is in it</h2><div class="beside">{}{}{}{}</div>',
                balance_plot(report.splits, report.class_names),

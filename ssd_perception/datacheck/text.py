@@ -28,6 +28,8 @@ def lines(report: DatasetReport) -> Iterator[str]:
         if row.coverage.covered is not None:
             yield (f'  anchor coverage at {width}x{height}: {row.coverage.covered:.1%} of objects '
                    f'have IoU >= {MATCH_IOU:g} (mean best IoU {row.coverage.mean_iou:.2f})')
+    if report.input_reason:
+        yield f'{width}x{height} is the input that train plans: {report.input_reason}'
     for kind, found in report.by_kind.items():
         yield ''
         yield (f'{"ERROR" if KINDS[kind].error else "warning"}: {kind}, {len(found)}: '

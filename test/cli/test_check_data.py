@@ -46,6 +46,8 @@ def test_good_data_pass_with_warnings_alone(tmp_path, check, write):
     assert 'd/train: 6 pictures (0 without objects), 12 objects\n  cone 6, cube 6\n' in said.out
     assert 'd/val: 2 pictures (1 without objects), 1 object\n' in said.out
     assert 'at 320x256: ' in said.out  # the input that train plans for 96x72 px
+    reason = '320x256 is the input that train plans: images of 1.33 width / height; a tenth'
+    assert reason in said.out and reason in (report / 'report.html').read_text()
     assert 'warning: rare class, 2' in said.out and 'ERROR' not in said.out
     assert f'0 errors, 2 warnings; see {report}/report.html.' in said.out
     figures = json.loads((report / 'data_report.json').read_text())
@@ -54,7 +56,7 @@ def test_good_data_pass_with_warnings_alone(tmp_path, check, write):
     page = (report / 'report.html').read_text()
     assert page.count('<svg') >= 3 and 'src="http' not in page and '<script' not in page
     sheet = cv2.imread(str(report / 'samples.jpg'))
-    assert sheet.shape[0] > 6 * 300 and sheet.shape[1] > 5 * 300
+    assert 6 * 240 < sheet.shape[0] < 6 * 300 and sheet.shape[1] > 5 * 300
 
 
 def test_bad_files_are_named_everywhere_and_fail_the_check(tmp_path, check):

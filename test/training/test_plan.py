@@ -49,6 +49,7 @@ def planned(monkeypatch):
     (samples_of(25, 2000, 1500), (704, 960)),               # 12 px in the input
     (samples_of(30, 2400, 240), (160, 1600)),               # the area counts, not the long side
     (samples_of(10, 320, 240), (256, 320)),                 # never larger than the images
+    (samples_of(60, ratio=36.0), (384, 512)),                 # a rod, 10 px wide, counts as 30 px
     (samples_of(200, 480, 640), (320, 256)),                # portrait
     (samples_of(200, 640, 640), (320, 320))])
 def test_the_input_follows_the_images_and_their_small_objects(planned, samples, input_hw):
