@@ -59,13 +59,16 @@ def describe(folder: Path) -> str | None:
     if found:
         return (f'{printable(found[0])} is {found[1]}, which is not read: {_EXPORT}.')
     if archive:
-        return (f'{folder} holds the archive {printable(archive.name)}: unpack it, or give a zip '
-                'archive itself.')
+        return (f'{folder} holds the archive {printable(archive.name)}: unpack that and give its '
+                'folder.')
     if images:
         return (f'{folder} holds {counted(images, "image")} and no boxes that can be read: label '
                 f'them, for example with Label Studio or CVAT, and {_EXPORT}.')
     if picture:
         return f'{folder} holds images such as {printable(picture.name)}: convert them to JPEG.'
+    if others:
+        return (f'{folder} holds no images: images and labels are expected together (CVAT exports '
+                'both with "Save images").')
     return None
 
 

@@ -19,6 +19,7 @@ from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import (
     SPLITS,
+    WHOLE,
     below,
     canonical,
     files_below,
@@ -105,9 +106,13 @@ def splits(root: Path) -> list[str]:
         return sorted(split for split, entries in found.entries.items()
                       if any(_has_images(_place(root, found, entry)) for entry in entries))
     images = images_below(root)
-    if not any(label_file(root, image) for image in images) and not labels_by_name(root, images):
+    labelled = {split_of(root, image) for image in images if label_file(root, image)}
+    if not labelled and not labels_by_name(root, images):
         return []
-    return sorted(found.entries or {split_of(root, image) for image in images})
+    names = {split_of(root, image) for image in images}
+    # Images of a README or the like beside the splits.
+    stray = {WHOLE} if labelled and WHOLE not in labelled else set()
+    return sorted(found.entries or names - stray)
 
 
 def _has_images(place: Path | None) -> bool:
@@ -178,8 +183,10 @@ def _names_below(root: Path) -> dict[int, str]:
     """Return the class names of the lists in the folders below, which must agree."""
     paths = list(files_below(root, _NAME_ENDINGS))[:_MAX_NAME_LISTS]
     if not paths:
-        raise DataError(f'{root} has YOLO labels but no class names: add classes.txt with one '
-                        'name a line, or a data.yaml with "names".', root)
+        below = next(files_below(root, _YAMLS), None)
+        remedy = f'give the folder of {below}' if below else (
+            'add classes.txt with one name a line, or a data.yaml with "names"')
+        raise DataError(f'{root} has YOLO labels but no class names: {remedy}.', root)
     first, *others = paths
     names = _listed_names(root, first)
     for other in others:
@@ -333,7 +340,7 @@ def _sample(root: Path, image: Path, labels: Path | None, found: _Set,
             raise DataError(f'{labels}, line {number}: {error}.', labels) from error
         if label not in names:
             raise DataError(f'{labels}, line {number}: the class {label} has no name in '
-                            f'{found.source}.', labels)
+                            f'{found.source}, which names {len(names)} from 0 on.', labels)
         boxes.append(box)
         classes.append(names[label])
     height, width = image_size(image) if boxes else (1, 1)

@@ -147,6 +147,11 @@ def test_a_folder_that_no_layout_reads_is_named_by_what_it_holds(tmp_path, name,
     with pytest.raises(DataError, match=says) as error:
         read_split(tmp_path, 'train')
     assert '\n' not in str(error.value) and len(str(error.value)) < 400
+    for path in tmp_path.glob('pictures/*'):
+        path.unlink()
+    if name == 'notes.txt':
+        with pytest.raises(DataError, match='holds no images: .*"Save images"'):
+            read_split(tmp_path, 'train')
     if '.csv' in name:
         with pytest.raises(DataError, match='is one file; a folder'):
             read_split(tmp_path / name, 'train')

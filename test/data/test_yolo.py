@@ -279,6 +279,16 @@ def test_labels_without_names_ask_for_them(tmp_path):
         (root / name).unlink()
     with pytest.raises(DataError, match='no class names: add classes.txt'):
         read_split(root, 'train')
+    (root / 'more').mkdir()
+    (root / 'more/data.yaml').write_text('names: [cone, cube]\n')
+    with pytest.raises(DataError, match='no class names: give the folder of .*data.yaml'):
+        read_split(root, 'train')
+
+
+def test_an_image_beside_the_splits_is_no_split(tmp_path):
+    root = beside(tmp_path)
+    write_pictures(root / 'docs', ['logo'])
+    assert splits(root) == ['train', 'val']
 
 
 def test_images_of_every_format_are_found(tmp_path):
