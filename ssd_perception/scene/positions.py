@@ -26,17 +26,22 @@ SIZE = 'The size of the box does not fit the heights of its class at that range.
 NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
 
 # Standard deviations of a box's edges, measured of the shipped weights on rendered drives: a
-# share of the box's height, and pixels in an image 640 wide. The sides' share also covers boxes
-# around a part of an object, such as a lying cone without its tip.
+# share of the box's height or width, and pixels in an image 640 wide.
 _LOWER, _LOWER_PX = 0.009, 0.8
-_SIDE, _SIDE_PX = 0.03, 0.9
+_SIDE, _SIDE_PX = 0.015, 0.9
 _HEIGHT, _HEIGHT_PX = 0.015, 0.9
+# What is taller than wide mostly stands, the same to both sides. The middle of what is wider may
+# lie aside of its box's: a lying cone is wide at one end, and its box may end before its tip.
+# The deviation is a share of the box's height; it grows between two ratios of width to height.
+_UNEVEN, _UNEVEN_FROM, _UNEVEN_TO = 0.17, 0.8, 1.0
+# Deviation of the middle of an object that a nearer one may hide in part, as a share of its width.
+_HIDDEN, _BESIDE = 0.25, 0.25
 # Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
 # although the robot pitches on its wheels.
 TILT, TILT_OF_FIXED = 0.0035, 0.007
-# Deviation of an object's middle from the middle of its visible part, ahead and sideways, as a
-# share of half its width: not every object is as deep as it is wide, or symmetric.
-_DEEP, _ASIDE = 0.4, 0.15
+# Deviation of an object's middle ahead, as a share of half its width: not every object is as deep
+# as it is wide.
+_DEEP = 0.4
 # Distance of an object's middle behind the surface in a depth image, as a share of half its width.
 _BEHIND, _BEHIND_DEVIATION = 0.5, 0.25
 # Of a depth camera: a share of the range, and metres.
@@ -158,7 +163,7 @@ class _Boxes:
     def seen(cls, xyxy: np.ndarray, view: View) -> _Boxes:
         x1, y1, x2, y2 = xyxy.T
         tall, unit = y2 - y1, view.camera.width / 640
-        lower, side = _LOWER * tall + _LOWER_PX * unit, _SIDE * tall + _SIDE_PX * unit
+        lower, side = _LOWER * tall + _LOWER_PX * unit, _sideways(xyxy, _SIDE_PX * unit)
         u, v = (x1 + x2) / 2, (y1 + y2) / 2
         points = [(u, y2), (u, y2 - lower), (u + side, y2), (u, v), (u, y1), (x1, v), (x2, v)]
         rays = view.camera.rays(np.concatenate([np.stack(p, axis=1) for p in points]))
@@ -225,7 +230,7 @@ def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     along = np.linalg.norm((_DEPTH * depth, _DEPTH_M, half * _BEHIND_DEVIATION,
                             _OF_SPREAD * spread))
     pixel = depth / view.camera.focal_px
-    across = _across(boxes, i, depth, half, view)
+    across = _across(boxes, i, depth, view)
     upward = boxes.deviations[i, 2] / 2 * pixel
     aside = _level_normal(unit)
     covariance = (np.outer(unit, unit) * along ** 2 + np.outer(aside, aside) * across ** 2
@@ -251,7 +256,7 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     level = np.hypot(points[0][0], points[0][1])
     half = boxes.half_width[i] * np.linalg.norm(points[0]) / np.linalg.norm(low)
     away = np.array([*points[0][:2] / level, 0.0])
-    across = _level_normal(away) * np.hypot(half * _ASIDE, level * view.tilt)
+    across = _level_normal(away) * level * view.tilt
     errors = [*(point - points[0] for point in points[1:]), away * half * _DEEP, across]
     if np.hypot(np.linalg.norm(errors[0]), np.linalg.norm(errors[2])) > _MAX_DEVIATION * level:
         return Position.unknown(FAR)
@@ -291,18 +296,32 @@ def _by_height(boxes: _Boxes, i: int, view: View,
     xyz = origin + away * level
     xyz[2] = origin[2] + level * rise[0] - height / 2
     aside, pixel = _level_normal(away), level / view.camera.focal_px
-    across = _across(boxes, i, level, per_range * level, view)
+    across = _across(boxes, i, level, view)
     covariance = (np.outer(away, away) * (level * share) ** 2
                   + np.outer(aside, aside) * across ** 2
                   + np.diag([0, 0, (boxes.deviations[i, 2] * pixel) ** 2 + 1e-6]))
     return Position(xyz, covariance, (2 * per_range * level, height), 'height')
 
 
-def _across(boxes: _Boxes, i: int, away: float, half: float, view: View) -> float:
+def _across(boxes: _Boxes, i: int, away: float, view: View) -> float:
     """Return the standard deviation across the line of sight at a range, metres."""
-    pixel = away / view.camera.focal_px
-    return float(np.sqrt((boxes.deviations[i, 1] * pixel) ** 2 + (away * view.tilt) ** 2
-                         + (half * _ASIDE) ** 2))
+    return float(away * np.hypot(boxes.deviations[i, 1] / view.camera.focal_px, view.tilt))
+
+
+def _sideways(xyxy: np.ndarray, edge: float) -> np.ndarray:
+    """Return how far objects' middles may lie aside of their boxes': one deviation, (n,) pixels.
+
+    ``edge`` is the deviation of a small box's sides, pixels.
+    """
+    x1, y1, x2, y2 = xyxy.T
+    wide, tall = x2 - x1, y2 - y1
+    grown = (wide / np.maximum(tall, edge) - _UNEVEN_FROM) / (_UNEVEN_TO - _UNEVEN_FROM)
+    # A box that touches another one is hidden where the other one's lower edge is nearer.
+    touch = (np.minimum(x2, x2[:, None]) + edge > np.maximum(x1, x1[:, None]))
+    beside = np.minimum(y2, y2[:, None]) - np.maximum(y1, y1[:, None]) > _BESIDE * tall[:, None]
+    hidden = (touch & beside & (y2 > y2[:, None])).any(1)
+    return np.sqrt((_SIDE * wide + edge) ** 2 + (_UNEVEN * tall * np.clip(grown, 0, 1)) ** 2
+                   + (_HIDDEN * wide * hidden) ** 2)
 
 
 def _level_normal(direction: np.ndarray) -> np.ndarray:

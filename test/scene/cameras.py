@@ -32,6 +32,22 @@ def cylinder_box(lens, mounting, x, y, radius=0.12, height=0.3, z=0.0):
     return np.concatenate([pixels.min(0), pixels.max(0)])
 
 
+def lying_cone_box(lens, mounting, x, y, yaw):
+    """Return the edges (4,) of the box around a cone that lies with its middle at x, y.
+
+    Its foot is a disc 0.2 m across, its tip 0.33 m away, on the floor, in the direction ``yaw``.
+    """
+    turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    along, aside = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    foot = np.array([x, y]) - 0.165 * along
+    points = np.concatenate([
+        np.c_[foot + 0.1 * np.cos(turn)[:, None] * aside, 0.1 + 0.1 * np.sin(turn)],
+        [[*(foot + 0.33 * along), 0.02]]])
+    seen = (points - mounting[:3, 3]) @ mounting[:3, :3]
+    pixels = lens.pixels(seen / seen[:, 2:])
+    return np.concatenate([pixels.min(0), pixels.max(0)])
+
+
 def boxes(*edges):
     """Return Detections of class 0 at these (4,) boxes."""
     return Detections(np.array(edges).reshape(-1, 4), np.full(len(edges), 0.9),

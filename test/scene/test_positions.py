@@ -9,6 +9,7 @@ from cameras import (
     camera,
     cylinder_box,
     depth_image,
+    lying_cone_box,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,6 +168,53 @@ def test_the_covariance_holds_the_truth_and_the_error_is_small(method, tilt, med
     relative = np.abs(errors) / ranges
     assert np.median(relative) <= median and np.quantile(relative, 0.95) <= most
     assert 0.90 <= np.mean(np.abs(errors) < 2 * deviations) <= 0.98
+
+
+def _seen_aside(way, lens, x, y, rng):
+    """Return boxes (n, 4); the first is that of an object at x, y, seen the way that is named."""
+    if way == 'lying':
+        return lying_cone_box(lens, LEVEL, x, y, rng.uniform(0, 2 * np.pi))[None]
+    box = cylinder_box(lens, LEVEL, x, y)
+    if way == 'standing':
+        return box[None]
+    x1, y1, x2, y2 = box
+    share, below, wide = rng.uniform(0, 0.6), 0.2 * (y2 - y1), x2 - x1
+    if rng.random() < 0.5:  # a nearer object, lower in the image, hides one side or the other
+        edge = x1 + share * wide
+        return np.array([[edge, y1, x2, y2], [edge - wide, y1 + below, edge, y2 + below]])
+    edge = x2 - share * wide
+    return np.array([[x1, y1, edge, y2], [edge, y1 + below, edge + wide, y2 + below]])
+
+
+@pytest.mark.parametrize('method', ['ground', 'height'])
+@pytest.mark.parametrize('way', ['standing', 'lying', 'hidden in part'])
+def test_the_covariance_across_holds_what_lies_and_what_is_hidden_in_part(way, method):
+    lens, rng, held, deviations = camera(), np.random.default_rng(3), [], []
+    while len(held) < 150:
+        x, y = rng.uniform(1.5, 4.5), rng.uniform(-0.6, 0.6)
+        seen = _seen_aside(way, lens, x, y, rng)
+        seen[:, [0, 2]] += rng.standard_normal() * (
+            positions._SIDE * (seen[0, 2] - seen[0, 0]) + positions._SIDE_PX)
+        if positions._cut(seen, lens).any():
+            continue
+        place = locate(boxes(*seen), View(lens, LEVEL, tilt=0.0), PositionSettings(
+            (method,), {'cone': (0.19, 0.36)}, size_tolerance=0), ('cone',))[0]
+        aside = np.array([-y, x]) / np.hypot(x, y)
+        deviation = np.sqrt(aside @ place.covariance[:2, :2] @ aside)
+        held.append(abs((place.xyz[:2] - [x, y]) @ aside) < 2 * deviation)
+        deviations.append(deviation)
+    assert 0.90 <= np.mean(held) <= (0.98 if way == 'standing' else 1.0)
+    # a robot may pass what stands in full view closely
+    assert (np.median(deviations) < 0.01) == (way == 'standing')
+
+
+def test_a_box_that_touches_no_nearer_one_is_not_taken_for_hidden():
+    box, view = (300.0, 200.0, 340.0, 260.0), View(camera(), LEVEL)
+    alone, *beside = (locate(boxes(box, *others), view, PositionSettings(('ground',)), ('cone',))[0]
+                      .covariance[1, 1] for others in (
+        [], [(345.0, 210.0, 385.0, 270.0)], [(340.0, 190.0, 380.0, 250.0)],
+        [(340.0, 250.0, 380.0, 300.0)], [(340.0, 210.0, 380.0, 270.0)]))
+    assert beside[:3] == pytest.approx([alone] * 3) and beside[3] > 4 * alone
 
 
 def test_what_does_not_fit_its_class_is_not_plausible():
