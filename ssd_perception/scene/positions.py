@@ -28,14 +28,18 @@ NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
 # Standard deviations of a box's edges, measured of the shipped weights on rendered drives: a
 # share of the box's height or width, and pixels in an image 640 wide.
 _LOWER, _LOWER_PX = 0.009, 0.8
-_SIDE, _SIDE_PX = 0.015, 0.9
+_SIDE, _SIDE_PX = 0.015, 0.8
 _HEIGHT, _HEIGHT_PX = 0.015, 0.9
 # What is taller than wide mostly stands, the same to both sides. The middle of what is wider may
 # lie aside of its box's: a lying cone is wide at one end, and its box may end before its tip.
 # The deviation is a share of the box's height; it grows between two ratios of width to height.
-_UNEVEN, _UNEVEN_FROM, _UNEVEN_TO = 0.17, 0.8, 1.0
+_UNEVEN, _UNEVEN_FROM, _UNEVEN_TO = 0.2, 0.8, 1.0
 # Deviation of the middle of an object that a nearer one may hide in part, as a share of its width.
 _HIDDEN, _BESIDE = 0.25, 0.25
+# The height in the box, from its lower edge, at which an object's middle lies below its box's.
+# Aside in the image of a camera that looks down, what is upright leans: the middle of a box around
+# a cube is that of half its height, but a cone is widest at its foot.
+_LEAN = 0.25
 # Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
 # although the robot pitches on its wheels.
 TILT, TILT_OF_FIXED = 0.0035, 0.007
@@ -146,6 +150,7 @@ class _Boxes:
         deviations: (n, 3), of lower edge, of the middle sideways, of the height, pixels.
         low, middle, top: (n, 3), through the middle of the lower edge, the centre and the
             middle of the upper edge.
+        away: (n, 3), level unit vectors towards the objects.
         low_down, low_aside: (n, 3), ``low`` with its pixel off by one deviation.
         half_width: (n,), half the width over the range along the optical axis.
     """
@@ -157,6 +162,7 @@ class _Boxes:
     low_aside: np.ndarray
     middle: np.ndarray
     top: np.ndarray
+    away: np.ndarray
     half_width: np.ndarray
 
     @classmethod
@@ -165,13 +171,15 @@ class _Boxes:
         tall, unit = y2 - y1, view.camera.width / 640
         lower, side = _LOWER * tall + _LOWER_PX * unit, _sideways(xyxy, _SIDE_PX * unit)
         u, v = (x1 + x2) / 2, (y1 + y2) / 2
-        points = [(u, y2), (u, y2 - lower), (u + side, y2), (u, v), (u, y1), (x1, v), (x2, v)]
+        points = [(u, y2), (u, y2 - lower), (u + side, y2), (u, v), (u, y1),
+                  (u, y2 - _LEAN * tall), (x1, v), (x2, v)]
         rays = view.camera.rays(np.concatenate([np.stack(p, axis=1) for p in points]))
-        left, right = rays.reshape(7, -1, 3)[5:]
-        turned = (rays @ view.mounting[:3, :3].T).reshape(7, -1, 3)
+        left, right = rays.reshape(8, -1, 3)[6:]
+        turned = (rays @ view.mounting[:3, :3].T).reshape(8, -1, 3)
         deviations = np.stack([lower, side, _HEIGHT * tall + _HEIGHT_PX * unit], axis=1)
-        low, low_down, low_aside, middle, top = turned[:5]
-        return cls(xyxy, deviations, low, low_down, low_aside, middle, top,
+        low, low_down, low_aside, middle, top, away = turned[:6]
+        away = away * [1, 1, 0] / np.maximum(np.hypot(away[:, :1], away[:, 1:2]), 1e-9)
+        return cls(xyxy, deviations, low, low_down, low_aside, middle, top, away,
                    np.abs(right[:, 0] - left[:, 0]) / 2)
 
 
@@ -255,7 +263,7 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
                                                   tilted)]
     level = np.hypot(points[0][0], points[0][1])
     half = boxes.half_width[i] * np.linalg.norm(points[0]) / np.linalg.norm(low)
-    away = np.array([*points[0][:2] / level, 0.0])
+    away = boxes.away[i]
     across = _level_normal(away) * level * view.tilt
     errors = [*(point - points[0] for point in points[1:]), away * half * _DEEP, across]
     if np.hypot(np.linalg.norm(errors[0]), np.linalg.norm(errors[2])) > _MAX_DEVIATION * level:
@@ -264,7 +272,7 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     height = above + (level + half) * top[2] / np.hypot(top[0], top[1])
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)
-    xyz = origin + points[0] + away * half
+    xyz = origin + away * (level + half)
     xyz[2] = settings.floor_z + height / 2
     covariance = np.array(errors).T @ np.array(errors)
     upward = boxes.deviations[i, 2] / 2 * level / view.camera.focal_px
@@ -291,7 +299,7 @@ def _by_height(boxes: _Boxes, i: int, view: View,
         return None
     share = np.hypot(boxes.deviations[i, 2] / (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]),
                      (heights[1] - heights[0]) / 12 ** 0.5 / height)
-    away = np.array([*low[:2] / np.hypot(low[0], low[1]), 0.0])
+    away = boxes.away[i]
     origin = view.mounting[:3, 3]
     xyz = origin + away * level
     xyz[2] = origin[2] + level * rise[0] - height / 2

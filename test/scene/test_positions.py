@@ -178,7 +178,7 @@ def _seen_aside(way, lens, x, y, rng):
     if way == 'standing':
         return box[None]
     x1, y1, x2, y2 = box
-    share, below, wide = rng.uniform(0, 0.6), 0.2 * (y2 - y1), x2 - x1
+    share, below, wide = rng.uniform(0, 0.5), 0.2 * (y2 - y1), x2 - x1
     if rng.random() < 0.5:  # a nearer object, lower in the image, hides one side or the other
         edge = x1 + share * wide
         return np.array([[edge, y1, x2, y2], [edge - wide, y1 + below, edge, y2 + below]])
