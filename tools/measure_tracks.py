@@ -8,8 +8,9 @@ Ground truth lower than --min-height is left out, and so are boxes on it: what t
 see says nothing about tracks. An object is in full view where its box does not touch the image's
 edge and is not much narrower, for its height, than it usually is. TrackEval (Luiten et al.)
 computes IDF1 and HOTA. "With perfect ids" is the IDF1 of the same boxes under the ids of the
-ground truth: what the detector alone costs. --cost measures the time of the stage instead, with
-20 objects.
+ground truth: what the detector alone costs. The rows "all" add up the boxes of several drives:
+to compare tracks with single images at the same precision, give several thresholds. --cost
+measures the time of the stage instead, with 20 objects.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +126,29 @@ def in_full_view(drive: Drive) -> list[np.ndarray]:
     return result
 
 
-def score(drive: Drive, published: Sequence[Detections], min_height: float) -> dict[str, float]:
-    """Return IDF1, also with perfect ids, HOTA, switches, precision, recall and misses."""
+@dataclass(frozen=True)
+class Counts:
+    """Boxes that are right and wrong, objects, and those in full view, all and missed."""
+
+    right: int
+    wrong: int
+    objects: int
+    seen: int
+    missed: int
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other))))
+
+    def shares(self) -> dict[str, float]:
+        """Return precision, recall and the misses in full view."""
+        return {'precision': self.right / max(self.right + self.wrong, 1),
+                'recall': self.right / max(self.objects, 1),
+                'missed in full view': self.missed / max(self.seen, 1)}
+
+
+def score(drive: Drive, published: Sequence[Detections],
+          min_height: float) -> tuple[dict[str, float], Counts]:
+    """Return IDF1, also with perfect ids, HOTA and switches; and what precision follows from."""
     pairs, perfect, right, wrong, missed, seen = [], [], 0, 0, 0, 0
     for truth, found, full in zip(drive.truths, published, in_full_view(drive)):
         overlap = iou(truth.xyxy.astype(float), found.xyxy.astype(float))
@@ -149,8 +173,7 @@ def score(drive: Drive, published: Sequence[Detections], min_height: float) -> d
         true_ids = np.where(object_of >= 0, np.append(_ids(truth), 0)[object_of], false_ids)
         perfect.append((pairs[-1][0], true_ids[~left_out], pairs[-1][2]))
     objects = sum(len(pair[0]) for pair in pairs)
-    return {**_tracking_metrics(pairs, perfect), 'precision': right / max(right + wrong, 1),
-            'recall': right / max(objects, 1), 'missed in full view': missed / max(seen, 1)}
+    return _tracking_metrics(pairs, perfect), Counts(right, wrong, objects, seen, missed)
 
 
 def cost(drive: Drive, threshold: float, names: tuple[str, ...], with_images: bool) -> float:
@@ -224,35 +247,50 @@ def main() -> None:
     parser.add_argument('--cost', action='store_true', help='print the time of the stage instead')
     args = parser.parse_args()
     detector = Detector.from_weights(args.weights)
+    thresholds = args.score_threshold or [detector.metadata.score_threshold]
+    if not args.cost:
+        print_table(args, detector, thresholds)
+        return
+    cv2.setNumThreads(1)
+    for path in args.drives:
+        drive = Drive(path, detector)
+        print(f'{path.name}: {OBJECTS} objects, ms of CPU time an image: ' + ', '.join(
+            f'{cost(drive, thresholds[0], detector.class_names, seen):.2f} {text}'
+            for seen, text in ((True, 'with the image'), (False, 'without'))))
+
+
+def print_table(args: argparse.Namespace, detector: Detector, thresholds: list[float]) -> None:
+    """Print a row for each drive, threshold and way to publish, then the rows of all drives."""
     names, mount = detector.class_names, parse_mount(args.mount)
     size = PositionSettings(class_heights=parse_heights(args.class_heights))
-    thresholds = args.score_threshold or [detector.metadata.score_threshold]
-    if args.cost:
-        cv2.setNumThreads(1)
-        for path in args.drives:
-            drive = Drive(path, detector)
-            print(f'{path.name}: {OBJECTS} objects, ms of CPU time an image: ' + ', '.join(
-                f'{cost(drive, thresholds[0], names, seen):.2f} {text}'
-                for seen, text in ((True, 'with the image'), (False, 'without'))))
-        return
     columns = ('drive', 'size check', 'threshold', 'tracks', 'IDF1', 'with perfect ids', 'HOTA',
                'switches', 'precision', 'recall', 'missed in full view')
     print(f'| {" | ".join(columns)} |\n' + '| --- ' * len(columns) + '|')
+    sums: dict[tuple[str, float, str], Counts] = {}
     for path in args.drives:
         drive = Drive(path, detector)
         checked = {'no': drive.found}
         if mount is not None and size.class_heights:
             checked['yes'] = of_fitting_size(drive, size, mount, names)
-        for check, found in checked.items():
-            for threshold in thresholds:
-                ways = {'no': untracked(found, threshold), **{
-                    f'{n} confirmed': tracked(drive, found, TrackSettings(n), threshold, names)
-                    for n in args.confirm}}
-                for way, published in ways.items():
-                    values = score(drive, published, args.min_height)
-                    print(f'| {path.name} | {check} | {threshold:g} | {way} | ' + ' | '.join(
-                        f'{v:.0f}' if k == 'switches' else f'{v:.3f}'
-                        for k, v in values.items()) + ' |', flush=True)
+        for (check, found), threshold in itertools.product(checked.items(), thresholds):
+            ways = {'no': untracked(found, threshold), **{
+                f'{n} confirmed': tracked(drive, found, TrackSettings(n), threshold, names)
+                for n in args.confirm}}
+            for way, published in ways.items():
+                metrics, counts = score(drive, published, args.min_height)
+                row = check, threshold, way
+                sums[row] = sums[row] + counts if row in sums else counts
+                _print_row(path.name, row, metrics, counts)
+    for row, counts in sums.items() if len(args.drives) > 1 else ():
+        _print_row('all', row, {}, counts)
+
+
+def _print_row(name: str, row: tuple[str, float, str], metrics: dict[str, float],
+               counts: Counts) -> None:
+    cells = [f'{metrics[k]:.{0 if k == "switches" else 3}f}' if k in metrics else ''
+             for k in ('IDF1', 'with perfect ids', 'HOTA', 'switches')]
+    cells += [f'{v:.3f}' for v in counts.shares().values()]
+    print(f'| {name} | {row[0]} | {row[1]:g} | {row[2]} | {" | ".join(cells)} |', flush=True)
 
 
 if __name__ == '__main__':

@@ -35,7 +35,7 @@ _OTHER_CLASS = 0.5
 # A weak box is published while the evidence of its track is not negative: the sum of how far its
 # scores lie above the threshold, as log odds. Each frame counts this part of the next one, and the
 # threshold is taken lower by this margin. Both were chosen on rendered drives.
-_EVIDENCE_KEPT, _EVIDENCE_MARGIN = 0.8, 0.2
+_EVIDENCE_KEPT, _EVIDENCE_MARGIN = 0.5, 0.4
 # A track that is not confirmed yet survives this many frames without a box.
 _UNCONFIRMED_MISSES = 1
 # Assumed interval where a camera sets no stamps, seconds.
