@@ -186,7 +186,7 @@ def _seen_aside(way, lens, x, y, rng):
     return np.array([[x1, y1, edge, y2], [edge, y1 + below, edge + wide, y2 + below]])
 
 
-@pytest.mark.parametrize('method', ['ground', 'height'])
+@pytest.mark.parametrize('method', positions.METHODS)
 @pytest.mark.parametrize('way', ['standing', 'lying', 'hidden in part'])
 def test_the_covariance_across_holds_what_lies_and_what_is_hidden_in_part(way, method):
     lens, rng, held, deviations = camera(), np.random.default_rng(3), [], []
@@ -197,7 +197,9 @@ def test_the_covariance_across_holds_what_lies_and_what_is_hidden_in_part(way, m
             positions._SIDE * (seen[0, 2] - seen[0, 0]) + positions._SIDE_PX)
         if positions._cut(seen, lens).any():
             continue
-        place = locate(boxes(*seen), View(lens, LEVEL, tilt=0.0), PositionSettings(
+        ahead = (LEVEL[:3, :3].T @ (np.array([x, y, 0.1]) - LEVEL[:3, 3]))[2]
+        depth = depth_image(lens, seen[0], ahead) if method == 'depth' else None
+        place = locate(boxes(*seen), View(lens, LEVEL, depth, tilt=0.0), PositionSettings(
             (method,), {'cone': (0.19, 0.36)}, size_tolerance=0), ('cone',))[0]
         aside = np.array([-y, x]) / np.hypot(x, y)
         deviation = np.sqrt(aside @ place.covariance[:2, :2] @ aside)

@@ -45,7 +45,7 @@ def test_a_track_is_published_from_its_nth_frame_on(confirm, expected):
 
 
 def test_a_weak_box_continues_a_track_but_begins_none():
-    strong, weak = (BOX, 0.9, 0), (BOX, 0.3, 0)
+    strong, weak = (BOX, 0.9, 0), (BOX, 0.35, 0)
     away = ((20.0, 20.0, 60.0, 60.0), 0.45, 0)
     frames = [[strong], [strong], [weak, away], [weak, away], [weak, away]]
     assert ids_of(Tracker(TrackSettings(confirm=2)), frames) == [[], [1], [1], [1], [1]]
