@@ -211,11 +211,12 @@ def test_the_covariance_across_holds_what_lies_and_what_is_hidden_in_part(way, m
 
 
 def test_a_box_that_touches_no_nearer_one_is_not_taken_for_hidden():
-    box, view = (300.0, 200.0, 340.0, 260.0), View(camera(), LEVEL)
-    alone, *beside = (locate(boxes(box, *others), view, PositionSettings(('ground',)), ('cone',))[0]
-                      .covariance[1, 1] for others in (
-        [], [(345.0, 210.0, 385.0, 270.0)], [(340.0, 190.0, 380.0, 250.0)],
-        [(340.0, 250.0, 380.0, 300.0)], [(340.0, 210.0, 380.0, 270.0)]))
+    box, view, ground = (300.0, 200.0, 340.0, 260.0), View(camera(), LEVEL), PositionSettings(
+        ('ground',))
+    others = ([], [(345.0, 210.0, 385.0, 270.0)], [(340.0, 190.0, 380.0, 250.0)],
+              [(340.0, 250.0, 380.0, 300.0)], [(340.0, 210.0, 380.0, 270.0)])
+    alone, *beside = (locate(boxes(box, *other), view, ground, ('cone',))[0].covariance[1, 1]
+                      for other in others)
     assert beside[:3] == pytest.approx([alone] * 3) and beside[3] > 4 * alone
 
 
