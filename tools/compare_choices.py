@@ -145,7 +145,7 @@ def compare(args: argparse.Namespace) -> None:
                 write_voc(work / 'new', chosen)
                 result = train(TrainOptions(
                     [args.data, work / 'new'], work / 'run', RECIPE,
-                    (f'seed={seed}', 'workers=0'), str(args.weights), [1, REPEAT],
+                    (f'seed={seed}', *args.set), str(args.weights), [1, REPEAT],
                     val_split='none'))
                 assert result.weights is not None
                 write_row(args.out, {
@@ -201,6 +201,7 @@ def main() -> None:
     parser.add_argument('--pool', type=Path, nargs='+', default=[], metavar='DRIVE')
     parser.add_argument('--test', type=Path, nargs='+', default=[], metavar='DRIVE')
     parser.add_argument('--rare', choices=NAMES, default='', help='class to make rare')
+    parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE', help='of the recipe')
     parser.add_argument('--seeds', type=int, default=5, metavar='N')
     parser.add_argument('--out', type=Path, help='JSON lines, one a training')
     parser.add_argument('--summary', type=Path, nargs='+', default=[], metavar='FILE')
