@@ -25,6 +25,7 @@ from ssd_perception.data.folder import (
     parts_of,
     read_bounded,
     split_of,
+    without_prefix,
 )
 from ssd_perception.data.sample import (
     MAX_OBJECTS,
@@ -258,7 +259,8 @@ def _prefix(rows: list, folders: Sequence[Path]) -> str:
         parts = parts_of(name)
         for start in range(len(parts)):
             end = '/'.join(parts[start:])
-            if _found(folders, end) and name.endswith(end):
+            there = _found(folders, end) or _found(folders, without_prefix(end))
+            if there and name.endswith(end):
                 return name[:-len(end)]
     return ''
 
@@ -273,7 +275,8 @@ def _found(folders: Sequence[Path], name: str) -> Path | None:
 
 def _image(path: Path, name: str, prefix: str, root: Path, folders: list[Path]) -> Path:
     plain = _plain(name)
-    names = [each.removeprefix(prefix) for each in dict.fromkeys((name, plain, unquote(plain)))]
+    names = [each.removeprefix(prefix) for each in dict.fromkeys(
+        (name, plain, unquote(plain), without_prefix(plain)))]
     for written in names:
         pure = PurePosixPath(written)
         if pure.is_absolute() or '..' in pure.parts:

@@ -26,6 +26,7 @@ WHOLE = 'all'  # the split of a folder that has none
 _ALIASES = {'training': 'train', 'valid': 'val', 'validation': 'val', 'testing': 'test'}
 _YEAR = re.compile(r'[_-]?(19|20)\d\d$')
 _CVAT_FOLDER = re.compile(r'obj_(.+)_data')
+_UPLOADED = re.compile(r'(^|/)[0-9a-f]{8}-(?=[^/]+$)')
 _PROBES = 1000  # lines tried before a list is taken for one of other images
 
 
@@ -80,6 +81,11 @@ def below(root: Path, name: str) -> Path | None:
         if os.path.exists(root / Path(*parts[start:])):
             return inside(root, '/'.join(parts[start:]))
     return root if not parts else None
+
+
+def without_prefix(name: str) -> str:
+    """Return the name that a file had before it was uploaded to Label Studio."""
+    return _UPLOADED.sub(r'\1', name)
 
 
 def image_named(stem: Path) -> Path | None:

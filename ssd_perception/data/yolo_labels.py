@@ -11,7 +11,7 @@ import numpy as np
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
 from ssd_perception.core.text import printable
-from ssd_perception.data.folder import files_below, images_below, split_of
+from ssd_perception.data.folder import files_below, images_below, split_of, without_prefix
 from ssd_perception.data.sample import OTHER_SUFFIXES
 
 # Case by case: a folder "Images" is beside "Labels".
@@ -42,11 +42,13 @@ def labels_by_name(root: Path, images: Sequence[Path]) -> dict[Path, Path]:
     """Return image -> labels for files of labels in any folder of the image's split.
 
     For folders in which no image has labels in one of the usual places. A name counts where one
-    image and one file have it: "a.txt", or "a.jpg.txt", for "a.jpg".
+    image and one file have it: "a.txt" or "a.jpg.txt" for "a.jpg", or Label Studio's
+    "0123abcd-a.txt".
     """
     files: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path in files_below(root, ('.txt',)):
-        files[split_of(root, path), path.stem].append(path)
+        for name in {path.stem, without_prefix(path.stem)}:
+            files[split_of(root, path), name].append(path)
     wanted: dict[tuple[Path, ...], list[Path]] = defaultdict(list)
     for image in images:
         split = split_of(root, image)

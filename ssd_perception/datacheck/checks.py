@@ -20,6 +20,7 @@ from ssd_perception.datacheck.problems import Problem
 
 OVERHANG_PX = 1.0  # less is rounding, or one count from 1 too many
 SAME_BOX_IOU = 0.95
+MANY_EMPTY = 0.5  # of the images of a split; perhaps nobody has labelled them yet
 DARK = 32  # of 255; a 12-bit image stored with 16 bits has at most 15
 RARE = 50  # objects of a class to train on; fewer hardly show it from all sides
 _TOUCHING = 20  # edges exactly at 1, with none below, are no coincidence
@@ -121,7 +122,10 @@ def _same_boxes(sample: Sample, xyxy: np.ndarray, split: str) -> Iterator[Proble
 
 
 def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Iterator[Problem]:
-    """Yield problems of class names: unknown to the recipe, rare, untrained, alike."""
+    """Yield problems of class names: unknown to the recipe, rare, untrained, alike.
+
+    And splits in which many images have no objects.
+    """
     counts = {split: Counter(n for s in split.samples for n in s.names) for split in splits}
     for name in dict.fromkeys(split.name for split in splits):
         alike = [split for split in splits if split.name == name and split.samples]
@@ -129,6 +133,11 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
         if alike and not any(counts[split] for split in alike):
             yield Problem('no objects', alike[0].folder, 'no object in any image',
                           split=alike[0].label)
+    for split in splits:
+        empty = sum(not sample.names for sample in split.samples)
+        if split.trains and counts[split] and empty > MANY_EMPTY * len(split.samples):
+            yield Problem('many without objects', split.folder,
+                          f'{empty} of {len(split.samples)} images', split=split.label)
     for split in splits if recipe_names else ():
         for sample in split.samples:
             for name in sorted(set(sample.names) - set(recipe_names)):

@@ -49,6 +49,8 @@ KINDS = {
         False, 'boxes must be on the image as viewers show it, or state the stored size'),
     'dark picture': Kind(
         False, 'little can be seen; values of 10 to 14 bits must be stretched over all 16 bits'),
+    'many without objects': Kind(
+        False, 'they are trained on as background: leave out those that nobody has labelled yet'),
     'rare class': Kind(False, 'collect more, or leave the class out'),
     'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
     'similar class names': Kind(False, 'if they mean the same, give them one name'),

@@ -64,7 +64,7 @@ def test_other_places_of_coco_files(tmp_path, file, split):
 
 @pytest.mark.parametrize('name', [
     '/home/me/set/images/{}.jpg', 'C:\\me\\images\\{}.jpg', '../../data/media/upload/1/{}.jpg',
-    'images/a%20b/{}.jpg', 'images/{}.jpg', 'other/{}.jpg'])
+    'images/a%20b/{}.jpg', '/data/upload/1/0123abcd-{}.jpg', 'images/{}.jpg', 'other/{}.jpg'])
 def test_images_that_are_named_as_on_another_computer_are_found(tmp_path, name):
     data = coco(TRAIN)
     for row in data['images']:

@@ -104,6 +104,15 @@ def labels_in_any_folder(root):
     return root
 
 
+def named_by_label_studio(root):
+    """Label Studio's labels with the images as they were before they were uploaded."""
+    write_yolo(root, {'train': TRAIN, 'val': VAL}, images='{split}', labels='labels/{split}',
+               description='classes.txt')
+    for path in root.glob('labels/*/*.txt'):
+        path.rename(path.with_name('0123abcd-' + path.name))
+    return root
+
+
 def nested(root):
     """What an archive with one folder unpacks to."""
     ultralytics(root / 'export')
@@ -116,7 +125,8 @@ def nested(root):
 
 @pytest.mark.parametrize('write', [roboflow, ultralytics, ultralytics_lists, cvat, lists_alone,
                                    beside, below_the_images, upper_case, one_list_a_split,
-                                   names_alone, paths_elsewhere, labels_in_any_folder, nested])
+                                   names_alone, paths_elsewhere, labels_in_any_folder,
+                                   named_by_label_studio, nested])
 def test_every_form_reads_as_voc_does(tmp_path, write):
     voc = write_voc(tmp_path / 'voc', {'train': TRAIN, 'val': VAL})
     root = write(tmp_path / 'yolo')

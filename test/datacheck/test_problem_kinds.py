@@ -115,6 +115,8 @@ CASES = {
     'two classes on one object': (objects(('cone', BOX), ('cube', BOX)), 'b0.xml'),
     'EXIF rotation': (turned, 'b0.jpg'),
     'dark picture': (twelve_bits, 'b0.jpg'),
+    'many without objects': (lambda root: [(root / f'Annotations/a{i}.xml').write_text(xml())
+                                           for i in range(26)], 'd'),
     'rare class': (lambda root: (root / 'Annotations/a0.xml').write_text(xml()), 'd'),
     'class never trained': (objects(('cube', BOX)), 'd'),
     'similar class names': (objects(('Cone ', BOX)), 'd'),

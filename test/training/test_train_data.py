@@ -52,6 +52,8 @@ def test_a_folder_counts_several_times(tmp_path, data, capsys, repeat, says):
     printed = capsys.readouterr()
     if says is None:
         assert code == 0 and 'Training on 18 images' in printed.out
+        # The fixture's splits are one.
+        assert '6 of the 6 validation images of data are trained on too' in printed.err
     else:
         assert code == 1 and says in printed.err and printed.err.count('\n') == 1
 
