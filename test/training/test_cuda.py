@@ -31,15 +31,20 @@ def test_a_step_on_the_gpu_is_the_step_on_the_cpu(tmp_path):
 
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
-def test_training_in_half_precision_lowers_the_loss(tmp_path, precision):
+def test_training_in_half_precision_follows_training_on_the_cpu(tmp_path, precision):
     samples = read_split(write_pictures(tmp_path / 'data'), 'train')
-    recipe = dataclasses.replace(TINY, iterations=60, warmup=5, precision=precision,
-                                 evaluate_every=1000, checkpoint_every=1000)
-    trainer = Trainer(recipe, samples, {}, tmp_path / 'run', 'cuda')
-    trainer.run(progress=False)
-    losses = [row['classes'] + row['boxes'] for row in trainer.folder.rows() if 'classes' in row]
-    assert np.isfinite(losses).all()
-    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    late = {}
+    for device, used in (('cpu', 'fp32'), ('cuda', precision)):
+        recipe = dataclasses.replace(TINY, iterations=60, warmup=5, precision=used,
+                                     evaluate_every=1000, checkpoint_every=1000)
+        trainer = Trainer(recipe, samples, {}, tmp_path / device, device)
+        trainer.run(progress=False)
+        losses = [row['classes'] + row['boxes'] for row in trainer.folder.rows()
+                  if 'classes' in row]
+        assert np.mean(losses[-10:]) < 0.95 * np.mean(losses[:10])
+        late[device] = np.mean(losses[-10:])
+    # On an H200 fp16 gave 1.5367 where the CPU gave 1.5365.
+    assert late['cuda'] == pytest.approx(late['cpu'], rel=0.01)
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
