@@ -43,6 +43,8 @@ KINDS = {
     'box over the edge': Kind(False, 'boxes are cut at the edge; check a larger overhang'),
     'tiny object': Kind(
         False, 'too small for this input: cut the images into parts, or training leaves it out'),
+    'crowded picture': Kind(
+        False, 'figures count 100 boxes an image; the node gives more with max_detections'),
     'duplicate box': Kind(False, 'remove one of the two'),
     'two classes on one object': Kind(False, 'decide for one class'),
     'EXIF rotation': Kind(

@@ -137,7 +137,7 @@ def run(options: TrainOptions, log: Log = lambda line: None,
         _warn_of(bad, warn)
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
-        log(f'Training on {len(samples)} images ({", ".join(recipe.class_names)}), {start}, for '
+        log(f'Training on {len(samples)} images ({listed(recipe.class_names, 10)}), {start}, for '
             f'{recipe.iterations} iterations on {device}{processes}; results go to '
             f'{options.out}.')
     try:

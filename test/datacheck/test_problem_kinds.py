@@ -111,6 +111,8 @@ CASES = {
     'listed twice': (listed('val', 'b1'), 'b1.jpg'),
     'box over the edge': (objects(('cone', (-4, 10, 70, 60))), 'b0.xml'),
     'tiny object': (objects(('cone', BOX), ('cone', (5, 5, 40, 8))), 'b0.xml'),
+    'crowded picture': (objects(*[('cone', (x, y, x + 5, y + 5)) for x in range(0, 72, 6)
+                                  for y in range(0, 60, 6)]), 'b0.xml'),
     'duplicate box': (objects(('cone', BOX), ('cone', (20, 10, 70, 59.5))), 'b0.xml'),
     'two classes on one object': (objects(('cone', BOX), ('cube', BOX)), 'b0.xml'),
     'EXIF rotation': (turned, 'b0.jpg'),
