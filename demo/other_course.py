@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,12 +17,10 @@ _FROM_DOOR_M, _FROM_WAY_M, _APART_M = 0.45, 0.27, 0.36
 def random_plan(seed: int) -> course.Plan:
     """Return the course.Plan that a seed stands for."""
     rng = np.random.default_rng(seed)
-    way = tuple((x + rng.uniform(-0.3, 0.3) * _far_from_doors(y), y) for x, y in course.WAY)
+    way = _way(rng)
     points, _ = course.way_points(way)
-    taken = []
-    targets = [(_KINDS[rng.choice(len(_KINDS), p=_SHARES)], *_place(rng, points, taken, y, 1.4),
-                rng.uniform(0, 2 * math.pi), number)
-               for number, y in enumerate(np.linspace(0.6, 12.0, _TARGETS), 1)]
+    taken: list[tuple[float, float]] = []
+    targets = _targets(rng, points, taken)
     # Small things lie where targets do and can be taken for them; large ones along the walls.
     small = [(clutter.SMALL[rng.integers(len(clutter.SMALL))].__name__,
               *_place(rng, points, taken, y, 2.0), rng.uniform(0, 2 * math.pi), 100 + number)
@@ -31,12 +30,38 @@ def random_plan(seed: int) -> course.Plan:
              for number, (kind, x, y, *_) in enumerate(course.CLUTTER)
              if kind in ('chair', 'table', 'person', 'plant')]
     names = sorted(surroundings.FLOORS)
-    glances = tuple((rng.uniform(low, low + 2.2), rng.uniform(0.3, 0.5), rng.normal(0, 0.45))
-                    for low in (2.0, 4.6, 7.0))
     return course.Plan(
-        seed=seed, way=way, glances=glances, targets=tuple(targets), clutter=tuple(small + large),
+        seed=seed, way=way, glances=_glances(rng), targets=targets, clutter=tuple(small + large),
         floors=tuple(names[i] for i in rng.choice(len(names), 3, replace=False)),
         lamps=tuple(rng.uniform(0.25, 1.4, 3)))
+
+
+def another_day(plan: course.Plan, day: int) -> course.Plan:
+    """Return the same rooms and light with cones and cubes elsewhere, seen on another way."""
+    rng = np.random.default_rng([plan.seed, day])
+    lying = [(x, y) for _, x, y, *_ in plan.clutter]
+    for _ in range(200):
+        way = _way(rng)
+        points, _ = course.way_points(way)
+        if all(np.hypot(*(points - at).T).min() > _FROM_WAY_M for at in lying):
+            break
+    return replace(plan, way=way, targets=_targets(rng, points, lying), glances=_glances(rng))
+
+
+def _way(rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    return tuple((x + rng.uniform(-0.3, 0.3) * _far_from_doors(y), y) for x, y in course.WAY)
+
+
+def _targets(rng: np.random.Generator, points: np.ndarray,
+             taken: list[tuple[float, float]]) -> tuple:
+    return tuple((_KINDS[rng.choice(len(_KINDS), p=_SHARES)], *_place(rng, points, taken, y, 1.4),
+                  rng.uniform(0, 2 * math.pi), number)
+                 for number, y in enumerate(np.linspace(0.6, 12.0, _TARGETS), 1))
+
+
+def _glances(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
+    return tuple((rng.uniform(low, low + 2.2), rng.uniform(0.3, 0.5), rng.normal(0, 0.45))
+                 for low in (2.0, 4.6, 7.0))
 
 
 def _far_from_doors(y: float) -> float:

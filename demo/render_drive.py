@@ -83,6 +83,9 @@ def main() -> None:
     parser.add_argument('--every', type=int, default=1, help='render only each Nth of them')
     parser.add_argument('--seed', type=int, default=course.SEED,
                         help='another number is another drive: other objects, floors, light, way')
+    parser.add_argument('--day', type=int, default=0,
+                        help='another number is another day in the same rooms and light: cones '
+                             'and cubes elsewhere, another way')
     parser.add_argument('--camera', type=int, default=None,
                         help='a number is another camera; default: that of the recording')
     parser.add_argument('--scale', type=float, default=SCALE,
@@ -92,6 +95,8 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     frames = range(0, args.frames, args.every)
     plan = course.Plan() if args.seed == course.SEED else other_course.random_plan(args.seed)
+    if args.day:
+        plan = other_course.another_day(plan, args.day)
     look = LOOK if args.camera is None else camera_effects.random_look(
         np.random.default_rng(args.camera))
     scene = renderer.start_scene(course.WIDTH, course.HEIGHT, args.samples, args.threads,
