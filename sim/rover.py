@@ -16,6 +16,7 @@ from sim.course import Course  # noqa: E402
 MAX_WHEEL_M_S = 0.6
 # Metres per second that the motor controller lets the wheels gain in a second.
 ACCELERATION = 1.0
+SMALLEST_PX = 12  # of which so little is in view has no box
 
 
 class Rover:
@@ -78,6 +79,27 @@ class Rover:
             self._renderer = mujoco.Renderer(self._model, model.HEIGHT, model.WIDTH)
         self._renderer.update_scene(self._data, 'camera')
         return self._renderer.render()
+
+    def boxes(self) -> tuple[list[str], np.ndarray]:
+        """Return the class names of the things in view, and their boxes, float32 (n, 4).
+
+        A box is tight around the visible pixels: edges x_min, y_min, x_max, y_max in pixels,
+        continuous, from the image's top-left corner. Things of less than SMALLEST_PX rows or
+        columns are left out.
+        """
+        self.image()
+        assert self._renderer is not None
+        self._renderer.enable_segmentation_rendering()
+        geoms, kinds = np.moveaxis(self._renderer.render(), 2, 0)
+        self._renderer.disable_segmentation_rendering()
+        bodies = np.where(kinds == mujoco.mjtObj.mjOBJ_GEOM, self._model.geom_bodyid[geoms], -1)
+        names, boxes = [], []
+        for thing in self.course.things:
+            rows, columns = np.nonzero(bodies == self._body(thing.name))
+            if min(len(set(rows)), len(set(columns))) >= SMALLEST_PX:
+                names.append(thing.class_name)
+                boxes.append((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
+        return names, np.array(boxes, np.float32).reshape(-1, 4)
 
     def pose(self) -> tuple[float, float, float]:
         """Return x, y, metres, and heading, radians, of base_link."""

@@ -41,6 +41,7 @@ RUN_BY = {
     'python tools/measure_far.py': 'test/tools/test_measure_far.py',
     'python tools/count_rare_frames.py': 'test/tools/test_count_rare_frames.py',
     'python tools/measure_positions.py': 'test/tools/test_measure_positions.py',
+    'python tools/simulate_place.py': 'test/tools/test_simulate_place.py',
     'python tools/shift_scores.py': 'test/tools/test_shift_scores.py',
     'python tools/draw_architecture.py': 'test/packaging/test_architecture.py',
 }

@@ -79,6 +79,10 @@ def test_the_rover_drives_as_commanded_and_its_camera_sees_the_cone_where_it_is(
         near = abs(columns - foot[0]) < 40
         assert abs(np.median(columns[near]) - foot[0]) < 4
         assert abs(rows[near].min() - tip[1]) < 4
+        names, boxes = rover.boxes()
+        left, top, right, bottom = boxes[names.index('cone')]
+        assert abs((left + right) / 2 - foot[0]) < 6 and abs(top - tip[1]) < 4
+        assert abs(bottom - foot[1]) < 0.2 * (bottom - top)  # the plate's front edge
         rover.step(2.0, 0.3, 0.0)
     # it stays level, and loses little to inertia and slip
     moved = np.subtract(rover.pose(), start)
