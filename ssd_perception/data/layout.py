@@ -159,7 +159,7 @@ def find_split(root: str | os.PathLike, split: str) -> Found:
         raise DataError(f'There is no folder {folder}.', folder)
     if there := _on_disk(folder):
         raise DataError(f'{folder} has no split "{split}"; splits there: {", ".join(there)}; '
-                        'name one of them.', folder)
+                        'name one of them with --split.', folder)
     given = Path(root).expanduser()
     if other := describe(given if given.is_dir() else folder):
         raise DataError(other, folder)

@@ -7,6 +7,7 @@ images, or with no more than a list of class names.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -106,13 +107,17 @@ def splits(root: Path) -> list[str]:
         return sorted(split for split, entries in found.entries.items()
                       if any(_has_images(_place(root, found, entry)) for entry in entries))
     images = images_below(root)
-    labelled = {split_of(root, image) for image in images if label_file(root, image)}
-    if not labelled and not labels_by_name(root, images):
+    beside = any(label_file(root, image) for image in images)
+    if not beside and not labels_by_name(root, images):
         return []
-    names = {split_of(root, image) for image in images}
+    by_split = defaultdict(list)
+    for image in images:
+        by_split[split_of(root, image)].append(image)
     # Images of a README or the like beside the splits.
-    stray = {WHOLE} if labelled and WHOLE not in labelled else set()
-    return sorted(found.entries or names - stray)
+    if beside and len(by_split) > 1 and not any(
+            label_file(root, image) for image in by_split.get(WHOLE, ())):
+        by_split.pop(WHOLE, None)
+    return sorted(found.entries or by_split)
 
 
 def _has_images(place: Path | None) -> bool:

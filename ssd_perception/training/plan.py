@@ -150,11 +150,13 @@ def _take_network(plan: Plan, changes: tuple[str, ...]) -> None:
 def mirrored_is_another(class_names: tuple[str, ...]) -> bool:
     """Return whether the mirror image of an object may be of another class, by their names.
 
-    That is so where a name with "left" has a partner with "right", and for characters.
+    That is so where a name with "left" has a partner with "right", and where most names are
+    characters: beside digits there may be a class for the whole number plate.
     """
     names = {name.lower() for name in class_names}
+    characters = sum(len(name) == 1 for name in names)
     return any('left' in name and name.replace('left', 'right') in names for name in names) \
-        or (len(names) > 1 and all(len(name) == 1 for name in names))
+        or (characters > 1 and 2 * characters > len(names))
 
 
 def _choose_mirror(plan: Plan, changes: tuple[str, ...]) -> None:

@@ -174,6 +174,7 @@ def test_many_classes_bound_the_input(planned):
 
 
 @pytest.mark.parametrize('names, flip', [
+    ((*'0123456789', 'plate'), 0.0), (('a', 'tree', 'house'), 0.5),
     (('turn_left', 'turn_right', 'stop'), 0.0), (('Left', 'RIGHT'), 0.0), (('b', 'd'), 0.0),
     (('turn_left', 'stop'), 0.5), (('upright', 'fallen'), 0.5), (('x',), 0.5)])
 def test_images_are_not_mirrored_where_that_changes_the_class(planned, names, flip):
