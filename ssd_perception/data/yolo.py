@@ -284,7 +284,7 @@ def _label_studio_names(root: Path, path: Path) -> dict[int, str]:
         rows = json.loads(read_bounded(path, _MAX_BYTES, "Label Studio's notes",
                                        root))['categories']
         return _checked_names(path, {int(row['id']): str(row['name']) for row in rows})
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f'{path} lacks the "categories" with "id" and "name" that Label Studio '

@@ -9,6 +9,7 @@ from typing import Any
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.format import from_json, to_json
 from ssd_perception.core.metadata import MetadataError
+from ssd_perception.core.text import one_line
 from ssd_perception.data.sample import Sample, as_negatives
 from ssd_perception.evaluation.accuracy import (
     Accuracy,
@@ -82,21 +83,22 @@ class SetMetrics:
         """
         try:
             if 'negatives' in row:
+                limit = row.get('max_false_boxes')
                 return cls(negatives=from_json(FalseBoxes, row['negatives']),
-                           max_false_boxes=row.get('max_false_boxes'))
+                           max_false_boxes=None if limit is None else float(limit))
             point, bins = row.get('at_default_threshold'), row.get('calibration')
             return cls(
                 from_json(Accuracy, row), chose_threshold=row.get('chose_threshold', False),
-                at_default_threshold=point and from_json(OperatingPoint, {
+                at_default_threshold=None if point is None else from_json(OperatingPoint, {
                     'threshold': threshold, **point}),
                 best_f1={name: from_json(OperatingPoint, each['best_f1'])
                          for name, each in row['per_class'].items() if each.get('best_f1')},
-                calibration=bins and from_json(Calibration, bins),
+                calibration=None if bins is None else from_json(Calibration, bins),
                 corruptions=[from_json(CorruptedAccuracy, each)
                              for each in row.get('corruptions', ())])
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError, OverflowError, KeyError, AttributeError) as error:
             raise MetadataError(f'"metrics" of the weights are not those of this package '
-                                f'({error}); measure the weights again with publish.') from error
+                                f'({one_line(error, 200)}); measure the weights again with publish.') from error
 
 
 @dataclass(frozen=True)

@@ -283,6 +283,16 @@ def test_lists_of_class_names_from_windows(tmp_path, content, expected):
         assert read_split(root, 'train')[0].labelled == expected
 
 
+@pytest.mark.parametrize('text', ['[]', '{"categories": 1}', '{"categories": [{"id": "x"}]}',
+                                  '{"categories": [{"id": Infinity, "name": "cone"}]}'])
+def test_notes_of_another_form_are_named(tmp_path, text):
+    root = label_studio(tmp_path)
+    (root / 'classes.txt').unlink()
+    (root / 'notes.json').write_text(text)
+    with pytest.raises(DataError, match='notes.json lacks the "categories"'):
+        read_split(root, 'train')
+
+
 def test_labels_without_names_ask_for_them(tmp_path):
     root = label_studio(tmp_path)
     for name in ('classes.txt', 'notes.json'):

@@ -5,7 +5,7 @@ import pytest
 from cases import detections_of
 
 from ssd_perception.core.format import to_json
-from ssd_perception.core.metadata import Metadata
+from ssd_perception.core.metadata import Metadata, MetadataError
 from ssd_perception.data.sample import Sample, as_negatives
 from ssd_perception.evaluation.accuracy import accuracy
 from ssd_perception.evaluation.failures import FalseBoxes, count_false_boxes
@@ -50,3 +50,20 @@ def test_they_are_described_in_words_and_in_the_card(boxes, where, phrase):
         'val': row.to_json(), 'street': SetMetrics(negatives=counted).to_json()}))
     assert f'(street), at the default threshold: {phrase}.' in card
     assert '| street |' not in card
+
+
+@pytest.mark.parametrize('change', [
+    {'voc10_ap50': 'x\x1b[31m'}, {'voc10_ap50': 10 ** 400}, {'at_default_threshold': ''},
+    {'at_default_threshold': []}, {'calibration': 0}, {'corruptions': [7]}, {'per_class': 3},
+    {'negatives': {}}, {'max_false_boxes': 'many'}])
+def test_figures_of_another_form_are_one_sentence(change):
+    counted = SetMetrics(negatives=FalseBoxes(9, 0.5, 1, 1, 0.5)).to_json()
+    row = counted if 'max_false_boxes' in change else accuracy_row()
+    metadata = Metadata(('cone',), metrics={'val': row | change})
+    with pytest.raises(MetadataError, match='^"metrics" of the weights are not those') as caught:
+        figures(metadata)
+    assert str(caught.value).isprintable()
+
+
+def accuracy_row():
+    return SetMetrics(accuracy([], [], ('cone',))).to_json()
