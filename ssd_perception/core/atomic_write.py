@@ -20,6 +20,19 @@ def open_new(path: str | os.PathLike) -> BinaryIO:
     return os.fdopen(os.open(path, flags, 0o666), 'wb')
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder for own files, and those above it; one that is there may be no link.
+
+    Raises:
+        OSError: from the system, or naming the link: its target is another's.
+    """
+    if path.is_symlink():
+        raise FileExistsError(f'{path}, which is to hold files of this command, is a link; '
+                              'remove it.')
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def atomic_write(path: str | os.PathLike, data: bytes | bytearray | memoryview,
                  shared: bool = False) -> Path:
     """Write ``data`` to ``path``; a crash, a full disk or a power failure leaves the old file.

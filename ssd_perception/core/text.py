@@ -26,8 +26,17 @@ def printable(text: object, length: int = MAX_LENGTH) -> str:
     plain = str(text)
     cut = plain[:length + 1]  # the rest is never looked at: it may be 100 MB
     if not cut.isprintable():
-        cut = ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in cut)
+        cut = _escaped(cut)
     return cut if len(cut) <= length and len(plain) <= length else cut[:length - 3] + '...'
+
+
+def visible(text: str) -> str:
+    """Return text of any length, for a page: what is not printable, but for line ends, escaped."""
+    return '\n'.join(line if line.isprintable() else _escaped(line) for line in text.split('\n'))
+
+
+def _escaped(text: str) -> str:
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in text)
 
 
 def quoted(value: object, length: int = MAX_LENGTH) -> str:

@@ -98,7 +98,8 @@ class SetMetrics:
                              for each in row.get('corruptions', ())])
         except (TypeError, ValueError, OverflowError, KeyError, AttributeError) as error:
             raise MetadataError(f'"metrics" of the weights are not those of this package '
-                                f'({one_line(error, 200)}); measure the weights again with publish.') from error
+                                f'({one_line(error, 200)}); measure the weights again with '
+                                'publish.') from error
 
 
 @dataclass(frozen=True)

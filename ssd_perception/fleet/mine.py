@@ -13,6 +13,7 @@ import numpy as np
 
 from ssd_perception import __version__
 from ssd_perception.bags.reader import RecoveringBag
+from ssd_perception.core.atomic_write import make_folder
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.messages import json_rows
 from ssd_perception.core.result_folder import result_folder
@@ -74,7 +75,7 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
     work = out.with_name(f'.{out.name}.bag_to_voc_all')
     if options.mine.fresh:
         shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
+    make_folder(work)
     tasks = []
     identities = {one.name: _identity(mine, one, detector) for one in recordings}
     for one in recordings:

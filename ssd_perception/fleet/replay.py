@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssd_perception import __version__
-from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.atomic_write import atomic_write, make_folder
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.format import from_json, to_json
 from ssd_perception.core.result_folder import MARK, check_replaceable
@@ -65,7 +65,7 @@ def run(options: FleetReplayOptions, log: Callable[[str], object] = print) -> Fl
     each = replace(options.replay, detector=replace(
         options.replay.detector, threads=options.replay.detector.threads or 1),
         workers=options.replay.workers or (1 if options.ray else 0))
-    (out / _DONE).mkdir(parents=True, exist_ok=True)
+    make_folder(out / _DONE)
     if not (out / FLEET_MARK).exists():
         atomic_write(out / FLEET_MARK, b'{}\n')
     tasks = []
@@ -86,7 +86,7 @@ def run(options: FleetReplayOptions, log: Callable[[str], object] = print) -> Fl
                                  if recording.name not in failures), failures)
     if not summary.recordings:
         raise DataError(f'None of the {len(recordings)} recordings could be replayed.')
-    (out / 'report.html').write_text(fleet_page(summary), encoding='utf-8')
+    atomic_write(out / 'report.html', fleet_page(summary).encode())
     atomic_write(out / FLEET_MARK, (json.dumps(to_json(summary), indent=1) + '\n').encode())
     return summary
 

@@ -18,6 +18,8 @@ from ssd_perception.core.text import printable
 
 _RESULTS = (ANNOTATED_IMAGE, compressed(ANNOTATED_IMAGE))  # of an earlier run
 _VIDEO_TYPES = ('/FFMPEGPacket', '/CompressedVideo', 'theora_image_transport/msg/Packet')
+# Each camera has files, a video that is being written and a place in the page.
+_MAX_TOPICS = 200
 _MAX_NAME = 100  # characters; file systems allow 255
 
 
@@ -91,7 +93,8 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
         namespace: goes before every prefix.
 
     Raises:
-        BagError: when there is no camera, or a topic is absent or no topic of images.
+        BagError: when there is no camera, or there are too many, or a topic is absent or no topic
+            of images.
     """
     images = bag.of_type(*IMAGE_TYPES)
     bag.require(topics)
@@ -101,6 +104,9 @@ def find_cameras(bag: RecoveringBag, topics: Sequence[str] = (),
             named = ', '.join(map(printable, images)) or 'none'
             raise BagError(f'{printable(topic)} carries {kind}, no images; topics of images: '
                            f'{named}.')
+    if not topics and len(images) > _MAX_TOPICS:
+        raise BagError(f'{bag.path} has {len(images)} topics of images, more than the '
+                       f'{_MAX_TOPICS} that are looked at; choose some with --topics.')
     chosen = list(dict.fromkeys(topics)) or [t for t in images if _is_camera(t, images, bag)]
     if not chosen:
         raise BagError(f'{bag.path} has no topic of camera images; it has '

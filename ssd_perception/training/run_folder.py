@@ -10,7 +10,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.atomic_write import atomic_write, make_folder
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.safe_path import regular_file
 from ssd_perception.model.ssd import SSD
@@ -58,7 +58,8 @@ class RunFolder:
             kept = [row for row in self.rows() if row['iteration'] <= iteration]
             atomic_write(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
         self._try(lambda: plot_schedule(recipe, self.path / 'schedule.png'), 'schedule.png')
-        self._board = SummaryWriter(str(self.path / 'tensorboard'), purge_step=iteration + 1)
+        board = make_folder(self.path / 'tensorboard')
+        self._board = SummaryWriter(str(board), purge_step=iteration + 1)
 
     def close(self) -> None:
         """Finish what TensorBoard has buffered."""

@@ -9,10 +9,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 from markupsafe import Markup
+
+from ssd_perception.core.text import visible
 
 # Beyond this a page becomes slow to open; the video then stays a file beside it.
 MAX_EMBEDDED_BYTES = 12_000_000
@@ -55,12 +58,19 @@ def html(pattern: str, *values: object, **named: object) -> Markup:
     Args:
         pattern: HTML written in the source code, never text from outside.
     """
-    return Markup(pattern).format(*values, **named)
+    return Markup(pattern).format(*map(_washed, values), **{
+        name: _washed(value) for name, value in named.items()})
 
 
 def join(parts: Iterable[str], between: str = '') -> Markup:
     """Return ``parts`` side by side as HTML, with the HTML ``between`` them."""
-    return Markup(between).join(parts)
+    return Markup(between).join(map(_washed, parts))
+
+
+def _washed(value: Any) -> Any:
+    """Return text from outside without what reorders others or cannot be written as UTF-8."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(value) if plain else value
 
 
 def document(title: str, parts: Iterable[str]) -> str:

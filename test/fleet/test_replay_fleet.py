@@ -109,6 +109,30 @@ def test_from_elsewhere_the_results_are_the_same(detectors, drives, tmp_path):
     assert not list(there.glob('.*.fetched'))
 
 
+def test_links_in_the_folder_are_not_followed_and_names_may_be_no_utf8(detectors, drives, tmp_path,
+                                                                      capsys):
+    mine, out, precious = tmp_path / 'drives', tmp_path / 'out', tmp_path / 'precious'
+    for name in ('c', os.fsdecode(b'c\xff\x1b[31m')):
+        shutil.copytree(drives / 'c', mine / name)
+    assert replay(mine, out) == 0
+    (out / 'report.html').unlink()
+    precious.mkdir()
+    (precious / 'page').write_text('precious')
+    (out / 'report.html').symlink_to(precious / 'page')
+    assert replay(mine, out) == 0
+    page = (out / 'report.html').read_text()
+    assert '\x1b' not in page + ''.join(capsys.readouterr())
+    shutil.rmtree(out / '.done')
+    (out / '.done').symlink_to(precious)
+    assert replay(mine, out) == 1
+    assert 'is a link; remove it' in capsys.readouterr().err
+    assert content_of(precious) == {'page': 'precious'}
+
+
+def content_of(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
 def test_a_folder_of_something_else_is_left_alone(detectors, drives, tmp_path, capsys):
     (tmp_path / 'thesis.tex').write_text('')
     assert replay(f'{drives}/*', tmp_path) == 1

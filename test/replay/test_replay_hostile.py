@@ -251,6 +251,17 @@ def test_a_recording_of_depth_alone_is_named(tmp_path):
         assert find_cameras(bag, ['/camera/image_raw'])
 
 
+def test_hundreds_of_cameras_are_refused_unless_they_are_chosen(tmp_path):
+    """Two thousand, of 32 MB, filled a gigabyte with their videos."""
+    with BagWriter(tmp_path / 'drive') as bag:
+        for number in range(201):
+            bag.write(f'/c{number}/image', NOW, stamped(NOW))
+    with Bag(tmp_path / 'drive') as bag:
+        with pytest.raises(BagError, match='201 topics of images, more than the 200.*--topics'):
+            find_cameras(bag)
+        assert len(find_cameras(bag, ['/c0/image', '/c200/image'])) == 2
+
+
 def test_text_in_a_topic_runs_nowhere(detectors, tmp_path, capsys):
     name = '/"><script>alert(1)</script>\x1b[31m/image'
     with BagWriter(tmp_path / 'drive') as bag:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -345,6 +346,11 @@ def test_links_in_the_folder_of_a_run_are_not_followed(samples, tmp_path):
     with pytest.raises(TrainingFailed):
         again.run(progress=False)
     assert precious.read_text() == 'precious' and not (tmp_path / 'new').exists()
+    shutil.rmtree(tmp_path / 'run/tensorboard')
+    (tmp_path / 'run/tensorboard').symlink_to(tmp_path)
+    with pytest.raises(FileExistsError, match='tensorboard.* is a link; remove it'):
+        again.run(progress=False)
+    assert not list(tmp_path.glob('events*'))
 
 
 def test_a_log_of_anything_is_read_as_far_as_it_is_one(samples, tmp_path):
