@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import inside, regular_file
 from ssd_perception.core.safe_yaml import YamlError, read_yaml
+from ssd_perception.core.text import printable
 from ssd_perception.data import coco, voc, yolo
 from ssd_perception.data.archive import SUFFIXES, unpacked
 from ssd_perception.data.division import Division, divide, stored
@@ -75,7 +76,8 @@ class Found(NamedTuple):
 
     def __str__(self) -> str:
         files = f', {yolo.describe_files(self.root)}' if self.layout.name == 'YOLO' else ''
-        return f'{self.root}, split "{self.split}" ({self.layout.name}{files})'
+        return (f'{printable(self.root, 1000)}, split "{printable(self.split)}" '
+                f'({self.layout.name}{files})')
 
 
 def read_split(root: str | os.PathLike, split: str, one_based: bool | None = False,

@@ -193,7 +193,9 @@ def _cached(path: Path, digest: str, reason: str) -> ExportedFile:
 
 
 def _export_once(path: Path, digest: str, reason: str) -> ExportedFile:
-    cached = cache_folder() / f'{path.stem}-{digest[:32]}-{EXPORT_VERSION}{EXPORTED_SUFFIX}'
+    # Of any name a part that file systems and runtimes take.
+    stem = re.sub(r'[^\w.-]+', '_', path.stem)[:50]
+    cached = cache_folder() / f'{stem}-{digest[:32]}-{EXPORT_VERSION}{EXPORTED_SUFFIX}'
     if cached.is_file():
         try:
             exported = read_export(cached)

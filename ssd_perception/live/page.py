@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 from markupsafe import Markup
 
 from ssd_perception.core.format import format_number
 from ssd_perception.imaging.compressed import encode_jpeg
+from ssd_perception.imaging.files import read_image
 from ssd_perception.live.run_result import RunResult, SeenFrame
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.page import (
@@ -74,10 +74,8 @@ def _sheet(folder: Path) -> str:
     if not path.is_file():
         return ''
     # The page carries a JPEG of it: a fifth of the size.
-    bgr = cv2.imread(str(path))
-    assert bgr is not None  # written a moment ago
-    sheet = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    return heading('Frames') + image(encode_jpeg(sheet), 'Annotated frames, spread over the run')
+    return heading('Frames') + image(encode_jpeg(read_image(path)),
+                                     'Annotated frames, spread over the run')
 
 
 def _count(frame: SeenFrame, label: int, threshold: float) -> int | None:

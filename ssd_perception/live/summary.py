@@ -91,5 +91,5 @@ def _caption(frame: SeenFrame, start_ns: int, threshold: float) -> str:
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-        raise OSError(f'{path} could not be written.')
+    # OpenCV does not get the path: a name that is no UTF-8 ends the process.
+    path.write_bytes(cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -58,27 +57,24 @@ def html(pattern: str, *values: object, **named: object) -> Markup:
     Args:
         pattern: HTML written in the source code, never text from outside.
     """
-    return Markup(pattern).format(*map(_washed, values), **{
-        name: _washed(value) for name, value in named.items()})
+    return Markup(pattern).format(*values, **named)
 
 
 def join(parts: Iterable[str], between: str = '') -> Markup:
     """Return ``parts`` side by side as HTML, with the HTML ``between`` them."""
-    return Markup(between).join(map(_washed, parts))
-
-
-def _washed(value: Any) -> Any:
-    """Return text from outside without what reorders others or cannot be written as UTF-8."""
-    plain = isinstance(value, str) and not isinstance(value, Markup)
-    return visible(value) if plain else value
+    return Markup(between).join(parts)
 
 
 def document(title: str, parts: Iterable[str]) -> str:
-    """Return a whole page of ``parts`` under its ``title``."""
-    return html('<!doctype html><html lang="en"><head><meta charset="utf-8">'
+    """Return a whole page of ``parts`` under its ``title``.
+
+    Nothing in it reorders text or cannot be written as UTF-8.
+    """
+    page = html('<!doctype html><html lang="en"><head><meta charset="utf-8">'
                 '<meta name="viewport" content="width=device-width, initial-scale=1">'
                 '<title>{0}</title><style>{1}</style></head><body>\n'
                 '<h1>{0}</h1>\n{2}</body></html>\n', title, Markup(_STYLE), join(parts, '\n'))
+    return visible(page)
 
 
 def cards(rows: Iterable[tuple[str, str, str]]) -> Markup:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ssd_perception.viz.drawing import class_colour
-from ssd_perception.viz.page import html
 
 # Axes and text are drawn in this colour, which nothing else has; it is replaced by the page's.
 INK = '#010203'
@@ -56,5 +55,5 @@ def svg(figure: Figure, title: str) -> Markup:
     text = re.sub(r' id="([^"]+)"', lambda m: m[0] if m[1] in used else '', text)
     text = re.sub(r'(<svg[^>]*?) xmlns:xlink="[^"]*"', r'\1', text).replace('xlink:href', 'href')
     text = re.sub(r'(<svg[^>]*?) xmlns="[^"]*"', r'\1', text)
-    label = html('<svg role="img" aria-label="{}"', title)
+    label = Markup('<svg role="img" aria-label="{}"').format(title)
     return Markup(text.replace(INK, 'currentColor').replace('<svg', label, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ pytest.importorskip('av')
 
 from ssd_perception.core.detections import Detections, GroundTruth  # noqa: E402
 from ssd_perception.core.result_folder import result_folder  # noqa: E402
+from ssd_perception.imaging.files import read_image  # noqa: E402
 from ssd_perception.live.live_table import LiveTable  # noqa: E402
 from ssd_perception.live.run_result import AgeFigures, SeenFrame, summarise  # noqa: E402
 from ssd_perception.live.summary import frame_rate, write_summary  # noqa: E402
@@ -57,12 +59,12 @@ def test_figures_of_nothing(run):
 def test_folder_has_everything_and_the_page_needs_nothing_else(tmp_path):
     run = [frame(i, answered=i != 3) for i in range(15)]
     summary = replace(summarise(run, NAMES, 0.5, 0.91), ap50=0.9)
-    with result_folder(tmp_path / 'out') as folder:
+    out = tmp_path / os.fsdecode(b'out\xff')
+    with result_folder(out) as folder:
         write_summary(folder, run, NAMES, summary, 'A <run> & more')
-    out = tmp_path / 'out'
     assert len(list((out / 'frames').glob('*.jpg'))) == 15
     assert json.loads((out / 'summary.json').read_text()) == summary.to_json()
-    assert cv2.imread(str(out / 'contact_sheet.png')).shape[1] > 1900
+    assert read_image(out / 'contact_sheet.png').shape[1] > 1900
     page = (out / 'summary.html').read_text()
     assert 'A &lt;run&gt; &amp; more' in page
     assert all(source.startswith('data:') for source in re.findall(r'src="([^"]*)"', page))

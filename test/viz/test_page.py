@@ -38,7 +38,9 @@ def test_text_from_outside_stays_text(part):
     found = Elements(part).found
     assert found and 'script' not in dict(found)
     assert not any(name.startswith('on') for _, attributes in found for name in attributes)
-    assert 'alert(1)' in part and all(line.isprintable() for line in part.split('\n'))
+    assert 'alert(1)' in part
+    whole = page.document('', [part])
+    assert 'alert(1)' in whole and all(line.isprintable() for line in whole.split('\n'))
 
 
 def test_a_video_too_large_for_the_page_is_referred_to_by_a_quoted_name(tmp_path, monkeypatch):
