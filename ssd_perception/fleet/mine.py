@@ -1,4 +1,4 @@
-"""Choose the frames worth labelling from many recordings together, and write them."""
+"""Choose frames to label from many recordings together, and write them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ssd_perception import __version__
 from ssd_perception.bags.reader import RecoveringBag
 from ssd_perception.core.atomic_write import make_folder
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.messages import json_rows
 from ssd_perception.core.result_folder import result_folder
 from ssd_perception.core.signals import sigterm_as_ctrl_c
 from ssd_perception.core.text import counted
@@ -24,17 +23,14 @@ from ssd_perception.fleet.tasks import Task, run_tasks
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.mining.candidates import Candidates
-from ssd_perception.mining.choose import Choice
+from ssd_perception.mining.choose import choose_even
 from ssd_perception.mining.labelled_folder import recorded_images, write_folder
 from ssd_perception.mining.page import selection_page
-from ssd_perception.mining.run import WAYS, MineOptions, choose, propose, too_few
+from ssd_perception.mining.run import MineOptions, propose, too_few
 from ssd_perception.mining.selection import Selection, SelectionSummary
 from ssd_perception.replay.cameras import find_images
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.work_folder import FrameResult
-
-# Frames nearer than this share of the farthest distance are the same view, also in another drive.
-LEAST_NOVELTY = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class FleetMineOptions:
 def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> SelectionSummary:
     """Choose from all recordings and write one folder; an interrupted run is continued.
 
-    Frames that look like a chosen one, of whatever recording, are left out. What fails gets a
+    A frame that looks like a chosen one, of whatever recording, is left out. What fails gets a
     line on stderr and a note in the summary.
 
     Raises:
@@ -99,7 +95,7 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
 
 def _identity(options: MineOptions, recording: FoundRecording, detector: Detector) -> str:
     """Return what the candidates of a recording depend on."""
-    settings = replace(options, bag=Path(), out=Path(), seed=0, split='train')
+    settings = replace(options, bag=Path(), out=Path(), split='train')
     return json.dumps([recording.source, recording.identity, repr(settings), detector.weights_hash,
                        detector.network_hash, detector.runtime, detector.device,
                        detector.precision, __version__])
@@ -127,41 +123,43 @@ class _Union:
         self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
         assert detector.path is not None  # loaded from weights
         self._weights = detector.path.name
-        # Of each candidate its recording and its place among that one's.
-        self._origins = [(one, i) for one, part in parts.items() for i in range(len(part.results))]
-        self._cameras = [f'{one.name}/{parts[one].cameras[i]}' for one, i in self._origins]
-        self._results = [parts[one].results[i] for one, i in self._origins]
-        self._elapsed_ns = np.array([parts[one].elapsed_ns[i] for one, i in self._origins],
-                                    np.int64)
+        # Of each chosen candidate its recording and its place among that one's.
+        self._origins = self._choose()
+
+    def _choose(self) -> list[tuple[FoundRecording, int]]:
+        origins = [(one, i) for one, part in self._parts.items()
+                   for i in range(len(part.results))]
+        # The topic says which frames are of one camera of one recording.
+        results = [replace(self._parts[one].results[i], topic=self._camera(one, i))
+                   for one, i in origins]
+        thumbnails = np.concatenate([part.thumbnails for part in self._parts.values()])
+        return [origins[place]
+                for place in choose_even(results, thumbnails, self._options.count)]
+
+    def _camera(self, one: FoundRecording, i: int) -> str:
+        return f'{one.name}/{self._parts[one].cameras[i]}'
 
     def write(self) -> SelectionSummary:
-        options = self._options
-        choices = self._choose()
-        notes = self._notes()
-        if len(choices) < options.count:
-            notes.append(too_few(options, len(choices)) if options.choose != 'mined' else
-                         f'Only {len(choices)} of {options.count} frames: all others look like '
-                         f'one of these, or are less than {options.apart_s:g} s from it.')
-        selection = Selection(self._results, choices, self._cameras, self._thresholds,
-                              (self._elapsed_ns / 1e9).tolist())
-        places = [choice.place for choice in choices]
-        stems = {place: f'{self._origins[place][0].name}_'
-                 f'{self._parts[self._origins[place][0]].stems[self._origins[place][1]]}'
-                 for place in places}
+        options, parts = self._options, self._parts
+        selection = Selection([parts[one].results[i] for one, i in self._origins],
+                              [self._camera(one, i) for one, i in self._origins],
+                              self._thresholds,
+                              [parts[one].elapsed_ns[i] / 1e9 for one, i in self._origins])
+        stems = {place: f'{one.name}_{parts[one].stems[i]}'
+                 for place, (one, i) in enumerate(self._origins)}
         with result_folder(options.out) as out:
-            files = write_folder(out, options.out.name, options.split, self._images(places),
+            files = write_folder(out, options.out.name, options.split, self._images(selection),
                                  stems, self._thresholds, self._weights)
-            boxes = {place: json_rows(self._thresholds.passed(self._results[place].detections),
-                                      self._thresholds.class_names) for place in places}
             summary = SelectionSummary(
-                sum(part.frames for part in self._parts.values()),
-                sum(part.unreadable for part in self._parts.values()),
-                selection.chosen(files, boxes), counted(len(self._parts), 'recording'),
-                self._weights, WAYS[options.choose], tuple(notes), options.split,
+                sum(part.frames for part in parts.values()),
+                sum(part.unreadable for part in parts.values()),
+                selection.chosen([files[place] for place in stems]),
+                counted(len(parts), 'recording'), self._weights,
+                (*self._notes(), *too_few(options, len(stems))), options.split,
                 len(self._failures))
             (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
             (out / 'selection.html').write_text(selection_page(
-                f'{len(files)} frames of {summary.bag}', summary, {},
+                f'{len(files)} frames of {summary.bag}', summary,
                 selection.tiles(out / 'JPEGImages', summary.chosen)), encoding='utf-8')
         return summary
 
@@ -173,30 +171,15 @@ class _Union:
                 *sorted(of_all), *(f'{one.name}: {note}' for one, part in parts
                                    for note in part.notes if note not in of_all)]
 
-    def _choose(self) -> list[Choice]:
-        """Choose from the candidates; the same frame in two recordings counts once."""
-        first: dict[tuple[int, str, bytes], int] = {}
-        for place, result in enumerate(self._results):
-            first.setdefault((result.stamp_ns, result.topic, result.detections.xyxy.tobytes()),
-                             place)
-        kept = list(first.values())
-        vectors = [part.features for part in self._parts.values() if part.features is not None]
-        features = np.concatenate(vectors)[kept] if len(vectors) == len(self._parts) else None
-        # Frames of one camera of one recording are spaced: the topic says which these are.
-        results = [replace(self._results[place], topic=self._cameras[place]) for place in kept]
-        return [replace(choice, place=kept[choice.place]) for choice in choose(
-            self._options, results, self._thresholds, self._elapsed_ns[kept], features,
-            LEAST_NOVELTY)]
-
-    def _images(self, places: Sequence[int]) -> Iterator[tuple[FrameResult, bytes, str]]:
+    def _images(self, selection: Selection) -> Iterator[tuple[FrameResult, bytes, str]]:
         """Yield (frame, bytes, suffix) of the chosen; a frame's index is its place here."""
         for one in self._parts:
-            wanted = {self._results[place].index: place for place in places
-                      if self._origins[place][0] == one}
+            wanted = {result.index: place for place, (result, (other, _)) in enumerate(
+                zip(selection.results, self._origins)) if other == one}
             if not wanted:
                 continue
             with one.local(self._work) as path, RecoveringBag(path) as bag:
                 recording = find_images(bag, self._options.topics)
                 for result, data, suffix in recorded_images(
-                        recording, [self._results[place] for place in wanted.values()]):
+                        recording, [selection.results[place] for place in wanted.values()]):
                     yield replace(result, index=wanted[result.index]), data, suffix

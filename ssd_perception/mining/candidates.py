@@ -18,7 +18,7 @@ from ssd_perception.replay.work_folder import FrameResult
 
 @dataclass(frozen=True)
 class Candidates:
-    """Frames that may be chosen, the most useful first.
+    """Frames that may be chosen, in recorded order.
 
     Attributes:
         frames, unreadable: images recorded, and those of them that could not be decoded.
@@ -27,7 +27,7 @@ class Candidates:
         elapsed_ns: of each, the time since the recording's first frame.
         stems: of each, the name of its file.
         notes: one sentence for each thing that is wrong with the recording.
-        features: float32 (n, d); None where there are none.
+        thumbnails: uint8 (n, d); see ``mining.thumbnails``.
     """
 
     frames: int
@@ -37,7 +37,7 @@ class Candidates:
     elapsed_ns: tuple[int, ...]
     stems: tuple[str, ...]
     notes: tuple[str, ...]
-    features: np.ndarray | None
+    thumbnails: np.ndarray
 
     def save(self, path: Path, identity: str) -> None:
         """Write a file that is complete or not there.
@@ -47,10 +47,9 @@ class Candidates:
         """
         plain = {**vars(self), 'identity': identity,
                  'results': [result.to_json() for result in self.results]}
-        del plain['features']
+        del plain['thumbnails']
         data = io.BytesIO()
-        np.savez(data, np.array(json.dumps(plain)),
-                 *([] if self.features is None else [self.features]))
+        np.savez(data, np.array(json.dumps(plain)), self.thumbnails)
         atomic_write(path, data.getvalue())
 
     @classmethod
@@ -61,13 +60,13 @@ class Candidates:
                 check_stored(file, path.stat().st_size)
                 with np.load(file, allow_pickle=False) as arrays:
                     plain = json.loads(str(arrays['arr_0']))
-                    features = arrays['arr_1'] if 'arr_1' in arrays else None
+                    thumbnails = arrays['arr_1']
             if plain['identity'] != identity:
                 return None
             return cls(plain['frames'], plain['unreadable'],
                        tuple(map(FrameResult.from_json, plain['results'])),
                        tuple(plain['cameras']), tuple(plain['elapsed_ns']),
-                       tuple(plain['stems']), tuple(plain['notes']), features)
+                       tuple(plain['stems']), tuple(plain['notes']), thumbnails)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError,
                 RecursionError, zipfile.BadZipFile):
             return None  # it is made anew

@@ -17,15 +17,12 @@ from orange_detector import replace_network  # noqa: E402
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.fleet import mine as fleet  # noqa: E402
-from ssd_perception.mining import features  # noqa: E402
 from ssd_perception.mining.candidates import Candidates  # noqa: E402
 
 
 @pytest.fixture
 def detectors(monkeypatch):
-    """Replace network and backbone; the list holds every detector that was made."""
-    monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
-        [[image.mean(), image.std()] for image in images], np.float32))
+    """Replace the network; the list holds every detector that was made."""
     fleet._detector.cache_clear()
     yield replace_network(monkeypatch)
     fleet._detector.cache_clear()
@@ -56,10 +53,9 @@ def chosen(out):
     return json.loads((out / 'selection.json').read_text())['chosen']
 
 
-@pytest.mark.parametrize('how', ['mined', 'random', 'even'])
-def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_path, how):
+def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_path):
     out = tmp_path / 'mined'
-    assert mine(drives, out, '--count', '9', '--apart', '0', '--choose', how) == 1
+    assert mine(drives, out, '--count', '9') == 1
     frames = chosen(out)
     # a, its copy b and the beginning of c hold the same frames
     assert len({frame['stamp_ns'] for frame in frames}) == len(frames) > 2
@@ -73,25 +69,14 @@ def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_
 
 def test_an_image_is_that_of_its_recording(detectors, drives, tmp_path):
     out = tmp_path / 'mined'
-    assert mine(drives, out, '--count', '4', '--apart', '0') == 1
-    assert mine(drives / 'c', tmp_path / 'alone', '--count', '20', '--apart', '0') == 0
+    assert mine(drives, out, '--count', '4') == 1
+    assert mine(drives / 'c', tmp_path / 'alone', '--count', '20') == 0
     alone = content(tmp_path / 'alone' / 'JPEGImages')
     frames = [frame for frame in chosen(out) if frame['camera'].startswith('c/')]
     assert frames
     for frame in frames:
         assert (out / 'JPEGImages' / frame['file']).read_bytes() \
             == alone[f'{frame["stamp_ns"]}.jpg']
-
-
-def test_that_novelty_is_not_available_is_said_once(detectors, drives, tmp_path, monkeypatch,
-                                                    capsys):
-    def unavailable(path, device):
-        raise features.FeaturesUnavailable('there is no torch')
-    monkeypatch.setattr(features, 'Features', unavailable)
-    assert mine(drives, tmp_path / 'mined', '--count', '2') == 1
-    notes = json.loads((tmp_path / 'mined' / 'selection.json').read_text())['notes']
-    assert len([note for note in notes if 'Novelty is left out: there is no torch' in note]) == 1
-    assert capsys.readouterr().out.count('Novelty is left out') == 1
 
 
 def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drives, tmp_path,
@@ -118,7 +103,7 @@ def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drive
     ids=['cut', 'empty', 'packed'])
 def test_damaged_candidates_are_made_anew(tmp_path, damage):
     path = tmp_path / 'a.npz'
-    found = Candidates(1, 0, (), (), (), (), (), np.zeros((2, 3), np.float32))
+    found = Candidates(1, 0, (), (), (), (), (), np.zeros((2, 3), np.uint8))
     found.save(path, 'same')
     assert Candidates.load(path, 'same').frames == 1 and Candidates.load(path, 'other') is None
     path.write_bytes(damage(path.read_bytes()))

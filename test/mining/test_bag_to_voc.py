@@ -22,7 +22,6 @@ from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
 from ssd_perception.inference.options import DetectorOptions  # noqa: E402
-from ssd_perception.mining import features  # noqa: E402
 from ssd_perception.mining.run import MineOptions, run  # noqa: E402
 from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
@@ -40,9 +39,7 @@ class BesideIt(OrangeDetector):
 
 @pytest.fixture
 def detectors(monkeypatch):
-    """Replace network and backbone; the list holds every detector that was made."""
-    monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
-        [[image.mean(), image.std()] for image in images], np.float32))
+    """Replace the network; the list holds every detector that was made."""
     return replace_network(monkeypatch, BesideIt)
 
 
@@ -80,7 +77,7 @@ def test_pictures_are_the_recorded_bytes_with_boxes_in_three_layouts(detectors, 
         assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
             name: recorded[name] for name in files}
     stamps = sorted(int(Path(name).stem) for name in files)
-    assert min(np.diff(stamps)) >= 0.5e9
+    assert min(np.diff(stamps)) >= 0.5e9  # of 2.5 s
     voc, coco = read_split(out, 'train', None), read_split(out / 'coco', 'train', None)
     assert [s.path.name for s in voc] == [f'{stamp}.jpg' for stamp in stamps]
     for sample, same in zip(voc, sorted(coco, key=lambda s: s.path.name)):
@@ -89,7 +86,7 @@ def test_pictures_are_the_recorded_bytes_with_boxes_in_three_layouts(detectors, 
         np.testing.assert_allclose(same.xyxy, [[left - 0.4, 200.3, left + 100.3, 300]], atol=3)
         assert sample.xyxy.tolist() == np.rint(same.xyxy).tolist()  # labelImg: whole pixels
     page = (out / 'selection.html').read_text()
-    assert page.count('data:image/jpeg') == COUNT and 'novelty' in page
+    assert page.count('data:image/jpeg') == COUNT
     assert [p.name for p in tmp_path.iterdir()] == ['mined']
 
 
@@ -164,7 +161,6 @@ def test_an_interrupted_run_goes_on_with_the_same_network_only(
         mine_in_chunks(recording, out, detector=DetectorOptions(
             runtime='onnxruntime', precision='fp32'))
     assert (detectors[-1].runtime, detectors[-1].precision) == ('onnxruntime', 'fp32')
-    assert 'Novelty is measured by torch in fp32' in capsys.readouterr().out
     monkeypatch.setattr(BesideIt, 'network_hash', network * 64)
     with pytest.raises(WorkFolderError, match='other weights or other settings'):
         mine_in_chunks(recording, out, detector=DetectorOptions(
@@ -186,30 +182,12 @@ def test_what_exists_is_never_touched(detectors, recording, tmp_path, capsys):
     assert content(tmp_path / 'mined') == before
 
 
-def test_without_torch_novelty_is_left_out_by_name(detectors, recording, tmp_path, capsys,
-                                                   monkeypatch):
-    monkeypatch.undo()
-    import sys
-    monkeypatch.setitem(sys.modules, 'torch', None)
-    with pytest.raises(features.FeaturesUnavailable, match='pip install torch'):
-        features.Features(Path('rover.safetensors'), 'cpu')
-    with pytest.raises(features.FeaturesUnavailable, match='safetensors'):
-        features.Features(Path('rover.onnx'), 'cpu')
-    from ssd_perception.inference.detector import Detector
-    monkeypatch.setattr(Detector, 'from_weights',
-                        lambda weights, score_threshold, **_: OrangeDetector(score_threshold))
-    assert mine(recording, tmp_path / 'mined') == 0
-    assert 'Novelty is left out: it needs the Python module "torch"' in capsys.readouterr().out
-    selection = json.loads((tmp_path / 'mined' / 'selection.json').read_text())
-    assert {chosen['novelty'] for chosen in selection['chosen']} == {None}
-
-
 def test_a_broken_recording_is_mined_as_far_as_it_goes(detectors, recording, tmp_path, capsys):
     folder = shutil.copytree(recording, tmp_path / 'drive')
     file = folder / 'drive.mcap'
     with file.open('r+b') as stream:
         stream.truncate(file.stat().st_size // 2)
-    assert mine(folder, tmp_path / 'mined', '--apart', '0') == 0
+    assert mine(folder, tmp_path / 'mined') == 0
     assert 'drive.mcap' in capsys.readouterr().out
     assert len(list((tmp_path / 'mined' / 'JPEGImages').iterdir())) == COUNT
 
@@ -220,7 +198,7 @@ def test_cut_anywhere_it_is_mined_or_refused(detectors, tmp_path, capsys, seed):
     file = folder / 'drive.mcap'
     with file.open('r+b') as stream:
         stream.truncate(random.Random(seed).randrange(file.stat().st_size))
-    code = mine(folder, tmp_path / 'mined', '--apart', '0')
+    code = mine(folder, tmp_path / 'mined')
     printed = capsys.readouterr()
     if code == 0:
         assert read_split(tmp_path / 'mined', 'train', None) and 'lost' in printed.out
@@ -235,24 +213,25 @@ def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, ca
     with recordings.BagWriter(tmp_path / 'drive') as bag:
         for index in range(3):
             image = recordings.picture(index)
-            for name in ('front', 'rear'):
+            image[:100] = 100 * index
+            for name, shown in (('front', image), ('rear', image[:, ::-1])):
                 bag.write(f'/{name}/image_raw', recordings.START_NS + index, types(
                     'sensor_msgs/msg/Image')(
                         header=recordings.header(index), height=480, width=640, encoding='bgr8',
-                        is_bigendian=0, step=1920, data=image.reshape(-1)))
-    assert mine(tmp_path / 'drive', tmp_path / 'mined', '--apart', '0.05') == 0
+                        is_bigendian=0, step=1920, data=shown.reshape(-1)))
+    assert mine(tmp_path / 'drive', tmp_path / 'mined') == 0
     assert 'Only' not in capsys.readouterr().out
     stems = sorted(p.stem for p in (tmp_path / 'mined' / 'JPEGImages').iterdir())
     assert {stem.partition('_')[0] for stem in stems} == {'front', 'rear'}
     picture = cv2.imread(str(tmp_path / 'mined' / 'JPEGImages' / f'{stems[0]}.jpg'))
     index = (int(stems[0].partition('_')[2]) - recordings.START_NS) // recordings.PERIOD_NS
-    assert np.abs(picture.astype(int) - recordings.picture(index)).mean() < 8
-    assert mine(tmp_path / 'drive', tmp_path / 'few', '--apart', '9') == 0
-    assert 'Only 2 of 4 frames: no more are 9 s apart' in capsys.readouterr().out
+    assert np.abs(picture.astype(int) - recordings.picture(index))[100:].mean() < 8
+    assert mine(tmp_path / 'drive', tmp_path / 'few', '--count', '9') == 0
+    assert 'Only 6 of 9 frames: all others look like one of these' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('words, reason', [
-    (['--count', '0'], '--count must be'), (['--apart', '-1'], '--apart must be'),
+    (['--count', '0'], '--count must be'),
     (['--split', '../x'], '--split must be'), (['--topics', '/rear'], 'no topic /rear')])
 def test_what_is_wrong_is_one_sentence(detectors, recording, tmp_path, capsys, words, reason):
     assert mine(recording, tmp_path / 'mined', *words) == 1

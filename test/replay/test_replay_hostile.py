@@ -32,7 +32,7 @@ pytest_plugins = ['replaying']
 JPEG = 'sensor_msgs/msg/CompressedImage'
 NOW = recordings.START_NS
 PERIOD = recordings.PERIOD_NS
-VERBS = {'replay': ['replay'], 'bag_to_voc': ['bag_to_voc', '--choose', 'random']}
+VERBS = {'replay': ['replay'], 'bag_to_voc': ['bag_to_voc']}
 
 
 def frame(sec=0, nanosec=0, frame_id='camera', data=None, kind='jpeg', index=0):
@@ -71,23 +71,9 @@ def test_times_of_recording_serve_where_all_stamps_are_zero(detectors, tmp_path,
         assert [f.pts for f in video.decode(video=0)] == [100 * i for i in range(10)]
     # The header of a result stays that of its image.
     assert {m.header.stamp.sec for m in messages(tmp_path / 'out', '/detections')} == {0}
-    assert main(['bag_to_voc', str(drive), '--out', str(tmp_path / 'mined'), '--count', '10',
-                 '--apart', '0.1', '--choose', 'even']) == 0
+    assert main(['bag_to_voc', str(drive), '--out', str(tmp_path / 'mined'), '--count', '10']) == 0
     names = {path.stem for path in (tmp_path / 'mined' / 'JPEGImages').iterdir()}
     assert names == {str(NOW + i * PERIOD) for i in range(10)}
-
-
-def test_mining_spaces_by_times_of_recording_where_all_stamps_are_zero(
-        detectors, tmp_path, capsys, monkeypatch):
-    from ssd_perception.mining import features
-    monkeypatch.setattr(features, 'Features', lambda path, device: lambda images: np.array(
-        [[image.mean()] for image in images], np.float32))
-    drive = write(tmp_path / 'drive', [(NOW + i * PERIOD, frame(index=i)) for i in range(10)])
-    assert main(['bag_to_voc', str(drive), '--out', str(tmp_path / 'mined'), '--count', '5',
-                 '--apart', '0.2']) == 0
-    assert len(list((tmp_path / 'mined' / 'JPEGImages').iterdir())) == 5
-    printed = capsys.readouterr().out
-    assert 'times of recording are used' in printed and 'Only' not in printed
 
 
 @pytest.mark.parametrize('first', [0, 5 * 10 ** 9])
