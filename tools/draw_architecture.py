@@ -20,7 +20,7 @@ MARKS = '<!-- drawing -->', '<!-- /drawing -->'
 
 # Files that are imported only for one choice of the user, so that the rest of their part works
 # without the library that they import.
-ON_CHOICE = {'inference/runtimes/torch.py', 'inference/export.py', 'mining/features.py'}
+ON_CHOICE = {'inference/runtimes/torch.py', 'inference/export.py'}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,1 +1,1 @@
-"""Choose the frames of a recording that are worth labelling, and write them with boxes."""
+"""Choose frames of a recording to label, and write them with boxes to correct."""

@@ -52,7 +52,7 @@ LIBRARIES = {
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},
     'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'matplotlib'},
-    'mining': {'numpy', 'markupsafe', 'cv2', 'matplotlib'},
+    'mining': {'numpy', 'markupsafe', 'cv2'},
     'cli': set(),
     'fleet': {'fsspec', 'numpy', 'markupsafe', 'tqdm', 'ray'},
     '__init__.py': set(),
@@ -70,7 +70,6 @@ RUNTIMES = 'inference/runtimes'
 EXCEPTIONS = {
     **{f'{RUNTIMES}/{name}.py': (set(), set(row.modules)) for name, row in runtimes.items()},
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
-    'mining/features.py': ({'model'}, TORCH),
     'evaluation/publish.py': ({'bags'}, set()),  # a recording with ground truth, to measure on
     'imaging/files.py': (set(), {'PIL'}),
     'data/anchor_fit.py': (set(), {'scipy'}),
