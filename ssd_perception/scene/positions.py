@@ -23,6 +23,7 @@ HORIZON = 'The lower edge of the box lies above the horizon.'
 FAR = 'The lower edge of the box lies too close to the horizon for a range.'
 LENS = 'The lens model does not hold where the box lies.'
 SIZE = 'The size of the box does not fit the heights of its class at that range.'
+NUMBERS = 'Calibration, transform or depth hold numbers that give no finite position.'
 NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
 
 # Standard deviations of a box's edges, measured of the shipped weights on rendered drives: a
@@ -140,6 +141,11 @@ class Position:
         """Return the value for "not known", with the reason."""
         return cls(None, np.zeros((3, 3)), (0.0, 0.0), '', reason)
 
+    def is_finite(self) -> bool:
+        """Say whether a place is one: calibration, transforms and depth come from others."""
+        return self.xyz is None or bool(
+            np.isfinite([*self.xyz, *self.covariance.flat, *self.size]).all())
+
 
 @dataclass(frozen=True, eq=False)
 class _Boxes:
@@ -193,6 +199,12 @@ def locate(detections: Detections, view: View, settings: PositionSettings,
         settings: which methods, and the heights of classes.
         class_names: names that labels index into.
     """
+    with np.errstate(over='ignore', invalid='ignore'):  # of such numbers
+        return _located(detections, view, settings, class_names)
+
+
+def _located(detections: Detections, view: View, settings: PositionSettings,
+             class_names: Sequence[str]) -> list[Position]:
     if not len(detections):
         return []
     boxes = _Boxes.seen(detections.xyxy.astype(np.float64), view)
@@ -220,7 +232,7 @@ def _locate_one(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
         else:
             continue
         if position is not None:  # found, or unknown for a reason that no other method mends
-            return position
+            return position if position.is_finite() else Position.unknown(NUMBERS)
     return Position.unknown(NOTHING)
 
 

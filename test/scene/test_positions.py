@@ -115,6 +115,20 @@ def test_outside_of_the_lens_model_there_is_no_place():
     assert position.xyz is None and position.reason == positions.LENS
 
 
+@pytest.mark.parametrize('broken', ['depth', 'mounting', 'shift'])
+@pytest.mark.filterwarnings('error')
+def test_numbers_without_end_are_no_place(broken):
+    """A target of NaN would reach the navigation."""
+    lens, box, mount = camera(), (300.0, 200.0, 340.0, 300.0), LEVEL.copy()
+    depth = depth_image(lens, np.array(box), 3e38 if broken == 'depth' else 2.0)
+    if broken == 'mounting':
+        mount[:3, :3] = 1.7e308
+    elif broken == 'shift':
+        mount[0, 3] = np.nan
+    position = found(box, View(lens, mount, depth), ('depth',), {})
+    assert position.xyz is None and position.reason in (positions.NUMBERS, positions.LENS)
+
+
 def test_depth_of_the_wall_behind_is_not_taken_for_the_objects():
     lens = camera()
     box = cylinder_box(lens, LEVEL, 2.0, 0.0)
