@@ -12,7 +12,7 @@ from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
 from ssd_perception.core.text import counted, printable
 from ssd_perception.data.folder import HIDDEN
-from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES
+from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES, VIDEO_SUFFIXES
 
 _EXPORT = 'export the labels as YOLO, COCO or Pascal VOC'
 _ARCHIVES = ('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar')
@@ -66,6 +66,10 @@ def describe(folder: Path) -> str | None:
                 f'them, for example with Label Studio or CVAT, and {_EXPORT}.')
     if picture:
         return f'{folder} holds images such as {printable(picture.name)}: convert them to JPEG.'
+    videos = [path for path in others if path.suffix.lower() in VIDEO_SUFFIXES]
+    if videos:
+        return (f'{folder} holds the video {printable(videos[0].name)} and no images: save frames '
+                'of it as images, for example with ffmpeg, and label them.')
     if others:
         return (f'{folder} holds no images: images and labels are expected together (CVAT exports '
                 'both with "Save images").')

@@ -152,6 +152,9 @@ def test_a_folder_that_no_layout_reads_is_named_by_what_it_holds(tmp_path, name,
     if name == 'notes.txt':
         with pytest.raises(DataError, match='holds no images: .*"Save images"'):
             read_split(tmp_path, 'train')
+        (tmp_path / 'a.MP4').write_bytes(b'x')
+        with pytest.raises(DataError, match='holds the video a.MP4 and no images'):
+            read_split(tmp_path, 'train')
     if '.csv' in name:
         with pytest.raises(DataError, match='is one file; a folder'):
             read_split(tmp_path / name, 'train')
