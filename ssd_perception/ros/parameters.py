@@ -145,6 +145,10 @@ class NodeParameters:
         for spec in fields(self):
             value = getattr(self, spec.name)
             if isinstance(spec.default, tuple):
+                # Whoever sets a parameter chooses its type.
+                if value and not (isinstance(value, (list, tuple))
+                                  and all(isinstance(text, str) for text in value[:MAX_TEXTS])):
+                    raise ParameterError(refusal(spec, value))
                 if len(value or ()) > MAX_TEXTS:
                     raise ParameterError(f'Parameter "{spec.name}" must hold at most {MAX_TEXTS} '
                                          f'texts, got {len(value)}.')

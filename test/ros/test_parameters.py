@@ -60,6 +60,11 @@ def test_the_readme_table_is_the_generated_one():
     (dict(cameras=['front', 'front']), ['"cameras"', 'twice']),
     (dict(cameras=['/front']), ['"cameras"', '"/front"']),
     (dict(cameras=['front; rm']), ['"cameras"']),
+    (dict(cameras=[1]), ['"cameras"', 'a list of strings', 'got [1]']),
+    (dict(class_thresholds=[float('nan')]), ['"class_thresholds"', 'a list of strings']),
+    (dict(camera_mount=[0.0] * 6), ['"camera_mount"', 'a list of strings']),
+    (dict(weights_dirs=True), ['"weights_dirs"', 'a list of strings', 'got True']),
+    (dict(classes='ab'), ['"classes"', 'a list of strings', "got 'ab'"]),
 ])
 def test_an_impossible_value_is_refused_in_one_sentence(values, words):
     with pytest.raises(ParameterError) as caught:
