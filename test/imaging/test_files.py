@@ -1,5 +1,6 @@
 """Reading VOC folders, mosaic and augmentation: boxes stay on their objects."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,7 @@ from ssd_perception.data.augment import Augmentation, overlap_crop
 from ssd_perception.data.mosaic import canvas_hw, mosaic
 from ssd_perception.data.sample import TrainingItem, class_names, labels
 from ssd_perception.data.voc import read_voc
-from ssd_perception.imaging.files import ImageCache, read_image
+from ssd_perception.imaging.files import ImageCache, image_size, read_image
 
 PARTS = dict(aspect=1.35, flip=0.5, zoom_out=0.3, crop=0.6, photometric=0.8, camera=0.3,
              recolour_empty=0.0, recolour_objects=0.0,
@@ -106,6 +107,17 @@ def white_inside(sample):
     for x0, y0, x1, y1 in np.round(sample.xyxy).astype(int):
         shares.append(float((sample.image[y0:y1, x0:x1] > 128).mean()))
     return shares
+
+
+def test_a_tiff_of_32_bits_is_refused_and_one_of_16_is_read(tmp_path):
+    image = np.linspace(0, 1, 600).reshape(20, 30)
+    for name, pixels in (('float.tif', image.astype(np.float32)),
+                         ('wide.tif', (image * 65535).astype(np.uint16))):
+        (tmp_path / name).write_bytes(cv2.imencode('.tif', pixels)[1].tobytes())
+    for read in (read_image, image_size):
+        with pytest.raises(DataError, match='float.tif holds values of 32 bits; save it'):
+            read(tmp_path / 'float.tif')
+    assert read_image(tmp_path / 'wide.tif').max() == 255
 
 
 @pytest.mark.parametrize('seed', range(20))
