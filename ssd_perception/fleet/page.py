@@ -33,7 +33,7 @@ def fleet_page(summary: FleetSummary) -> str:
                      'with detections'], map(_row, summary.by_uncertainty())),
               note('The uncertainty of a frame is the sum over its detections from half the '
                    'threshold on: 1 for a score at the threshold, 0 for a score of 0 or 1; that '
-                   'of a recording is the mean over its frames. Label the first ones first.')]
+                   'of a recording is the mean over its frames.')]
     if summary.cut_short:
         parts += [heading('Cut short'), table(['recording', 'lost'], [
             [one.name, _losses(one)] for one in summary.cut_short], texts=2)]

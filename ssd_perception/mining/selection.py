@@ -20,7 +20,7 @@ _TILE_WIDTH, _MOST_TILES = 480, 60
 
 @dataclass(frozen=True)
 class ChosenFrame:
-    """One frame worth labelling.
+    """One chosen frame.
 
     Attributes:
         file: name of its image.

@@ -1,4 +1,4 @@
-"""What a frame looks like, in a few grey pixels: enough to see that two frames are alike."""
+"""What a frame looks like, in a few pixels: enough to see that two frames are alike."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ class Thumbnails:
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return uint8 (d,), the grey means of areas, for an image: uint8 (H, W, 3) RGB."""
-    small = cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).reshape(-1)
+    """Return uint8 (d,), the mean colours of areas, for an image: uint8 (H, W, 3) RGB.
+
+    An orange thing may be as bright as the grey floor, so colours are kept.
+    """
+    return cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA).reshape(-1)
 
 
 def kept_thumbnails(folder: WorkFolder) -> np.ndarray:
     """Return every frame's thumbnail: uint8 (n, d), 0 where an image could not be decoded."""
-    none = bytes(SIZE[0] * SIZE[1])
+    none = bytes(SIZE[0] * SIZE[1] * 3)
     kept = b''.join(data or none for data in folder.kept(Thumbnails.name))
     return np.frombuffer(kept, np.uint8).reshape(-1, len(none))

@@ -98,7 +98,7 @@ def _tiles(tiles: Sequence[tuple[bytes, str]]) -> str:
     shown = join(figure(image(data, caption), caption) for data, caption in tiles)
     return html('{}<div class="gallery">{}</div>{}', heading('Most uncertain frames'), shown, note(
         'The detection in the caption has a score near the threshold. Dashed, with a dark label, '
-        'is what narrowly missed it; these frames are worth labelling first.'))
+        'is what narrowly missed it.'))
 
 
 def _accuracy(measured: ReplayAccuracy | None, class_names: Sequence[str]) -> str:

@@ -65,8 +65,7 @@ class ScoreThresholds:
         """Return the sum over a frame's detections from half their threshold on.
 
         The sum rather than the worst detection (Brust et al., "Active Learning for Deep Object
-        Detection", 2019, compare both): a frame with three uncertain boxes teaches more than one
-        with a single one, and costs a person little more.
+        Detection", 2019, compare both): each box that the detector is unsure of counts.
         """
         near = detections.scores >= self._of(detections) / 2
         return float(self.uncertainty(detections)[near].sum())

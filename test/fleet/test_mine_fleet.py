@@ -1,4 +1,4 @@
-"""Frames worth labelling from many recordings together: no view twice, whatever runs them."""
+"""Frames to label from many recordings together: no view twice, whatever runs them."""
 
 import io
 import json
