@@ -9,8 +9,8 @@ import numpy as np
 from ssd_perception.replay.work_folder import FrameResult
 
 # Levels of one colour in one area of a thumbnail. In images of 640x480 a camera's noise makes 1 or
-# 2, and 2 % more light 5; 0.1 s of a drive make 10 and more, and an orange thing of 20 px that moves
-# before a camera that stands still 11 to 36.
+# 2, and 2 % more light 5; 0.1 s of a drive make 10 and more, and an orange thing of 20 px that
+# moves before a camera that stands still 11 to 36.
 LEAST_DIFFERENCE = 8
 
 

@@ -197,4 +197,5 @@ class _Mining:
 def too_few(options: MineOptions, count: int) -> list[str]:
     """Return the note that only ``count`` frames could be chosen; none where that is enough."""
     return [] if count >= options.count else [
-        f'Only {count} frames instead of {options.count}: every other one looks like one of these.']
+        f'Only {count} frames instead of {options.count}: every other one looks like one of '
+        'these.']

@@ -21,6 +21,7 @@ METHODS = ('depth', 'ground', 'height')
 CUT = 'The box is cut by the edge of the image.'
 HORIZON = 'The lower edge of the box lies above the horizon.'
 FAR = 'The lower edge of the box lies too close to the horizon for a range.'
+BELOW = 'The object lies below the camera, where the edges of its box give no place.'
 LENS = 'The lens model does not hold where the box lies.'
 SIZE = 'The size of the box does not fit the heights of its class at that range.'
 NUMBERS = 'Calibration, transform or depth hold numbers that give no finite position.'
@@ -55,6 +56,8 @@ _DEPTH, _DEPTH_M = 0.01, 0.01
 _OF_SPREAD = 0.5
 # A ground position whose range is less certain than this share of it is none.
 _MAX_DEVIATION = 0.3
+# Seen steeper than this, as its tangent, the upper edge of a box is not at the object's middle.
+_STEEPEST = 3 ** 0.5
 _EDGE_PX = 1.5
 
 
@@ -282,6 +285,8 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
         return Position.unknown(FAR)
     top = boxes.top[i]
     height = above + (level + half) * top[2] / np.hypot(top[0], top[1])
+    if height <= 0 or away @ low <= 0:
+        return Position.unknown(BELOW)
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)
     xyz = origin + away * (level + half)
@@ -300,7 +305,7 @@ def _by_height(boxes: _Boxes, i: int, view: View,
         if across < 1e-3:
             return None
         rise.append(ray[2] / across)
-    if rise[0] - rise[1] < 1e-3:
+    if rise[1] < -_STEEPEST or rise[0] - rise[1] < 1e-3:
         return None
     height = sum(heights) / 2
     low = boxes.low[i]
@@ -361,8 +366,9 @@ def plausible(detections: Detections, view: View, settings: PositionSettings,
               class_names: Sequence[str]) -> np.ndarray:
     """Return bool (n,): False for boxes whose size on the floor does not fit their class.
 
-    Also False for boxes above the horizon or too close to it. True for a box that the image's edge
-    cuts, because its size is unknown, and for classes without known heights.
+    Also False for boxes above the horizon or too close to it. True for a box whose size is not
+    known, because the image's edge cuts it or it lies below the camera, and for classes without
+    known heights.
     """
     positions = locate(detections, replace(view, depth=None),
                        settings, class_names)

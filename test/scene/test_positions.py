@@ -109,6 +109,20 @@ def test_a_box_that_cannot_be_located_has_a_reason_and_no_place(box, reason):
     assert position.xyz is None and position.reason == reason
 
 
+@pytest.mark.parametrize('method', ['ground', 'height'])
+@pytest.mark.parametrize('x', [-0.3, -0.1, 0.0, 0.1, 0.2])
+def test_a_camera_that_looks_straight_down_gives_no_wrong_place(method, x):
+    """Behind the point below it a box is upside down: places were off by 0.1 m and underground."""
+    lens, down = camera(), mounting(0, 0, 1.2, 0, np.pi / 2, 0)
+    box = cylinder_box(lens, down, x, 0.03, radius=0.05, height=0.1)
+    position = found(box, View(lens, down), (method,), {'cone': (0.09, 0.11)}, size_tolerance=0)
+    if method == 'height' or x <= 0:
+        assert position.xyz is None and position.reason == (
+            positions.BELOW if method == 'ground' else positions.NOTHING)
+    else:
+        assert np.hypot(*(position.xyz[:2] - [x, 0.03])) < 0.03
+
+
 def test_outside_of_the_lens_model_there_is_no_place():
     lens = camera('plumb_bob', (-1.2, 0.0, 0.0, 0.0, 0.0))
     position = found((560.0, 400.0, 630.0, 470.0), View(lens, LEVEL), ('ground',), {})
