@@ -14,6 +14,7 @@ import numpy as np
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.metadata import Metadata, WeightsError
+from ssd_perception.core.text import printable
 from ssd_perception.imaging.placing import empty_batch
 from ssd_perception.inference.onnx_file import (
     EXPORT_VERSION,
@@ -132,7 +133,7 @@ def find_export(path: Path, precision: str) -> ExportedFile:
             reason = f'{candidate.name} was exported from other weights'
         except WeightsError as error:
             reason = str(error).rstrip('.')
-        _log.warning('%s is not used: %s.', candidate, reason)
+        _log.warning('%s is not used: %s.', printable(candidate, 500), printable(reason, 500))
     if wanted == 'int8':
         raise RuntimeUnavailable(
             f'precision int8 needs {candidate} made from these weights ({reason}): run '
@@ -210,7 +211,7 @@ def _export_once(path: Path, digest: str, reason: str) -> ExportedFile:
             f'{path.name} must be exported before it can run here ({reason}), which needs the '
             f'Python module "{error.name}": run ssd_perception export --weights {path.name} '
             'where torch is installed, and put the file beside it.') from error
-    _log.warning('Exporting %s once, to %s.', path.name, cached)
+    _log.warning('Exporting %s once, to %s.', printable(path.name), printable(cached, 500))
     try:
         cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         exported = read_export(export_onnx(path, cached))

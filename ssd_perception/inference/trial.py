@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from ssd_perception.core.errors import UserError, describe_lack_of_memory
 from ssd_perception.core.memory import available_bytes, resident_bytes
 from ssd_perception.core.metadata import WeightsError
-from ssd_perception.core.text import one_line
+from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.exported import (
     CACHE_VARIABLE,
     beside,
@@ -69,14 +69,16 @@ def ensure_tried(weights: str | os.PathLike, runtime: str = 'auto', device: str 
     record = _record(key)
     if key in _passed or (record is not None and record.is_file()):
         return
-    _log.warning('%s is new here: it is loaded and run in a child process first, once.', path)
+    _log.warning('%s is new here: it is loaded and run in a child process first, once.',
+                 printable(path, 500))
     try_weights(path, runtime, device, precision, batch, is_abandoned=is_abandoned)
     _passed.add(key)
     if record is not None:
         try:
             keep_in_cache(record, b'')
         except OSError as error:
-            _log.warning('%s will be tried again at the next start: %s.', path, error)
+            _log.warning('%s will be tried again at the next start: %s.',
+                         printable(path, 500), printable(error, 500))
 
 
 def _key(path: Path, options: str) -> str:

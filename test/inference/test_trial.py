@@ -69,11 +69,12 @@ def test_a_child_without_memory_says_so(tmp_path):
     assert child.returncode == 3 and 'memory does not suffice' in child.stdout, child.stderr
 
 
-def test_weights_whose_name_no_runtime_takes_run(tmp_path, monkeypatch):
+def test_weights_whose_name_no_runtime_takes_run(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / 'cache'))
     name = os.fsdecode(b'w\xff\x1b' + b'x' * 230)
     path = random_weights(tmp_path / 'w.safetensors', 64).rename(tmp_path / f'{name}.safetensors')
     DetectorOptions(str(path), runtime='onnxruntime', device='cpu').load()
+    assert caplog.messages and all(message.isprintable() for message in caplog.messages)
 
 
 def test_a_child_whose_parent_ended_while_it_began_ends_too():

@@ -12,6 +12,7 @@ import tensorrt as trt
 from cuda.bindings import runtime as cuda
 
 from ssd_perception.core.metadata import WeightsError
+from ssd_perception.core.text import printable
 from ssd_perception.inference.exported import (
     cache_folder,
     check_outputs,
@@ -110,7 +111,8 @@ def _engine(exported: ExportedFile, precision: str, logger: trt.Logger) -> bytes
     path = cache_folder() / name
     if path.is_file():
         return path.read_bytes()
-    _log.warning('Building a TensorRT engine once, to %s; this takes minutes.', path)
+    _log.warning('Building a TensorRT engine once, to %s; this takes minutes.',
+                 printable(path))
     builder = trt.Builder(logger)
     network, config = builder.create_network(0), builder.create_builder_config()
     parser = trt.OnnxParser(network, logger)
