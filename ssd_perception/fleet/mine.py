@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -77,7 +78,9 @@ def run(options: FleetMineOptions, log: Callable[[str], object] = print) -> Sele
     for one in recordings:
         file = work / f'{one.name}.npz'
         if Candidates.load(file, identities[one.name]) is None:
-            own = replace(mine, out=work / one.name)
+            # What an interrupted run with other settings left is not in the way.
+            digest = hashlib.sha256(identities[one.name].encode()).hexdigest()[:8]
+            own = replace(mine, out=work / f'{one.name}-{digest}')
             tasks.append(Task(one.name, one.size, functools.partial(
                 _propose_one, own, one, file, identities[one.name])))
     log(f'{counted(len(recordings), "recording")}, {len(recordings) - len(tasks)} done before.')

@@ -91,6 +91,9 @@ def test_what_was_done_before_an_interruption_is_not_done_again(detectors, drive
     monkeypatch.setattr(fleet, 'run_tasks', two_of)
     assert mine(drives, tmp_path / 'again', '--count', '5') == 130
     monkeypatch.setattr(fleet, 'run_tasks', run)
+    earlier = tmp_path / '.again.bag_to_voc_all' / '.c.bag_to_voc'  # with other settings
+    earlier.mkdir()
+    (earlier / 'identity.json').write_text('{}')
     assert mine(drives, tmp_path / 'again', '--count', '5') == 1
     assert sum(detector.calls for detector in detectors) == 2 * done
     whole, again = content(tmp_path / 'whole'), content(tmp_path / 'again')
