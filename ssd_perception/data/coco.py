@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -92,7 +92,9 @@ def _other_files(root: Path) -> dict[str, list[Path]]:
                 words = [word for word in re.split(r'[^A-Za-z0-9]+', path.stem)
                          if canonical(word) in SPLITS]
                 found[words[0] if words else split_of(root, path)].append(path)
-    return {split if len(paths) == 1 else path.stem: [path]
+    stems = Counter(path.stem for paths in found.values() for path in paths)
+    return {split if len(paths) == 1 else path.stem if stems[path.stem] == 1
+            else f'{path.parent.name}_{path.stem}': [path]
             for split, paths in found.items() for path in paths}
 
 
@@ -106,7 +108,7 @@ def _holds_coco(path: Path) -> bool:
     except (OSError, DataError):
         return False
     keys = sum(f'"{key}"'.encode() in text for key in ('images', 'annotations', 'categories'))
-    return keys >= 2 and b'"items"' not in text  # Datumaro's
+    return keys >= 2 and not re.search(rb'"items"\s*:', text)  # Datumaro's
 
 
 def read_coco(root: str | os.PathLike, split: str, on_bad: OnBad | None = None) -> list[Sample]:
@@ -242,6 +244,15 @@ def _images(path: Path, rows: list, root: Path, folders: list[Path],
         height, width = _number(row.get('height')), _number(row.get('width'))
         stated = height is not None and width is not None and min(height, width) >= 1
         found[number] = image, (int(height), int(width)) if stated else None  # type: ignore
+    by_image: dict[Path | None, dict[str, int | str]] = defaultdict(dict)
+    for number, (image, _) in found.items():
+        by_image[image][named[number]] = number
+    for image, numbers in by_image.items():
+        if image and len(numbers) > 1:
+            refuse(DataError(f'{path}: {image.name} would be taken for several images, '
+                             f'{" and ".join(map(printable, [*numbers][:2]))}; give each its own '
+                             'name.', path), on_bad)
+            found.update(dict.fromkeys(numbers.values(), (None, None)))
     return found
 
 
@@ -333,9 +344,9 @@ def _box(row: dict) -> list[float] | None:
     polygons = row.get('segmentation')
     if not isinstance(polygons, list) or not polygons:
         return None
-    points = [_number(value) for polygon in polygons if isinstance(polygon, list)
-              for value in polygon]
-    if len(points) < 6 or len(points) % 2 or None in points:
+    polygons = [polygon for polygon in polygons if isinstance(polygon, list)]
+    points = [_number(value) for polygon in polygons for value in polygon]
+    if len(points) < 6 or any(len(polygon) % 2 for polygon in polygons) or None in points:
         return None
     x, y = np.array(points, np.float64).reshape(-1, 2).T
     return [float(x.min()), float(y.min()), float(np.ptp(x)), float(np.ptp(y))]

@@ -275,8 +275,8 @@ def data_root(root: str | os.PathLike) -> Path:
         folder = folder.parent
     for _ in range(_MAX_NESTED):
         below = [path for path in folder.iterdir() if not path.name.startswith(HIDDEN)
-                 and (path.is_dir() or path.name.lower().endswith(SUFFIXES))
-                 and not path.name.lower().startswith(_ABOUT)] if folder.is_dir() else []
+                 and (path.is_dir() or path.name.lower().endswith(SUFFIXES)
+                      and path.name.lower().split('.')[0] not in _ABOUT)] if folder.is_dir() else []
         if len(below) != 1 or not below[0].is_dir() or below[0].name.lower() in _PARTS \
                 or canonical(below[0].name) in SPLITS:
             break

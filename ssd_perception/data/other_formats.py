@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -96,7 +97,7 @@ def _format(paths: list[Path]) -> tuple[Path, str] | None:
         except (OSError, DataError):
             continue
         for keys, what in _BY_KEYS:
-            if all(f'"{key}"'.encode() in text for key in keys):
+            if all(re.search(rf'"{key}"\s*:'.encode(), text) for key in keys):
                 return path, what
     return next(((path, 'the format of KITTI') for path in paths
                  if path.parent.name == 'label_2'), None)

@@ -6,7 +6,7 @@ import codecs
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -110,15 +110,37 @@ def read_loose_voc(root: str | os.PathLike, split: str, one_based: bool | None =
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for image in images_below(root):
         by_stem[image.stem].append(image)
-    for path in _loose_files(root):
+    files = _loose_files(root)
+    by_name = _without_own(by_stem, files)
+    for path in files:
         if split_of(root, path) != split:
             continue
         try:
             inside(root, str(path.relative_to(root)))
-            found.append(_read_annotation(path, partial(_loose_image, root, path, by_stem)))
+            found.append(_read_annotation(
+                path, partial(_loose_image, root, path, by_stem, by_name)))
         except DataError as error:
             refuse(error, on_bad)
+    # Of two that name one image, nobody knows whose it is.
+    named = Counter(_name_of(item.filename) for item in found if item.path.stem not in by_stem)
+    for name in [name for name, count in named.items() if count > 1]:
+        by_name.pop(name, None)
     return _samples(root, found, one_based, on_bad)
+
+
+def _without_own(by_stem: Mapping[str, Sequence[Path]],
+                 files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Return name -> images that no annotation is called after."""
+    own = {path.stem for path in files}
+    found: dict[str, list[Path]] = defaultdict(list)
+    for stem, images in by_stem.items():
+        for image in images if stem not in own else ():
+            found[image.name].append(image)
+    return found
+
+
+def _name_of(filename: str) -> str:
+    return PureWindowsPath(filename.strip()).name
 
 
 def _samples(root: Path, found: Sequence[_Annotation], one_based: bool | None,
@@ -318,14 +340,13 @@ def _listed_image(root: Path, name: str, _filename: str) -> Path:
 
 
 def _loose_image(root: Path, path: Path, by_stem: Mapping[str, Sequence[Path]],
-                 filename: str) -> Path:
+                 by_name: Mapping[str, Sequence[Path]], filename: str) -> Path:
     """Return the image of an annotation: of its name, beside it or in the nearest folder.
 
-    Where no image has the annotation's name, that of the file name inside it is taken.
+    Where no image has the annotation's name, that of the file name inside it is taken, out of
+    ``by_name``.
     """
-    candidates = by_stem.get(path.stem) or [
-        image for image in by_stem.get(PureWindowsPath(filename.strip()).stem, ())
-        if image.name == PureWindowsPath(filename.strip()).name]
+    candidates = by_stem.get(path.stem) or by_name.get(_name_of(filename), ())
     beside = [image for image in candidates if image.parent == path.parent]
     parallel = [image for image in candidates
                 if split_of(root, image) == split_of(root, path)]

@@ -52,7 +52,6 @@ _YAMLS = ('data.yaml', 'data.yml', 'dataset.yaml', 'dataset.yml')
 _NAME_LISTS = ('classes.txt', 'obj.names', 'labels/classes.txt', 'data/obj.names')
 # The same where every split has its own; Roboflow writes the last one.
 _NAME_ENDINGS = ('classes.txt', '.names', '_darknet.labels')
-_MAX_NAME_LISTS = 20  # that are compared
 _MAX_BYTES = 1_000_000  # of a description or a list of class names
 _MAX_CLASSES = 10_000
 
@@ -149,15 +148,21 @@ def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sampl
         found = replace(found, names=_names_below(root))
     samples = []
     images = _images(root, found, split, on_bad)
-    labels = {image: path for image in images if (path := label_file(root, image))}
-    labels = labels or labels_by_name(root, images)
+    labels: dict[Path, Path | None] = {
+        image: path for image in images if (path := label_file(root, image))}
+    if not labels:
+        named = labels_by_name(root, images_below(root))
+        labels = {image: named[image] for image in images if image in named}
     for image in images:
         try:
             inside(root, str(image.relative_to(root)))
+            if image in labels and labels[image] is None:
+                raise DataError(f'{image}: several images or files of labels have its name; put '
+                                'its labels beside it.', image)
             samples.append(_sample(root, image, labels.get(image), found, on_bad))
         except DataError as error:
             refuse(error, on_bad)
-    for missing in without_image(root, set(labels.values())):
+    for missing in without_image(root, {path for path in labels.values() if path}):
         refuse(missing, on_bad)
     return samples
 
@@ -186,7 +191,7 @@ def _described(root: Path) -> _Set | None:
 
 def _names_below(root: Path) -> dict[int, str]:
     """Return the class names of the lists in the folders below, which must agree."""
-    paths = list(files_below(root, _NAME_ENDINGS))[:_MAX_NAME_LISTS]
+    paths = list(files_below(root, _NAME_ENDINGS))
     if not paths:
         below = next(files_below(root, _YAMLS), None)
         remedy = f'give the folder of {below}' if below else (

@@ -38,24 +38,31 @@ def label_file(root: Path, image: Path) -> Path | None:
                  and path.name != 'classes.txt'), None)
 
 
-def labels_by_name(root: Path, images: Sequence[Path]) -> dict[Path, Path]:
+def labels_by_name(root: Path, images: Sequence[Path]) -> dict[Path, Path | None]:
     """Return image -> labels for files of labels in any folder of the image's split.
 
-    For folders in which no image has labels in one of the usual places. A name counts where one
-    image and one file have it: "a.txt" or "a.jpg.txt" for "a.jpg", or Label Studio's
-    "0123abcd-a.txt".
+    For folders in which no image has labels in one of the usual places: "a.txt" or "a.jpg.txt"
+    for "a.jpg", or Label Studio's "0123abcd-a.txt". None where several images or files have the
+    name.
+
+    Args:
+        images: all of ``root``; a name that is unique in one split may be another split's too.
     """
     files: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    uploaded: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for path in files_below(root, ('.txt',)):
-        for name in {path.stem, without_prefix(path.stem)}:
-            files[split_of(root, path), name].append(path)
+        split, name = split_of(root, path), without_prefix(path.stem)
+        files[split, path.stem].append(path)
+        if name != path.stem:
+            uploaded[split, name].append(path)
     wanted: dict[tuple[Path, ...], list[Path]] = defaultdict(list)
     for image in images:
         split = split_of(root, image)
-        wanted[tuple(files.get((split, image.stem), ()))
-               or tuple(files.get((split, image.name), ()))].append(image)
-    return {same[0]: paths[0] for paths, same in wanted.items()
-            if len(same) == len(paths) == 1 and _holds_labels(paths[0])}
+        wanted[tuple(files.get((split, image.stem)) or files.get((split, image.name))
+                     or uploaded.get((split, image.stem), ()))].append(image)
+    return {image: paths[0] if len(same) == len(paths) == 1 else None
+            for paths, same in wanted.items() if any(map(_holds_labels, paths))
+            for image in same}
 
 
 def _holds_labels(path: Path) -> bool:

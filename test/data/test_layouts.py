@@ -74,6 +74,44 @@ def test_images_that_are_named_as_on_another_computer_are_found(tmp_path, name):
     assert [s.path.stem for s in read_split(tmp_path, 'train')] == list(TRAIN)
 
 
+def test_two_names_of_one_image_are_refused(tmp_path):
+    data = coco({name: [('cone', (1, 2, 9, 9))] for name in ('0123abcd-a', '89abcdef-a', 'b')})
+    (tmp_path / 'result.json').write_text(json.dumps(data))
+    write_pictures(tmp_path / 'images', ['a', 'b'])
+    bad = []
+    assert [s.path.stem for s in read_split(tmp_path, 'train', on_bad=bad.append)] == ['b']
+    assert [' a.jpg would be taken for several images' in str(error) for error in bad] == [True]
+
+
+def test_files_of_the_same_name_in_several_folders_are_splits_of_their_own(tmp_path):
+    for scene, name in (('s1', 'a'), ('s2', 'b')):
+        write_pictures(tmp_path / scene, [name])
+        (tmp_path / scene / 'labels.json').write_text(json.dumps(coco({name: []})))
+    assert splits(tmp_path) == ['s1_labels', 's2_labels']
+    assert [s.path.name for s in read_split(tmp_path, 's2_labels')] == ['b.jpg']
+    with pytest.raises(DataError, match='no split "train"; splits there: s1_labels, s2_labels'):
+        read_split(tmp_path, 'train')
+
+
+def test_a_category_called_items_is_no_other_format(tmp_path):
+    data = coco({'a': [('items', (1, 2, 9, 9))]})
+    (tmp_path / 'labels.json').write_text(json.dumps(data))
+    write_pictures(tmp_path, ['a'])
+    assert read_split(tmp_path, 'train')[0].names == ('items',)
+
+
+def test_a_folder_is_no_file_beside_the_data_whatever_it_is_called(tmp_path):
+    write_coco(tmp_path / 'license_plates', {'train': TRAIN})
+    (tmp_path / 'LICENSE.txt').write_text('free')
+    assert len(read_split(tmp_path, 'train')) == len(TRAIN)
+    (tmp_path / 'other').mkdir()
+    with pytest.raises(DataError):  # two folders: neither is guessed
+        read_split(tmp_path, 'train')
+    write_pictures(tmp_path, ['license_1'])
+    (tmp_path / 'license_1.xml').write_text(xml(TRAIN['one']))
+    assert [s.path.name for s in read_split(tmp_path, 'train')] == ['license_1.jpg']
+
+
 def texts(row):
     row.update(id=str(row['id']), image_id=float(row['image_id']),
                category_id=str(row['category_id']), bbox=[str(value) for value in row['bbox']])
@@ -82,6 +120,15 @@ def texts(row):
 def polygon(row):
     x, y, width, height = row.pop('bbox')
     row['segmentation'] = [[x, y, x + width, y, x + width, y + height]]
+
+
+def test_polygons_of_an_odd_number_of_values_are_refused(tmp_path):
+    data = coco({'a': [('cone', (1, 2, 9, 9))]})
+    data['annotations'][0].update(bbox=[], segmentation=[[1, 2, 30, 4, 5, 6, 7], [8, 9, 10]])
+    root = write_coco(tmp_path, {'train': {'a': []}})
+    (root / 'annotations/instances_train.json').write_text(json.dumps(data))
+    with pytest.raises(DataError, match=r'needs "bbox": .* or a polygon'):
+        read_split(root, 'train')
 
 
 def empty_box(row):

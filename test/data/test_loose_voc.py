@@ -51,6 +51,19 @@ def test_an_annotation_of_another_name_finds_the_image_that_it_names(tmp_path, n
     assert [s.path.name for s in read_split(tmp_path, 'train')] == ['one.jpg']
 
 
+def test_an_annotation_that_names_the_image_of_another_is_refused(tmp_path):
+    put(tmp_path, {'one': TRAIN['one']})
+    write_pictures(tmp_path, ['free'])
+    other = [('cube', (1, 2, 9, 9))]
+    for name, named in (('one_turned', 'one'), ('first', 'free'), ('second', 'free')):
+        (tmp_path / f'{name}.xml').write_text(
+            xml(other, extra=f'<filename>{named}.jpg</filename>'))
+    bad = []
+    samples = read_split(tmp_path, 'train', on_bad=bad.append)
+    assert [(s.path.name, s.names) for s in samples] == [('one.jpg', ('cone',))]
+    assert [error.file.stem for error in bad] == ['first', 'one_turned', 'second']
+
+
 def test_an_image_is_never_taken_for_another(tmp_path):
     put(tmp_path / 'a', {'x': []})
     put(tmp_path / 'b', {'x': []})
