@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--resume', action='store_true',
                         help="continue from OUT's checkpoint; begin where there is none yet")
     parser.add_argument('--init', default='', metavar='WEIGHTS', help='go on from these weights, '
-                        "a path or a name such as rover, in place of the recipe's init; classes "
-                        'are matched by name')
+                        'a path or a name such as rover, or begin with lite, imagenet or random, '
+                        "in place of the recipe's init; classes are matched by name")
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
                         help='change keys of the recipe, for example --set iterations=100')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default=None,

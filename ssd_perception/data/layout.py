@@ -274,14 +274,19 @@ def data_root(root: str | os.PathLike) -> Path:
         yolo.check_given(folder)
         folder = folder.parent
     for _ in range(_MAX_NESTED):
-        below = [path for path in folder.iterdir() if not path.name.startswith(HIDDEN)
-                 and (path.is_dir() or path.name.lower().endswith(SUFFIXES)
-                      and path.name.lower().split('.')[0] not in _ABOUT)] if folder.is_dir() else []
+        below = list(filter(_is_data, folder.iterdir())) if folder.is_dir() else []
         if len(below) != 1 or not below[0].is_dir() or below[0].name.lower() in _PARTS \
                 or canonical(below[0].name) in SPLITS:
             break
         folder = below[0]
     return folder
+
+
+def _is_data(path: Path) -> bool:
+    """Return whether a file or folder may be a part of a data set, by its name."""
+    name = path.name.lower()
+    return not path.name.startswith(HIDDEN) and (
+        path.is_dir() or name.endswith(SUFFIXES) and name.split('.')[0] not in _ABOUT)
 
 
 def labelled_classes(root: Path) -> tuple[str, ...] | None:

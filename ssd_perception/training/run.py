@@ -24,6 +24,7 @@ from ssd_perception.evaluation.weights_metrics import measure_for_metadata
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes.torch import choose_device
+from ssd_perception.model.initialise import INITS
 from ssd_perception.model.weights import load_model, save_weights
 from ssd_perception.training.plan import plan_recipe
 from ssd_perception.training.recipe import Recipe, load_recipe
@@ -46,7 +47,7 @@ class TrainOptions:
         recipe: YAML file; None plans one from the data, see ``training.plan``, and keeps it in
             ``out``.
         changes: ``key=value`` on top of the recipe.
-        init: weights to begin with, a path or a name, in place of the recipe's; '' for that.
+        init: weights to begin with, as the recipe's ``init``, in place of it; '' for that.
         repeats: how often each folder of ``data`` counts; empty for once.
         negatives: folders, or ``FOLDER:SPLIT``, whose images hold none of the classes.
         split, val_split: trained on, and measured on.
@@ -197,7 +198,8 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
     else:
         recipe, text = load_recipe(options.recipe, options.changes), ''
     if options.init:
-        recipe = dataclasses.replace(recipe, init=str(resolve_weights(options.init)))
+        recipe = dataclasses.replace(recipe, init=options.init if options.init in INITS
+                                     else str(resolve_weights(options.init)))
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=names)
     return recipe, text or to_yaml(recipe, f'The recipe of the run {options.out.name}, as it was '

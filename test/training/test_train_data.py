@@ -31,7 +31,8 @@ def test_it_goes_on_from_weights(tmp_path, data):
     code, second = train(tmp_path, data, 'second', '--init', str(first), '--set',
                          'learning_rate=1.0e-7', 'seed=5')
     assert code == 0
-    code, other = train(tmp_path, data, 'other', '--set', 'learning_rate=1.0e-7', 'seed=5')
+    code, other = train(tmp_path, data, 'other', '--init', 'random', '--set',
+                        'learning_rate=1.0e-7', 'seed=5')
     assert code == 0
     start, end, random = (load_file(path) for path in (first, second, other))
     key = 'class_head.predict.1.weight'  # drawn at random where nothing is gone on from
