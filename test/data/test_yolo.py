@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 
 import cv2
 import numpy as np
@@ -171,36 +170,6 @@ def test_what_was_taken_is_said(tmp_path):
     (root / 'data.yaml').unlink()
     with pytest.raises(DataError, match='other.yaml names no folder .* that is below'):
         read_split(root / 'other.yaml', 'train')
-
-
-@pytest.mark.parametrize('labels, left', [
-    (['labels_train', 'labels_val'], []), (['labels_train'], []),
-    (['labels_train/train', 'labels_val/val'], ['one.jpg', 'two.jpg'])])
-def test_labels_whose_name_several_images_have_are_never_guessed(tmp_path, labels, left):
-    """Where neither folders nor names tell which image they are of, the images are refused."""
-    split = '/{split}' if left else ''
-    write_yolo(tmp_path, {'train': TRAIN, 'val': TRAIN}, images=f'images_{{split}}{split}',
-               labels=f'labels_{{split}}{split}', description='')
-    for folder in tmp_path.glob('labels_*'):
-        if not any(each.startswith(folder.name) for each in labels):
-            shutil.rmtree(folder)
-    (tmp_path / 'data.yaml').write_text('train: images_train\nval: images_val\n'
-                                        'names: [cone, cube]\n')
-    bad = []
-    if left:
-        assert {s.path.name for s in read_split(tmp_path, 'val') if s.names} == set(left)
-        return
-    samples = read_split(tmp_path, 'val', on_bad=bad.append)
-    assert [s.path.name for s in samples] == ['empty.jpg'] and len(bad) == 2
-    assert all('several images or files of labels have its name; put' in str(e) for e in bad)
-
-
-def test_labels_of_an_uploaded_image_are_not_those_of_another(tmp_path):
-    root = labels_in_any_folder(tmp_path)
-    write_pictures(root / 'pictures/train', ['0123abcd-one'])
-    (root / 'labels_my-project/train/0123abcd-one.txt').write_text('1 .5 .5 .1 .1\n')
-    names = {s.path.name: s.names for s in read_split(root, 'train')}
-    assert names['one.jpg'] == ('cone',) and names['0123abcd-one.jpg'] == ('cube',)
 
 
 def test_lists_of_class_names_that_differ_are_refused(tmp_path):
