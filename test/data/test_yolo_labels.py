@@ -1,4 +1,4 @@
-"""YOLO's labels in folders of any name: found by their names, and refused where that is a guess."""
+"""YOLO labels in folders of any name: found by name, and refused where that is a guess."""
 
 import shutil
 
@@ -34,8 +34,8 @@ def test_labels_whose_name_several_images_have_are_never_guessed(tmp_path, label
 
 
 def test_labels_of_an_uploaded_image_are_not_those_of_another(tmp_path):
-    root = write_yolo(tmp_path, {'train': TRAIN}, images='pictures/{split}', labels='boxes/{split}',
-                      description='classes.txt')
+    root = write_yolo(tmp_path, {'train': TRAIN}, images='pictures/{split}',
+                      labels='boxes/{split}', description='classes.txt')
     write_pictures(root / 'pictures/train', ['0123abcd-one'])
     (root / 'boxes/train/0123abcd-one.txt').write_text('1 .5 .5 .1 .1\n')
     names = {s.path.name: s.names for s in read_split(root, 'train')}
