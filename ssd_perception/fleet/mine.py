@@ -153,13 +153,13 @@ class _Union:
         with result_folder(options.out) as out:
             files = write_folder(out, options.out.name, options.split, self._images(selection),
                                  stems, self._thresholds, self._weights)
+            frames = sum(part.frames for part in parts.values())
+            broken = sum(part.unreadable for part in parts.values())
+            few = too_few(options.count, len(stems), frames - broken)
             summary = SelectionSummary(
-                sum(part.frames for part in parts.values()),
-                sum(part.unreadable for part in parts.values()),
-                selection.chosen([files[place] for place in stems]),
-                counted(len(parts), 'recording'), self._weights,
-                (*self._notes(), *too_few(options, len(stems))), options.split,
-                len(self._failures))
+                frames, broken, selection.chosen([files[place] for place in stems]),
+                counted(len(parts), 'recording'), self._weights, (*self._notes(), *few),
+                options.split, len(self._failures))
             (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
             (out / 'selection.html').write_text(selection_page(
                 f'{len(files)} frames of {summary.bag}', summary,

@@ -182,11 +182,12 @@ class _Mining:
                                  recorded_images(self._recording, picked),
                                  stems(picked, self._recording.cameras, times), thresholds,
                                  weights)
+            broken = sum(bool(result.error) for result in results)
+            few = too_few(options.count, len(places), len(results) - broken)
             summary = SelectionSummary(
-                len(results), sum(bool(result.error) for result in results),
-                selection.chosen([files[result.index] for result in picked]), str(options.bag),
-                weights, (*too_few(options, len(places)), *self._recording.bag.losses(),
-                          *times.notes), options.split)
+                len(results), broken, selection.chosen([files[result.index] for result in picked]),
+                str(options.bag), weights, (*few, *self._recording.bag.losses(), *times.notes),
+                options.split)
             (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
             (out / 'selection.html').write_text(selection_page(
                 f'{len(files)} frames of {options.bag.name}', summary,
@@ -194,8 +195,9 @@ class _Mining:
         return summary
 
 
-def too_few(options: MineOptions, count: int) -> list[str]:
-    """Return the note that only ``count`` frames could be chosen; none where that is enough."""
-    return [] if count >= options.count else [
-        f'Only {count} frames instead of {options.count}: every other one looks like one of '
-        'these.']
+def too_few(wanted: int, chosen: int, readable: int) -> list[str]:
+    """Return the note that fewer frames were chosen than wanted; none where they are enough."""
+    if chosen >= wanted:
+        return []
+    why = 'there are no more' if chosen == readable else 'every other one looks like one of these'
+    return [f'Only {chosen} frames instead of {wanted}: {why}.']

@@ -55,7 +55,7 @@ def chosen(out):
 
 def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_path):
     out = tmp_path / 'mined'
-    assert mine(drives, out, '--count', '9') == 1
+    assert mine(drives, out, '--count', '30') == 1
     frames = chosen(out)
     # a, its copy b and the beginning of c hold the same frames
     assert len({frame['stamp_ns'] for frame in frames}) == len(frames) > 2
@@ -64,6 +64,8 @@ def test_no_frame_is_chosen_twice_whatever_the_recording(detectors, drives, tmp_
     assert len(read_split(out, 'train')) == len(frames)
     summary = json.loads((out / 'selection.json').read_text())
     assert summary['frames'] == 32 and any(note.startswith('d: ') for note in summary['notes'])
+    assert summary['notes'][-1] == (
+        f'Only {len(frames)} frames instead of 30: every other one looks like one of these.')
     assert not list(tmp_path.glob('.*'))
 
 

@@ -227,7 +227,7 @@ def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, ca
     index = (int(stems[0].partition('_')[2]) - recordings.START_NS) // recordings.PERIOD_NS
     assert np.abs(picture.astype(int) - recordings.picture(index))[100:].mean() < 8
     assert mine(tmp_path / 'drive', tmp_path / 'few', '--count', '9') == 0
-    assert 'Only 6 frames instead of 9: every other one looks' in capsys.readouterr().out
+    assert 'Only 6 frames instead of 9: there are no more.' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('words, reason', [
