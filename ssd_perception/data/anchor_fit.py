@@ -16,7 +16,7 @@ from ssd_perception.core.placement import Placement
 
 MATCH_IOU = 0.5  # what an anchor needs to be trained on an object by its own merit
 ENOUGH = 0.95  # share of objects; below it other anchors are suggested
-_MAX_BOXES = 6_000  # that a suggestion is fitted to: 5 s; more change its digits alone
+_MAX_BOXES = 6_000  # that a suggestion is fitted to, in 5 s; more hardly change it
 _BASE_SCALES = np.geomspace(0.5, 8, 33)
 _MAX_RATIOS = 5
 _NOT_WORTH = 0.01  # share of objects

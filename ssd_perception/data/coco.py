@@ -168,7 +168,8 @@ def _image_folders(root: Path, split: str, path: Path) -> list[Path]:
                  each.name for each in folder.iterdir() if canonical(each.name) in SPLITS
                  and canonical(each.name) == canonical(split))))]
     own = beside if path.parent not in (root, root / 'annotations') else []
-    return list(dict.fromkeys([*own, *named, root / 'images', root / 'data', root]))
+    folders = dict.fromkeys([*own, *named, root / 'images', root / 'data', root])
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def _load(path: Path) -> dict:

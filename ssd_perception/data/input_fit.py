@@ -23,7 +23,8 @@ AREA = 512 ** 2  # px, of an input; time follows it
 TINY_AREA = 1024 ** 2  # px, where small objects would otherwise be smaller than TINY_PX
 SMALL_PX = 24.0  # what a small object should measure in the input: three cells of P3
 TINY_PX = 12.0  # the least that is worth a larger input
-THIN = 3  # a rod of TINY_PX by this measure is just as thick as the least that is trained on
+THIN = 3  # widths that a long object counts as at most: at TINY_PX it is then as wide as training
+# keeps (``sample.MIN_SIDE_PX``)
 LOST_PX = 8.0  # one cell of P3: smaller objects are hardly found
 SMALL_SHARE = 0.1  # of the objects that are smaller
 _SAMPLED = 2000  # images that are looked at

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.safe_path import regular_file
 from ssd_perception.core.text import counted, printable
-from ssd_perception.data.folder import HIDDEN
+from ssd_perception.data.folder import files_below
 from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES, VIDEO_SUFFIXES
 
 _EXPORT = 'export the labels as YOLO, COCO or Pascal VOC'
@@ -45,13 +43,13 @@ def describe(folder: Path) -> str | None:
     At most ``_MAX_FILES`` files are looked at.
     """
     images, others = 0, []
-    archive = picture = None
-    for path in itertools.islice(_files(folder), _MAX_FILES):
+    archive = unread = None
+    for path in itertools.islice(files_below(folder, ('',)), _MAX_FILES):
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES:
             images += 1
         elif suffix in OTHER_SUFFIXES:
-            picture = picture or path
+            unread = unread or path
         elif suffix in _ARCHIVES:
             archive = archive or path
         else:
@@ -65,8 +63,8 @@ def describe(folder: Path) -> str | None:
     if images:
         return (f'{folder} holds {counted(images, "image")} and no boxes that can be read: label '
                 f'them, for example with Label Studio or CVAT, and {_EXPORT}.')
-    if picture:
-        return f'{folder} holds images such as {printable(picture.name)}: convert them to JPEG.'
+    if unread:
+        return f'{folder} holds images such as {printable(unread.name)}: convert them to JPEG.'
     videos = [path for path in others if path.suffix.lower() in VIDEO_SUFFIXES]
     if videos:
         return (f'{folder} holds the video {printable(videos[0].name)} and no images: save frames '
@@ -75,12 +73,6 @@ def describe(folder: Path) -> str | None:
         return (f'{folder} holds no images: images and labels are expected together (CVAT exports '
                 'both with "Save images").')
     return None
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for where, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith(HIDDEN))
-        yield from (Path(where, name) for name in sorted(names) if not name.startswith(HIDDEN))
 
 
 def _format(paths: list[Path]) -> tuple[Path, str] | None:

@@ -174,8 +174,8 @@ def _warn_of_shared(data: TrainingData, warn: Log) -> None:
         shared = sum(sample.path in trained for sample in samples)
         if shared:
             warn(f'{shared} of the {len(samples)} validation images of {name} are trained on too, '
-                 'so the figures mean little: give other images, or remove the split and a part '
-                 'of the training images is set aside.')
+                 'so the figures mean little: give other validation images, or remove that split; '
+                 'then a part of the training images is set aside.')
 
 
 def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], device: str,

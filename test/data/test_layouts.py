@@ -74,13 +74,16 @@ def test_images_that_are_named_as_on_another_computer_are_found(tmp_path, name):
     assert [s.path.stem for s in read_split(tmp_path, 'train')] == list(TRAIN)
 
 
-def test_two_names_of_one_image_are_refused(tmp_path):
-    data = coco({name: [('cone', (1, 2, 9, 9))] for name in ('0123abcd-a', '89abcdef-a', 'b')})
+def test_names_of_one_image_and_of_none_are_refused(tmp_path):
+    data = coco({name: [('cone', (1, 2, 9, 9))]
+                 for name in ('0123abcd-a', '89abcdef-a', 'b', 'gone')})
     (tmp_path / 'result.json').write_text(json.dumps(data))
     write_pictures(tmp_path / 'images', ['a', 'b'])
     bad = []
     assert [s.path.stem for s in read_split(tmp_path, 'train', on_bad=bad.append)] == ['b']
-    assert [' a.jpg would be taken for several images' in str(error) for error in bad] == [True]
+    missing, shared = map(str, bad)
+    assert f'expected {tmp_path}/images/gone.jpg, or in another folder' in missing
+    assert 'a.jpg would be taken for several images, 0123abcd-a.jpg and 89abcdef-a' in shared
 
 
 def test_files_of_the_same_name_in_several_folders_are_splits_of_their_own(tmp_path):
