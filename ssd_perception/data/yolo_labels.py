@@ -58,8 +58,9 @@ def labels_by_name(root: Path, images: Sequence[Path]) -> dict[Path, Path | None
     wanted: dict[tuple[Path, ...], list[Path]] = defaultdict(list)
     for image in images:
         split = split_of(root, image)
-        wanted[tuple(files.get((split, image.stem)) or files.get((split, image.name))
-                     or uploaded.get((split, image.stem), ()))].append(image)
+        paths = files.get((split, image.stem)) or files.get((split, image.name)) \
+            or uploaded.get((split, image.stem)) or []
+        wanted[tuple(paths)].append(image)
     return {image: paths[0] if len(same) == len(paths) == 1 else None
             for paths, same in wanted.items() if any(map(_holds_labels, paths))
             for image in same}
