@@ -17,6 +17,7 @@ from ssd_perception.data.sample import OTHER_SUFFIXES
 # Case by case: a folder "Images" is beside "Labels".
 _LABELS_FOR = {'images': 'labels', 'Images': 'Labels', 'IMAGES': 'LABELS'}
 _MAX_SHARE = 2.0  # of an image; boxes reach over the edge, but pixels are larger
+_MAX_POINT = 1.5  # of a polygon; a visible keypoint has a 2 behind it
 
 
 def label_file(root: Path, image: Path) -> Path | None:
@@ -118,5 +119,8 @@ def parse_object(words: list[str], keypoints: bool) -> tuple[list[float], int]:
     if len(values) < 6 or len(values) % 2:
         raise ValueError('"class x y width height" or "class" and a polygon of at least three '
                          f'points is expected, got {len(words)} numbers')
+    if max(values) > _MAX_POINT:
+        raise ValueError('a polygon is expected to be in the image; keypoints need "kpt_shape" in '
+                         'data.yaml')
     points = np.array(values).reshape(-1, 2)
     return [*points.min(0).tolist(), *points.max(0).tolist()], int(number)

@@ -232,6 +232,7 @@ def test_keypoints_behind_the_box_are_left_out(tmp_path):
 @pytest.mark.parametrize('text, says', [
     ('cone 0.5 0.5 0.5 0.5', 'line 1: a class number'), ('0 0.5 0.5 0.5', 'got 4 numbers'),
     ('0 0 0 1 1 0 1 2', 'polygon'), ('0', 'got 1 numbers'), ('0 nan 0 1 1', 'fractions'),
+    ('0 .5 .5 .1 .1 .4 .4 2 .6 .6 2', 'line 1: .*keypoints need "kpt_shape"'),
     ('\n0 48 36 20 20', 'line 2: x, y, width and height must be fractions'),
     ('2 0.5 0.5 0.5 0.5', 'class 2 has no name in .*data.yaml'),
     ('0.5 0.5 0.5 0.5 0.5', 'whole number'), ('-1 0.5 0.5 0.5 0.5', 'whole number'),
