@@ -164,8 +164,8 @@ def _from_pillow(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[in
             with Image.open(source, formats=_formats()) as image:
                 (width, height), wide = image.size, image.mode in ('F', 'I')
                 if wide and image.format == 'TIFF':  # OpenCV makes black images of these
-                    raise DataError(f'{path} holds values of 32 bits; save it with 8 or 16 bits.',
-                                    path, 'unreadable picture')
+                    raise DataError(f'{path} holds values of 32 bits or signed ones; save it with '
+                                    '8 or 16 bits.', path, 'unreadable picture')
     except DataError:
         raise
     except Image.DecompressionBombError:
