@@ -36,6 +36,7 @@ def test_rounds_of_the_lifecycle_leave_nothing_behind(node_process, weights, pee
             assert peer.change_state(transition), node.log[-2000:]
             if transition == Transition.TRANSITION_ACTIVATE:
                 peer.ask(image(picture(), number), detections)
+        peer.spin(0.3)  # threads that were stopped end a little after the answer
         growth.sample(number, now=True)
     print(f'{ROUNDS} rounds\n{growth.report()}')
     growth.assert_flat(memory_kb=20_000)
