@@ -64,7 +64,8 @@ class NodeParameters:
         choices=PRECISIONS, fixed=True)
     threads: int = setting(0, 'CPU threads of the network; 0 means all cores but one, which is '
                               'left to camera and DDS; in OpenVINO all, with as many cameras as '
-                              'cores.', limits=(0, 256), fixed=True)
+                              'cores, and one more with more cameras.',
+                           limits=(0, 256), fixed=True)
     cameras: tuple[str, ...] = setting(
         (), 'Names of several cameras served by one model: NAME/image gives NAME/detections. '
         'Empty: one camera, on image.', fixed=True)

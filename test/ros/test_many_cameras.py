@@ -130,17 +130,19 @@ def test_frames_that_were_taken_for_a_detector_of_batches_run_one_by_one_in_anot
     assert detector.batches == [1] * 4 and len(order) == 4
 
 
-@pytest.mark.parametrize('most, threads, wanted, resizing', [
-    (8, 0, (4, 4), 1), (1, 0, (3, 1), 3), (1, 4, (4, 1), 4), (8, 2, (2, 2), 1)])
-def test_every_core_is_taken_only_by_calls_that_run_at_once(monkeypatch, most, threads, wanted,
-                                                            resizing):
+@pytest.mark.parametrize('cameras, most, threads, wanted, resizing', [
+    ('abcd', 8, 0, (4, 4), 1), ('abcd', 1, 0, (3, 1), 3), ('abcd', 1, 4, (4, 1), 4),
+    ('abcd', 8, 2, (2, 2), 1), ('abc', 8, 0, (3, 3), 1), ('abcde', 8, 0, (5, 5), 1),
+    ('abcdefgh', 8, 0, (5, 5), 1), ('abcde', 1, 0, (3, 1), 3)])
+def test_every_core_is_taken_only_by_calls_that_run_at_once(monkeypatch, cameras, most, threads,
+                                                            wanted, resizing):
     of_opencv = opencv_threads(monkeypatch, 5)
     monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: range(4))
     monkeypatch.setattr(loading.Detector, 'from_weights', lambda *_, threads, concurrency, **__: (
         SimpleNamespace(threads=threads, concurrency=min(most, concurrency), class_names=(),
                         runtime='openvino', warm_up=lambda batch_size: None)))
     for _ in range(2):  # weights that are changed later change nothing of OpenCV's threads
-        detector = loading.load_detector(NodeParameters(cameras=tuple('abcd'), threads=threads))
+        detector = loading.load_detector(NodeParameters(cameras=tuple(cameras), threads=threads))
         assert (detector.threads, detector.concurrency) == wanted
     assert of_opencv == [resizing]
 
