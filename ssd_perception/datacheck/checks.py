@@ -12,12 +12,12 @@ import numpy as np
 
 from ssd_perception.core.boxes import area, clip, iou
 from ssd_perception.core.metadata import Architecture, Preprocessing
-from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import placed_boxes
 from ssd_perception.data.sample import IMAGE_SUFFIXES, MIN_SIDE_PX, OTHER_SUFFIXES, Sample
 from ssd_perception.datacheck.inspection import ImageFacts
 from ssd_perception.datacheck.problems import Problem
+from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
 
 OVERHANG_PX = 1.0  # less is rounding, or one count from 1 too many
 SAME_BOX_IOU = 0.95
@@ -86,10 +86,8 @@ def check_boxes(sample: Sample, hw: tuple[int, int], architecture: Architecture,
             yield Problem(kind, file, f'{sample.names[first]} {_box(xyxy[first])} {what}{more}',
                           other, split, tuple(xyxy[first]) if inside[first] else None)
 
-    most = PostprocessSettings.max_detections
-    if len(xyxy) > most:
-        yield Problem('crowded picture', file, f'{len(xyxy)} objects, more than {most}', other,
-                      split)
+    if len(xyxy) > MAX_DETECTIONS:
+        yield Problem('crowded picture', file, f'{len(xyxy)} objects', other, split)
     inside = area(clip(xyxy, hw[1], hw[0])) > 0
     yield from problem('box outside', np.flatnonzero(~inside),
                        f'is outside of the image, {_size(hw)}')

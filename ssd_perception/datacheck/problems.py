@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
 
 
 class Kind(NamedTuple):
@@ -44,7 +45,8 @@ KINDS = {
     'tiny object': Kind(
         False, 'too small for this input: cut the images into parts, or training leaves it out'),
     'crowded picture': Kind(
-        False, 'figures count 100 boxes an image; the node gives more with max_detections'),
+        False, f'figures count {MAX_DETECTIONS} boxes an image; the node gives more with '
+        'max_detections'),
     'duplicate box': Kind(False, 'remove one of the two'),
     'two classes on one object': Kind(False, 'decide for one class'),
     'EXIF rotation': Kind(

@@ -33,18 +33,19 @@ def test_a_step_on_the_gpu_is_the_step_on_the_cpu(tmp_path):
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
 def test_training_in_half_precision_follows_training_on_the_cpu(tmp_path, precision):
     samples = read_split(write_pictures(tmp_path / 'data'), 'train')
-    late = {}
+    early = {}
     for device, used in (('cpu', 'fp32'), ('cuda', precision)):
-        recipe = dataclasses.replace(TINY, iterations=60, warmup=5, precision=used,
+        recipe = dataclasses.replace(TINY, iterations=200, warmup=5, precision=used,
                                      evaluate_every=1000, checkpoint_every=1000)
         trainer = Trainer(recipe, samples, {}, tmp_path / device, device)
         trainer.run(progress=False)
         losses = [row['classes'] + row['boxes'] for row in trainer.folder.rows()
                   if 'classes' in row]
-        assert np.mean(losses[-10:]) < 0.95 * np.mean(losses[:10])
-        late[device] = np.mean(losses[-10:])
-    # On an H200 fp16 gave 1.5367 where the CPU gave 1.5365.
-    assert late['cuda'] == pytest.approx(late['cpu'], rel=0.01)
+        assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+        early[device] = np.mean(losses[50:60])
+    # Later, rounding leads them apart. In 60 steps on an H200 fp16 ended at 1.5367, the CPU at
+    # 1.5365.
+    assert early['cuda'] == pytest.approx(early['cpu'], rel=0.01)
 
 
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
