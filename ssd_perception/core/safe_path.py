@@ -68,6 +68,17 @@ def inside(folder: str | os.PathLike, name: str) -> Path:
     if not parts or parts[0] == '/' or '..' in parts or '\0' in name:
         raise DataError(f'"{name[:200]}" is not the name of a file inside {folder}.', path)
     # A link within the folder is fine, and so is a folder that is a link itself.
-    if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(folder), '')):
+    if _has_link(folder, parts) and not os.path.realpath(path).startswith(
+            os.path.join(os.path.realpath(folder), '')):
         raise DataError(f'{path} is a link that leads out of {folder}; copy the file there.', path)
     return path
+
+
+def _has_link(folder: str | os.PathLike, parts: tuple[str, ...]) -> bool:
+    """Return whether one of the parts of a path below ``folder`` is a link."""
+    path = os.fspath(folder)
+    for part in parts:
+        path = os.path.join(path, part)
+        if os.path.islink(path):
+            return True
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,17 +27,19 @@ def label_file(root: Path, image: Path) -> Path | None:
     It lies in ``labels`` in place of the last ``images`` of the path, beside the image, or in a
     ``labels`` folder below or beside the image's folder.
     """
+    return next((path for path in _label_places(root, image) if os.path.isfile(path)
+                 and path.name != 'classes.txt' and path.is_relative_to(root)), None)
+
+
+def _label_places(root: Path, image: Path) -> Iterator[Path]:
     parts = image.relative_to(root).with_suffix('.txt').parts
-    candidates = []
     at = next((at for at in range(len(parts) - 2, -1, -1) if parts[at] in _LABELS_FOR), None)
     if at is not None:
-        candidates.append(Path(root, *parts[:at], _LABELS_FOR[parts[at]], *parts[at + 1:]))
-    name = parts[-1]
-    candidates += [image.with_suffix('.txt'), image.parent / 'labels' / name,
-                   image.parent.parent / 'labels' / name,
-                   root / 'labels' / Path(*parts)]
-    return next((path for path in candidates if path.is_relative_to(root) and path.is_file()
-                 and path.name != 'classes.txt'), None)
+        yield Path(root, *parts[:at], _LABELS_FOR[parts[at]], *parts[at + 1:])
+    yield image.with_suffix('.txt')
+    yield image.parent / 'labels' / parts[-1]
+    yield image.parent.parent / 'labels' / parts[-1]
+    yield root / 'labels' / Path(*parts)
 
 
 def labels_by_name(root: Path, images: Sequence[Path]) -> dict[Path, Path | None]:
