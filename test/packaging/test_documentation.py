@@ -62,8 +62,6 @@ NOT_RUN = {
     'python tools/measure_tracks.py': 'needs trackeval',
     'python tools/train_others.py': 'trains for 25 minutes; test_train_others.py does a step',
     'yolo': 'needs ultralytics, which nothing here installs',
-    'python tools/compare_node_cost.py': 'needs a checkout of an earlier commit',
-    'git worktree add': 'the same',
     'demo/venv/bin/python -m demo.render_drive': 'renders for an hour',
     'demo/venv/bin/python -m demo.render_cutouts': 'renders for minutes, with bpy',
     'demo/venv/bin/python -m demo.render_pictures': 'renders for minutes, with bpy',
