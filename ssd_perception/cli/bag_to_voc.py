@@ -20,8 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='topics of images (default: all cameras)')
-    parser.add_argument('--fresh', action='store_true',
-                        help='discard an interrupted run instead of continuing it')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = MineOptions(
         Path(args.bag[0]), args.out, args.count, args.split, detector_options(args),
-        tuple(args.topics), args.fresh)
+        tuple(args.topics))
     if not args.ray and is_one_recording(args.bag):
         summary = mine(options)
     else:

@@ -1,12 +1,14 @@
-"""The frames of one recording that a choice from many recordings is made of, kept in a file."""
+"""The frames of one or more recordings that may be chosen; a file keeps them."""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +24,11 @@ class Candidates:
 
     Attributes:
         frames, unreadable: images recorded, and those of them that could not be decoded.
-        results: n frames.
+        results: n frames without detections.
         cameras: of each, the name of its camera.
-        elapsed_ns: of each, the time since the recording's first frame.
-        stems: of each, the name of its file.
-        notes: one sentence for each thing that is wrong with the recording.
+        elapsed_ns: of each, the time since its recording's first frame.
+        stems: of each, the name of its file without ending.
+        notes: one sentence for each thing that is wrong with the recordings.
         thumbnails: uint8 (n, d); see ``mining.thumbnails``.
     """
 
@@ -38,6 +40,14 @@ class Candidates:
     stems: tuple[str, ...]
     notes: tuple[str, ...]
     thumbnails: np.ndarray
+
+    def at(self, places: Sequence[int]) -> Candidates:
+        """Return the candidates at ``places``."""
+        def chosen(values: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(values[place] for place in places)
+        return replace(self, results=chosen(self.results), cameras=chosen(self.cameras),
+                       elapsed_ns=chosen(self.elapsed_ns), stems=chosen(self.stems),
+                       thumbnails=self.thumbnails[list(places)])
 
     def save(self, path: Path, identity: str) -> None:
         """Write a file that is complete or not there.

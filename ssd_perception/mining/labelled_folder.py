@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ssd_perception.bags.frames import to_rgb
+import numpy as np
+
+from ssd_perception.bags.reader import Record
 from ssd_perception.core.interface import COMPRESSED_TYPE
 from ssd_perception.data.writers import (
     LabelledImage,
@@ -20,7 +22,6 @@ from ssd_perception.data.writers import (
 )
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.replay.cameras import RecordedCamera, Recording
-from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
 from ssd_perception.replay.work_folder import FrameResult
 from ssd_perception.viz.drawing import class_colour
@@ -30,80 +31,73 @@ _JPEG, _PNG = b'\xff\xd8\xff', b'\x89PNG'
 
 
 def stems(results: Sequence[FrameResult], cameras: Sequence[RecordedCamera],
-          times: FrameTimes) -> dict[int, str]:
-    """Return a file name for each frame's index: its time in ns.
+          times: FrameTimes) -> list[str]:
+    """Return a file name for each frame: its time in ns.
 
     That is its stamp, by which ``replay --ground-truth`` finds it, except where a camera sets no
     stamps. With several cameras the camera's name goes before it, and what is still equal gets
     the frame's number behind it.
     """
     names = {camera.topic: f'{camera.name}_' if len(cameras) > 1 else '' for camera in cameras}
-    found: dict[int, str] = {}
-    taken: set[str] = set()
+    found: dict[str, None] = {}
     for result in results:
         stem = f'{names[result.topic]}{times.time_ns(result)}'
-        found[result.index] = f'{stem}_{result.index}' if stem in taken else stem
-        taken.add(found[result.index])
-    return found
+        found[f'{stem}_{result.index}' if stem in found else stem] = None
+    return list(found)
 
 
-def recorded_images(recording: Recording, results: Sequence[FrameResult]
-                    ) -> Iterator[tuple[FrameResult, bytes, str]]:
-    """Yield (frame, bytes, suffix) of ``results`` in recorded order.
-
-    JPEGs and PNGs are taken as they were recorded, bit for bit; others become JPEGs.
-    """
-    wanted = {result.index: result for result in results}
+def records_of(recording: Recording, results: Sequence[FrameResult]) -> Iterator[Record]:
+    """Yield the records of ``results``, which are in recorded order."""
+    wanted = {result.index for result in results}
     for index, record in enumerate(recording.records()):
-        if index not in wanted:
-            continue
-        result, message = wanted.pop(index), record.message
-        data = bytes(message.data) if record.type == COMPRESSED_TYPE else b''
-        if data.startswith((_JPEG, _PNG)):
-            yield result, data, '.jpg' if data.startswith(_JPEG) else '.png'
-        else:
-            yield result, encode_jpeg(to_rgb(message), _QUALITY).tobytes(), '.jpg'
+        if index in wanted:
+            wanted.remove(index)
+            yield record
         if not wanted:
             return
 
 
-def write_folder(root: Path, name: str, split: str,
-                 frames: Iterator[tuple[FrameResult, bytes, str]], file_stems: Mapping[int, str],
-                 thresholds: ScoreThresholds, model: str) -> dict[int, str]:
-    """Write everything below ``root``, an empty folder; return frame's index -> file name.
+def image_file(record: Record, image: np.ndarray) -> tuple[bytes, str]:
+    """Return the bytes of an image's file, and their suffix.
+
+    JPEGs and PNGs are taken as they were recorded, bit for bit; others become JPEGs.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+    """
+    data = bytes(record.message.data) if record.type == COMPRESSED_TYPE else b''
+    if data.startswith((_JPEG, _PNG)):
+        return data, '.jpg' if data.startswith(_JPEG) else '.png'
+    return encode_jpeg(image, _QUALITY).tobytes(), '.jpg'
+
+
+def write_folder(root: Path, name: str, split: str, images: Iterable[tuple[LabelledImage, bytes]],
+                 class_names: Sequence[str], model: str) -> None:
+    """Write everything below ``root``, an empty folder.
 
     Args:
         name: what the folder will be called.
-        frames: of ``recorded_images``.
-        file_stems: frame's index -> file name without ending.
-        thresholds: choose of all detections those that become boxes.
+        images: with the bytes of their files.
         model: what the boxes come from.
     """
-    class_names = thresholds.class_names
     colours = {class_name: class_colour(label) for label, class_name in enumerate(class_names)}
     folders = [root / 'JPEGImages', root / 'Annotations', root / 'coco' / 'images' / split,
                root / 'coco' / 'annotations', root / 'label_studio']
     for folder in folders:
         folder.mkdir(parents=True)
-    images: dict[int, LabelledImage] = {}
-    for result, data, suffix in frames:
-        found = thresholds.passed(result.detections)
-        image = LabelledImage(file_stems[result.index], suffix, result.width, result.height,
-                              found.xyxy, tuple(class_names[label] for label in found.labels),
-                              tuple(found.scores.tolist()))
-        images[result.index] = image
+    written: list[LabelledImage] = []
+    for image, data in images:
+        written.append(image)
         target = root / 'JPEGImages' / image.file
         target.write_bytes(data)
         _share(target, root / 'coco' / 'images' / split / image.file)
         (root / 'Annotations' / f'{image.stem}.xml').write_bytes(voc_annotation(image, name))
-    written = list(images.values())
     write_voc_lists(root, split, written, colours)
     _write_json(root / 'coco' / 'annotations' / f'instances_{split}.json',
                 coco_instances(written, class_names))
     _write_json(root / 'label_studio' / 'tasks.json',
                 label_studio_tasks(written, f'{name}/JPEGImages', model))
     (root / 'label_studio' / 'interface.xml').write_text(label_studio_interface(colours))
-    return {index: image.file for index, image in images.items()}
 
 
 def _write_json(path: Path, values: object) -> None:

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from ssd_perception import __version__
-from ssd_perception.bags.reader import RecoveringBag
-from ssd_perception.core.errors import SettingError
+from ssd_perception.bags.frames import to_rgb
+from ssd_perception.bags.reader import Record, RecoveringBag
+from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import SettingError, UserError
+from ssd_perception.core.messages import json_rows
 from ssd_perception.core.result_folder import result_folder
 from ssd_perception.core.signals import sigterm_as_ctrl_c
+from ssd_perception.core.text import describe_error
+from ssd_perception.data.writers import LabelledImage
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.mining.candidates import Candidates
 from ssd_perception.mining.choose import choose_even
-from ssd_perception.mining.labelled_folder import recorded_images, stems, write_folder
+from ssd_perception.mining.labelled_folder import image_file, records_of, stems, write_folder
 from ssd_perception.mining.page import selection_page
-from ssd_perception.mining.selection import Selection, SelectionSummary
-from ssd_perception.mining.thumbnails import Thumbnails, kept_thumbnails
+from ssd_perception.mining.selection import ChosenFrame, SelectionSummary, tile
+from ssd_perception.mining.thumbnails import small_image, thumbnail
 from ssd_perception.replay.cameras import Recording, find_images
-from ssd_perception.replay.run import require_readable
-from ssd_perception.replay.scan import Stages, scan
+from ssd_perception.replay.scan import decode_record
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
-from ssd_perception.replay.work_folder import (
-    CHUNK_FRAMES,
-    RunIdentity,
-    WorkFolder,
-    recorded_files,
-)
+
+_MOST_TILES = 60  # on the page
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,6 @@ class MineOptions:
         detector: weights, runtime and thresholds; its score threshold is the lowest that becomes
             a box.
         topics: images to look at; empty means all cameras.
-        fresh: discard an interrupted run instead of continuing it.
-        chunk_frames: frames that an interrupted run may lose.
 
     Raises:
         SettingError: for a value out of range.
@@ -62,8 +60,6 @@ class MineOptions:
     split: str = 'train'
     detector: DetectorOptions = DetectorOptions()
     topics: tuple[str, ...] = ()
-    fresh: bool = False
-    chunk_frames: int = CHUNK_FRAMES
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 1_000_000:
@@ -74,130 +70,154 @@ class MineOptions:
 
 
 def run(options: MineOptions, log: Callable[[str], object] = print) -> SelectionSummary:
-    """Choose frames and write them into ``options.out``; an interrupted run is continued.
+    """Choose frames and write them into ``options.out``.
 
     Args:
         log: called with each sentence for the user; a progress bar is drawn in a terminal.
 
     Raises:
-        BagError, DataError, SettingError, WorkFolderError, OSError: in one sentence.
-        KeyboardInterrupt: for Ctrl-C and SIGTERM; the work that was done is kept.
+        BagError, DataError, SettingError, OSError: in one sentence.
+        KeyboardInterrupt: for Ctrl-C and SIGTERM; nothing is left.
     """
-    out = options.out.expanduser().absolute()
-    if out.exists():
-        raise FileExistsError(f'{out} exists already, and may hold corrected boxes; '
-                              'choose another --out.')
+    out = absent(options.out)
     with sigterm_as_ctrl_c(), RecoveringBag(options.bag) as bag:
         recording = find_images(bag, options.topics)
         detector = options.detector.load()
         log(detector.describe())
-        return _Mining(options, out, recording, log, detector).run()
+        chosen = propose(recording, options.count)
+        return Selection(replace(options, out=out), detector, chosen).write(
+            records_of(recording, chosen.results), str(options.bag))
 
 
-def propose(options: MineOptions, detector: Detector) -> Candidates:
-    """Return the frames of one of many recordings that may be chosen; interrupted, it continues.
-
-    These are the ``count`` that would be chosen from this recording alone, so frames need not all
-    be in memory at once.
-
-    Args:
-        options: ``out`` names the work folder beside it; nothing else is written.
-        detector: loaded with ``options.detector``.
+def absent(out: Path) -> Path:
+    """Return the absolute path of a folder to create.
 
     Raises:
-        As ``run``.
+        FileExistsError: when it is there.
     """
-    with RecoveringBag(options.bag) as bag:
-        recording = find_images(bag, options.topics)
-        # Of many recordings only failures are named at once.
-        return _Mining(options, options.out, recording, lambda line: None, detector).propose()
+    out = out.expanduser().absolute()
+    if out.exists():
+        raise FileExistsError(f'{out} exists already, and may hold corrected boxes; '
+                              'choose another --out.')
+    return out
 
 
-class _Mining:
-    def __init__(self, options: MineOptions, out: Path, recording: Recording,
-                 log: Callable[[str], object], detector: Detector):
-        self._options, self._out, self._recording, self._log = options, out, recording, log
-        self._detector = detector
+def propose(recording: Recording, count: int) -> Candidates:
+    """Look at every frame of a recording; return the up to ``count`` that are chosen from it.
+
+    The choice needs no detections, so the detector looks only at what is chosen.
+
+    Raises:
+        BagError: when no image can be decoded.
+    """
+    results, thumbnails = [], []
+    bar = tqdm(recording.records(), 'bag_to_voc', recording.frames, unit='frame', leave=False,
+               disable=not sys.stderr.isatty())
+    for index, record in enumerate(bar):
+        result, image = decode_record(index, record, small_image)
+        results.append(result)
+        if image is not None:
+            thumbnails.append(thumbnail(image))
+    if not thumbnails:
+        raise recording.unusable(results[0].error)
+    times = FrameTimes(results)
+    readable = [result for result in results if not result.error]
+    names = {camera.topic: camera.name for camera in recording.cameras}
+    cameras = [names[result.topic] for result in readable]
+    seen = np.stack(thumbnails)
+    places = choose_even(cameras, seen, count)
+    picked = [readable[place] for place in places]
+    return Candidates(
+        len(results), len(results) - len(readable), tuple(picked),
+        tuple(cameras[place] for place in places), tuple(map(times.elapsed_ns, picked)),
+        tuple(stems(picked, recording.cameras, times)),
+        (*recording.bag.losses(), *times.notes), seen[places])
+
+
+class Selection:
+    """The chosen frames, in which the detector looks for boxes to correct.
+
+    Args:
+        options: ``bag`` is not used.
+        detector: loaded with ``options.detector``.
+        chosen: in the order of the records that ``write`` is given.
+    """
+
+    def __init__(self, options: MineOptions, detector: Detector, chosen: Candidates):
+        self._options, self._detector, self._chosen = options, detector, chosen
         self._thresholds = ScoreThresholds(detector.settings, detector.class_names)
+        self._settings = replace(detector.settings, max_detections=MAX_DETECTIONS,
+                                 class_thresholds=(), score_threshold=self._thresholds.lowest)
+        self._frames: list[ChosenFrame] = []
+        self._tiles: list[tuple[bytes, str]] = []
+        self._failures: list[str] = []
 
-    def run(self) -> SelectionSummary:
-        with self._scanned() as (folder, thumbnails):
-            summary = self._write(folder, thumbnails)
-            folder.remove()
-        return summary
+    def write(self, records: Iterable[Record], source: str, failed: int = 0) -> SelectionSummary:
+        """Write the folder.
 
-    def propose(self) -> Candidates:
-        with self._scanned() as (folder, thumbnails):
-            results = list(folder.frames())
-            times = FrameTimes(results)
-            places = choose_even(results, thumbnails, self._options.count)
-            picked = [results[i] for i in places]
-            stem_of = stems(picked, self._recording.cameras, times)
-            names = {camera.topic: camera.name for camera in self._recording.cameras}
-            found = Candidates(
-                len(results), sum(bool(result.error) for result in results), tuple(picked),
-                tuple(names[result.topic] for result in picked),
-                tuple(times.elapsed_ns(result) for result in picked),
-                tuple(stem_of[result.index] for result in picked),
-                (*self._recording.bag.losses(), *times.notes), thumbnails[places])
-            folder.remove()
-        return found
+        Args:
+            records: of the chosen frames.
+            source: what the recordings are called.
+            failed: the number of recordings that could not be read.
 
-    @contextlib.contextmanager
-    def _scanned(self) -> Iterator[tuple[WorkFolder, np.ndarray]]:
-        """Look at every frame; lend the work folder and the frames' thumbnails."""
-        options, detector = self._options, self._detector
-        low = replace(detector.settings, max_detections=MAX_DETECTIONS, class_thresholds=(),
-                      score_threshold=self._thresholds.lowest)
-        with WorkFolder(self._out, self._identity(detector, low.score_threshold),
-                        options.fresh, 'bag_to_voc', options.chunk_frames) as folder:
-            scan(self._recording, [detector], low, Stages(), [Thumbnails()], folder,
-                 log=self._log)
-            require_readable(folder, self._recording)
-            yield folder, kept_thumbnails(folder)
-
-    def _identity(self, detector: Detector, lowest: float) -> RunIdentity:
-        bag = self._options.bag.expanduser()
-        return RunIdentity(recorded_files(bag), detector.weights_hash, {
-            'bag': str(bag.absolute()), 'topics': self._recording.topics, 'lowest': lowest,
-            'device': detector.device, 'runtime': detector.runtime,
-            'precision': detector.precision, 'network': detector.network_hash,
-            'version': __version__})
-
-    def _write(self, folder: WorkFolder, thumbnails: np.ndarray) -> SelectionSummary:
-        """Choose, and write the folder."""
-        options, thresholds = self._options, self._thresholds
+        Raises:
+            UserError: when the detector answers none of the frames.
+        """
+        options, chosen = self._options, self._chosen
         assert self._detector.path is not None  # loaded from weights
         weights = self._detector.path.name
-        results = list(folder.frames())
-        times = FrameTimes(results)
-        places = choose_even(results, thumbnails, options.count)
-        picked = [results[place] for place in places]
-        names = {camera.topic: camera.name for camera in self._recording.cameras}
-        selection = Selection(
-            picked, [names[result.topic] for result in picked], thresholds,
-            [times.elapsed_ns(result) / 1e9 for result in picked])
-        with result_folder(self._out) as out:
-            files = write_folder(out, self._out.name, options.split,
-                                 recorded_images(self._recording, picked),
-                                 stems(picked, self._recording.cameras, times), thresholds,
-                                 weights)
-            broken = sum(bool(result.error) for result in results)
-            few = too_few(options.count, len(places), len(results) - broken)
+        with result_folder(options.out) as out:
+            write_folder(out, options.out.name, options.split, self._images(records),
+                         self._thresholds.class_names, weights)
+            if self._failures and not self._frames:
+                raise UserError(self._failures[0])
             summary = SelectionSummary(
-                len(results), broken, selection.chosen([files[result.index] for result in picked]),
-                str(options.bag), weights, (*few, *self._recording.bag.losses(), *times.notes),
-                options.split)
+                chosen.frames, chosen.unreadable, tuple(self._frames), source, weights,
+                (*chosen.notes, *self._failures, *_too_few(options.count, chosen)),
+                options.split, failed)
             (out / 'selection.json').write_text(json.dumps(summary.to_json(), indent=1) + '\n')
             (out / 'selection.html').write_text(selection_page(
-                f'{len(files)} frames of {options.bag.name}', summary,
-                selection.tiles(out / 'JPEGImages', summary.chosen)), encoding='utf-8')
+                f'{len(self._frames)} frames of {Path(source).name}', summary, self._tiles),
+                encoding='utf-8')
         return summary
 
+    def _images(self, records: Iterable[Record]) -> Iterator[tuple[LabelledImage, bytes]]:
+        """Detect in each frame; one in which the detector fails is left out."""
+        chosen, class_names = self._chosen, self._thresholds.class_names
+        for place, record in enumerate(records):
+            stem = chosen.stems[place]
+            try:
+                image = to_rgb(record.message)
+                found, = self._detector.detect([image], self._settings).detections
+            except Exception as error:
+                self._failures.append(f'The frame {stem} is left out, because the detector '
+                                      f'failed: {describe_error(error)}')
+                continue
+            kept = self._thresholds.passed(found)
+            data, suffix = image_file(record, image)
+            labelled = LabelledImage(
+                stem, suffix, image.shape[1], image.shape[0], kept.xyxy,
+                tuple(class_names[label] for label in kept.labels), tuple(kept.scores.tolist()))
+            self._add(place, labelled.file, image, found)
+            yield labelled, data
 
-def too_few(wanted: int, chosen: int, readable: int) -> list[str]:
+    def _add(self, place: int, file: str, image: np.ndarray, found: Detections) -> None:
+        chosen, thresholds = self._chosen, self._thresholds
+        result, camera = chosen.results[place], chosen.cameras[place]
+        seconds = round(chosen.elapsed_ns[place] / 1e9, 3)
+        self._frames.append(ChosenFrame(
+            file, result.index, camera, result.stamp_ns, seconds,
+            json_rows(thresholds.passed(found), thresholds.class_names)))
+        if len(self._tiles) < _MOST_TILES:
+            name = f'{camera}, ' if len(set(chosen.cameras)) > 1 else ''
+            self._tiles.append((tile(image, found, thresholds), f'{name}{seconds:.1f} s'))
+
+
+def _too_few(wanted: int, chosen: Candidates) -> list[str]:
     """Return the note that fewer frames were chosen than wanted; none where they are enough."""
-    if chosen >= wanted:
+    count = len(chosen.results)
+    if count >= wanted:
         return []
-    why = 'there are no more' if chosen == readable else 'every other one looks like one of these'
-    return [f'Only {chosen} frames instead of {wanted}: {why}.']
+    why = ('there are no more' if count == chosen.frames - chosen.unreadable
+           else 'every other one looks like one of these')
+    return [f'Only {count} frames instead of {wanted}: {why}.']

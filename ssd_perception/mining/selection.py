@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import cv2
+import numpy as np
 
-from ssd_perception.core.messages import json_rows
+from ssd_perception.core.detections import Detections
 from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.imaging.files import read_image
 from ssd_perception.replay.thresholds import ScoreThresholds
-from ssd_perception.replay.work_folder import FrameResult
 from ssd_perception.viz.drawing import draw_detections
 
-_TILE_WIDTH, _MOST_TILES = 480, 60
+_TILE_WIDTH = 480
 
 
 @dataclass(frozen=True)
@@ -67,43 +64,17 @@ class SelectionSummary:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The chosen frames of one or more recordings.
+def tile(image: np.ndarray, detections: Detections, thresholds: ScoreThresholds) -> bytes:
+    """Return a small JPEG of a frame: boxes to correct, and detections below the threshold.
 
-    Attributes:
-        results: the frames.
-        cameras: of each, the name of its camera.
-        thresholds: of what is published.
-        seconds: of each, the time since its recording's first frame.
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        detections: in its pixels, with all scores from ``thresholds.lowest`` on.
     """
-
-    results: Sequence[FrameResult]
-    cameras: Sequence[str]
-    thresholds: ScoreThresholds
-    seconds: Sequence[float]
-
-    def chosen(self, files: Sequence[str]) -> tuple[ChosenFrame, ...]:
-        """Return every frame; ``files`` are the names of their images."""
-        return tuple(
-            ChosenFrame(file, result.index, camera, result.stamp_ns, round(seconds, 3),
-                        json_rows(self.thresholds.passed(result.detections),
-                                  self.thresholds.class_names))
-            for file, result, camera, seconds in zip(files, self.results, self.cameras,
-                                                     self.seconds))
-
-    def tiles(self, folder: Path, chosen: Sequence[ChosenFrame]) -> list[tuple[bytes, str]]:
-        """Return JPEGs with captions: boxes to correct, and detections below the threshold."""
-        made = []
-        for result, frame in list(zip(self.results, chosen))[:_MOST_TILES]:
-            image = read_image(folder / frame.file)
-            scale = _TILE_WIDTH / image.shape[1]
-            size = _TILE_WIDTH, max(1, round(image.shape[0] * scale))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-            found = result.detections
-            drawn = draw_detections(small, self.thresholds.passed(found).scaled(scale),
-                                    self.thresholds.class_names,
-                                    weak=self.thresholds.narrowly_missed(found).scaled(scale))
-            camera = f'{frame.camera}, ' if len(set(self.cameras)) > 1 else ''
-            made.append((encode_jpeg(drawn, 85).tobytes(), f'{camera}{frame.seconds:.1f} s'))
-        return made
+    scale = _TILE_WIDTH / image.shape[1]
+    size = _TILE_WIDTH, max(1, round(image.shape[0] * scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    drawn = draw_detections(small, thresholds.passed(detections).scaled(scale),
+                            thresholds.class_names,
+                            weak=thresholds.narrowly_missed(detections).scaled(scale))
+    return encode_jpeg(drawn, 85).tobytes()

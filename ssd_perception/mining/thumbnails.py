@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from ssd_perception.replay.work_folder import FrameResult, WorkFolder
+from ssd_perception.imaging.encodings import to_rgb, to_rgb_shrunk
 
 SIZE = 16, 12  # width and height, px
 
 
-class Thumbnails:
-    """Keeps a thumbnail of every frame; a ``replay.scan.Consumer``."""
+def small_image(message: Any) -> np.ndarray:
+    """Return an image that is large enough for its thumbnail: uint8 (H, W, 3) RGB.
 
-    name = 'thumbnails'
+    A JPEG is decoded at an eighth where it can be; thumbnails differ by one level at most.
 
-    def begin(self, chunk: Path) -> None:
-        """Nothing is written beside what is kept."""
-
-    def add(self, result: FrameResult, image: np.ndarray) -> bytes:
-        """Return the frame's thumbnail."""
-        return thumbnail(image).tobytes()
-
-    def end(self) -> None:
-        """Nothing is open."""
+    Raises:
+        ImageError: as ``to_rgb``.
+    """
+    if hasattr(message, 'encoding'):
+        return to_rgb(message)
+    return to_rgb_shrunk(message, lambda height, width: SIZE[::-1])[0]
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
@@ -34,10 +31,3 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
     An orange thing may be as bright as the grey floor, so colours are kept.
     """
     return cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA).reshape(-1)
-
-
-def kept_thumbnails(folder: WorkFolder) -> np.ndarray:
-    """Return every frame's thumbnail: uint8 (n, d), 0 where an image could not be decoded."""
-    none = bytes(SIZE[0] * SIZE[1] * 3)
-    kept = b''.join(data or none for data in folder.kept(Thumbnails.name))
-    return np.frombuffer(kept, np.uint8).reshape(-1, len(none))

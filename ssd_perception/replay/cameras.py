@@ -65,6 +65,11 @@ class Recording:
         """Yield the images in recorded order; a frame's index is its place here."""
         return self.bag.records(self.topics)
 
+    def unusable(self, first: str) -> BagError:
+        """Return the error that no image can be used; ``first`` is that of the first one."""
+        return BagError(f'None of the {self.frames} images of {self.bag.path} can be used; the '
+                        f'first: {first}')
+
     def other_topics(self) -> list[str]:
         """Return the topics of images that are left out."""
         return [topic for topic in self.bag.of_type(*IMAGE_TYPES) if topic not in self.topics]

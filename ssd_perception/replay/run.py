@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ssd_perception import __version__
-from ssd_perception.bags.reader import BagError, RecoveringBag
+from ssd_perception.bags.reader import RecoveringBag
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.frame import Stage, prepare_stages
 from ssd_perception.core.result_folder import MARK, check_replaceable, result_folder
@@ -162,7 +162,7 @@ class _Replay:
         lowest = SCORE_THRESHOLD if truths else self._thresholds.lowest
         if self._stages.reaching is not None:
             lowest = min(lowest, float(self._stages.reaching.per_class.min()))
-        with WorkFolder(self._out, self._identity(lowest), options.fresh, 'replay',
+        with WorkFolder(self._out, self._identity(lowest), options.fresh,
                         options.chunk_frames) as folder:
             speed = self._scan(folder, lowest)
             accuracy = truths.measure(folder.frames(), detector.class_names) if truths else None
@@ -188,7 +188,10 @@ class _Replay:
                                   self._options.jpeg_quality)] if self._options.pictures else []
         speed = scan(self._recording, self._detectors, low, self._stages, images, folder,
                      self._options.batch, self._log)
-        require_readable(folder, self._recording)
+        if all(result.error for result in folder.frames()):
+            first = next(folder.frames())
+            folder.remove()
+            raise self._recording.unusable(first.error)
         return None if speed is None else round(speed, 2)
 
     def _write(self, folder: WorkFolder, speed: float | None,
@@ -215,15 +218,6 @@ class _Replay:
             (target / MARK).write_text(json.dumps(summary.to_json(), indent=2) + '\n',
                                        encoding='utf-8')
         return summary
-
-
-def require_readable(folder: WorkFolder, recording: Recording) -> None:
-    """Remove the work and raise BagError when no image could be decoded."""
-    first = next(folder.frames())
-    if all(result.error for result in folder.frames()):
-        folder.remove()
-        raise BagError(f'None of the {recording.frames} images of {recording.bag.path} can be '
-                       f'used; the first: {first.error}')
 
 
 def load_detectors(options: ReplayOptions) -> list[Detector]:

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, Record
 from ssd_perception.bags.types import typestore
 from ssd_perception.core.detections import Detections
@@ -27,6 +26,8 @@ from ssd_perception.core.interface import MAX_FRAME_ID, NS_PER_S, stamp_to_ns
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.core.result_folder import naming_folder
 from ssd_perception.core.text import describe_error
+from ssd_perception.imaging.compressed import ImageError
+from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.inference.detector import Detector
 from ssd_perception.replay.cameras import Recording
 from ssd_perception.replay.thresholds import ScoreThresholds
@@ -115,7 +116,7 @@ def scan(recording: Recording, detectors: Sequence[Detector], settings: Postproc
     work = _Scan(recording, detectors, settings, stages, consumers, folder, batch)
     typestore()  # loading the message types takes as long as some frames, and no thread can work
     start = time.perf_counter()
-    with tqdm(total=total, initial=done, desc=folder.verb, unit='frame',
+    with tqdm(total=total, initial=done, desc='replay', unit='frame',
               disable=not sys.stderr.isatty()) as bar:
         try:
             with naming_folder(folder.path):
@@ -321,8 +322,9 @@ class _Stopped(Exception):
     """Another thread ended the run."""
 
 
-def decode_record(index: int, record: Record) -> tuple[FrameResult, np.ndarray | None]:
-    """Return a frame without detections, and its image: uint8 (H, W, 3) RGB.
+def decode_record(index: int, record: Record, decode: Callable[[Any], np.ndarray] = to_rgb
+                  ) -> tuple[FrameResult, np.ndarray | None]:
+    """Return a frame without detections, and its image as ``decode`` makes it from the message.
 
     An image that cannot be decoded is None, and the result's ``error`` says why.
     """
@@ -330,8 +332,8 @@ def decode_record(index: int, record: Record) -> tuple[FrameResult, np.ndarray |
     try:
         message = record.message
         result = _with_header(result, message.header)
-        image = to_rgb(message)
-    except BagError as error:
+        image = decode(message)
+    except (BagError, ImageError) as error:
         return replace(result, error=str(error)), None
     return replace(result, height=image.shape[0], width=image.shape[1]), image
 

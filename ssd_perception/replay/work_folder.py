@@ -120,35 +120,34 @@ class WorkFolder:
         out: the result's folder.
         identity: of this run.
         fresh: begin anew, whatever is there.
-        verb: whose run it is.
         chunk_frames: frames in a chunk, at least 1.
 
     Attributes:
         path: the hidden folder.
-        verb, chunk_frames: as given.
+        chunk_frames: as given.
 
     Raises:
         WorkFolderError: when another run works there, or an interrupted one had another identity.
     """
 
     def __init__(self, out: Path, identity: RunIdentity, fresh: bool = False,
-                 verb: str = 'replay', chunk_frames: int = CHUNK_FRAMES):
-        self.path = out.with_name(f'.{out.name}.{verb}')
-        self.verb, self.chunk_frames = verb, chunk_frames
-        self._lock = _locked(self.path, out, verb)
+                 chunk_frames: int = CHUNK_FRAMES):
+        self.path = out.with_name(f'.{out.name}.replay')
+        self.chunk_frames = chunk_frames
+        self._lock = _locked(self.path, out)
         try:
-            self._prepare(identity.to_json(chunk_frames), fresh, out, verb)
+            self._prepare(identity.to_json(chunk_frames), fresh, out)
         except BaseException:
             self._lock.close()
             raise
 
-    def _prepare(self, identity: str, fresh: bool, out: Path, verb: str) -> None:
+    def _prepare(self, identity: str, fresh: bool, out: Path) -> None:
         file = self.path / _IDENTITY
         if fresh:
             self._empty()
         if file.is_file() and file.read_text(encoding='utf-8') != identity:
             raise WorkFolderError(
-                f'An interrupted {verb} into {out} had another recording, other weights or other '
+                f'An interrupted replay into {out} had another recording, other weights or other '
                 'settings; repeat its command to finish it, or give --fresh to discard it.')
         for partial in self.path.glob('*.partial'):
             _remove(partial)
@@ -248,11 +247,11 @@ def _kept_file(consumer: str) -> str:
     return f'{consumer}.bin'
 
 
-def _locked(path: Path, out: Path, verb: str) -> BinaryIO:
+def _locked(path: Path, out: Path) -> BinaryIO:
     """Make the folder and lock it; neither it nor its lock may be a link to something else."""
     path.mkdir(parents=True, exist_ok=True)
     if path.is_symlink():
-        raise WorkFolderError(f'{path}, where {verb} keeps its work, is a link; remove it.')
+        raise WorkFolderError(f'{path}, where replay keeps its work, is a link; remove it.')
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         number = os.open(path / 'lock', flags, 0o666)
@@ -266,7 +265,7 @@ def _locked(path: Path, out: Path, verb: str) -> BinaryIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
-        raise WorkFolderError(f'Another {verb} is writing {out} now; wait for it, or '
+        raise WorkFolderError(f'Another replay is writing {out} now; wait for it, or '
                               'choose another --out.') from error
     except WorkFolderError:
         lock.close()

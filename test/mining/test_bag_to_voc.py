@@ -1,4 +1,4 @@
-"""The verb `bag_to_voc`: whole or not there, resumable, and its boxes open in other tools."""
+"""The verb `bag_to_voc`: whole or not there, and its boxes open in other tools."""
 
 from __future__ import annotations
 
@@ -21,9 +21,6 @@ from orange_detector import NAMES, OrangeDetector, interrupted, replace_network 
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.data.layout import read_split  # noqa: E402
-from ssd_perception.inference.options import DetectorOptions  # noqa: E402
-from ssd_perception.mining.run import MineOptions, run  # noqa: E402
-from ssd_perception.replay.work_folder import WorkFolderError  # noqa: E402
 
 FRAMES, COUNT = 25, 4
 
@@ -51,10 +48,6 @@ def recording(tmp_path_factory):
 
 def mine(bag, out, *words):
     return main(['bag_to_voc', str(bag), '--out', str(out), '--count', str(COUNT), *words])
-
-
-def mine_in_chunks(bag, out, **options):
-    return run(MineOptions(bag, out, COUNT, chunk_frames=10, **options))
 
 
 def content(folder):
@@ -140,31 +133,35 @@ def test_label_studio_takes_the_predictions(detectors, recording, tmp_path):
     assert all(sdk.validate_prediction(task['predictions'][0]) for task in tasks)
 
 
-def test_an_interrupted_run_goes_on_and_gives_the_same(detectors, recording, tmp_path, capsys):
-    mine_in_chunks(recording, tmp_path / 'one' / 'mined')
-    out = tmp_path / 'two' / 'mined'
-    with interrupted(BesideIt, at=17), pytest.raises(KeyboardInterrupt):
-        mine_in_chunks(recording, out)
-    assert not out.exists() and 'continues behind frame 10' in capsys.readouterr().err
-    summary = mine_in_chunks(recording, out)
-    assert detectors[-1].calls == FRAMES - 10 and len(summary.chosen) == COUNT
-    assert content(out) == content(tmp_path / 'one' / 'mined')
-    assert [p.name for p in out.parent.iterdir()] == ['mined']
+def test_the_detector_looks_at_the_chosen_frames_only(detectors, recording, tmp_path):
+    assert mine(recording, tmp_path / 'mined') == 0
+    assert detectors[-1].calls == COUNT
 
 
-@pytest.mark.parametrize('runtime, precision, network', [
-    ('openvino', 'fp32', '1'), ('onnxruntime', 'int8', '1'), ('onnxruntime', 'fp32', '2')])
-def test_an_interrupted_run_goes_on_with_the_same_network_only(
-        detectors, recording, tmp_path, capsys, monkeypatch, runtime, precision, network):
-    out = tmp_path / 'mined'
-    with interrupted(BesideIt, at=17), pytest.raises(KeyboardInterrupt):
-        mine_in_chunks(recording, out, detector=DetectorOptions(
-            runtime='onnxruntime', precision='fp32'))
-    assert (detectors[-1].runtime, detectors[-1].precision) == ('onnxruntime', 'fp32')
-    monkeypatch.setattr(BesideIt, 'network_hash', network * 64)
-    with pytest.raises(WorkFolderError, match='other weights or other settings'):
-        mine_in_chunks(recording, out, detector=DetectorOptions(
-            runtime=runtime, precision=precision))
+def test_an_interrupted_run_leaves_nothing(detectors, recording, tmp_path):
+    with interrupted(BesideIt, at=2):
+        assert mine(recording, tmp_path / 'mined') == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_that_breaks_the_detector_costs_itself(detectors, recording, tmp_path, capsys,
+                                                       monkeypatch):
+    detect, asked = BesideIt.detect, []
+
+    def fragile(self, images, settings=None):
+        asked.append(images)
+        if len(asked) == 2:
+            raise RuntimeError('no kernel\nfor this')
+        return detect(self, images, settings)
+    monkeypatch.setattr(BesideIt, 'detect', fragile)
+    assert mine(recording, tmp_path / 'mined') == 0
+    printed = capsys.readouterr().out
+    assert 'is left out, because the detector failed: RuntimeError: no kernel for this' in printed
+    assert f'{COUNT - 1} of {FRAMES} frames, with {COUNT - 1} boxes' in printed
+    monkeypatch.setattr(BesideIt, 'detect', lambda *_: 1 / 0)
+    assert mine(recording, tmp_path / 'again') == 1
+    assert 'division by zero' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ['mined']
 
 
 def test_two_runs_give_the_same_bytes(detectors, recording, tmp_path):

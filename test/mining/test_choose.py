@@ -1,17 +1,14 @@
 """Chosen frames are evenly spread over each camera, and no two look alike."""
 
+from types import SimpleNamespace
+
+import cv2
 import numpy as np
 import pytest
 
-from ssd_perception.core.detections import Detections
+from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.mining.choose import LEAST_DIFFERENCE, choose_even
-from ssd_perception.mining.thumbnails import thumbnail
-from ssd_perception.replay.work_folder import FrameResult
-
-
-def frames(count, topic='/camera', broken=()):
-    return [FrameResult(i, topic, i, i, 'camera', 64, 48, Detections.empty(),
-                        'broken' if i in broken else '') for i in range(count)]
+from ssd_perception.mining.thumbnails import SIZE, small_image, thumbnail
 
 
 def looks(*levels):
@@ -26,7 +23,7 @@ DIFFERENT = np.array([(10 * (i % 25), 10 * (i // 25)) for i in range(50)], np.ui
 @pytest.mark.parametrize('count, places', [
     (4, [0, 16, 33, 49]), (1, [0]), (50, list(range(50))), (1000, list(range(50)))])
 def test_they_are_evenly_spread(count, places):
-    assert choose_even(frames(50), DIFFERENT, count) == places
+    assert choose_even(['camera'] * 50, DIFFERENT, count) == places
 
 
 @pytest.mark.parametrize('levels, count, places', [
@@ -36,18 +33,13 @@ def test_they_are_evenly_spread(count, places):
     ([0, 50, 0, 50, 1, 51], 4, [0, 3]),  # the same places again, a little lighter
     ([], 4, [])])
 def test_no_two_look_alike(levels, count, places):
-    assert choose_even(frames(len(levels)), looks(*levels), count) == places
-
-
-def test_frames_that_could_not_be_decoded_are_never_chosen():
-    assert choose_even(frames(4, broken=(0, 3)), looks(0, 50, 100, 150), 4) == [1, 2]
-    assert choose_even(frames(1, broken=(0,)), looks(0), 4) == []
+    assert choose_even(['camera'] * len(levels), looks(*levels), count) == places
 
 
 def test_every_camera_counts_though_their_frames_alternate():
-    results = [frame for pair in zip(frames(25, '/front'), frames(25, '/rear')) for frame in pair]
-    places = choose_even(results, DIFFERENT, 4)  # every 16th of all are /front's alone
-    assert [results[place].topic for place in places].count('/rear') == 2
+    cameras = ['front', 'rear'] * 25
+    places = choose_even(cameras, DIFFERENT, 4)  # every 16th of all are front's alone
+    assert [cameras[place] for place in places].count('rear') == 2
     assert places == sorted(places)
 
 
@@ -69,4 +61,16 @@ def test_a_thing_that_moves_before_a_camera_that_stands_still_is_seen():
         image = np.full((480, 640, 3), 120, np.uint8)
         image[200:260, 60 * step:60 * step + 60] = 230, 90, 20
         shown.append(thumbnail(image))
-    assert choose_even(frames(8), np.stack(shown), 8) == list(range(8))
+    assert choose_even(['camera'] * 8, np.stack(shown), 8) == list(range(8))
+
+
+@pytest.mark.parametrize('size', [(640, 480), (1280, 720), (322, 246)])
+def test_a_jpeg_that_is_decoded_small_has_the_same_thumbnail(size):
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8), size)
+    jpeg = cv2.imencode('.jpg', scene)[1].tobytes()
+    message = SimpleNamespace(format='jpeg', data=jpeg)
+    small = small_image(message)
+    assert small.shape[1] >= SIZE[0] and (size[0] % 8 or small.shape[1] == size[0] / 8)
+    difference = thumbnail(small).astype(int) - thumbnail(to_rgb(message))
+    assert np.abs(difference).max() <= 1

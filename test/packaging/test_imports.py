@@ -52,7 +52,7 @@ LIBRARIES = {
     'benchmark': ROS | TORCH | {
         'numpy', 'cv2', 'tqdm', 'matplotlib', 'onnxruntime', 'ultralytics'},
     'datacheck': {'numpy', 'markupsafe', 'cv2', 'tqdm', 'PIL', 'matplotlib'},
-    'mining': {'numpy', 'markupsafe', 'cv2'},
+    'mining': {'numpy', 'markupsafe', 'cv2', 'tqdm'},
     'cli': set(),
     'fleet': {'fsspec', 'numpy', 'markupsafe', 'tqdm', 'ray'},
     '__init__.py': set(),
