@@ -13,34 +13,41 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('--weights', nargs='+', default=['rover'],
-                        help='paths or names (default: rover)')
+                        help='paths of weights, or names of shipped ones (default: rover)')
     parser.add_argument('--runtimes', nargs='+', metavar='NAME',
                         default=['torch', 'onnxruntime', 'openvino', 'opencv'],
-                        help='those that are not installed are named and left out')
+                        help='runtimes to measure; those that are not installed are named and '
+                        'left out (default: torch onnxruntime openvino opencv)')
     parser.add_argument('--precisions', nargs='+', metavar='NAME',
-                        help='(default: fp32 int8)')
+                        help='arithmetics of the networks: fp32, fp16, bf16, int8 '
+                        '(default: fp32 int8)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
     parser.add_argument('--threads', type=int, default=None, metavar='N',
                         help='CPU threads of every entry (default: all cores)')
-    parser.add_argument('--baselines', '--peers', action='store_true',
+    parser.add_argument('--baselines', action='store_true',
                         help="also torchvision's SSDlite320, SSD300-VGG16 and RetinaNet, and the "
                         'network of YOLO11n where ultralytics is installed')
+    parser.add_argument('--peers', dest='baselines', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument('--pictures', type=Path, metavar='DIR',
                         help='folder of images, resized to 640x480 (default: drawn ones)')
-    parser.add_argument('--rounds', type=int, default=20, metavar='N')
-    parser.add_argument('--calls', type=int, default=3, metavar='N', help='timed in each round')
+    parser.add_argument('--rounds', type=int, default=20, metavar='N',
+                        help='rounds, in each of which every entry runs (default: 20)')
+    parser.add_argument('--calls', type=int, default=3, metavar='N',
+                        help='timed calls of each entry in a round (default: 3)')
     parser.add_argument('--data', type=Path, metavar='DIR',
                         help='labelled images: also measure average precision on split val')
     parser.add_argument('--node', action='store_true',
                         help='measure the node instead, fed by a camera process')
     parser.add_argument('--rates', nargs='+', type=float, default=[10.0, 30.0, 60.0],
-                        metavar='HZ', help='of --node')
+                        metavar='HZ', help='with --node: images a second of the camera '
+                        '(default: 10 30 60)')
     parser.add_argument('--cameras', nargs='+', type=int, default=[], metavar='N',
-                        help='of --node: so many cameras of 640x480 on one node, in turn, with '
-                        'the first of --precisions (default: int8)')
+                        help='with --node: measure this many cameras of 640x480 on one node, one '
+                        'number after the other, in the first of --precisions (default: int8)')
     parser.add_argument('--nodes', nargs='+', type=int, default=[], metavar='N',
-                        help='of --cameras: also so many nodes of one camera each, in turn')
-    parser.add_argument('--seconds', type=float, default=8.0, help='of --node, for each case')
+                        help='with --cameras: also measure this many nodes with one camera each')
+    parser.add_argument('--seconds', type=float, default=8.0, metavar='S',
+                        help='with --node: seconds of each measurement (default: 8)')
     parser.add_argument('--out', type=Path, default=Path('benchmark'), metavar='DIR',
                         help='folder for benchmark.json and latency_ap.png, node.json or '
                         'cameras.json (default: benchmark)')

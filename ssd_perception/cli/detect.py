@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ssd_perception.cli.detector_arguments import add_detector_arguments, detector_options
+from ssd_perception.core.text import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,8 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.replay import detect
 
     summary = detect.run(detect.DetectOptions(args.sources, args.out, detector_options(args)))
-    counts = [f'{summary.images} pictures'] * bool(summary.images or not summary.videos) + [
-        f'{summary.frames} frames of {summary.videos} videos'] * bool(summary.videos)
+    counts = [counted(summary.images, 'image')] * bool(summary.images or not summary.videos) + [
+        f'{counted(summary.frames, "frame")} of {counted(summary.videos, "video")}'] * bool(
+            summary.videos)
     print(f'{", ".join(counts)}; results are in {args.out}.')
     return 1 if summary.unreadable else 0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--weights', default='', help='path or name (default: rover)')
+    parser.add_argument('--weights', default='',
+                        help='path of weights, or the name of shipped ones (default: rover)')
     parser.add_argument('--out', type=Path, metavar='DIR',
                         help='folder for NAME.onnx and NAME.int8.onnx (default: beside the '
                         'weights, where every runtime finds them)')

@@ -13,7 +13,8 @@ from ssd_perception.core.format import to_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('bag', type=Path, help='rosbag2 folder, or an .mcap or .db3 file')
-    parser.add_argument('--rate', type=float, default=1.0, help='2 plays twice as fast')
+    parser.add_argument('--rate', type=float, default=1.0, help='speed; 2 plays twice as fast '
+                        '(default: 1)')
     parser.add_argument('--loop', action='store_true', help='begin again at the end')
     parser.add_argument('--clock', action='store_true', help="publish the bag's time on /clock")
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
@@ -21,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument('--raw', action='store_true', help='decode compressed images and publish '
                       'them raw, on the topic without /compressed')
-    form.add_argument('--as-is', dest='raw', action='store_false', help='the default')
+    form.add_argument('--as-is', dest='raw', action='store_false',
+                      help='publish compressed images as they are (the default)')
     parser.add_argument('--stamp', choices=('bag', 'now'), default='bag', help='header stamps: '
                         'as recorded, or the time of publishing (default: bag)')
     parser.add_argument('--wait-for-subscribers', type=int, default=1, metavar='N',

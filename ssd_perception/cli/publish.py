@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument('--weights', type=Path, required=True, help='file to publish')
+    parser.add_argument('--weights', type=Path, required=True,
+                        help='weights file of a run')
     parser.add_argument('--data', nargs='+', required=True, metavar='NAME=DIR[:SPLIT]',
-                        help='labelled images to measure on')
+                        help='labelled images to measure on, each with the name that the card '
+                        'gives them (split: val)')
     parser.add_argument('--choose-on', nargs='+', default=(), metavar='NAME',
-                        help='--data that choose the default score threshold, each with the same '
-                        'weight: the one with the best mean F1 (default: the first one)')
+                        help='names of --data that choose the default score threshold: the one '
+                        'with the best mean F1 over them (default: the first of --data)')
     parser.add_argument('--max-false-boxes', type=float, default=None, metavar='RATE',
-                        help='most false boxes per image of each set of --negatives that the '
-                        'chosen threshold may leave, such as 0.02')
+                        help='the chosen threshold may leave at most this many false boxes per '
+                        'image of each set of --negatives, such as 0.02')
     parser.add_argument('--negatives', nargs='*', default=(), metavar='NAME=DIR[:SPLIT]',
                         help='images without any object of the classes, to count false boxes on')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='write the images of the '
@@ -33,8 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--input-size', metavar='WxH', help='publish the same parameters for '
                         'another input, px, multiples of 32, such as 640x480: a larger one finds '
                         "smaller objects, in more time (default: the weights' own)")
-    parser.add_argument('--attribution', default='', help='whose data it was trained on')
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE')
+    parser.add_argument('--attribution', default='',
+                        help='whose data it was trained on, for the card')
+    parser.add_argument('--out', type=Path, required=True, metavar='FILE',
+                        help='weights file to write, NAME.safetensors, with the card NAME.md '
+                        'beside it')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,4 +12,4 @@ def add_recording_arguments(parser: argparse.ArgumentParser) -> None:
                         'recordings, globs in quotes, .txt files with one of these a line')
     parser.add_argument('--ray', nargs='?', const='local', default='', metavar='ADDRESS',
                         help='work on the recordings side by side with Ray: on this machine, or '
-                        'on the cluster at ADDRESS')
+                        'on the cluster at ADDRESS; stands after the recordings')

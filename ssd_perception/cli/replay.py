@@ -24,23 +24,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_detector_arguments(parser)
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='topics of images (default: all cameras)')
-    parser.add_argument('--ground-truth', '--against', default='', metavar='TRUTH',
-                        help='measure AP: a folder in VOC layout, also as DIR:SPLIT, or a topic '
-                        'of ground truth in the recording (--against is its former name)')
+    parser.add_argument('--ground-truth', default='', metavar='TRUTH',
+                        help='measure AP by this: a folder of labelled images, also as DIR:SPLIT '
+                        '(default: val), or a topic of Detection2DArray in the recording')
+    parser.add_argument('--against', dest='ground_truth', help=argparse.SUPPRESS)
     parser.add_argument('--workers', type=int, default=0, metavar='N',
                         help='networks side by side (default: on a CPU one per core)')
     parser.add_argument('--batch', type=int, default=1, metavar='N',
                         help='frames that the network takes at once (default: 1)')
     parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap',
-                        help='of the recording written (default: mcap)')
+                        help='format of the recording of results (default: mcap)')
     parser.add_argument('--originals', action='store_true',
-                        help='copy the messages of the recording too')
+                        help='also copy all messages of the recording into that of results')
     parser.add_argument('--namespace', default='', metavar='NS',
                         help='prefix of the topics of the results')
     parser.add_argument('--no-pictures', action='store_true',
                         help='detections only: no annotated images, no video')
     parser.add_argument('--jpeg-quality', type=int, default=80, metavar='Q',
-                        help='of the annotated images, 1 to 100 (default: 80)')
+                        help='quality of the annotated images, 1 to 100 (default: 80)')
     parser.add_argument('--tracking', action='store_true',
                         help='give the same object the same id in all frames, as the node does')
     tracks = TrackSettings()

@@ -14,9 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'config/train/rover.yaml (default: planned from the data and kept in '
                         'OUT/recipe.yaml)')
     parser.add_argument('--minutes', type=float, default=25.0, metavar='M',
-                        help='that a training without a recipe may take (default: 25)')
+                        help='without a recipe: minutes that the training may take (default: 25)')
     parser.add_argument('--latency-ms', type=float, metavar='MS',
-                        help='that the network of a training without a recipe may take for one '
+                        help='without a recipe: milliseconds that the network may take for one '
                         'image on this machine (default: any)')
     parser.add_argument('--data', type=Path, nargs='+', required=True, metavar='DIR',
                         help='folders, or zip archives of them, in VOC, COCO or YOLO layout; the '
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--set', nargs='*', default=(), metavar='KEY=VALUE',
                         help='change keys of the recipe, for example --set iterations=100')
     parser.add_argument('--device', choices=('cpu', 'cuda'), default=None,
-                        help='default: cuda where there is one')
+                        help='where to train (default: cuda where there is one)')
 
 
 def run(args: argparse.Namespace) -> int:

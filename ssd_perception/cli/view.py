@@ -13,8 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument('--out', type=Path, metavar='DIR',
                         help='folder for frames, video and summary (default: only the table)')
-    parser.add_argument('--image', default='image', metavar='TOPIC', help='what the detector sees')
-    parser.add_argument('--detections', default='detections', metavar='TOPIC')
+    parser.add_argument('--image', default='image', metavar='TOPIC',
+                        help='images that the detector gets (default: image)')
+    parser.add_argument('--detections', default='detections', metavar='TOPIC',
+                        help='its answers (default: detections)')
     parser.add_argument('--truth', default=GROUND_TRUTH, metavar='TOPIC',
                         help='ground truth, where there is any (default: %(default)s)')
     parser.add_argument('--threshold', type=float, default=0.0, metavar='SCORE',
@@ -25,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'nothing arrives in the first S seconds (default: never)')
     parser.add_argument('--max-frames', type=int, default=3000, metavar='N',
                         help='images kept in memory (default: 3000)')
-    parser.add_argument('--title', default='Detections', help='heading of the summary')
+    parser.add_argument('--title', default='Detections', help='heading of the summary '
+                        '(default: Detections)')
     parser.add_argument('--reference-ap50', type=float, metavar='AP',
                         help='figure to show beside the measured AP50')
 

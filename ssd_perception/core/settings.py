@@ -19,6 +19,7 @@ from ssd_perception.core.errors import SettingError
 from ssd_perception.core.text import quoted
 
 _KEY = 'setting'
+METAVARS = {str: 'NAME', int: 'N', float: 'X'}  # what --help shows for a value
 Options = TypeVar('Options')
 
 
@@ -127,7 +128,7 @@ def add_arguments(parser: argparse._ActionsContainer, kind: type, *names: str) -
             continue
         default = '' if spec.default in (None, '') else f' (default: {spec.default})'
         parser.add_argument(flag, type=hint, default=spec.default, choices=known.choices or None,
-                            metavar=None if known.choices else hint.__name__.upper()[:1],
+                            metavar=None if known.choices else METAVARS[hint],
                             help=(known.meaning + default).replace('%', '%%'))
 
 

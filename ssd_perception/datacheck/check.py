@@ -138,7 +138,7 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str],
     """
     splits, problems = _read_all(folders, names, one_based)
     paths = list(dict.fromkeys(s.path for split in splits for s in split.samples))
-    facts = dict(tqdm(inspect_images(paths, processes), 'pictures', len(paths), unit='img',
+    facts = dict(tqdm(inspect_images(paths, processes), 'images', len(paths), unit='img',
                       disable=not progress))
     reason = ''
     if architecture is None:

@@ -89,7 +89,7 @@ def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
     best = np.concatenate(boxes or [np.zeros(0)])
     height, width = report.architecture.input_hw
     yield cards([
-        ('pictures', str(sum(len(s.samples) for s in report.splits)),
+        ('images', str(sum(len(s.samples) for s in report.splits)),
          'in one split' if len(report.splits) == 1 else
          f'in {len(report.splits)} splits'),
         ('objects', str(len(best)), f'{len(report.class_names)} classes'),
@@ -98,7 +98,7 @@ def _parts(report: DatasetReport, samples: np.ndarray | None) -> Iterator[str]:
         ('anchor coverage', format_number(100 * float((best >= MATCH_IOU).mean())
                                           if len(best) else None,
                                  ' %', 1), f'at {width}x{height}')])
-    yield table(['split', 'pictures', 'without objects', 'objects', 'difficult', 'covered'],
+    yield table(['split', 'images', 'without objects', 'objects', 'difficult', 'covered'],
                 [[row.label, str(row.images), str(row.negatives), str(sum(row.objects.values())),
                   str(row.difficult), _percent(row.coverage.covered)] for row in report.rows()])
     if report.input_reason:

@@ -18,7 +18,7 @@ def lines(report: DatasetReport) -> Iterator[str]:
     """Yield the summary, line by line."""
     height, width = report.architecture.input_hw
     for row in report.rows():
-        yield (f'{row.label}: {counted(row.images, "picture")} ({row.negatives} without '
+        yield (f'{row.label}: {counted(row.images, "image")} ({row.negatives} without '
                f'objects), {counted(sum(row.objects.values()), "object")}'
                + (f' ({row.difficult} difficult)' if row.difficult else ''))
         names = [f'{name} {count}' for name, count in list(row.objects.items())[:MAX_CLASSES]]

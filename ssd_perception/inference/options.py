@@ -26,7 +26,8 @@ class DetectorOptions:
                           choices=DEVICES)
     runtime: str = setting('auto', 'what runs the network; auto: the fastest installed',
                            choices=NAMES)
-    precision: str = setting('auto', 'arithmetic; auto: fp32 on the CPU, fp16 on CUDA',
+    precision: str = setting('auto', 'arithmetic; auto: fp32 on the CPU, fp16 on CUDA; int8 '
+                             'needs NAME.int8.onnx beside the weights, bf16 needs OpenVINO',
                              choices=PRECISIONS)
     threads: int | None = setting(None, 'CPU threads of a network (default: all cores)',
                                   limits=(1, 256))

@@ -38,6 +38,6 @@ def selection_page(title: str, summary: SelectionSummary,
               html('<div class="gallery">{}</div>', join(
                   figure(image(data, caption), caption) for data, caption in tiles)),
               heading('All chosen'), table(
-        ['picture', 'time', 'boxes'],
+        ['image', 'time', 'boxes'],
         [[c.file, f'{c.seconds:.2f} s', str(len(c.boxes))] for c in chosen])]
     return document(title, parts)

@@ -78,8 +78,8 @@ def read_ground_truth(text: str, bag: RecoveringBag, topics: Sequence[str],
     """Return the ground truth that ``--ground-truth`` names.
 
     Args:
-        text: a topic of Detection2DArray in the recording, or a folder in VOC layout, with
-            ``:SPLIT`` behind it for another split than val.
+        text: a topic of Detection2DArray in the recording, or a folder of labelled images in any
+            layout, with ``:SPLIT`` behind it for another split than val.
         topics: the cameras' topics.
 
     Raises:
@@ -92,8 +92,8 @@ def read_ground_truth(text: str, bag: RecoveringBag, topics: Sequence[str],
         folder, split = text, 'val'
     if not Path(folder).expanduser().is_dir():
         there = ', '.join(bag.of_type(DETECTIONS_TYPE)) or 'none'
-        raise BagError(f'{text} is neither a folder in VOC layout nor a topic of {bag.path}; '
-                       f'topics of detections there: {there}.')
+        raise BagError(f'{text} is neither a folder of labelled images nor a topic of '
+                       f'{bag.path}; topics of detections there: {there}.')
     return _from_voc(folder, split, bag, topics, class_names)
 
 

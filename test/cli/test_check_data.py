@@ -43,8 +43,8 @@ def good(count=6):
 def test_good_data_pass_with_warnings_alone(tmp_path, check, write):
     code, said, report = check(write(tmp_path / 'd', good()))
     assert code == 0
-    assert 'd/train: 6 pictures (0 without objects), 12 objects\n  cone 6, cube 6\n' in said.out
-    assert 'd/val: 2 pictures (1 without objects), 1 object\n' in said.out
+    assert 'd/train: 6 images (0 without objects), 12 objects\n  cone 6, cube 6\n' in said.out
+    assert 'd/val: 2 images (1 without objects), 1 object\n' in said.out
     assert 'at 320x256: ' in said.out  # the input that train plans for 96x72 px
     reason = '320x256 is the input that train plans: images of 1.33 width / height; a tenth'
     assert reason in said.out and reason in (report / 'report.html').read_text()

@@ -65,7 +65,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(tmp_path, detect):
     cv2.imwrite(str(tmp_path / 'a/X.JPEG'), scene(4))
     code, said, rows, out = detect(tmp_path / 'a', tmp_path / 'b', tmp_path / 'c/a/x.jpg',
                                    tmp_path / 'b/x.jpg')  # the last one is there already
-    assert code == 0 and '5 pictures; results are in' in said.out
+    assert code == 0 and '5 images; results are in' in said.out
     names = [row['annotated'] for row in rows]
     assert len({name.lower() for name in names}) == 5 == len(list(out.glob('*.jpg')))
     assert {Path(row['picture']) for row in rows} == {
