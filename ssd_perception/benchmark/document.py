@@ -118,12 +118,13 @@ def _imported(results: Benchmark) -> list[str]:
             "The weights are random ones in torchvision's format; the time of a network does not "
             'depend on them.', '',
             f'    {results.command}', '',
-            *_table(('', *(f'{stage} ms' for stage in stages)), (
-                (row.name, *(_ms(row, stage) for stage in stages))
+            'In brackets behind a ratio that of the fastest calls, as above.', '',
+            *_table(('', *(f'{stage} ms' for stage in stages), 'call, ratios'), (
+                (row.name, *(_ms(row, stage) for stage in stages), ', '.join(
+                    f'{r.ratio:.2f} ({r.of_fastest:.2f}) of {r.to}'
+                    for r in ratios if r.of == row.name))
                 for row in results.of_kind('own', 'baseline')
-                if row.facts.input in own and ',' not in row.name)), '',
-            'Ratios, as above:', '',
-            *_ratio_table(results, ratios), '']
+                if row.facts.input in own and ',' not in row.name)), '']
 
 
 def _layers(results: Benchmark) -> list[str]:
@@ -170,11 +171,11 @@ def _through_the_node(node: NodeBenchmark) -> list[str]:
 
 
 def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
-    rows = ((c.nodes, c.cameras, c.transport, f'{c.rate_hz:g}', f'{c.answers_per_s:.1f}',
-             f'{c.least_per_s:.1f}', f'{c.fairness:.2f}', f'{c.age_ms.p50:.1f}',
-             f'{c.age_ms.p95:.1f}', c.replaced, c.lost, f'{100 * c.cpu:.0f} %',
-             f'{100 * (c.cameras_cpu + c.listener_cpu):.0f} %', f'{c.rss_mb:.0f}',
-             f'{c.pss_mb:.0f}') for c in cameras.cases)
+    rates = list(dict.fromkeys(f'{c.rate_hz:g}' for c in cameras.cases))
+    rows: dict[tuple[str, ...], dict[str, CamerasCase]] = {}
+    for c in cameras.cases:
+        key = (str(c.nodes), str(c.cameras), c.transport)
+        rows.setdefault(key, {})[f'{c.rate_hz:g}'] = c
     many = {(c.cameras, c.transport, c.rate_hz): c for c in cameras.cases if c.nodes > 1}
     ratios = [(one, many[key]) for one in cameras.cases if one.nodes == 1
               and (key := (one.cameras, one.transport, one.rate_hz)) in many]
@@ -183,19 +184,31 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
             f'{cameras.precision}; {cameras.threads} for the network, {cameras.seconds:g} s each. '
             'The cameras, the nodes and the listener share the machine; the cameras are one '
             'process that serialises its image once. '
-            f'Measured on {_machine(cameras.machine, cameras.date)}. Least: answers per second of '
-            'the camera with the fewest; fairness: these divided by the mean. Ages, replaced and '
-            'lost as above. CPU: of the nodes; the others are cameras and listener. Memory: the '
-            'sum over the nodes; PSS divides what processes share, such as libraries.'
-            f'{" " if cameras.note else ""}{cameras.note}', '',
+            f'Measured on {_machine(cameras.machine, cameras.date)}. In each cell, for images of '
+            'so many Hz from each camera: answers per second of all cameras; 95th percentile of '
+            'their age, ms; CPU of the nodes, 100 % is one core. The camera with the fewest '
+            f'answers had at least {min(c.fairness for c in cameras.cases):.2f} of the mean. '
+            'Memory: the sum over the nodes at the highest rate; PSS divides what processes '
+            'share, such as libraries. `cameras.json` has more: median ages, images replaced and '
+            f'lost, CPU of cameras and listener.{" " if cameras.note else ""}{cameras.note}', '',
             f'    {cameras.command}', '',
-            *_table(('nodes', 'cameras', 'image', 'Hz', 'answers/s', 'least', 'fairness',
-                     'age p50 ms', 'age p95 ms', 'replaced', 'lost', 'CPU', 'others', 'RSS MB',
-                     'PSS MB'), rows), '',
+            *_table(('nodes', 'cameras', 'image', *(f'{rate} Hz' for rate in rates), 'RSS MB',
+                     'PSS MB'), ((*key, *(_at_rate(by_rate.get(rate)) for rate in rates),
+                                  *_memory(list(by_rate.values())[-1]))
+                                 for key, by_rate in rows.items())), '',
             *(['One node, divided by as many nodes as cameras:', '',
                *_table(('cameras', 'image', 'Hz', 'answers/s', 'age p95', 'CPU an answer', 'RSS',
                         'PSS'), (_beside(one, other) for one, other in ratios)), '']
               if ratios else [])]
+
+
+def _at_rate(case: CamerasCase | None) -> str:
+    return (f'{case.answers_per_s:.0f}; {case.age_ms.p95:.0f}; {100 * case.cpu:.0f} %'
+            if case else '')
+
+
+def _memory(case: CamerasCase) -> tuple[str, str]:
+    return f'{case.rss_mb:.0f}', f'{case.pss_mb:.0f}'
 
 
 def _beside(one: CamerasCase, many: CamerasCase) -> tuple[object, ...]:
