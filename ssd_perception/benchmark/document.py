@@ -11,7 +11,6 @@ from ssd_perception.benchmark.results import (
     CamerasCase,
     Machine,
     NodeBenchmark,
-    Ratio,
     StartBenchmark,
     StartStage,
 )
@@ -56,13 +55,7 @@ def document(results: Benchmark, node: NodeBenchmark | None = None, plot: str = 
     if plot:
         parts += [f'![Average precision over latency]({plot})', '']
     parts += _stages(results)
-    if results.ratios:
-        parts += ['## Ratios', '', 'The time divided by that of the column: the median over the '
-                  'rounds, and in brackets that of the fastest calls, which other work on the '
-                  'machine disturbed least. Below 1 the row is faster. YOLO11n: the network '
-                  'alone; the others: whole calls.', '',
-                  *_ratio_table(results, results.ratios), '']
-    parts += _layers(results)
+    parts += [*_ratios(results), *_layers(results)]
     if imported:
         parts += _imported(imported)
     if node:
@@ -90,18 +83,24 @@ def _stages(results: Benchmark) -> list[str]:
                 for row in results.of_kind('own', 'network'))), '']
 
 
-def _ratio_table(results: Benchmark, ratios: Iterable[Ratio]) -> list[str]:
+def _ratios(results: Benchmark) -> list[str]:
     """Return a row for each entry and a column for each that it is compared with."""
+    if not results.ratios:
+        return []
     columns: dict[str, str] = {}
     for row in results.entries:
         other = row.name.removesuffix(f' {row.facts.runtime} {row.facts.precision}')
         columns[row.name] = 'the same in fp32' if row.kind == 'own' else other
     cells: dict[str, dict[str, str]] = {}
-    for r in ratios:
+    for r in results.ratios:
         cells.setdefault(r.of, {})[columns[r.to]] = f'{r.ratio:.3f} ({r.of_fastest:.3f})'
-    head = list(dict.fromkeys(columns[r.to] for r in ratios))
-    return _table(('', *head), ((name, *(row.get(to, '') for to in head))
-                                for name, row in cells.items()))
+    head = list(dict.fromkeys(columns[r.to] for r in results.ratios))
+    return ['## Ratios', '', 'The time divided by that of the column: the median over the rounds, '
+            'and in brackets that of the fastest calls, which other work on the machine disturbed '
+            'least. Below 1 the row is faster. YOLO11n: the network alone; the others: whole '
+            'calls.', '',
+            *_table(('', *head), ((name, *(row.get(to, '') for to in head))
+                                  for name, row in cells.items())), '']
 
 
 def _imported(results: Benchmark) -> list[str]:
@@ -174,8 +173,8 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
     rates = list(dict.fromkeys(f'{c.rate_hz:g}' for c in cameras.cases))
     rows: dict[tuple[str, ...], dict[str, CamerasCase]] = {}
     for c in cameras.cases:
-        key = (str(c.nodes), str(c.cameras), c.transport)
-        rows.setdefault(key, {})[f'{c.rate_hz:g}'] = c
+        of = (str(c.nodes), str(c.cameras), c.transport)
+        rows.setdefault(of, {})[f'{c.rate_hz:g}'] = c
     many = {(c.cameras, c.transport, c.rate_hz): c for c in cameras.cases if c.nodes > 1}
     ratios = [(one, many[key]) for one in cameras.cases if one.nodes == 1
               and (key := (one.cameras, one.transport, one.rate_hz)) in many]
@@ -187,15 +186,15 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
             f'Measured on {_machine(cameras.machine, cameras.date)}. In each cell, for images of '
             'so many Hz from each camera: answers per second of all cameras; 95th percentile of '
             'their age, ms; CPU of the nodes, 100 % is one core. The camera with the fewest '
-            f'answers had at least {min(c.fairness for c in cameras.cases):.2f} of the mean. '
+            f'answers had at least {min((c.fairness for c in cameras.cases), default=1.0):.2f} of the mean. '
             'Memory: the sum over the nodes at the highest rate; PSS divides what processes '
             'share, such as libraries. `cameras.json` has more: median ages, images replaced and '
             f'lost, CPU of cameras and listener.{" " if cameras.note else ""}{cameras.note}', '',
             f'    {cameras.command}', '',
             *_table(('nodes', 'cameras', 'image', *(f'{rate} Hz' for rate in rates), 'RSS MB',
-                     'PSS MB'), ((*key, *(_at_rate(by_rate.get(rate)) for rate in rates),
+                     'PSS MB'), ((*of, *(_at_rate(by_rate.get(rate)) for rate in rates),
                                   *_memory(list(by_rate.values())[-1]))
-                                 for key, by_rate in rows.items())), '',
+                                 for of, by_rate in rows.items())), '',
             *(['One node, divided by as many nodes as cameras:', '',
                *_table(('cameras', 'image', 'Hz', 'answers/s', 'age p95', 'CPU an answer', 'RSS',
                         'PSS'), (_beside(one, other) for one, other in ratios)), '']
