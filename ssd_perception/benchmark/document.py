@@ -178,6 +178,7 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
     many = {(c.cameras, c.transport, c.rate_hz): c for c in cameras.cases if c.nodes > 1}
     ratios = [(one, many[key]) for one in cameras.cases if one.nodes == 1
               and (key := (one.cameras, one.transport, one.rate_hz)) in many]
+    least = min((c.fairness for c in cameras.cases), default=1.0)
     return ['## Many cameras', '',
             f'Cameras of {cameras.image} on one node, and on nodes of one camera each, in '
             f'{cameras.precision}; {cameras.threads} for the network, {cameras.seconds:g} s each. '
@@ -186,7 +187,7 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
             f'Measured on {_machine(cameras.machine, cameras.date)}. In each cell, for images of '
             'so many Hz from each camera: answers per second of all cameras; 95th percentile of '
             'their age, ms; CPU of the nodes, 100 % is one core. The camera with the fewest '
-            f'answers had at least {min((c.fairness for c in cameras.cases), default=1.0):.2f} of the mean. '
+            f'answers had at least {least:.2f} of the mean. '
             'Memory: the sum over the nodes at the highest rate; PSS divides what processes '
             'share, such as libraries. `cameras.json` has more: median ages, images replaced and '
             f'lost, CPU of cameras and listener.{" " if cameras.note else ""}{cameras.note}', '',
