@@ -19,11 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--clock', action='store_true', help="publish the bag's time on /clock")
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
                         help='publish only these (default: all)')
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument('--raw', action='store_true', help='decode compressed images and publish '
-                      'them raw, on the topic without /compressed')
-    form.add_argument('--as-is', dest='raw', action='store_false',
-                      help='publish compressed images as they are (the default)')
+    parser.add_argument('--raw', action='store_true', help='decode compressed images and publish '
+                        'them raw, on the topic without /compressed')
     parser.add_argument('--stamp', choices=('bag', 'now'), default='bag', help='header stamps: '
                         'as recorded, or the time of publishing (default: bag)')
     parser.add_argument('--wait-for-subscribers', type=int, default=1, metavar='N',

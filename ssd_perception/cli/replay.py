@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--ground-truth', default='', metavar='TRUTH',
                         help='measure AP by this: a folder of labelled images, also as DIR:SPLIT '
                         '(default: val), or a topic of Detection2DArray in the recording')
-    parser.add_argument('--against', dest='ground_truth', help=argparse.SUPPRESS)
     parser.add_argument('--workers', type=int, default=0, metavar='N',
                         help='networks side by side (default: on a CPU one per core)')
     parser.add_argument('--batch', type=int, default=1, metavar='N',

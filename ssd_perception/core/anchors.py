@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssd_perception.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from ssd_perception.core.boxes import cxcywh_to_xyxy
 
 # A delta beyond this would scale an anchor by more than 1000/16: only a diverged network
 # says so, and exp() of it would overflow. The bound is Detectron's.
@@ -109,13 +109,6 @@ class BoxCoder:
 
     centre_variance: float = 0.1
     size_variance: float = 0.2
-
-    def encode(self, xyxy: np.ndarray, anchors: np.ndarray) -> np.ndarray:
-        """Return (n, 4) deltas that take (n, 4) cxcywh anchors to (n, 4) boxes; same unit."""
-        boxes = xyxy_to_cxcywh(xyxy)
-        centre = (boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:] / self.centre_variance
-        size = np.log(boxes[:, 2:] / anchors[:, 2:]) / self.size_variance
-        return np.concatenate([centre, size], -1)
 
     def decode(self, deltas: np.ndarray, anchors: np.ndarray) -> np.ndarray:
         """Return (n, 4) edges for (n, 4) deltas on (n, 4) cxcywh anchors; the anchors' unit."""

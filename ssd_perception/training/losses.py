@@ -13,8 +13,6 @@ from ssd_perception.core.anchors import MAX_LOG_SCALE, BoxCoder
 from ssd_perception.training.alignment import Pairs, align
 from ssd_perception.training.recipe import LossRecipe
 
-SMOOTH_L1_BETA = 1 / 9  # RetinaNet's, on coded deltas
-
 
 class Target(NamedTuple):
     """Objects of one image as the network sees it.
@@ -47,13 +45,6 @@ def decode(deltas: torch.Tensor, anchors: torch.Tensor, coder: BoxCoder) -> torc
     centre = anchors[:, :2] + deltas[:, :2] * coder.centre_variance * anchors[:, 2:]
     size = anchors[:, 2:] * (deltas[:, 2:] * coder.size_variance).clamp(max=MAX_LOG_SCALE).exp()
     return torch.cat([centre - size / 2, centre + size / 2], -1)
-
-
-def encode(boxes: torch.Tensor, anchors: torch.Tensor, coder: BoxCoder) -> torch.Tensor:
-    """Torch twin of ``BoxCoder.encode``: (n, 4) xyxy, (n, 4) cxcywh -> (n, 4) deltas."""
-    wanted = box_convert(boxes, 'xyxy', 'cxcywh')
-    centre = (wanted[:, :2] - anchors[:, :2]) / anchors[:, 2:] / coder.centre_variance
-    return torch.cat([centre, (wanted[:, 2:] / anchors[:, 2:]).log() / coder.size_variance], -1)
 
 
 class DetectionLoss:
@@ -115,9 +106,8 @@ class DetectionLoss:
         # A batch of empty scenes has no positive; its background loss still counts.
         share = (total(pairs.quality.sum()) if positives is None else positives).clamp(min=1)
         classes = (focal if counted is None else focal * counted).sum() / share
-        box = (pairs.quality * self._box_loss(
-            deltas[pairs.image, pairs.anchor], self._anchors[pairs.anchor],
-            boxes[pairs.object])).sum() / share
+        found = self._decoded(deltas, pairs.image, pairs.anchor)
+        box = (pairs.quality * generalized_box_iou_loss(found, boxes[pairs.object])).sum() / share
         return LossParts(classes + self._recipe.box_weight * box, classes.detach(), box.detach(),
                          torch.tensor(len(pairs.image)))
 
@@ -134,8 +124,7 @@ class DetectionLoss:
 
         def predict(image: torch.Tensor, anchor: torch.Tensor,
                     label: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            return logits[image, anchor, label].sigmoid(), decode(
-                deltas[image, anchor], self._anchors[anchor], self._coder)
+            return logits[image, anchor, label].sigmoid(), self._decoded(deltas, image, anchor)
 
         return align(self._anchors, self._cells, boxes, labels, image_of, predict)
 
@@ -149,13 +138,10 @@ class DetectionLoss:
             return loss
         return torch.where(wanted > 0, loss, loss * self._negative)
 
-    def _box_loss(self, deltas: torch.Tensor, anchors: torch.Tensor,
-                  boxes: torch.Tensor) -> torch.Tensor:
-        """Return (P,) losses."""
-        if self._recipe.box == 'smooth_l1':
-            return F.smooth_l1_loss(deltas, encode(boxes, anchors, self._coder), reduction='none',
-                                    beta=SMOOTH_L1_BETA).sum(1)
-        return generalized_box_iou_loss(decode(deltas, anchors, self._coder), boxes)
+    def _decoded(self, deltas: torch.Tensor, image: torch.Tensor,
+                 anchor: torch.Tensor) -> torch.Tensor:
+        """Return the (P, 4) edges that the (B, A, 4) deltas give P anchors."""
+        return decode(deltas[image, anchor], self._anchors[anchor], self._coder)
 
 
 def count_positives(matches: torch.Tensor) -> torch.Tensor:

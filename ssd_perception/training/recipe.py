@@ -76,8 +76,6 @@ class AugmentationRecipe:
 class LossRecipe:
     """Settings of ``training.losses.DetectionLoss``."""
 
-    box: str = setting('giou', 'Loss of boxes: giou on decoded boxes, or smooth_l1 on coded '
-                       'deltas as in SSD and RetinaNet.', choices=('giou', 'smooth_l1'))
     alpha: float = setting(0.25, 'Focal loss: weight of objects, the background has 1 - alpha.',
                            limits=PROBABILITY)
     gamma: float = setting(2.0, 'Focal loss: how strongly the loss of easy anchors is reduced.',
@@ -146,7 +144,6 @@ class Recipe:
     backbone_rate: float = setting(
         1.0, 'Factor on learning_rate for the backbone, which is pretrained.', limits=(0, 10))
     momentum: float = setting(0.9, 'Momentum of SGD.', limits=(0, 0.999))
-    nesterov: bool = setting(False, "Nesterov's variant of momentum.")
     weight_decay: float = setting(
         0.0001, 'Weight decay; not applied to norms and biases.', limits=(0, 1))
     gradient_clip: float = setting(
@@ -180,9 +177,6 @@ class Recipe:
     checkpoint_every: int = setting(100, 'Steps between checkpoints.', limits=(1, 10 ** 6))
     evaluate_every: int = setting(
         200, 'Steps between measurements on the validation images.', limits=(1, 10 ** 7))
-    patience: int = setting(
-        0, 'Training stops after this many measurements without a better one; 0: never. A stopped '
-        'training misses the end of the cosine, where accuracy rises most.', limits=(0, 10 ** 6))
 
     def __post_init__(self) -> None:
         parts = ((self, ''), (self.loss, 'loss.'), (self.augmentation, 'augmentation.'),

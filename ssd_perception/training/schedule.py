@@ -62,7 +62,7 @@ def schedule_of(recipe: Recipe) -> ThreePhase:
 def make_optimizer(model: SSD, recipe: Recipe) -> torch.optim.SGD:
     """Return SGD with momentum over what of ``model`` is trained."""
     return torch.optim.SGD(parameter_groups(model, recipe), lr=recipe.learning_rate,
-                           momentum=recipe.momentum, nesterov=recipe.nesterov)
+                           momentum=recipe.momentum)
 
 
 def parameter_groups(model: SSD, recipe: Recipe) -> list[dict]:

@@ -111,7 +111,7 @@ class Trainer:
         self._schedule = schedule_of(recipe)
         self._inputs = NetworkInputs(recipe, self.device)
         self.images = TrainingImages(samples, recipe.class_names, recipe)
-        self.iteration, self.best, self._since_best = 0, -1.0, 0
+        self.iteration, self.best = 0, -1.0
         self.skipped: set[str] = set()
         self._bar: tqdm | None = None
         self._signalled = False
@@ -138,7 +138,6 @@ class Trainer:
             self._optimizer.load_state_dict(state['optimizer'])
             self._scaler.load_state_dict(state['scaler'])
             self.iteration, self.best = int(state['iteration']), float(state['best'])
-            self._since_best = int(state['since_best'])
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise CheckpointError(f'{path} is not a checkpoint of this package: '
                                   f'{one_line(error, 200)}') from error
@@ -188,10 +187,9 @@ class Trainer:
         if main and (last or self.iteration % recipe.evaluate_every == 0):
             self._evaluate()
         # The processes agree here: a signal may have reached only some of them.
-        interrupted, finished = self.world.sum(torch.tensor(
-            [self._signalled, self._out_of_patience()], dtype=torch.int64,
-            device=self.device)).tolist()
-        stop = bool(last or interrupted or finished)
+        interrupted = self.world.sum(torch.tensor(
+            self._signalled, dtype=torch.int64, device=self.device)).item()
+        stop = bool(last or interrupted)
         if main and (stop or self.iteration % recipe.checkpoint_every == 0):
             saved = self._save()
             if stop and not saved:
@@ -301,7 +299,6 @@ class Trainer:
         else:
             score = next(iter(figures.values())).coco_ap
             score = 0.0 if math.isnan(score) else score
-            self._since_best = 0 if score > self.best else self._since_best + 1
             if score > self.best:
                 self.best = score
                 self.folder.save_weights(self.folder.best, result, self.metadata)
@@ -317,16 +314,13 @@ class Trainer:
                 mine.lerp_(start, self.recipe.start_share)
         return result
 
-    def _out_of_patience(self) -> bool:
-        return 0 < self.recipe.patience <= self._since_best
-
     def _save(self) -> bool:
         """Write what the run has reached; return whether all of it could be written."""
         weights = self.folder.save_weights(self.folder.last, self.result(), self.metadata)
         return weights and self.folder.save_checkpoint({
             'recipe_hash': self._hash, 'iteration': self.iteration, 'best': self.best,
-            'since_best': self._since_best, 'model': self.model.state_dict(),
-            'ema': self._ema.model.state_dict(), 'ema_updates': self._ema.updates,
+            'model': self.model.state_dict(), 'ema': self._ema.model.state_dict(),
+            'ema_updates': self._ema.updates,
             'optimizer': self._optimizer.state_dict(), 'scaler': self._scaler.state_dict()})
 
     def _log(self, sentence: str) -> None:

@@ -83,7 +83,7 @@ def test_a_broken_recording_names_what_is_lost(detectors, recording, tmp_path, c
 
 
 @pytest.mark.parametrize('words, reason', [
-    (['--against', '/nowhere'], 'neither a folder of labelled images nor a topic'),
+    (['--ground-truth', '/nowhere'], 'neither a folder of labelled images nor a topic'),
     (['--ground-truth', recordings.IMAGE], 'ground truth is a'),
     (['--topics', '/rear'], 'no topic /rear'),
     (['--topics', recordings.TRUTH], 'no images'),
