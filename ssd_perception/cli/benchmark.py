@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--baselines', action='store_true',
                         help="also torchvision's SSDlite320, SSD300-VGG16 and RetinaNet, and the "
                         'network of YOLO11n where ultralytics is installed')
-    parser.add_argument('--peers', dest='baselines', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument('--pictures', type=Path, metavar='DIR',
                         help='folder of images, resized to 640x480 (default: drawn ones)')
     parser.add_argument('--rounds', type=int, default=20, metavar='N',
