@@ -31,7 +31,7 @@ def test_aspect_ratio_is_height_over_width_at_equal_area():
 
 
 def encode(coder, xyxy, anchors):
-    """Return (n, 4) deltas that take (n, 4) cxcywh anchors to (n, 4) boxes, as SSD defines them."""
+    """Return (n, 4) deltas that take (n, 4) cxcywh anchors to (n, 4) boxes, as SSD has them."""
     boxes = xyxy_to_cxcywh(xyxy)
     centre = (boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:] / coder.centre_variance
     size = np.log(boxes[:, 2:] / anchors[:, 2:]) / coder.size_variance

@@ -33,7 +33,8 @@ def test_a_shipped_recipe_is_commented_from_its_fields(path):
                               min_size=1, max_size=8), min_size=1, max_size=3, unique=True),
        rate=st.floats(1e-7, 10), assignment=st.sampled_from(['iou', 'aligned']),
        mosaic=st.floats(0, 1), scales=st.sampled_from([(), (0.5, 1.5)]))
-def test_a_recipe_is_read_back_as_it_was(tmp_path_factory, names, rate, assignment, mosaic, scales):
+def test_a_recipe_is_read_back_as_it_was(tmp_path_factory, names, rate, assignment, mosaic,
+                                         scales):
     recipe = Recipe(7, tuple(names), learning_rate=rate, loss=LossRecipe(assignment=assignment),
                     augmentation=AugmentationRecipe(mosaic=mosaic), multi_scale=scales)
     path = tmp_path_factory.mktemp('recipe') / 'r.yaml'
