@@ -23,20 +23,20 @@ from launch import LaunchDescription
 from ssd_perception.ros import launching
 from ssd_perception.ros.dds import profile_variable
 
-# Empty means: what params_file or the node itself says. The node's defaults stand nowhere else.
+# Empty means: the value of params_file, or the node's default, which is not repeated here.
 ARGUMENTS = (
-    ('image', 'image', 'Topic of the camera; its /compressed twin is found by itself.'),
+    ('image', 'image', 'Topic of the camera; the node finds its /compressed topic itself.'),
     ('cameras', '', 'Several cameras: front,rear or front=/front/image_raw,rear=/rear/image.'),
-    ('weights', '', 'Path or name of the weights.'),
+    ('weights', '', 'Path of weights, or the name of shipped ones, such as rover.'),
     ('classes', '', 'Classes to publish: person,dog or [person, dog].'),
-    ('device', '', 'auto, cpu or cuda.'),
-    ('runtime', '', 'What runs the network.'),
+    ('device', '', 'Where the network runs: auto, cpu or cuda.'),
+    ('runtime', '', 'What runs the network: auto, openvino, onnxruntime, opencv, torch or tensorrt.'),
     ('params_file', str(Path(get_package_share_directory('ssd_perception'), 'config',
                              'detector.yaml')), 'YAML file of parameters.'),
     ('namespace', '', 'Namespace of the node; it also prefixes a relative image topic.'),
     ('autostart', '', 'false leaves configuring and activating to a lifecycle manager.'),
     ('respawn', 'false', 'true starts the node again when it ends, after a second.'),
-    ('use_sim_time', '', 'true takes the time from /clock; a bag brings it along.'),
+    ('use_sim_time', '', 'true takes the time from /clock; bag sets it too.'),
     ('rviz', 'false', 'true shows the camera and the detections in RViz.'),
     ('bag', '', 'Path of a recording to play, with its time on /clock.'),
     ('bag_rate', '1.0', 'Pace of the recording: 2.0 plays it twice as fast.'),

@@ -348,8 +348,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
                 return float(value)
     elif type(value) is hint:
         return value
-    raise MetadataError(f'"{where}" must be {getattr(hint, "__name__", hint)}, '
-                        f'got {_short(value)}.')
+    expected = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a string',
+                tuple: 'a list'}.get(typing.get_origin(hint) or hint, str(hint))
+    raise MetadataError(f'"{where}" must be {expected}, got {_short(value)}.')
 
 
 def _require(condition: bool, name: str, expected: str, found: object) -> None:

@@ -88,8 +88,7 @@ def run(options: DetectOptions, log: Callable[[str], object] = print) -> DetectS
                 if damage := _add_video(results, path, bar.update):
                     log_unreadable(damage)
         if not results.pictures and not results.videos:
-            raise DataError(f'Nothing was written: none of the {len(images) + len(videos)} '
-                            'files could be read.')
+            raise DataError('Nothing was written: none of the files could be read.')
         results.finish(unreadable, detector.describe())
     return DetectSummary(results.pictures, results.videos, results.frames, tuple(unreadable))
 
