@@ -30,7 +30,8 @@ ARGUMENTS = (
     ('weights', '', 'Path of weights, or the name of shipped ones, such as rover.'),
     ('classes', '', 'Classes to publish: person,dog or [person, dog].'),
     ('device', '', 'Where the network runs: auto, cpu or cuda.'),
-    ('runtime', '', 'What runs the network: auto, openvino, onnxruntime, opencv, torch or tensorrt.'),
+    ('runtime', '', 'What runs the network: auto, openvino, onnxruntime, opencv, torch, '
+                    'tensorrt.'),
     ('params_file', str(Path(get_package_share_directory('ssd_perception'), 'config',
                              'detector.yaml')), 'YAML file of parameters.'),
     ('namespace', '', 'Namespace of the node; it also prefixes a relative image topic.'),
