@@ -116,7 +116,7 @@ def read_cutout(cutout: Cutout) -> np.ndarray:
     try:
         data = read_bytes(cutout.path)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) \
-            if check_pixels(cutout.path, data) else None
+            if check_pixels(cutout.path, data) in ('PNG', 'WEBP') else None
     except cv2.error as error:
         raise DataError(f'{cutout.path} cannot be read: {error}.', cutout.path,
                         'unreadable picture') from error

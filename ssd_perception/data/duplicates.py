@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ssd_perception.imaging.files import check_pixels, read_bytes
+from ssd_perception.imaging.files import open_with_pillow, read_bytes
 
 # Of 64 bits. Unrelated photographs differ in 32 +- 5; in 1686 of cats and dogs (1.4 million
 # pairs) none but one true copy came closer than 12, while frames of a moving robot's video that
@@ -47,10 +46,9 @@ def perceptual_hash_of(path: Path) -> np.ndarray | None:
     """Return ``perceptual_hash`` of a file; None for one that cannot be decoded."""
     try:
         data = read_bytes(path)
-        check_pixels(path, data)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            with Image.open(io.BytesIO(data)) as image:
+            with open_with_pillow(path, data) as image:
                 return perceptual_hash(image)
     except Exception:  # noqa: BLE001  # a broken file, of which Pillow raises many kinds
         return None

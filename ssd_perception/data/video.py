@@ -18,6 +18,9 @@ from ssd_perception.imaging.files import MAX_PIXELS
 _OPTIONS = {
     'format_whitelist': 'avi,flv,gif,h264,hevc,ivf,matroska,mjpeg,mov,mpeg,mpegts,mpegvideo,ogg',
     'protocol_whitelist': 'file',
+    # The size of a frame may differ from the header's: refused before it is decoded, also where
+    # the beginning is decoded to learn the format.
+    'max_pixels': str(MAX_PIXELS),
 }
 # A header may count a tail that has no frames.
 _TAIL_S = 0.5
@@ -72,8 +75,7 @@ class Video:
             raise DataError(f'{self.path} holds a video in a format that cannot be decoded here.',
                             self.path)
         stream.thread_type = 'AUTO'
-        # The size of a frame may differ from the header's: refused before it is decoded.
-        stream.codec_context.options = {'max_pixels': str(MAX_PIXELS)}
+        stream.codec_context.options = {'max_pixels': _OPTIONS['max_pixels']}
         if stream.width * stream.height > MAX_PIXELS:
             raise DataError(f'{self.path} has frames of {stream.width}x{stream.height}, more than '
                             f'the {MAX_PIXELS} pixels that are decoded.', self.path)

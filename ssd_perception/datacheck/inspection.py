@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import multiprocessing
 import os
 import signal
@@ -19,9 +18,10 @@ import numpy as np
 from PIL import Image
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.signals import end_with_parent
 from ssd_perception.data.duplicates import perceptual_hash
 from ssd_perception.data.sample import Sample
-from ssd_perception.imaging.files import check_pixels, read_bytes, read_image
+from ssd_perception.imaging.files import open_with_pillow, read_bytes, read_image
 from ssd_perception.imaging.jpeg import exif_orientation, is_truncated
 
 HASH_BITS = 64
@@ -61,7 +61,6 @@ def inspect_image(path: Path) -> ImageFacts:
     try:
         data = read_bytes(path)
         digest = hashlib.sha1(data).hexdigest()
-        check_pixels(path, data)
         if is_truncated(data):
             raise DataError('the end of the image is missing', path, 'truncated picture')
         perceptual = _with_pillow(path, data)
@@ -78,7 +77,7 @@ def _with_pillow(path: Path, data: bytes) -> np.ndarray:
     try:
         with warnings.catch_warnings():  # of broken EXIF and the like: the pixels are what counts
             warnings.simplefilter('ignore')
-            return perceptual_hash(Image.open(io.BytesIO(data)))
+            return perceptual_hash(open_with_pillow(path, data))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         kind = 'truncated picture' if 'truncated' in str(error) else 'unreadable picture'
         raise DataError(f'it cannot be decoded: {error}', path, kind) from error
@@ -111,7 +110,8 @@ def inspect_images(paths: Sequence[Path], processes: int | None = None,
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     # Not fork: OpenCV and torch have threads, which do not survive it.
-    return ProcessPoolExecutor(processes, multiprocessing.get_context('spawn'), _start)
+    return ProcessPoolExecutor(processes, multiprocessing.get_context('spawn'), _start,
+                               (os.getpid(),))
 
 
 def _can_start_processes() -> bool:
@@ -158,7 +158,8 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _start() -> None:
+def _start(parent: int) -> None:
+    end_with_parent(parent)
     cv2.setNumThreads(1)  # the processes are the parallelism
     # Ctrl-C reaches the whole group; the command decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -119,16 +119,27 @@ def _imdecode(blob: np.ndarray, flags: int) -> np.ndarray | None:
         return None
 
 
+def imdecode_rgb(blob: np.ndarray, shrunk: int = 0) -> np.ndarray | None:
+    """Return what OpenCV decodes as uint8 (H, W, 3) RGB, not turned; None where it cannot.
+
+    The caller has looked at the header: OpenCV allocates what it claims.
+
+    Args:
+        shrunk: OpenCV's flag for a smaller image.
+    """
+    pixels = _imdecode(blob, shrunk | (_RGB or cv2.IMREAD_COLOR))
+    return pixels if _RGB or pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
 def _decode(blob: np.ndarray, factor: Callable[[int, int], int]) -> tuple[np.ndarray, int]:
     header = read_header(blob.data)
     what = _check(blob, header)
     # Only JPEG is decoded faster when shrunk: fewer and smaller inverse cosine transforms.
     shrink = factor(header.width, header.height) if blob[0] == _JPEG[0] else 1
-    pixels = _imdecode(blob, _SHRUNK[shrink] | (_RGB or cv2.IMREAD_COLOR))
+    pixels = imdecode_rgb(blob, _SHRUNK[shrink])
     if pixels is None or pixels.shape[:2] != (header.height // shrink, header.width // shrink):
         raise ImageError(f'{what}, cannot be decoded; it is corrupt.')
-    rgb = pixels if _RGB else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-    return rgb, shrink
+    return pixels, shrink
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 88) -> np.ndarray:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.missing_module import describe_missing
 from ssd_perception.core.safe_path import regular_file
+from ssd_perception.imaging.compressed import imdecode_rgb
 from ssd_perception.imaging.jpeg import (
     JpegHead,
     exif_orientation,
@@ -25,11 +26,16 @@ from ssd_perception.imaging.placing import resize
 
 # A decoded image of as many pixels fills 300 MB; a file of a few kB can claim far more.
 MAX_PIXELS = 100_000_000
+MAX_SIDE = 32_767  # px; OpenCV resizes no more
 MAX_FILE_BYTES = 500_000_000
 _EXIF_WITHIN = 2 ** 17  # bytes from a JPEG's beginning
 _LFS = b'version https://git-lfs.github.com/'
-# Other formats are left to OpenCV: Pillow has parsers for dozens that no camera writes.
-_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'GIF', 'MPO', 'PPM')
+# Pillow has parsers for dozens that no camera writes; that of EPS runs a program.
+_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'AVIF', 'MPO')
+# Their decoders need 10 bytes and more for each pixel.
+_FEWER_PIXELS = {'WEBP': 1 << 26, 'AVIF': 1 << 26}
+_TILE_WIDTH, _TILE_HEIGHT, _BITS = 322, 323, 258  # tags of TIFF
+_TIFF_BYTES = 4 * MAX_PIXELS  # of a TIFF's pixels as they are stored, before compression
 
 
 def read_image(path: str | os.PathLike, stated_hw: tuple[int, int] | None = None) -> np.ndarray:
@@ -45,27 +51,26 @@ def read_image(path: str | os.PathLike, stated_hw: tuple[int, int] | None = None
         DataError: when the file is missing, truncated, larger than ``MAX_PIXELS`` or no image.
     """
     data = read_bytes(path)
-    known = check_pixels(path, data)
+    kind = check_pixels(path, data)
     if is_truncated(data):
         raise DataError(f'{path} is truncated: the end of the image is missing.', path,
                         'truncated picture')
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
+    image = None
+    if kind == 'AVIF':
+        image = _decode_avif(path, data)
+    elif kind:
         # What nobody can state the size of is not decoded: OpenCV has formats, such as JPEG 2000,
         # in which a kilobyte becomes gigabytes.
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if known else None
-    except cv2.error:
-        image = None
-    if image is not None:
-        rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-        return _turned(rgb, exif_orientation(data[:_EXIF_WITHIN]), stated_hw)
-    image = _with_pillow(data) if known else None
+        image = imdecode_rgb(np.frombuffer(data, np.uint8))
+        if image is not None:
+            return _turned(image, exif_orientation(data[:_EXIF_WITHIN]), stated_hw)
+        image = _with_pillow(data)
     if data.startswith(_LFS):
         raise DataError(f'{path} is a pointer of Git LFS, not the image: fetch it with '
                         '"git lfs pull".', path, 'unreadable picture')
     if image is None:
-        raise DataError(f'{path} is not an image that can be decoded ({", ".join(_formats())}).',
-                        path, 'unreadable picture')
+        raise DataError(f'{path} is not an image that can be decoded '
+                        f'({", ".join(_FORMATS[:-1])}).', path, 'unreadable picture')
     return image
 
 
@@ -83,14 +88,50 @@ def _turned(image: np.ndarray, orientation: int,
 
 
 def _with_pillow(data: bytes) -> np.ndarray | None:
-    """Decode what OpenCV does not: AVIF, where it was built without."""
+    """Decode what OpenCV does not: some forms of BMP and TIFF."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 return np.array(image.convert('RGB'))
     except Exception:  # noqa: BLE001  # Pillow's parsers raise many kinds on broken files
         return None
+
+
+def _decode_avif(path: str | os.PathLike, data: bytes) -> np.ndarray | None:
+    """Decode with FFmpeg: libavif, in OpenCV and Pillow, decodes frames larger than stated."""
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise DataError(f'{path} is an AVIF, which {describe_missing(error)}', path,
+                        'unreadable picture') from error
+    stated = _from_pillow(path, io.BytesIO(data))
+    options = {'max_pixels': str(_FEWER_PIXELS['AVIF'])}
+    try:
+        with av.open(io.BytesIO(data), 'r', 'mov', options) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.options = options
+            image = next(container.decode(stream)).to_ndarray(format='rgb24')
+    except (av.error.FFmpegError, OSError, StopIteration, IndexError):
+        return None
+    # Of a grid it gives one tile.
+    return image if stated is not None and image.shape[:2] == stated[:2] else None
+
+
+def open_with_pillow(path: str | os.PathLike, data: bytes) -> Image.Image:
+    """Return Pillow's image of a file's content, of the formats that are read, within the limits.
+
+    Raises:
+        DataError: when its header states no size, or one beyond the limits.
+        OSError and others: from Pillow, when the image cannot be decoded.
+    """
+    kind = check_pixels(path, data)
+    if kind == 'AVIF':
+        return Image.fromarray(read_image(path))
+    if not kind:
+        raise DataError(f'{path} is not an image whose size can be read.', path,
+                        'unreadable picture')
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
 def read_bytes(path: str | os.PathLike) -> bytes:
@@ -122,7 +163,8 @@ def image_size(path: str | os.PathLike) -> tuple[int, int]:
     if found is None:
         raise DataError(f'{path} is not an image whose size can be read.', path,
                         'unreadable picture')
-    return found[::-1] if exif_orientation(head) >= 5 else found
+    turned = exif_orientation(head) >= 5
+    return (found.width, found.height) if turned else (found.height, found.width)
 
 
 def _beginning(path: Path) -> bytes:
@@ -134,68 +176,83 @@ def _beginning(path: Path) -> bytes:
         return b''
 
 
-def _from_head(path: str | os.PathLike, data: bytes) -> tuple[int, int] | None:
-    """Return height and width of a JPEG whose first scan begins in ``data``: most, and quickly."""
+def _from_head(path: str | os.PathLike, data: bytes) -> _Header | None:
+    """Return the header of a JPEG whose first scan begins in ``data``: most, and quickly."""
     head = read_head(data) if data.startswith(b'\xff\xd8') else JpegHead()
-    return _bounded(path, head.height, head.width) if head.scan >= 0 else None
+    return _bounded(path, _Header(head.height, head.width, 'JPEG')) if head.scan >= 0 else None
 
 
-def check_pixels(path: str | os.PathLike, data: bytes) -> bool:
+def check_pixels(path: str | os.PathLike, data: bytes) -> str:
     """Refuse an image whose header states more than ``MAX_PIXELS``, before it is decoded.
 
     Returns:
-        Whether it states a size at all.
+        Its format, as Pillow names it; empty where no size is stated.
     """
     found = _from_header(path, data)
     if found is None and not data.startswith(b'\xff\xd8'):  # megabytes of markers take Pillow long
         found = _from_pillow(path, io.BytesIO(data))
-    return found is not None
+    return '' if found is None else found.format
 
 
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+class _Header(NamedTuple):
+    height: int
+    width: int
+    format: str
 
 
-def _from_header(path: str | os.PathLike, data: bytes) -> tuple[int, int] | None:
-    """Return height and width of a JPEG or a PNG, also with parts that Pillow refuses."""
+def _from_header(path: str | os.PathLike, data: bytes) -> _Header | None:
+    """Return the header of a JPEG or a PNG, also with parts that Pillow refuses."""
     if data.startswith(b'\xff\xd8'):
         head = read_head(data)
         if has_too_many_scans(data, head):
             raise DataError(f'{path} is a JPEG with more scans than are decoded; save it anew.',
                             path, 'unreadable picture')
-        return _bounded(path, head.height, head.width) if head.scan >= 0 else None
+        return _bounded(path, _Header(head.height, head.width, 'JPEG')) if head.scan >= 0 \
+            else None
     if data.startswith(b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR') and len(data) > 24:
-        return _bounded(path, int.from_bytes(data[20:24], 'big'),
-                        int.from_bytes(data[16:20], 'big'))
+        return _bounded(path, _Header(int.from_bytes(data[20:24], 'big'),
+                                      int.from_bytes(data[16:20], 'big'), 'PNG'))
     return None
 
 
-def _from_pillow(path: str | os.PathLike, source: Path | io.BytesIO) -> tuple[int, int] | None:
-    """Return height and width that the header states; None where Pillow finds none."""
+def _from_pillow(path: str | os.PathLike, source: Path | io.BytesIO) -> _Header | None:
+    """Return what the header states; None where Pillow finds none."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            with Image.open(source, formats=_formats()) as image:
-                (width, height), wide = image.size, image.mode in ('F', 'I')
-                if wide and image.format == 'TIFF':  # OpenCV makes black images of these
-                    raise DataError(f'{path} holds values of 32 bits or signed ones; save it with '
-                                    '8 or 16 bits.', path, 'unreadable picture')
+            with Image.open(source, formats=_FORMATS) as image:
+                (width, height), kind = image.size, image.format or ''
+                if kind == 'TIFF':
+                    _check_tiff(path, image)
     except DataError:
         raise
     except Image.DecompressionBombError:
-        width, height = MAX_PIXELS, 2
+        width, height, kind = MAX_PIXELS + 1, 1, ''
     except Exception:  # noqa: BLE001  # Pillow's parsers raise many kinds on broken headers
         return None
-    return _bounded(path, height, width)
+    return _bounded(path, _Header(height, width, kind))
 
 
-def _bounded(path: str | os.PathLike, height: int, width: int) -> tuple[int, int] | None:
-    if width * height > MAX_PIXELS:
-        raise DataError(f'{path} claims more than {MAX_PIXELS} pixels, the most that are decoded; '
-                        'shrink it.', path, 'unreadable picture')
-    return (height, width) if width * height else None
+def _check_tiff(path: str | os.PathLike, image: Image.Image) -> None:
+    if image.mode in ('F', 'I'):  # OpenCV makes black images of these
+        raise DataError(f'{path} holds values of 32 bits or signed ones; save it with 8 or 16 '
+                        'bits.', path, 'unreadable picture')
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    # A decoder allocates a whole strip or tile, which may be larger than the image.
+    pixels = max(image.width * image.height,
+                 int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_HEIGHT, 0)))
+    if pixels * (sum(tags.get(_BITS, (1,))) + 7) // 8 > _TIFF_BYTES:
+        raise DataError(f'{path} is a TIFF of more than {_TIFF_BYTES} bytes of pixels, the most '
+                        'that are decoded; shrink it, or save it as JPEG or PNG.', path,
+                        'unreadable picture')
+
+
+def _bounded(path: str | os.PathLike, header: _Header) -> _Header | None:
+    most = _FEWER_PIXELS.get(header.format, MAX_PIXELS)
+    if header.width * header.height > most or max(header.width, header.height) > MAX_SIDE:
+        raise DataError(f'{path} claims more than {most} pixels, or {MAX_SIDE} a side, the most '
+                        'that are decoded; shrink it.', path, 'unreadable picture')
+    return header if header.width * header.height else None
 
 
 class ImageCache:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import hashlib
 import logging
 import os
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 from ssd_perception.core.errors import UserError, describe_lack_of_memory
 from ssd_perception.core.memory import available_bytes, resident_bytes
 from ssd_perception.core.metadata import WeightsError
+from ssd_perception.core.signals import end_with_parent
 from ssd_perception.core.text import one_line, printable
 from ssd_perception.inference.exported import (
     CACHE_VARIABLE,
@@ -43,7 +43,6 @@ BUILD_WITHIN_S = 3600.0  # with TensorRT, which builds an engine
 MAX_BYTES = 4 << 30
 _POLL_S = 0.02
 _REFUSED = 3  # exit code: the sentence is on stdout
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 _log = logging.getLogger(__name__)
 _passed: set[str] = set()  # in this process, where nothing can be recorded
@@ -173,8 +172,6 @@ def _watch(child: subprocess.Popen, within_s: float, max_bytes: int,
 
 def main() -> int:
     """Be the child."""
-    with contextlib.suppress(OSError, AttributeError):  # end with the process that waits for it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     with contextlib.suppress(OSError):  # let the system take this process first
         Path('/proc/self/oom_score_adj').write_text('1000')
     parser = argparse.ArgumentParser(description=__doc__)
@@ -184,8 +181,7 @@ def main() -> int:
     parser.add_argument('--batch', type=int, default=1)
     parser.add_argument('--parent', type=int, required=True)
     args = parser.parse_args()
-    if os.getppid() != args.parent:  # it ended before the system was asked to say so
-        return 1
+    end_with_parent(args.parent)
     from ssd_perception.inference.detector import Detector
     try:
         detector = Detector(args.path, args.runtime, args.device, args.precision)

@@ -9,9 +9,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.signals import end_with_parent
 
 # A node needs seconds to release its camera; a person waits at the prompt meanwhile.
 GRACE_S = 5.0
@@ -53,9 +55,11 @@ class Processes:
         errors = tempfile.TemporaryFile()
         # A group of its own: Ctrl-C at the terminal reaches only the parent, which then ends
         # the children in order; and a signal to the group reaches grandchildren too.
+        # Killed, the parent ends none of them: the system does.
         process = subprocess.Popen(command, env=self._environment, start_new_session=True,
                                    stdin=subprocess.DEVNULL, stderr=errors,
-                                   stdout=subprocess.DEVNULL if quiet else None)
+                                   stdout=subprocess.DEVNULL if quiet else None,
+                                   preexec_fn=partial(end_with_parent, os.getpid()))
         self._children.append(Child(name, process, errors))
         return self._children[-1]
 

@@ -35,7 +35,6 @@ def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequen
     kept: list[tuple[np.ndarray, str]] = []
 
     def annotated() -> Iterator[np.ndarray]:
-        size = None
         for index, frame in enumerate(with_image):
             image = _annotate(frame, class_names, threshold)
             if image is None:
@@ -43,9 +42,7 @@ def write_summary(folder: Path, frames: Sequence[SeenFrame], class_names: Sequen
             (folder / 'frames' / f'{index:06d}.jpg').write_bytes(encode_jpeg(image).tobytes())
             if index in tiles:
                 kept.append((image, _caption(frame, frames[0].stamp_ns, threshold)))
-            size = size or (image.shape[1], image.shape[0])
-            # A video has one size; a camera that changed its own is scaled to the first.
-            yield image if image.shape[1::-1] == size else cv2.resize(image, size)
+            yield image
 
     images = annotated()
     first = next(images, None)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.safe_path import regular_file
-from ssd_perception.core.stored_zip import check_stored
+from ssd_perception.core.safe_zip import check_stored
 from ssd_perception.replay.work_folder import FrameResult
 
 

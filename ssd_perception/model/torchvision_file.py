@@ -10,7 +10,7 @@ import torch
 
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import MAX_FILE_BYTES, WeightsError
-from ssd_perception.core.stored_zip import check_stored
+from ssd_perception.core.safe_zip import check_stored
 from ssd_perception.model.published import PUBLISHED
 
 

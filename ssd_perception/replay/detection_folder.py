@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
@@ -74,7 +73,6 @@ class DetectionFolder:
         if first is None:
             raise DataError(video.damage or f'{video.path} has no frames.', video.path)
         name = free_name(video.path, '.webm', self._taken)
-        size = first.image.shape[1::-1]
 
         def annotated() -> Iterator[np.ndarray]:
             for frame in itertools.chain([first], frames):
@@ -82,9 +80,7 @@ class DetectionFolder:
                 self._write_line({'video': str(video.path), 'annotated': name,
                                   'frame': frame.index, 'seconds': round(frame.seconds, 4)},
                                  found)
-                drawn = draw_detections(frame.image, found, self._class_names)
-                # What is written has one size, whatever the source does on its way.
-                yield drawn if drawn.shape[1::-1] == size else cv2.resize(drawn, size)
+                yield draw_detections(frame.image, found, self._class_names)
                 each()
 
         self.frames += write_video(self._folder / name, annotated(), video.fps)

@@ -12,7 +12,7 @@ from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import MAX_FILE_BYTES
 from ssd_perception.core.safe_path import regular_file
-from ssd_perception.core.stored_zip import check_stored
+from ssd_perception.core.safe_zip import check_stored
 from ssd_perception.core.text import one_line
 
 # The network, its average and the optimiser's state, each as large as the largest weights.

@@ -12,6 +12,7 @@ import numpy as np
 
 # VP9 in WebM is free of royalties, and its encoder has a permissive licence. For 10 s of 640x480
 # OpenCV's VP9 takes 31 s, libvpx in real-time mode half a second; no browser plays mp4v.
+MAX_SIDE = 16_382  # px, even
 _VP9 = {'deadline': 'realtime', 'cpu-used': '7', 'row-mt': '1', 'crf': '28', 'b:v': '0'}
 # VP8 takes a quarter of VP9's processor time (2.6 ms and 11 ms for 640x480); it is for videos
 # that are written beside a network. A negative speed is fixed, a positive one follows the load.
@@ -69,18 +70,22 @@ def write_video(path: str | os.PathLike, images: Iterable[np.ndarray], fps: floa
 
     Args:
         path: ends in .webm.
-        images: at least one; all are cut to the even part of the first one's size.
+        images: at least one. The first one's size, within what the format allows, is the video's;
+            images of another size are scaled to it.
         fps: frames per second, greater than 0.
 
     Raises:
-        ValueError: when there is no image, or one differs in size.
+        ValueError: when there is no image.
     """
-    writer = None
+    writer, size = None, (0, 0)
     try:
         for image in images:
             if writer is None:
-                writer = VideoWriter(path, (image.shape[1], image.shape[0]), fps)
-            writer.add(image)
+                width, height = (min(max(side, 2), MAX_SIDE) for side in image.shape[1::-1])
+                size = width // 2 * 2, height // 2 * 2
+                writer = VideoWriter(path, size, fps)
+            same = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2) == size
+            writer.add(image if same else cv2.resize(image, size))
     finally:
         if writer is not None:
             writer.close()

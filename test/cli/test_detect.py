@@ -164,6 +164,7 @@ def test_other_formats_are_answered_or_named(tmp_path, detect):
 
 @pytest.mark.parametrize('content, says', [
     (b'DDS |\0\0\0' + bytes(200), 'is not an image'), (b'', 'is not an image'),
+    (cv2.imencode('.png', np.zeros((1, 70_000), np.uint8))[1].tobytes(), 'claims more than'),
     (b'version https://git-lfs.github.com/spec/v1\n', 'is a pointer of Git LFS')])
 def test_one_bad_file_is_named_and_the_others_answered(tmp_path, detect, content, says):
     write_pictures(tmp_path / 'a', ['x', 'z'])

@@ -2,12 +2,14 @@
 
 import os
 import stat
+import struct
 import zipfile
 
 import pytest
 from small_sets import write_coco, write_pictures, write_voc, write_yolo
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.safe_zip import check_stored
 from ssd_perception.data import archive
 from ssd_perception.data.layout import data_root, has_split, read_split
 
@@ -135,3 +137,16 @@ def test_what_is_no_archive_is_named(tmp_path, content):
     (tmp_path / 'x.zip').write_bytes(content)
     with pytest.raises(DataError, match='x.zip cannot be unpacked'):
         read_split(tmp_path / 'x.zip', 'train')
+
+
+def test_a_list_of_too_many_members_is_not_read(tmp_path, monkeypatch):
+    member = struct.pack('<4s4B4H3I5H2I', b'PK\1\2', *[0] * 11, 5, *[0] * 6) + b'a.jpg'
+    listed, path = member * 25_000, tmp_path / 'x.zip'
+    path.write_bytes(listed + struct.pack('<4s4H2IH', b'PK\5\6', 0, 0, 25_000, 25_000,
+                                          len(listed), 0, 0))
+    monkeypatch.setattr(archive, 'available_bytes', lambda: 40_000_000)
+    monkeypatch.setattr(zipfile, 'ZipInfo', None)
+    with pytest.raises(DataError, match='x.zip cannot be unpacked: its list of members has'):
+        read_split(path, 'train')
+    with path.open('rb') as file, pytest.raises(ValueError, match='no archive of tensors'):
+        check_stored(file, path.stat().st_size)

@@ -10,10 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 from small_sets import scene
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.data.duplicates import perceptual_hash_of
 from ssd_perception.data.sample import make_sample
 from ssd_perception.datacheck.checks import check_image
 from ssd_perception.datacheck.inspection import ImageFacts, inspect_image, inspect_images
@@ -121,3 +122,12 @@ def test_a_crash_costs_only_the_picture_that_caused_it(names):
             assert facts.failure == ('unreadable picture', 'it makes the decoder crash')
         else:
             assert facts.digest == path.name
+
+
+def test_an_image_that_is_an_eps_runs_no_program(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(EpsImagePlugin, 'Ghostscript', lambda *given, **named: ran.append(given))
+    Image.new('RGB', (40, 30)).save(tmp_path / 'a.jpg', 'EPS')
+    assert inspect_image(tmp_path / 'a.jpg').failure[0] == 'unreadable picture'
+    assert perceptual_hash_of(tmp_path / 'a.jpg') is None
+    assert not ran

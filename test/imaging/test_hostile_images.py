@@ -128,14 +128,35 @@ def exif(entries):
         '>H', len(content) + 2) + content + ODD['plain'][2:]
 
 
+def tiff(width, height, compression, tile):
+    """Return a grey TIFF with one square tile of zeros that its data do not fill."""
+    data = bytes(1000)
+    tags = [(256, width), (257, height), (258, 8), (259, compression), (262, 1), (277, 1),
+            (322, tile), (323, tile), (324, 8 + 2 + 10 * 12 + 4), (325, len(data))]
+    return b'II*\0' + struct.pack('<IH', 8, len(tags)) + b''.join(
+        struct.pack('<HHII', tag, 4, 1, value) for tag, value in tags) + bytes(4) + data
+
+
+def lying_avif():
+    data = io.BytesIO()
+    Image.new('RGB', (8200, 8300)).save(data, 'AVIF', speed=10)
+    data = data.getvalue()
+    place = data.index(b'ispe') + 8
+    return data[:place] + struct.pack('>II', 64, 64) + data[place + 8:]
+
+
 BOMBS = {
     # Refused: more than 100 million pixels, or of a format whose size nobody states.
     'tiff': (saved('TIFF', 20_000, compression='tiff_lzw'), 'more than 100000000 pixels'),
-    'gif': (saved('GIF', 11_000), 'more than 100000000 pixels'),
-    'webp': (saved('WEBP', 11_000, lossless=True), 'more than 100000000 pixels'),
+    'tiff of one tile': (tiff(8, 8, compression=5, tile=30_000), 'a TIFF of more than 400000000'),
+    'gif': (saved('GIF', 64).replace(struct.pack('<HH', 64, 64), struct.pack('<HH', 9999, 9999)),
+            'not an image'),
+    'webp': (saved('WEBP', 9000, lossless=True), 'more than 67108864 pixels'),
+    # The box with the size states 64x64, the frame has 8200x8300.
+    'avif that lies': (lying_avif(), 'not an image'),
     'png': (png(11_000, 11_000),
             'more than 100000000 pixels'),
-    'ppm': (b'P6 30000 30000 255\n', 'more than 100000000 pixels'),
+    'ppm': (b'P6 30000 30000 255\n', 'not an image'),
     'sun raster': (struct.pack('>8I', 0x59a66a95, 30_000, 30_000, 24, 0, 1, 0, 0),
                    'not an image'),
     'pfm': (b'PF\n30000 30000\n-1.0\n', 'not an image'),

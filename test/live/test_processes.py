@@ -74,3 +74,41 @@ def test_success_is_silent_and_environment_arrives():
     code = 'import os, sys; sys.exit(os.environ["MARK"] != "yes")'
     with Processes({'MARK': 'yes'}) as processes:
         processes.wait(processes.start('child', [sys.executable, '-c', code]), 30)
+
+
+CHILDREN = {
+    'children': """
+from ssd_perception.live.processes import Processes
+with Processes({}) as processes:
+    child = processes.start('sleeper', [sys.executable, '-c', 'import time; time.sleep(60)'])
+    print(child.process.pid, flush=True)
+    time.sleep(60)
+""",
+    'pool': """
+from ssd_perception.datacheck.inspection import _pool
+if __name__ == '__main__':
+    pool = _pool(1)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 60)
+    time.sleep(60)
+"""}
+
+
+@pytest.mark.parametrize('kind, number', [
+    ('children', signal.SIGKILL), ('children', signal.SIGHUP), ('pool', signal.SIGKILL)])
+def test_nothing_remains_of_a_command_that_is_killed(tmp_path, kind, number):
+    script = tmp_path / 'command.py'
+    script.write_text('import os, sys, time\n' + CHILDREN[kind])
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    assert not gone(child)
+    parent.send_signal(number)
+    parent.wait()
+    parent.stdout.close()  # the child may have it, too: its end is not waited for
+    end = time.monotonic() + 10
+    while not gone(child) and time.monotonic() < end:
+        time.sleep(0.02)
+    left = not gone(child)
+    if left:
+        os.kill(child, signal.SIGKILL)
+    assert not left

@@ -71,7 +71,7 @@ EXCEPTIONS = {
     **{f'{RUNTIMES}/{name}.py': (set(), set(row.modules)) for name, row in runtimes.items()},
     f'{RUNTIMES}/torch.py': ({'model'}, TORCH),
     'evaluation/publish.py': ({'bags'}, set()),  # a recording with ground truth, to measure on
-    'imaging/files.py': (set(), {'PIL'}),
+    'imaging/files.py': (set(), {'PIL', 'av'}),
     'data/anchor_fit.py': (set(), {'scipy'}),
     'data/duplicates.py': (set(), {'scipy', 'imagehash', 'PIL'}),
     'inference/export.py': ({'model'}, TORCH | {'onnx', 'onnxruntime'}),
