@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         import sim.rover  # noqa: F401
     except ImportError as error:
         raise UserError(f'The simulator cannot run here: {one_line(error)}. It needs MuJoCo (pip '
-                        'install "ssd_perception[drive]", or make env) and EGL (apt install '
+                        'install ".[drive]", or make env-drive) and EGL (apt install '
                         'libegl1 libgl1-mesa-dri).') from error
     check_replaceable(args.out.absolute())
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # children are ended all the same
