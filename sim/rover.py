@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 
 os.environ.setdefault('MUJOCO_GL', 'egl')  # read by mujoco when it is imported
+with contextlib.suppress(ImportError):
+    # Mesa renders with LLVM, and Triton has another one in itself. When torch imports Triton after
+    # the first image is rendered, the process ends in a segmentation fault.
+    import triton  # noqa: F401
 
 import mujoco  # noqa: E402
 import numpy as np  # noqa: E402

@@ -73,7 +73,7 @@ def depth_encoding(bag: RecoveringBag, topic: str) -> str:
 
 
 def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
-                    topic: str = '', truth_topic: str = TRUTH_TOPIC) -> Iterator[LabelledFrame]:
+                    topic: str = '') -> Iterator[LabelledFrame]:
     """Yield the frames of ``topic`` that have ground truth, in recorded order.
 
     Args:
@@ -87,7 +87,7 @@ def labelled_frames(path: str | os.PathLike, class_names: Sequence[str],
         # Either may be recorded first; whichever comes waits here for the other.
         images: dict[int, Any] = {}
         truths: dict[int, Any] = {}
-        for record in bag.records([topic, truth_topic]):
+        for record in bag.records([topic, TRUTH_TOPIC]):
             message = record.message
             stamp = stamp_to_ns(message.header.stamp)
             (images if record.topic == topic else truths)[stamp] = message

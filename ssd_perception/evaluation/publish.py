@@ -113,7 +113,7 @@ def publish(options: PublishOptions,
         stored = save_weights(Path(folder, options.weights.name), model, metadata, half=True)
         detector = Detector.from_weights(stored)
         measured = measure_for_metadata(
-            detector, sets, negatives, options.choose_on, corruptions=True, progress=True,
+            detector, sets, negatives, options.choose_on, corruptions=True,
             max_false_boxes=options.max_false_boxes)
         metrics = measured.to_json()
         if options.recording:

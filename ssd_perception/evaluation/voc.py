@@ -146,10 +146,9 @@ def precision_recall(detections: Sequence[Detections], truths: Sequence[GroundTr
 
 
 def average_precision(detections: Sequence[Detections], truths: Sequence[GroundTruth],
-                      class_names: Sequence[str], method: str = 'voc10',
-                      iou_threshold: float = 0.5) -> dict[str, float]:
+                      class_names: Sequence[str], method: str = 'voc10') -> dict[str, float]:
     """Return AP per class name; NaN for a class without objects."""
-    return {name: precision_recall(detections, truths, label, iou_threshold).ap(method)
+    return {name: precision_recall(detections, truths, label).ap(method)
             for label, name in enumerate(class_names)}
 
 

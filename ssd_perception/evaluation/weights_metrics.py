@@ -125,8 +125,7 @@ class WeightsMetrics:
 def measure_for_metadata(
         detector: Detector, sets: Mapping[str, Sequence[Sample]],
         negatives: Mapping[str, Sequence[Sample]] | None = None, choose_on: Sequence[str] = (),
-        corruptions: bool = False, progress: bool = False,
-        max_false_boxes: float | None = None) -> WeightsMetrics:
+        corruptions: bool = False, max_false_boxes: float | None = None) -> WeightsMetrics:
     """Choose the default threshold of weights and measure all figures of their file.
 
     Args:
@@ -147,9 +146,9 @@ def measure_for_metadata(
         raise SettingError(f'The threshold can be chosen on {", ".join(sets)}, got '
                            f'"{unknown[0]}"; name one of these.')
     names = detector.class_names
-    found = {name: measure(detector, samples, progress=progress)
+    found = {name: measure(detector, samples, progress=True)
              for name, samples in sets.items()}
-    empty = {name: detect_samples(detector, as_negatives(samples), progress=progress)
+    empty = {name: detect_samples(detector, as_negatives(samples), progress=True)
              for name, samples in (negatives or {}).items()}
     threshold = best_threshold(
         [[precision_recall(found[name].detections, found[name].truths, label)
@@ -162,7 +161,7 @@ def measure_for_metadata(
         a.accuracy, chose_threshold=name in choose_on, at_default_threshold=a.operating_point,
         best_f1={label: c.best_f1 for label, c in a.classes.items() if c.best_f1},
         calibration=a.calibration, corruptions=under_corruptions(
-            detector, found[name].samples, progress) if corruptions and not i else ())
+            detector, found[name].samples, progress=True) if corruptions and not i else ())
         for i, (name, a) in enumerate(analyses.items())}
     for name, each in empty.items():
         rows[name] = SetMetrics(negatives=count_false_boxes(each, threshold),

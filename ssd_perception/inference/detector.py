@@ -95,17 +95,10 @@ class Detector:
         return cls(*arguments, **options)
 
     @classmethod
-    def from_runtime(cls, runtime: Runtime, settings: PostprocessSettings | None = None,
-                     path: Path | None = None) -> Detector:
-        """Return a Detector around a network that is loaded already.
-
-        Args:
-            settings: None takes the weights' own score threshold.
-            path: of the weights, for people; None when there is no file.
-        """
+    def from_runtime(cls, runtime: Runtime) -> Detector:
+        """Return a Detector around a network that is loaded already, at its own threshold."""
         detector = cls.__new__(cls)
-        detector._set(runtime, settings or PostprocessSettings(runtime.metadata.score_threshold),
-                      path)
+        detector._set(runtime, PostprocessSettings(runtime.metadata.score_threshold), None)
         return detector
 
     def _set(self, runtime: Runtime, settings: PostprocessSettings, path: Path | None) -> None:

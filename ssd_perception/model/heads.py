@@ -64,10 +64,10 @@ class Head(Tower):
             SeparableConv(channels, outputs, bias=True)
         initialise_convolutions(self.predict[1])
 
-    def set_prior(self, probability: float = PRIOR_PROBABILITY) -> None:
-        """Let every anchor start with this score, or focal loss drowns in background."""
+    def set_prior(self) -> None:
+        """Let every anchor start with a low score, or focal loss drowns in background."""
         bias = self.predict[1].get_parameter('bias')
-        nn.init.constant_(bias, -math.log((1 - probability) / probability))
+        nn.init.constant_(bias, -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY))
 
     def forward(self, levels: list[torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
         """Map level features to (B, A, values), in the order of ``core.anchors``."""

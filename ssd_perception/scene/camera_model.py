@@ -11,7 +11,6 @@ import numpy as np
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.text import printable
 
-PINHOLE_MODELS = ('plumb_bob', 'rational_polynomial')
 FISHEYE_MODEL = 'equidistant'
 _COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
 # A ray that does not come back to its pixel lies outside of what the coefficients describe.

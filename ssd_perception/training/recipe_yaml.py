@@ -32,16 +32,6 @@ def to_yaml(recipe: Recipe, header: str = '', reasons: Mapping[str, str] | None 
     return '\n'.join([*lines, *([''] if lines else []), *_lines(recipe, '', reasons or {})]) + '\n'
 
 
-def header_of(text: str) -> str:
-    """Return the comment that a YAML file begins with, without comment signs."""
-    lines = []
-    for line in text.splitlines():
-        if not line.startswith('#'):
-            break
-        lines.append(line[2:])
-    return '\n'.join(lines)
-
-
 def _lines(part: Any, where: str, reasons: Mapping[str, str]) -> Iterator[str]:
     indent = '  ' * where.count('.')
     for spec in dataclasses.fields(part):

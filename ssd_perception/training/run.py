@@ -227,8 +227,7 @@ def _measure(result: TrainResult, folder: RunFolder, validation: Mapping[str, Se
              options: TrainOptions, device: str, log: Log) -> TrainResult:
     """Write the default threshold and the figures into the best weights, and their report."""
     best = folder.best
-    metrics = measure_for_metadata(Detector.from_weights(best, 'torch', device), validation,
-                                   progress=True)
+    metrics = measure_for_metadata(Detector.from_weights(best, 'torch', device), validation)
     model, metadata = load_model(best)
     save_weights(best, model, dataclasses.replace(
         metadata, metrics=metrics.to_json(), score_threshold=metrics.threshold))

@@ -1,5 +1,6 @@
 """The shipped recipes: they load, and their comments are those of the fields."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,18 @@ from ssd_perception.training.recipe import (
     Recipe,
     load_recipe,
 )
-from ssd_perception.training.recipe_yaml import header_of, to_yaml
+from ssd_perception.training.recipe_yaml import to_yaml
 
 FOLDER = Path(__file__).resolve().parents[2] / 'config' / 'train'
 RECIPES = sorted(FOLDER.glob('*.yaml'))
 VOC_NAMES = ('aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse '
              'motorbike person pottedplant sheep sofa train tvmonitor').split()
+
+
+def header_of(text):
+    """Return the comment that a YAML file begins with, without comment signs."""
+    lines = itertools.takewhile(lambda line: line.startswith('#'), text.splitlines())
+    return '\n'.join(line[2:] for line in lines)
 
 
 @pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.name)
