@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m sim.drive', description=__doc__)
     parser.add_argument('--courses', type=int, default=1, metavar='N',
                         help='number of courses; each has the next seed (default: 1)')
-    parser.add_argument('--seed', type=int, default=3, help='seed of the first course (default: 3)')
+    parser.add_argument('--seed', type=int, default=3,
+                        help='seed of the first course (default: 3)')
     parser.add_argument('--latency-ms', type=float, default=50.0, help='simulated time from the '
                         "exposure to the node's answer (default: 50)")
     parser.add_argument('--loss', type=float, default=0.0, metavar='SHARE',

@@ -73,14 +73,19 @@ def _stages(results: Benchmark) -> list[str]:
     stages = ('decode', 'preprocess', 'network', 'postprocess', 'message')
     peak = next((row.gflop_per_s for row in results.of_kind('peak')), None)
     speed = (' GFLOP/s: of the network; a multiplication and an addition count as two. A product '
-             f'of two matrices in torch, fp32, reached {peak:.0f} in the same run.'
+             f'of two matrices in torch, fp32, reached {peak:.0f} in the same run, which is 100 %.'
              if peak else '')
     return ['## Stages', '', 'Median ms. `decode` decodes a JPEG of quality 90; `message` builds '
             f'and serialises a Detection2DArray. Neither is part of a call.{speed}', '',
             *_table(('', *stages, 'GFLOP/s'), (
-                (row.name, *(_ms(row, stage) for stage in stages),
-                 f'{row.gflop_per_s:.0f}' if row.gflop_per_s else '')
+                (row.name, *(_ms(row, stage) for stage in stages), _rate(row, peak))
                 for row in results.of_kind('own', 'network'))), '']
+
+
+def _rate(row: BenchmarkRow, peak: float | None) -> str:
+    if not row.gflop_per_s:
+        return ''
+    return f'{row.gflop_per_s:.0f}' + (f' ({100 * row.gflop_per_s / peak:.0f} %)' if peak else '')
 
 
 def _ratios(results: Benchmark) -> list[str]:
