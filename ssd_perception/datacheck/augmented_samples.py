@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ssd_perception.core.detections import GroundTruth
 from ssd_perception.core.text import printable
 from ssd_perception.data.sample import Sample
-from ssd_perception.datacheck.tiles import draw_boxes, labelled_image
+from ssd_perception.datacheck.tiles import labelled_image
 from ssd_perception.training.dataset import TrainingImages
 from ssd_perception.training.recipe import Recipe
 from ssd_perception.viz.contact_sheet import PAPER, spread
+from ssd_perception.viz.drawing import draw_truth
 
 ROWS, VERSIONS = 6, 4
 _TILE, _GAP, _CAPTION, _INK = 300, 8, 26, 225
@@ -45,8 +47,8 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
         item, origin = images[index]
         scale = _TILE / max(item.image.shape[:2])
         small = cv2.resize(item.image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        versions[origin.name].append(draw_boxes(small, item.xyxy * scale, item.labels,
-                                                class_names))
+        versions[origin.name].append(draw_truth(
+            small, GroundTruth(item.xyxy * scale, item.labels), class_names))
     rows = [[labelled_image(sample, class_names, _TILE, _TILE), *versions[str(sample.path)]]
             for sample in chosen]
     return _sheet(rows, [printable(sample.path.name, 40) for sample in chosen])

@@ -60,16 +60,4 @@ def labelled_image(sample: Sample, class_names: tuple[str, ...], width: int,
     scale = np.array([small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]] * 2)
     xyxy = clip(sample.xyxy.astype(np.float64) * scale, small.shape[1], small.shape[0])
     labels = np.array([class_names.index(name) for name in sample.names], np.int64)
-    return draw_boxes(small, xyxy, labels, class_names)
-
-
-def draw_boxes(image: np.ndarray, xyxy: np.ndarray, labels: np.ndarray,
-               class_names: tuple[str, ...]) -> np.ndarray:
-    """Return a copy of ``image`` with labelled boxes.
-
-    Args:
-        image: uint8 (H, W, 3) RGB.
-        xyxy: (n, 4) edges in its pixels.
-        labels: (n,) indices into ``class_names``.
-    """
-    return draw_truth(image, GroundTruth(xyxy, labels), class_names)
+    return draw_truth(small, GroundTruth(xyxy, labels), class_names)

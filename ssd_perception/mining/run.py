@@ -21,20 +21,22 @@ from ssd_perception.core.signals import sigterm_as_ctrl_c
 from ssd_perception.core.text import describe_error
 from ssd_perception.data.writers import LabelledImage
 from ssd_perception.evaluation.accuracy import MAX_DETECTIONS
+from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.options import DetectorOptions
 from ssd_perception.mining.candidates import Candidates
 from ssd_perception.mining.choose import choose_even
 from ssd_perception.mining.labelled_folder import image_file, records_of, stems, write_folder
 from ssd_perception.mining.page import selection_page
-from ssd_perception.mining.selection import ChosenFrame, SelectionSummary, tile
+from ssd_perception.mining.selection import ChosenFrame, SelectionSummary
 from ssd_perception.mining.thumbnails import small_image, thumbnail
 from ssd_perception.replay.cameras import Recording, find_images
 from ssd_perception.replay.scan import decode_record
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
+from ssd_perception.viz.tiles import small_frame
 
-_MOST_TILES = 60  # on the page
+_MOST_TILES, _TILE_QUALITY = 60, 85  # on the page
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,10 @@ class Selection:
             json_rows(thresholds.passed(found), thresholds.class_names)))
         if len(self._tiles) < _MOST_TILES:
             name = f'{camera}, ' if len(set(chosen.cameras)) > 1 else ''
-            self._tiles.append((tile(image, found, thresholds), f'{name}{seconds:.1f} s'))
+            drawn = small_frame(image, thresholds.passed(found), thresholds.narrowly_missed(found),
+                                thresholds.class_names)
+            self._tiles.append((encode_jpeg(drawn, _TILE_QUALITY).tobytes(),
+                                f'{name}{seconds:.1f} s'))
 
 
 def _too_few(wanted: int, chosen: Candidates) -> list[str]:

@@ -1,18 +1,8 @@
-"""The chosen frames of a recording in figures: for a file, and tiles for its page."""
+"""The chosen frames of a recording in figures: the content of selection.json."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-
-import cv2
-import numpy as np
-
-from ssd_perception.core.detections import Detections
-from ssd_perception.imaging.compressed import encode_jpeg
-from ssd_perception.replay.thresholds import ScoreThresholds
-from ssd_perception.viz.drawing import draw_detections
-
-_TILE_WIDTH = 480
 
 
 @dataclass(frozen=True)
@@ -62,19 +52,3 @@ class SelectionSummary:
     def to_json(self) -> dict:
         """Return plain values."""
         return asdict(self)
-
-
-def tile(image: np.ndarray, detections: Detections, thresholds: ScoreThresholds) -> bytes:
-    """Return a small JPEG of a frame: boxes to correct, and detections below the threshold.
-
-    Args:
-        image: uint8 (H, W, 3) RGB.
-        detections: in its pixels, with all scores from ``thresholds.lowest`` on.
-    """
-    scale = _TILE_WIDTH / image.shape[1]
-    size = _TILE_WIDTH, max(1, round(image.shape[0] * scale))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    drawn = draw_detections(small, thresholds.passed(detections).scaled(scale),
-                            thresholds.class_names,
-                            weak=thresholds.narrowly_missed(detections).scaled(scale))
-    return encode_jpeg(drawn, 85).tobytes()

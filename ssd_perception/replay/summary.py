@@ -6,21 +6,19 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.format import to_json
-from ssd_perception.imaging.compressed import encode_jpeg
+from ssd_perception.imaging.compressed import decode, encode_jpeg
 from ssd_perception.replay.ground_truth import ReplayAccuracy
 from ssd_perception.replay.results import ReplayResults
 from ssd_perception.replay.thresholds import Uncertain, most_uncertain
-from ssd_perception.viz.drawing import draw_detections
+from ssd_perception.viz.tiles import small_frame
 from ssd_perception.viz.timeline import Track
 
 STEPS = ('decode', 'preprocess', 'network', 'postprocess', 'draw')
-TILES = 12
-_TILE_WIDTH = 480
+TILES, TILE_QUALITY = 12, 85
 
 
 @dataclass(frozen=True)
@@ -193,14 +191,10 @@ def tiles(results: ReplayResults) -> list[tuple[bytes, str]]:
 
 def _tile(item: Uncertain, jpeg: bytes, results: ReplayResults) -> tuple[bytes, str]:
     result = item.result
-    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert bgr is not None  # encoded by the pass
-    scale = _TILE_WIDTH / bgr.shape[1]
-    weak = results.thresholds.narrowly_missed(result.detections).scaled(scale)
-    size = _TILE_WIDTH, max(1, round(bgr.shape[0] * scale))
-    rgb = cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
-    drawn = draw_detections(rgb, Detections.empty(), results.class_names, weak=weak)
-    data = encode_jpeg(drawn, 85).tobytes()
+    weak = results.thresholds.narrowly_missed(result.detections)
+    # The detections that are published are drawn into the image already.
+    drawn = small_frame(decode(jpeg), Detections.empty(), weak, results.class_names)
+    data = encode_jpeg(drawn, TILE_QUALITY).tobytes()
     where = _camera(results.cameras, result.topic)
     name = results.class_names[result.detections.labels[item.detection]]
     score = result.detections.scores[item.detection]

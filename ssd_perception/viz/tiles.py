@@ -1,4 +1,4 @@
-"""Small images of single failures: a box with its surroundings, detections and ground truth."""
+"""Small images for pages: a whole frame, or a box with its surroundings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,24 @@ import numpy as np
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.viz.drawing import draw_detections
 
+FRAME_WIDTH = 480  # px
 TILE = 230  # px: five of them side by side on the page
 CONTEXT = 2.5  # sides of a tile in longer sides of its box
 LEAST_SIDE = 64  # px of the source: fewer, enlarged, show nothing
+
+
+def small_frame(image: np.ndarray, detections: Detections, weak: Detections,
+                class_names: Sequence[str]) -> np.ndarray:
+    """Return uint8 (h, FRAME_WIDTH, 3) RGB: the whole image with detections drawn.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        detections, weak: what is drawn plain and dashed, in the image's pixels.
+    """
+    scale = FRAME_WIDTH / image.shape[1]
+    size = FRAME_WIDTH, max(1, round(image.shape[0] * scale))
+    return draw_detections(cv2.resize(image, size, interpolation=cv2.INTER_AREA),
+                           detections.scaled(scale), class_names, weak=weak.scaled(scale))
 
 
 def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: GroundTruth,
