@@ -60,7 +60,7 @@ KINDS = {
     'similar class names': Kind(False, 'if they mean the same, give them one name'),
     'boxes count from 1': Kind(False, 'if the export counts from 1, add --one-based'),
     'low anchor coverage': Kind(
-        False, 'take the suggested anchors, or a larger input; train does without a recipe'),
+        False, 'take the suggested anchors, or a larger input; train without a recipe does so'),
     'pictures in no split': Kind(False, 'add them to a list, if they belong to the data set'),
 }
 
