@@ -62,9 +62,9 @@ def main() -> None:
 
         def replay() -> None:
             with WorkFolder(Path(folder, 'out'), RunIdentity((), '', {}), fresh=True) as work:
-                drawn = [AnnotatedImages(recording.cameras, thresholds, work, 80)]
+                drawn = AnnotatedImages(recording.cameras, thresholds, work, 80)
                 scan(recording, several, bare.settings, Stages(),
-                     [] if args.no_pictures else drawn, work)
+                     None if args.no_pictures else drawn, work)
 
         replay()  # the first one loads the video's encoder
         ratios, extra = [], []

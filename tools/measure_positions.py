@@ -25,7 +25,7 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
-from measure_tracks import MATCH, Drive, in_full_view  # noqa: E402
+from measure_tracks import MATCH, Drive, ids_of, in_full_view  # noqa: E402
 
 from ssd_perception.core.boxes import iou  # noqa: E402
 from ssd_perception.core.detections import Detections  # noqa: E402
@@ -122,7 +122,7 @@ def measure(drive: Drive, plan: course.Plan, threshold: float, settings: Positio
                                          drive.stamps):
         seconds = (stamp - drive.stamps[0]) / 1e9
         kept = found[found.scores >= threshold]
-        things = [plan.targets[int(number) - 1] for number in _ids(truth)]
+        things = [plan.targets[int(number) - 1] for number in ids_of(truth)]
         # a cone that lies looks narrower from its end than from its side
         clear = full | np.array([thing[0] == 'lying' for thing in things], bool)
         places = _in_base(things, camera_in_base(seconds, plan)[1])
@@ -157,10 +157,6 @@ def _errors(truth: Detections, clear: np.ndarray, places: np.ndarray, found: Det
         rows.append([away, error @ along, error @ across, np.sqrt(along @ covariance @ along),
                      np.sqrt(across @ covariance @ across)])
     return rows
-
-
-def _ids(detections: Detections) -> np.ndarray:
-    return np.zeros(0, np.int64) if detections.ids is None else detections.ids
 
 
 def main() -> None:

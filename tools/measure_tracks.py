@@ -112,7 +112,7 @@ def in_full_view(drive: Drive) -> list[np.ndarray]:
     """Return for each frame which objects are in full view: bool (n,)."""
     shapes: dict[int, list[float]] = {}
     for truth in drive.truths:
-        for box, number in zip(truth.xyxy, _ids(truth)):
+        for box, number in zip(truth.xyxy, ids_of(truth)):
             shapes.setdefault(int(number), []).append((box[2] - box[0]) / (box[3] - box[1]))
     usual = {number: np.percentile(values, 90) for number, values in shapes.items()}
     result = []
@@ -121,7 +121,7 @@ def in_full_view(drive: Drive) -> list[np.ndarray]:
         inside = ((truth.xyxy[:, :2] > 1).all(1) & (truth.xyxy[:, 2:] < np.array(
             [drive.camera.width, drive.camera.height]) - 1).all(1))
         whole = [shape >= OUT_OF_VIEW * usual[int(number)]
-                 for shape, number in zip(size[:, 0] / size[:, 1], _ids(truth))]
+                 for shape, number in zip(size[:, 0] / size[:, 1], ids_of(truth))]
         result.append(inside & np.array(whole, bool))
     return result
 
@@ -168,9 +168,9 @@ def score(drive: Drive, published: Sequence[Detections],
         wrong += int((~left_out & (object_of < 0)).sum())
         seen += int((full & high).sum())
         missed += int((full & high & ~hit).sum())
-        pairs.append((_ids(truth)[high], _ids(found)[~left_out], overlap[high][:, ~left_out]))
+        pairs.append((ids_of(truth)[high], ids_of(found)[~left_out], overlap[high][:, ~left_out]))
         false_ids = -1 - np.arange(len(found)) - MOST_BOXES * len(perfect)
-        true_ids = np.where(object_of >= 0, np.append(_ids(truth), 0)[object_of], false_ids)
+        true_ids = np.where(object_of >= 0, np.append(ids_of(truth), 0)[object_of], false_ids)
         perfect.append((pairs[-1][0], true_ids[~left_out], pairs[-1][2]))
     objects = sum(len(pair[0]) for pair in pairs)
     return _tracking_metrics(pairs, perfect), Counts(right, wrong, objects, seen, missed)
@@ -228,7 +228,8 @@ def _for_trackeval(pairs: list) -> dict[str, Any]:
     return data
 
 
-def _ids(detections: Detections) -> np.ndarray:
+def ids_of(detections: Detections) -> np.ndarray:
+    """Return int64 (n,) ids; none where detections have none."""
     return np.zeros(0, np.int64) if detections.ids is None else detections.ids
 
 

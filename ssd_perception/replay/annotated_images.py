@@ -20,14 +20,12 @@ _VIDEO_SIDE = 1280
 
 
 class AnnotatedImages:
-    """Draws the published detections; a ``scan.Consumer`` that keeps JPEGs.
+    """Draws the published detections, while ``scan`` has each frame's image at hand.
 
     Args:
         folder: with the chunks of an interrupted run: a camera's video keeps its size.
         jpeg_quality: 1 to 100.
     """
-
-    name = 'draw'
 
     def __init__(self, cameras: Sequence[RecordedCamera], thresholds: ScoreThresholds,
                  folder: WorkFolder, jpeg_quality: int):
@@ -54,7 +52,7 @@ class AnnotatedImages:
         return encode_jpeg(drawn, self._jpeg_quality).tobytes()
 
     def end(self) -> None:
-        """Close the videos of the chunk."""
+        """Close the videos of the chunk, also of one that is given up."""
         for video in self._videos.values():
             video.close()
         self._videos = {}

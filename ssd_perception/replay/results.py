@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from ssd_perception.core.interface import (
     compressed,
 )
 from ssd_perception.core.messages import json_rows
-from ssd_perception.replay.annotated_images import AnnotatedImages
 from ssd_perception.replay.cameras import RecordedCamera
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
@@ -67,12 +65,6 @@ class ReplayResults:
         """Yield every frame with the detections that are published."""
         for result in self.folder.frames():
             yield result, self.thresholds.published(result)
-
-    def jpegs(self) -> Iterator[bytes]:
-        """Yield every frame's annotated JPEG; empty where it could not be decoded."""
-        if not self.images:
-            return itertools.repeat(b'')
-        return self.folder.kept(AnnotatedImages.name)
 
 
 def result_topics(camera: RecordedCamera) -> dict[str, str]:
@@ -130,7 +122,7 @@ def _frames(bag: BagWriter, results: ReplayResults, storage: str,
     """Write frame after frame; each time yield when the next one was recorded, before it."""
     colours = [class_colour(label) for label in range(len(results.class_names))]
     described = False
-    for (result, found), jpeg in zip(results.published(), results.jpegs()):
+    for (result, found), jpeg in zip(results.published(), results.folder.jpegs()):
         yield result.recorded_ns
         names, stamp_ns = topics[result.topic], result.recorded_ns
         header = messages.header(result.stamp_ns, result.frame_id)

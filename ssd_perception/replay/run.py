@@ -184,8 +184,9 @@ class _Replay:
             detector.warm_up(self._options.batch)
         low = replace(self._detectors[0].settings, score_threshold=lowest, class_thresholds=(),
                       max_detections=MAX_DETECTIONS)
-        images = [AnnotatedImages(self._recording.cameras, self._thresholds, folder,
-                                  self._options.jpeg_quality)] if self._options.pictures else []
+        images = AnnotatedImages(
+            self._recording.cameras, self._thresholds, folder,
+            self._options.jpeg_quality) if self._options.pictures else None
         speed = scan(self._recording, self._detectors, low, self._stages, images, folder,
                      self._options.batch, self._log)
         if all(result.error for result in folder.frames()):

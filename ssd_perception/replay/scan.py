@@ -1,4 +1,4 @@
-"""The one pass over a recording: decode, detect, stages, consumers; resumable and in threads."""
+"""The pass over a recording: decode, detect, stages, draw; resumable and in threads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -29,6 +28,7 @@ from ssd_perception.core.text import describe_error
 from ssd_perception.imaging.compressed import ImageError
 from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.inference.detector import Detector
+from ssd_perception.replay.annotated_images import AnnotatedImages
 from ssd_perception.replay.cameras import Recording
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.work_folder import ChunkWriter, FrameResult, WorkFolder
@@ -39,25 +39,6 @@ _END = object()
 # Between two of the network's layers its thread needs the interpreter; Python's usual 5 ms until
 # another thread hands it over would add up to a fifth of the time of a frame.
 _SWITCH_S = 0.0005
-
-
-class Consumer(Protocol):
-    """What is made of each frame while its image is at hand, in recorded order.
-
-    Attributes:
-        name: of what it keeps in the work folder, and of the time it takes.
-    """
-
-    name: str
-
-    def begin(self, chunk: Path) -> None:
-        """Begin a chunk; files may be written into its folder."""
-
-    def add(self, result: FrameResult, image: np.ndarray) -> bytes:
-        """Return what to keep of a frame; ``image`` is uint8 (H, W, 3) RGB."""
-
-    def end(self) -> None:
-        """End the chunk; also called when it is given up."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +73,7 @@ class _Item:
 
 
 def scan(recording: Recording, detectors: Sequence[Detector], settings: PostprocessSettings,
-         stages: Stages, consumers: Sequence[Consumer], folder: WorkFolder, batch: int = 1,
+         stages: Stages, images: AnnotatedImages | None, folder: WorkFolder, batch: int = 1,
          log: Callable[[str], object] = print) -> float | None:
     """Answer the frames that are not done yet; on an exception, also Ctrl-C, chunks stay.
 
@@ -102,7 +83,8 @@ def scan(recording: Recording, detectors: Sequence[Detector], settings: Postproc
 
     Args:
         detectors: equal ones, each used by one thread at a time.
-        settings: with a threshold low enough for stages, consumers and whoever reads the folder.
+        settings: with a threshold low enough for stages and whoever reads the folder.
+        images: draws the frames; None leaves them undrawn.
         folder: of this run; what an interrupted one did is not done again.
         batch: frames that a network takes at once.
         log: called with a sentence when an interrupted run is continued.
@@ -113,7 +95,7 @@ def scan(recording: Recording, detectors: Sequence[Detector], settings: Postproc
     total, done = recording.frames, min(recording.frames, folder.done_frames)
     if done:
         log(f'Continuing an interrupted run behind frame {done} of {total}.')
-    work = _Scan(recording, detectors, settings, stages, consumers, folder, batch)
+    work = _Scan(recording, detectors, settings, stages, images, folder, batch)
     typestore()  # loading the message types takes as long as some frames, and no thread can work
     start = time.perf_counter()
     with tqdm(total=total, initial=done, desc='replay', unit='frame',
@@ -131,14 +113,14 @@ def scan(recording: Recording, detectors: Sequence[Detector], settings: Postproc
 
 class _Scan:
     def __init__(self, recording: Recording, detectors: Sequence[Detector],
-                 settings: PostprocessSettings, stages: Stages, consumers: Sequence[Consumer],
-                 folder: WorkFolder, batch: int):
+                 settings: PostprocessSettings, stages: Stages,
+                 images: AnnotatedImages | None, folder: WorkFolder, batch: int):
         self._recording, self._settings = recording, settings
         self._workers = len(detectors)
         self._idle: queue.SimpleQueue[Detector] = queue.SimpleQueue()
         for detector in detectors:
             self._idle.put(detector)
-        self._stages, self._consumers, self._folder = stages, consumers, folder
+        self._stages, self._images, self._folder = stages, images, folder
         self._batch, self._skip = batch, folder.done_frames
         self._decoded: queue.Queue[Any] = queue.Queue(_AHEAD)
         self._answered: queue.Queue[Any] = queue.Queue(_AHEAD)
@@ -284,7 +266,7 @@ class _Scan:
                 item.result = self._stages(item.result)
                 if chunk is None:
                     chunk = self._begin_chunk(item.result.index // self._folder.chunk_frames)
-                chunk.add(item.result, self._consume(item), item.times_ms)
+                chunk.add(item.result, self._draw(item), item.times_ms)
                 if self._ends_chunk(item.result):
                     self._finish_chunk(chunk)
                     chunk = None
@@ -294,27 +276,26 @@ class _Scan:
         finally:
             if chunk is not None:
                 chunk.close()
-                for consumer in self._consumers:
-                    consumer.end()
+                if self._images is not None:
+                    self._images.end()
 
-    def _consume(self, item: _Item) -> list[bytes]:
-        kept = [b''] * len(self._consumers)
-        if item.image is not None:
-            for i, consumer in enumerate(self._consumers):
-                start = time.perf_counter()
-                kept[i] = consumer.add(item.result, item.image)
-                item.times_ms[consumer.name] = (time.perf_counter() - start) * 1e3
-        return kept
+    def _draw(self, item: _Item) -> bytes:
+        if self._images is None or item.image is None:
+            return b''
+        start = time.perf_counter()
+        jpeg = self._images.add(item.result, item.image)
+        item.times_ms['draw'] = (time.perf_counter() - start) * 1e3
+        return jpeg
 
     def _begin_chunk(self, number: int) -> ChunkWriter:
-        chunk = ChunkWriter(self._folder, number, [c.name for c in self._consumers])
-        for consumer in self._consumers:
-            consumer.begin(chunk.path)
+        chunk = ChunkWriter(self._folder, number)
+        if self._images is not None:
+            self._images.begin(chunk.path)
         return chunk
 
     def _finish_chunk(self, chunk: ChunkWriter) -> None:
-        for consumer in self._consumers:
-            consumer.end()
+        if self._images is not None:
+            self._images.end()
         chunk.finish()
 
 

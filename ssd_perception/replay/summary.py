@@ -182,7 +182,7 @@ def tiles(results: ReplayResults) -> list[tuple[bytes, str]]:
     chosen = most_uncertain(results.folder.frames(), results.thresholds, results.times, TILES)
     wanted = {item.result.index: item for item in chosen}
     made: dict[int, tuple[bytes, str]] = {}
-    for result, jpeg in zip(results.folder.frames(), results.jpegs()):
+    for result, jpeg in zip(results.folder.frames(), results.folder.jpegs()):
         item = wanted.get(result.index)
         if item is not None and jpeg:
             made[result.index] = _tile(item, jpeg, results)

@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -20,7 +20,7 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import UserError
 
 CHUNK_FRAMES = 100  # an interrupted run loses what it did on one chunk
-_IDENTITY, _FRAMES, _TIMES = 'identity.json', 'frames.jsonl', 'times.jsonl'
+_IDENTITY, _FRAMES, _TIMES, _JPEGS = 'identity.json', 'frames.jsonl', 'times.jsonl', 'jpegs.bin'
 _LENGTH = struct.Struct('<I')
 
 
@@ -177,10 +177,10 @@ class WorkFolder:
             with open(chunk / _FRAMES, encoding='utf-8') as lines:
                 yield from map(FrameResult.from_json, lines)
 
-    def kept(self, consumer: str) -> Iterator[bytes]:
-        """Yield what a consumer kept of every frame; empty where it kept nothing."""
+    def jpegs(self) -> Iterator[bytes]:
+        """Yield every frame's annotated JPEG; empty where it was not drawn."""
         for chunk in self.done:
-            with open(chunk / _kept_file(consumer), 'rb') as file:
+            with open(chunk / _JPEGS, 'rb') as file:
                 while head := file.read(_LENGTH.size):
                     yield file.read(_LENGTH.unpack(head)[0])
 
@@ -212,24 +212,21 @@ class ChunkWriter:
     Args:
         folder: of the run.
         number: of the chunk, from 0.
-        consumers: names of those that keep something of every frame.
     """
 
-    def __init__(self, folder: WorkFolder, number: int, consumers: Sequence[str]):
+    def __init__(self, folder: WorkFolder, number: int):
         self._final = folder.path / f'{number:06d}'
         self.path = self._final.with_suffix('.partial')
         self.path.mkdir()
         self._lines: TextIO = open(self.path / _FRAMES, 'w', encoding='utf-8')
         self._times: TextIO = open(self.path / _TIMES, 'w', encoding='utf-8')
-        self._kept: list[BinaryIO] = [open(self.path / _kept_file(name), 'wb')
-                                      for name in consumers]
+        self._jpegs: BinaryIO = open(self.path / _JPEGS, 'wb')
 
-    def add(self, result: FrameResult, kept: Sequence[bytes], times_ms: dict[str, float]) -> None:
-        """Append a frame and what each consumer keeps of it, which may be empty."""
+    def add(self, result: FrameResult, jpeg: bytes, times_ms: dict[str, float]) -> None:
+        """Append a frame, its annotated image (empty for none), and milliseconds by step."""
         self._lines.write(result.to_json() + '\n')
         self._times.write(json.dumps({k: round(v, 3) for k, v in times_ms.items()}) + '\n')
-        for file, data in zip(self._kept, kept):
-            file.write(_LENGTH.pack(len(data)) + data)
+        self._jpegs.write(_LENGTH.pack(len(jpeg)) + jpeg)
 
     def finish(self) -> None:
         """Give the chunk its name."""
@@ -238,13 +235,8 @@ class ChunkWriter:
 
     def close(self) -> None:
         """Close the files; what was not finished is discarded by the next run."""
-        files: list[TextIO | BinaryIO] = [self._lines, self._times, *self._kept]
-        for file in files:
+        for file in (self._lines, self._times, self._jpegs):
             file.close()
-
-
-def _kept_file(consumer: str) -> str:
-    return f'{consumer}.bin'
 
 
 def _locked(path: Path, out: Path) -> BinaryIO:

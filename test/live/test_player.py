@@ -27,10 +27,6 @@ from ssd_perception.live.player import (  # noqa: E402
 )
 from ssd_perception.ros.dds import PROFILE_VARIABLES  # noqa: E402
 
-# Set before any context exists; children inherit them.
-os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
-
 FRAMES = 20
 # As the detector subscribes: whatever this loses, the detector would lose.
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -31,8 +30,6 @@ from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
 from ssd_perception.live import viewer  # noqa: E402
 from ssd_perception.ros.messages import image_message  # noqa: E402
 
-os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 FRAMES = 6
 
 
