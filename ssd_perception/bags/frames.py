@@ -1,4 +1,4 @@
-"""Pictures of a recording, and the ground truth that belongs to each by its header's stamp."""
+"""Images of a recording, and the ground truth that belongs to each by its header's stamp."""
 
 from __future__ import annotations
 

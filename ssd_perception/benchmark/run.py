@@ -207,11 +207,11 @@ def write_document(page: Path, folder: Path) -> None:
         path = folder / name
         return from_json(kind, json.loads(path.read_text())) if path.is_file() else None
 
-    picture = folder / PLOT
+    drawn = folder / PLOT
     page.write_text(document(
         from_json(Benchmark, json.loads((folder / RESULTS).read_text())),
         read(NodeBenchmark, NODE_RESULTS),
-        os.path.relpath(picture, page.parent) if picture.is_file() else '',
+        os.path.relpath(drawn, page.parent) if drawn.is_file() else '',
         read(Benchmark, IMPORTED), read(CamerasBenchmark, CAMERAS_RESULTS),
         read(StartBenchmark, START_RESULTS)))
 

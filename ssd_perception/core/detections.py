@@ -68,7 +68,7 @@ class Detections:
                           None if self.ids is None else self.ids[index])
 
     def scaled(self, factor: float) -> Detections:
-        """Return them in the pixels of a image ``factor`` times as wide and as high."""
+        """Return them in the pixels of an image ``factor`` times as wide and as high."""
         return self if factor == 1 else Detections(self.xyxy * np.float32(factor), self.scores,
                                                    self.labels, self.ids)
 

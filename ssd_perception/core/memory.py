@@ -86,7 +86,7 @@ class Growth:
         self._limit = 0
 
     def is_large(self, kept: object) -> bool:
-        """Say whether it has grown so much since ``kept`` was another object, or it was last so.
+        """Return whether it has grown so much since ``kept`` changed, or since the last True.
 
         Args:
             kept: what the process holds on purpose, of any size.

@@ -45,16 +45,16 @@ class Coverage:
         return float(self.best_iou.mean()) if len(self.best_iou) else None
 
 
-def placed_boxes(pictures: Iterable[tuple[np.ndarray, tuple[int, int]]],
+def placed_boxes(images: Iterable[tuple[np.ndarray, tuple[int, int]]],
                  architecture: Architecture, preprocessing: Preprocessing) -> np.ndarray:
     """Return float64 (n, 4) edges of all boxes in network-input px, as training places them.
 
     Args:
-        pictures: (n_i, 4) edges and (height, width) of each picture; what lies outside of it is
+        images: (n_i, 4) edges and (height, width) of each image; what lies outside of it is
             cut off, and a box that is outside as a whole is left out.
     """
     placed = []
-    for xyxy, (height, width) in pictures:
+    for xyxy, (height, width) in images:
         inside = clip(np.asarray(xyxy, np.float64).reshape(-1, 4), width, height)
         inside = inside[(inside[:, 2:] > inside[:, :2]).all(1)]
         placement = Placement.of((height, width), architecture.input_hw, preprocessing.resize)

@@ -67,7 +67,7 @@ def decode_shrunk(data: Buffer, seen: Seen,
 
     Returns:
         uint8 (h, w, 3) RGB, and the factor, 1 to 8, that takes its pixels to those of the
-        image; a PNG, and a image that no factor divides, come whole.
+        image; a PNG, and an image that no factor divides, come whole.
 
     Raises:
         ImageError: as ``decode``.

@@ -57,7 +57,7 @@ def _same(pixels: np.ndarray) -> np.ndarray:
 
 def _bayer(code: int) -> Callable[[np.ndarray], np.ndarray]:
     def convert(pixels: np.ndarray) -> np.ndarray:
-        if min(pixels.shape) < 3:  # OpenCV leaves such a image black
+        if min(pixels.shape) < 3:  # OpenCV leaves such an image black
             raise ImageError(f'A Bayer image must be at least 3x3, got {pixels.shape[1]}x'
                              f'{pixels.shape[0]}.')
         return cv2.cvtColor(pixels, code)

@@ -165,7 +165,7 @@ class Detector:
                 f'{width}x{height}) in {self.runtime} on {self.device}, {self.precision}')
 
     def seen(self, height: int, width: int) -> tuple[int, int]:
-        """Return to what height and width, px, a image is resized for the network."""
+        """Return to what height and width, px, an image is resized for the network."""
         placement = Placement.of((height, width), self.metadata.architecture.input_hw,
                                  self.metadata.preprocessing.resize)
         return placement.height, placement.width

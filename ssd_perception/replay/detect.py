@@ -87,10 +87,10 @@ def run(options: DetectOptions, log: Callable[[str], object] = print) -> DetectS
             for path in videos:
                 if damage := _add_video(results, path, bar.update):
                     log_unreadable(damage)
-        if not results.pictures and not results.videos:
+        if not results.images and not results.videos:
             raise DataError('Nothing was written: none of the files could be read.')
         results.finish(unreadable, detector.describe())
-    return DetectSummary(results.pictures, results.videos, results.frames, tuple(unreadable))
+    return DetectSummary(results.images, results.videos, results.frames, tuple(unreadable))
 
 
 def _add_video(results: DetectionFolder, path: Path,

@@ -38,7 +38,7 @@ class DetectionFolder:
         self._folder, self._detect, self._class_names = folder, detect, tuple(class_names)
         self._taken = {LINES, SUMMARY}
         self._counts: Counter[str] = Counter()
-        self.pictures = self.videos = self.frames = 0
+        self.images = self.videos = self.frames = 0
 
     def __enter__(self) -> DetectionFolder:
         self._lines = open(self._folder / LINES, 'w', encoding='utf-8')
@@ -48,14 +48,14 @@ class DetectionFolder:
         self._lines.close()
 
     def add_image(self, path: Path, image: np.ndarray) -> None:
-        """Detect in one picture; write its line and its annotated copy."""
+        """Detect in one image; write its line and its annotated copy."""
         found = self._detect(image)
         name = free_name(path, '.jpg', self._taken)
         self._write_line({'picture': str(path), 'annotated': name}, found)
         drawn = draw_detections(image, found, self._class_names)
         # Not by OpenCV: it accepts only names in UTF-8, and gives no reason when it fails.
         (self._folder / name).write_bytes(encode_jpeg(drawn, _QUALITY).tobytes())
-        self.pictures += 1
+        self.images += 1
 
     def add_video(self, video: Video, each: Callable[[], object]) -> None:
         """Detect in every frame; write a line for each and the annotated video.
@@ -94,7 +94,7 @@ class DetectionFolder:
             weights: what detected.
         """
         (self._folder / SUMMARY).write_text(json.dumps({
-            'weights': weights, 'pictures': self.pictures, 'videos': self.videos,
+            'weights': weights, 'pictures': self.images, 'videos': self.videos,
             'frames': self.frames,
             'detections': {name: self._counts[name] for name in self._class_names},
             'unreadable': list(unreadable)}, indent=2) + '\n', encoding='utf-8')

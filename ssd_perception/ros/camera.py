@@ -96,10 +96,10 @@ class Camera:
         self._detections = node.create_publisher(
             Detection2DArray, f'{prefix}{DETECTIONS}', copy(OUTPUT_QOS),
             qos_overriding_options=options())
-        self._picture = node.create_publisher(
+        self._annotated_raw = node.create_publisher(
             Image, f'{prefix}{ANNOTATED_IMAGE}', copy(IMAGE_QOS), event_callbacks=_NO_EVENTS,
             qos_overriding_options=options())
-        self._jpeg = node.create_publisher(
+        self._annotated_jpeg = node.create_publisher(
             CompressedImage, compressed(f'{prefix}{ANNOTATED_IMAGE}'), copy(IMAGE_QOS),
             event_callbacks=_NO_EVENTS, qos_overriding_options=options())
         # Foxglove draws boxes over the camera's own image, which costs nothing here; its messages
@@ -197,7 +197,7 @@ class Camera:
     def is_watched(self) -> bool:
         """Say whether anybody subscribes to the annotated image."""
         return any(publisher.get_subscription_count() > 0
-                   for publisher in (self._picture, self._jpeg))
+                   for publisher in (self._annotated_raw, self._annotated_jpeg))
 
     def publish(self, header: Header, rgb: np.ndarray | None, detections: Detections,
                 class_names: tuple[str, ...], jpeg_quality: int) -> None:
@@ -217,13 +217,13 @@ class Camera:
                 [class_colour(label) for label in range(len(class_names))],
                 USUAL_WIDTH if rgb is None else rgb.shape[1]))
         raw, jpeg = (publisher.get_subscription_count() > 0
-                     for publisher in (self._picture, self._jpeg))
+                     for publisher in (self._annotated_raw, self._annotated_jpeg))
         if rgb is not None and (raw or jpeg):
             drawn = draw_detections(rgb, detections, class_names)
             if raw:
-                self._picture.publish(image_message(header, drawn))
+                self._annotated_raw.publish(image_message(header, drawn))
             if jpeg:
-                self._jpeg.publish(compressed_message(header, drawn, jpeg_quality))
+                self._annotated_jpeg.publish(compressed_message(header, drawn, jpeg_quality))
 
     def why_silent(self) -> str:
         """Return the watchdog's sentence from what the ROS graph shows."""

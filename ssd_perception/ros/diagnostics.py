@@ -67,7 +67,7 @@ class CameraStatistics:
         self._clock = clock
         self._total = {'answered': 0, 'refused': 0}
         self._interval: list[dict[str, float]] = []
-        self._picture = ''
+        self._image = ''
         self._unanswered_since: float | None = None
         self._unanswered_before: float | None = None  # a jump of the clock
         self._unanswered_s = 0.0  # before a pause
@@ -80,14 +80,14 @@ class CameraStatistics:
             if self._unanswered_since is None:
                 self._unanswered_since = self._unanswered_before or now
 
-    def answered(self, times_ms: Mapping[str, float], picture: str) -> None:
+    def answered(self, times_ms: Mapping[str, float], image: str) -> None:
         """One frame was answered; ``times_ms`` has its age and stages, if known."""
         with self._lock:
             self._total['answered'] += 1
             self._unanswered_since = self._unanswered_before = None
             self._unanswered_s = 0.0
             self._interval.append(dict(times_ms))
-            self._picture = picture
+            self._image = image
 
     def failed(self, sentence: str) -> None:
         """One frame could not be answered."""
@@ -150,10 +150,10 @@ class CameraStatistics:
             then, counts_then, total_then = self._last
             self._last = (now, counts, dict(self._total))
             interval, self._interval = self._interval, []
-            total, picture, error = dict(self._total), self._picture, self._error.values()
+            total, image, error = dict(self._total), self._image, self._error.values()
         span = max(now - then, 1e-3)
         values = {
-            'picture': picture,
+            'picture': image,
             interface.FRAMES_RECEIVED: str(counts.received),
             interface.FRAMES_ANSWERED: str(total['answered']),
             interface.FRAMES_DROPPED: str(counts.replaced),

@@ -75,13 +75,6 @@ class DetectorSlot:
         return self._serving
 
     @property
-    def state(self) -> str:
-        """``empty``, ``loading``, ``ready`` or ``failed``; loading also while another serves."""
-        if self._loading:
-            return 'loading'
-        return 'ready' if self._serving else 'failed' if self.failure else 'empty'
-
-    @property
     def warning(self) -> str:
         """What is unusual although frames are answered; else empty."""
         return ('On the CPU, because the configured device failed.' if self._recovery.on_cpu

@@ -158,7 +158,7 @@ class TrainingImages(Dataset):
         if pasted_into and self._backgrounds:
             which = int(rng.integers(len(self._backgrounds)))
             return self._changed(self._backgrounds, which, sources)
-        # Without any the draws are those of recipes that were made before there were some.
+        # A recipe without drawn images takes no random number here: its other draws stay the same.
         if a.synthetic and rng.random() < a.synthetic:
             return synthetic_negative(height, width, rng)
         if index < len(self) * (1 - a.mosaic_off) and rng.random() < a.mosaic:
