@@ -35,14 +35,14 @@ def figures(metadata: Metadata) -> str:
     first, row = next(iter(measured.items()))
     chose = [name for name, each in measured.items() if each.chose_threshold] or [first]
     best = f'the best F1 on {first}' if len(chose) == 1 else \
-        f'the best mean F1 over {" and ".join(chose)}, each of which weighs the same'
+        f'the best mean F1 over {" and ".join(chose)}, with equal weights'
     limits = [f'{each.max_false_boxes:g} false boxes an image of {name}'
               for name, each in sets.items() if each.max_false_boxes is not None]
     if limits:
-        best += f', of the thresholds that leave at most {" and ".join(limits)}'
+        best += f', among the thresholds that leave at most {" and ".join(limits)}'
     lines = [
         *_accuracy_table(measured), '',
-        f'Default score threshold: {metadata.score_threshold:g}, the one with {best}.', '',
+        f'Default score threshold: {metadata.score_threshold:g}. It has {best}.', '',
         *_points_table(measured), *_per_class(row.best_f1),
         *_reliability(first, row.calibration), *_corruptions(row.corruptions)]
     for name, each in sets.items():

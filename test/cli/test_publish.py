@@ -71,7 +71,7 @@ def test_the_threshold_is_chosen_on_several_sets_and_each_set_says_how_it_does_t
     assert few['calibration']['bins'] != single['calibration']['bins']
     assert 'corruptions' in few and 'corruptions' not in single
     card = out.with_suffix('.md').read_text()
-    assert 'the best mean F1 over few and one, each of which weighs the same' in card
+    assert 'the best mean F1 over few and one, with equal weights' in card
     for name, row in metadata.metrics.items():
         at, error = row['at_default_threshold'], row['calibration']
         assert (f'| {name} | {at["precision"]:.3f} | {at["recall"]:.3f} | '
