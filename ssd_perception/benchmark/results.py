@@ -129,21 +129,30 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """What ``ssd_perception benchmark`` measured: the content of benchmark.json.
+class Measured:
+    """When, how and on what figures were measured.
 
     Attributes:
         date: ISO.
         command: how to measure the same again.
         versions: library -> version.
-        layers: weights -> times by kind of layer, the longest first.
-        note: what a reader has to know besides, written by hand.
     """
 
     date: str
     command: str
     machine: Machine
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Benchmark(Measured):
+    """What ``ssd_perception benchmark`` measured: the content of benchmark.json.
+
+    Attributes:
+        layers: weights -> times by kind of layer, the longest first.
+        note: what a reader has to know besides, written by hand.
+    """
+
     method: Method
     entries: Sequence[BenchmarkRow]
     layers: Mapping[str, Sequence[LayerTime]] = field(default_factory=dict)
@@ -245,20 +254,16 @@ class CamerasCase:
 
 
 @dataclass(frozen=True)
-class CamerasBenchmark:
+class CamerasBenchmark(Measured):
     """What ``ssd_perception benchmark --node --cameras`` measured: content of cameras.json.
 
     Attributes:
-        date, command, machine, versions, seconds, threads: see ``NodeBenchmark``.
+        seconds, threads: see ``NodeBenchmark``.
         precision: of the network.
         image: WIDTHxHEIGHT, px.
         note: what a reader has to know besides, written by hand.
     """
 
-    date: str
-    command: str
-    machine: Machine
-    versions: Mapping[str, str]
     seconds: float
     threads: str
     precision: str
@@ -285,11 +290,10 @@ class StartStage:
 
 
 @dataclass(frozen=True)
-class StartBenchmark:
+class StartBenchmark(Measured):
     """What tools/measure_start.py measured: the content of start.json.
 
     Attributes:
-        date, command, machine, versions: see ``Benchmark``.
         precision: of the network.
         starts: warm ones; the figures are their medians.
         before, stages: ``cold`` and ``warm`` -> stages, of the checkout compared with and of this
@@ -297,10 +301,6 @@ class StartBenchmark:
         ratios: what -> value of this one divided by that of the other.
     """
 
-    date: str
-    command: str
-    machine: Machine
-    versions: Mapping[str, str]
     precision: str
     starts: int
     before: Mapping[str, Sequence[StartStage]]
@@ -309,19 +309,14 @@ class StartBenchmark:
 
 
 @dataclass(frozen=True)
-class NodeBenchmark:
+class NodeBenchmark(Measured):
     """What ``ssd_perception benchmark --node`` measured: the content of node.json.
 
     Attributes:
-        date, command, machine, versions: see ``Benchmark``.
         seconds: of each case.
         threads: of the network, in words.
     """
 
-    date: str
-    command: str
-    machine: Machine
-    versions: Mapping[str, str]
     seconds: float
     threads: str
     cases: Sequence[NodeCase]

@@ -1,9 +1,10 @@
 """Anchors and box coding: order, places, and the way there and back."""
 
 import numpy as np
+from box_coding import encode
 
 from ssd_perception.core.anchors import AnchorSpec, BoxCoder, level_shape, make_anchors
-from ssd_perception.core.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from ssd_perception.core.boxes import cxcywh_to_xyxy
 
 STRIDES = (8, 16, 32, 64, 128)
 
@@ -28,14 +29,6 @@ def test_aspect_ratio_is_height_over_width_at_equal_area():
     sizes = make_anchors(spec, (64, 64), (64,))[:, 2:]
     np.testing.assert_allclose(sizes[:, 1] / sizes[:, 0], [0.5, 2, 0.5, 2], rtol=1e-6)
     np.testing.assert_allclose(sizes.prod(1), [64 ** 2, 64 ** 2, 128 ** 2, 128 ** 2], rtol=1e-6)
-
-
-def encode(coder, xyxy, anchors):
-    """Return (n, 4) deltas that take (n, 4) cxcywh anchors to (n, 4) boxes, as SSD has them."""
-    boxes = xyxy_to_cxcywh(xyxy)
-    centre = (boxes[:, :2] - anchors[:, :2]) / anchors[:, 2:] / coder.centre_variance
-    size = np.log(boxes[:, 2:] / anchors[:, 2:]) / coder.size_variance
-    return np.concatenate([centre, size], -1)
 
 
 def test_coding_round_trips():

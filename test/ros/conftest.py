@@ -109,6 +109,20 @@ def weights(tmp_path_factory):
     return random_weights(tmp_path_factory.mktemp('weights') / 'tiny.safetensors', 128)
 
 
+@pytest.fixture(scope='module')
+def node(node_process, weights):
+    """A running node that a module's tests share; many modules have one of their own."""
+    process = node_process('-p', f'weights:={weights}', '-p', 'max_detections:=20')
+    process.wait_for('Active on /image')
+    return process
+
+
+@pytest.fixture
+def detections(node, peer):
+    """What the node publishes."""
+    return peer.listen_to_detections()
+
+
 @pytest.fixture
 def peer():
     """A node of the test's own, in the test's process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from box_coding import encode
 
 from ssd_perception.core.anchors import make_anchors
 from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing
@@ -39,8 +40,8 @@ class Pointer:
                 centre = (box[0, :2] + box[0, 2:]) / 2
                 near = np.abs(self._anchors[:, :2] - centre).sum(-1).argmin()
                 logits[i, near, list(self._labels)] = 5
-                deltas[i, near] = self._coder.encode(box.astype(float),
-                                                     self._anchors[near:near + 1])[0]
+                deltas[i, near] = encode(self._coder, box.astype(float),
+                                         self._anchors[near:near + 1])[0]
         return logits, deltas
 
 

@@ -26,11 +26,6 @@ def node(node_process, weights):
     return process
 
 
-@pytest.fixture
-def detections(node, peer):
-    return peer.listen_to_detections()
-
-
 def set_together(peer, **values):
     """Set parameters all or none; return (accepted, reason)."""
     request = SetParametersAtomically.Request(parameters=[

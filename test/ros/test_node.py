@@ -38,11 +38,6 @@ def node(node_process, weights):
     return process
 
 
-@pytest.fixture
-def detections(node, peer):
-    return peer.listen_to_detections()
-
-
 @pytest.fixture(scope='module')
 def offline(weights):
     return Detector.from_weights(weights, max_detections=20)

@@ -80,13 +80,6 @@ def test_time_that_jumps_back_resets_and_does_not_freeze(node_process, weights, 
     node.stop(signal.SIGTERM)
 
 
-@pytest.fixture(scope='module')
-def node(node_process, weights):
-    process = node_process('-p', f'weights:={weights}', '-p', 'max_detections:=20')
-    process.wait_for('Active on /image')
-    return process
-
-
 def test_a_camera_changes_its_size_its_encoding_and_its_transport(peer, node):
     detections = peer.listen_to_detections()
     statuses = peer.listen(DiagnosticArray, '/diagnostics')

@@ -40,13 +40,6 @@ def by_message_filters(node, pairs: list):
     return synchroniser
 
 
-@pytest.fixture(scope='module')
-def node(node_process, weights):
-    process = node_process('-p', f'weights:={weights}', '-p', 'max_detections:=20')
-    process.wait_for('Active on /image')
-    return process
-
-
 @pytest.mark.parametrize('pair', [by_hand, by_message_filters])
 def test_camera_picture_detections_and_annotated_picture_have_one_stamp(peer, node, pair):
     pairs = []

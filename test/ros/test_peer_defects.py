@@ -33,18 +33,6 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 HALVES = Detections([[10.25, 20.5, 31.5, 44.75]], [0.5], [1])
 
 
-@pytest.fixture(scope='module')
-def node(node_process, weights):
-    process = node_process('-p', f'weights:={weights}', '-p', 'max_detections:=20')
-    process.wait_for('Active on /image')
-    return process
-
-
-@pytest.fixture
-def detections(node, peer):
-    return peer.listen_to_detections()
-
-
 def test_d1_stamp_and_frame_are_the_cameras_in_the_array_and_in_every_detection(peer, detections):
     frame = image(picture(), 1)
     answer = peer.ask(frame, detections)
