@@ -70,6 +70,7 @@ class CameraStatistics:
         self._image = ''
         self._unanswered_since: float | None = None
         self._unanswered_before: float | None = None  # a jump of the clock
+        self._received = 0.0
         self._unanswered_s = 0.0  # before a pause
         self._error = LastError(clock)
         self._last = (clock(), Counts(), dict(self._total))
@@ -77,6 +78,7 @@ class CameraStatistics:
     def received(self, now: float) -> None:
         """One frame came; ``now`` is the steady clock's."""
         with self._lock:
+            self._received = now
             if self._unanswered_since is None:
                 self._unanswered_since = self._unanswered_before or now
 
@@ -140,8 +142,11 @@ class CameraStatistics:
     def unanswered_s(self) -> float:
         """Return for how long frames have come and none was answered, s."""
         with self._lock:
-            since = self._unanswered_since
-            return 0.0 if since is None else self._clock() - since
+            now, since = self._clock(), self._unanswered_since
+            # Where the clock jumps all the time, a frame is forgotten before this is asked.
+            if since is None and now - self._received < ANSWER_WITHIN_S:
+                since = self._unanswered_before
+            return 0.0 if since is None else now - since
 
     def report(self, counts: Counts) -> tuple[str, dict[str, str]]:
         """Return what was wrong since the last report, and the figures since then."""

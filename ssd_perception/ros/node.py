@@ -6,6 +6,7 @@ Wiring only: callbacks store, worker.py infers, camera.py publishes.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -47,6 +48,7 @@ WATCH_PERIOD_S = 0.5
 DIAGNOSTICS_PERIOD_S = 1.0
 STOP_WITHIN_S = 1.5
 WARN_FOR_S = 5.0  # about a callback that failed
+MANY_JUMPS = 3  # of the time, within WARN_FOR_S
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -95,6 +97,7 @@ class DetectorNode(LifecycleNode):
         # Without autostart a manager activates the node, and nav2's expects a bond.
         bonds = None if self.parameters.autostart else bond.messages()
         self._bond = bond.Bond(self, bonds) if bonds else None
+        self._jumped_at: deque[float] = deque(maxlen=MANY_JUMPS)
         self._jumps = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
                           on_clock_change=False), post_callback=self._time_jumped)
@@ -233,16 +236,22 @@ class DetectorNode(LifecycleNode):
                 [Parameter(name, value=value) for name, value in back.items()])
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._worker.enable(request.data)
         response.success = True
         response.message = 'Detecting.' if request.data else 'Paused: images are not looked at.'
-        self.get_logger().info(response.message)
+        if request.data != self._worker.enabled:  # a caller may ask again and again
+            self.get_logger().info(response.message)
+        self._worker.enable(request.data)
         return response
 
     # Watching
 
     def _time_jumped(self, jump: TimeJump) -> None:
         self._worker.time_jumped()
+        self._jumped_at.append(time.monotonic())
+        if self._jumped_at[-1] - self._jumped_at[0] < WARN_FOR_S \
+                and len(self._jumped_at) == MANY_JUMPS:
+            self._callback_error.note('The time goes back again and again, which ends all tracks '
+                                      'each time: only one node may publish /clock.')
         self.get_logger().info(f'Time went back by {-jump.delta.nanoseconds / 1e9:.1f} s; frames '
                                'and figures from before that are forgotten.',
                                throttle_duration_sec=5.0)

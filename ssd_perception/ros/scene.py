@@ -21,7 +21,7 @@ from ssd_perception.core import interface
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.frame import Frame
-from ssd_perception.core.text import one_line, printable
+from ssd_perception.core.text import describe_error, one_line, printable
 from ssd_perception.ros.scene_messages import (
     detections_3d_message,
     markers_message,
@@ -140,6 +140,8 @@ class CameraScene:
                 found: View | ViewError = self._find_view(frame)
             except UserError as error:
                 found = ViewError(one_line(error, 400))
+            except Exception as error:  # whatever is odd costs the position, not the answer
+                found = ViewError(describe_error(error))
             self._view = frame, found
         if isinstance(self._view[1], ViewError):
             raise self._view[1]
@@ -176,7 +178,7 @@ class CameraScene:
             return self._settings.mount
         if self._settings.frame == frame.frame_id:
             return np.eye(4)
-        if not frame.stamp_ns or not frame.frame_id:
+        if frame.stamp_ns <= 0 or not frame.frame_id:
             raise TransformError('The image has no stamp or no frame_id, so no transform '
                                  'belongs to it; set them in the camera driver.')
         return self._lookup(self._settings.frame, frame.frame_id, frame.stamp_ns)

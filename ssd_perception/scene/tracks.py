@@ -18,6 +18,7 @@ from ssd_perception.core.boxes import iou, xyxy_to_cxcywh
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.frame import Frame
+from ssd_perception.core.interface import MAX_GAP_NS
 from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.scene.camera_motion import CameraMotion, Turn
 from ssd_perception.scene.motion import Motion, common_shift, widened
@@ -216,8 +217,8 @@ class Tracker:
             return _UNKNOWN_INTERVAL_S, 1
         seconds = (stamp_ns - before) / 1e9
         usual = statistics.median(self._intervals) if self._intervals else max(seconds, 0.0)
-        frames = max(1, round(seconds / usual)) if usual > 0 else 1
-        if seconds < 0 or frames > self._settings.misses + 1:
+        frames = max(1, round(seconds / (usual or _UNKNOWN_INTERVAL_S)))
+        if not 0 <= seconds <= MAX_GAP_NS / 1e9 or frames > self._settings.misses + 1:
             self.forget()
             self._stamp_ns = stamp_ns
             return _UNKNOWN_INTERVAL_S, 1
@@ -318,4 +319,6 @@ def _best_pairs(overlap: np.ndarray, least: float) -> list[tuple[int, int]]:
             pairs.append((row, column))
             free_rows.remove(row)
             free_columns.remove(column)
+            if not free_rows or not free_columns:
+                break
     return pairs

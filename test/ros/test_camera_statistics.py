@@ -17,9 +17,13 @@ def test_a_clock_that_goes_back_again_and_again_hides_nothing():
         statistics.received(now[0])
         now[0] += 0.9
         statistics.clock_jumped()
+        now[0] += 3.0
         assert statistics.unanswered_s() == 0, 'no image came since then'
+        now[0] -= 3.0
     statistics.received(now[0])
     assert statistics.unanswered_s() == pytest.approx(9.0)
+    statistics.clock_jumped()
+    assert statistics.unanswered_s() == pytest.approx(9.0), 'jumps are more frequent than reports'
     statistics.answered({}, '')
     statistics.received(now[0])
     assert statistics.unanswered_s() == 0

@@ -11,6 +11,7 @@ pytest.importorskip('vision_msgs')
 pytest.importorskip('visualization_msgs')
 from builtin_interfaces.msg import Time  # noqa: E402
 from geometry_msgs.msg import PoseStamped, Quaternion, TransformStamped, Vector3  # noqa: E402
+from rclpy.time import Time as RosTime  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from vision_msgs.msg import Detection3DArray  # noqa: E402
@@ -18,7 +19,7 @@ from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 from ssd_perception.core.detections import Detections  # noqa: E402
 from ssd_perception.core.frame import Frame  # noqa: E402
-from ssd_perception.ros.scene import CameraScene  # noqa: E402
+from ssd_perception.ros.scene import CameraScene, ViewError  # noqa: E402
 from ssd_perception.ros.scene_parameters import SceneSettings  # noqa: E402
 from ssd_perception.ros.transforms import TransformError, matrix  # noqa: E402
 from ssd_perception.scene.camera_model import CameraModel, mounting  # noqa: E402
@@ -294,6 +295,18 @@ def test_a_transform_that_is_none_is_refused(rotation, translation):
     message.transform.translation = Vector3(**dict(zip('xyz', translation)))
     with pytest.raises(TransformError, match='is invalid'):
         matrix(message)
+
+
+@pytest.mark.parametrize('stamp_ns', [-1, -5 * 10 ** 9, 2 ** 63])
+def test_an_impossible_stamp_costs_the_position_alone(stamp_ns):
+    def lookup(target, source, stamp_ns):
+        RosTime(nanoseconds=stamp_ns)
+        return MOUNT
+
+    bench = Bench(mount=None, lookup=lookup)
+    frame = Frame('', stamp_ns, 'optical', np.zeros((480, 640, 3), np.uint8))
+    with pytest.raises(ViewError):
+        bench.scene.view(frame)
 
 
 @pytest.mark.parametrize('values', [

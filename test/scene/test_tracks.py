@@ -71,6 +71,14 @@ def test_lost_images_count_as_misses():
     assert later.ids.tolist() == []
 
 
+@pytest.mark.parametrize('first', [3, 1])
+def test_a_jump_of_decades_ends_tracks_whatever_the_stamps_were_before(first):
+    tracker = Tracker(TrackSettings())
+    stamps = [START_NS] * first + [START_NS + 10 ** 18] * 2
+    assert [tracker.update(stamp, detections((BOX, 0.9, 0)), THRESHOLDS).ids.tolist()
+            for stamp in stamps] == [[1]] * first + [[2]] * 2
+
+
 @pytest.mark.parametrize('then_ns', [START_NS - 10 ** 10, START_NS + 10 ** 11])
 def test_a_jump_of_the_clock_begins_anew_with_ids_never_used(then_ns):
     tracker = Tracker(TrackSettings(confirm=2))
