@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from array import array
 from dataclasses import Field, dataclass, fields
 from difflib import get_close_matches
 from typing import Any
@@ -146,14 +147,14 @@ class NodeParameters:
         for spec in fields(self):
             value = getattr(self, spec.name)
             if isinstance(spec.default, tuple):
-                # Whoever sets a parameter chooses its type.
-                if value and not (isinstance(value, (list, tuple))
-                                  and all(isinstance(text, str) for text in value[:MAX_TEXTS])):
+                # Whoever sets a parameter chooses its type; None would undeclare it for good.
+                if not isinstance(value, (list, tuple, array)) or not all(
+                        isinstance(text, str) for text in value[:MAX_TEXTS]):
                     raise ParameterError(refusal(spec, value))
-                if len(value or ()) > MAX_TEXTS:
+                if len(value) > MAX_TEXTS:
                     raise ParameterError(f'Parameter "{spec.name}" must hold at most {MAX_TEXTS} '
                                          f'texts, got {len(value)}.')
-                object.__setattr__(self, spec.name, tuple(text for text in value or () if text))
+                object.__setattr__(self, spec.name, tuple(text for text in value if text))
             elif type(value) is not type(spec.default):
                 raise ParameterError(refusal(spec, value))
         try:

@@ -64,6 +64,8 @@ def test_the_readme_table_is_the_generated_one():
     (dict(class_thresholds=[float('nan')]), ['"class_thresholds"', 'a list of strings']),
     (dict(camera_mount=[0.0] * 6), ['"camera_mount"', 'a list of strings']),
     (dict(weights_dirs=True), ['"weights_dirs"', 'a list of strings', 'got True']),
+    (dict(classes=None), ['"classes"', 'a list of strings', 'got None']),
+    (dict(class_thresholds=False), ['"class_thresholds"', 'a list of strings', 'got False']),
     (dict(classes='ab'), ['"classes"', 'a list of strings', "got 'ab'"]),
 ])
 def test_an_impossible_value_is_refused_in_one_sentence(values, words):

@@ -105,7 +105,7 @@ class Soak:
         """Change what may be changed, also to what may not."""
         name, values = self.random.choice([
             ('score_threshold', [0.0, 0.3, -1.0, 7.0]), ('max_rate_hz', [0.0, 2.0, 50.0, 1e-300]),
-            ('classes', [['cone'], [''], ['dog']]), ('nms_threshold', [0.2, 1, 'x']),
+            ('classes', [['cone'], [''], ['dog'], None]), ('nms_threshold', [0.2, 1, 'x']),
             ('max_detections', [1, 100, 0])])
         self.peer.set_parameter(name, self.random.choice(values))
 
