@@ -79,12 +79,15 @@ class UndamagedFile:
         """Yield the messages of ``topics`` in the order of their time."""
         chosen = [c for c in self._reader.connections if c.topic in topics]
         messages = iter(self._reader.messages(chosen) if chosen else ())
-        budget = Budget(self._size)
+        budget, left = Budget(self._size), sum(self.counts[topic] for topic in topics)
         while True:
             spend_from(budget)  # another file may have been read since the last message
             found, stamp_ns, cdr = next(messages, _END)
             if found is None:
+                if left > 0:
+                    raise ValueError('the index leads to fewer messages than it counts')
                 return
+            left -= 1
             yield Raw(found.topic, stamp_ns, bytes(cdr))
 
     def close(self) -> None:

@@ -121,7 +121,7 @@ def propose(recording: Recording, count: int) -> Candidates:
         if image is not None:
             thumbnails.append(thumbnail(image))
     if not thumbnails:
-        raise recording.unusable(results[0].error)
+        raise recording.unusable([result.error for result in results])
     times = FrameTimes(results)
     readable = [result for result in results if not result.error]
     names = {camera.topic: camera.name for camera in recording.cameras}

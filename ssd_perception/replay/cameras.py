@@ -65,10 +65,10 @@ class Recording:
         """Yield the images in recorded order; a frame's index is its place here."""
         return self.bag.records(self.topics)
 
-    def unusable(self, first: str) -> BagError:
-        """Return the error that no image can be used; ``first`` is that of the first one."""
-        return BagError(f'None of the {self.frames} images of {self.bag.path} can be used; the '
-                        f'first: {first}')
+    def unusable(self, errors: Sequence[str]) -> BagError:
+        """Return the error that no image can be used; ``errors`` are those of all of them."""
+        why = f'the first: {errors[0]}' if errors else 'none of them is there.'
+        return BagError(f'None of the {self.frames} images of {self.bag.path} can be used; {why}')
 
     def other_topics(self) -> list[str]:
         """Return the topics of images that are left out."""

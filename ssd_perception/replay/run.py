@@ -190,9 +190,9 @@ class _Replay:
         speed = scan(self._recording, self._detectors, low, self._stages, images, folder,
                      self._options.batch, self._log)
         if all(result.error for result in folder.frames()):
-            first = next(folder.frames())
+            errors = [result.error for result in folder.frames()]
             folder.remove()
-            raise self._recording.unusable(first.error)
+            raise self._recording.unusable(errors)
         return None if speed is None else round(speed, 2)
 
     def _write(self, folder: WorkFolder, speed: float | None,

@@ -313,6 +313,21 @@ def test_an_extreme_time_of_recording_costs_one_message(tmp_path, stamp):
     assert count == 3 if stamp == 0 else count == 2 and losses
 
 
+@pytest.mark.parametrize('at, value', [(0, 2 ** 63 - 1), (8, 0), (16, 2 ** 62), (16, 8)])
+def test_an_index_that_lies_costs_no_message(tmp_path, at, value):
+    path = write_recording(tmp_path / 'drive', FRAMES, 'mcap') / 'drive.mcap'
+    whole, losses = read(path)
+    assert whole == 2 * FRAMES and not losses
+    data = bytearray(path.read_bytes())
+    place = struct.unpack_from('<Q', data, len(data) - 28)[0]  # the summary
+    while data[place] != 8:  # ChunkIndex: first and last time, offset, length
+        place += 9 + struct.unpack_from('<Q', data, place + 1)[0]
+    struct.pack_into('<Q', data, place + 9 + at, value)
+    path.write_bytes(data)
+    count, losses = read(path)
+    assert count == whole and 'drive.mcap is damaged' in losses
+
+
 def test_what_is_there_is_named_where_nothing_can_be_used(tmp_path):
     path = tmp_path / 'drive.mcap'
     with path.open('wb') as stream:

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mcap.writer import Writer as McapWriter
 
 for module in ('av', 'matplotlib', 'rosbags', 'tqdm'):
     pytest.importorskip(module)
@@ -113,6 +114,22 @@ def test_one_bad_image_costs_itself(detectors, tmp_path, capsys, bad, reason, st
     assert len(messages(tmp_path / 'out', '/detections')) == 3
     first = json.loads((tmp_path / 'out' / 'detections.jsonl').read_text().splitlines()[0])
     assert reason in first['error'] and first['detections'] == []
+
+
+def test_a_recording_that_counts_images_and_has_none(detectors, tmp_path, capsys):
+    path = tmp_path / 'drive.mcap'
+    with path.open('wb') as stream:
+        writer = McapWriter(stream)
+        writer.start('ros2', 'test')
+        schema = writer.register_schema(JPEG, 'ros2msg', b'')
+        channel = writer.register_channel('/camera', 'cdr', schema)
+        counts = writer._Writer__statistics
+        counts.message_count = counts.channel_message_counts[channel] = 5
+        writer.finish()
+    assert replay(path, tmp_path / 'out') == 1
+    assert 'None of the 5 images' in capsys.readouterr().err
+    assert main(['bag_to_voc', str(path), '--out', str(tmp_path / 'mined')]) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ['drive.mcap']
 
 
 def sized(side):
