@@ -73,15 +73,16 @@ def change(database, *statements):
     return database
 
 
-def mcap_file(path, data, compression=CompressionType.NONE, records=b''):
-    """Write one message of ``data`` by mcap's own writer, with ``records`` before it."""
+def mcap_file(path, data, compression=CompressionType.NONE, records=b'', times=(START_NS,)):
+    """Write messages of ``data`` by mcap's own writer, with ``records`` before them."""
     with open(path, 'wb') as stream:
         writer = McapWriter(stream, compression=compression)
         writer.start('ros2', 'test')
         stream.write(records)
         schema = writer.register_schema('std_msgs/msg/String', 'ros2msg', b'string data')
         channel = writer.register_channel('/text', 'cdr', schema)
-        writer.add_message(channel, START_NS, data, START_NS)
+        for time_ns in times:
+            writer.add_message(channel, time_ns, data, time_ns)
         writer.finish()
     return path
 
@@ -300,16 +301,8 @@ def test_metadata_that_are_no_file_cost_no_message(database, make):
 
 @pytest.mark.parametrize('stamp', [2 ** 64 - 1, 2 ** 63, 0])
 def test_an_extreme_time_of_recording_costs_one_message(tmp_path, stamp):
-    path = tmp_path / 'drive.mcap'
-    with path.open('wb') as stream:
-        writer = McapWriter(stream)
-        writer.start('ros2', 'test')
-        schema = writer.register_schema('std_msgs/msg/String', 'ros2msg', b'string data')
-        channel = writer.register_channel('/text', 'cdr', schema)
-        for time_ns in (START_NS, stamp, START_NS + 1):
-            writer.add_message(channel, time_ns, b'text', time_ns)
-        writer.finish()
-    count, losses = read(path)
+    count, losses = read(mcap_file(tmp_path / 'drive.mcap', b'text',
+                                   times=(START_NS, stamp, START_NS + 1)))
     assert count == 3 if stamp == 0 else count == 2 and losses
 
 
@@ -399,15 +392,7 @@ def test_many_messages_share_one_limit(database, monkeypatch):
 
 def test_a_chunk_of_millions_of_records_is_read_in_part(tmp_path, monkeypatch):
     monkeypatch.setattr(mcap_salvage, '_MAX_RECORDS', 5)
-    path = tmp_path / 'drive.mcap'
-    with path.open('wb') as stream:
-        writer = McapWriter(stream)
-        writer.start('ros2', 'test')
-        schema = writer.register_schema('std_msgs/msg/String', 'ros2msg', b'string data')
-        channel = writer.register_channel('/text', 'cdr', schema)
-        for i in range(20):
-            writer.add_message(channel, START_NS + i, b'text', START_NS + i)
-        writer.finish()
+    path = mcap_file(tmp_path / 'drive.mcap', b'text', times=range(START_NS, START_NS + 20))
     with path.open('r+b') as file:
         file.truncate(path.stat().st_size - 100)
     count, losses = read(path)
