@@ -62,7 +62,7 @@ def main() -> None:
 
         def replay() -> None:
             with WorkFolder(Path(folder, 'out'), RunIdentity((), '', {}), fresh=True) as work:
-                drawn = AnnotatedImages(recording.cameras, thresholds, work, 80)
+                drawn = AnnotatedImages(recording.cameras, thresholds, work)
                 scan(recording, several, bare.settings, Stages(),
                      None if args.no_pictures else drawn, work)
 

@@ -39,8 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='prefix of the topics of the results')
     parser.add_argument('--no-pictures', action='store_true',
                         help='detections only: no annotated images, no video')
-    parser.add_argument('--jpeg-quality', type=int, default=80, metavar='Q',
-                        help='quality of the annotated images, 1 to 100 (default: 80)')
     parser.add_argument('--tracking', action='store_true',
                         help='give the same object the same id in all frames, as the node does')
     tracks = TrackSettings()
@@ -64,7 +62,7 @@ def options(args: argparse.Namespace) -> ReplayOptions:
     return ReplayOptions(
         Path(args.bag[0]), args.out, detector_options(args), tuple(args.topics), args.ground_truth,
         args.workers, args.batch, args.storage, args.originals, args.namespace,
-        not args.no_pictures, args.jpeg_quality, args.fresh,
+        not args.no_pictures, args.fresh,
         tracking=TrackSettings(args.track_confirmations, args.track_misses, args.track_low_score)
         if args.tracking else None)
 

@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from ssd_perception.core.interface import GROUND_TRUTH
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -15,18 +13,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder for frames, video and summary (default: only the table)')
     parser.add_argument('--image', default='image', metavar='TOPIC',
                         help='images that the detector gets (default: image)')
-    parser.add_argument('--detections', default='detections', metavar='TOPIC',
-                        help='its answers (default: detections)')
-    parser.add_argument('--truth', default=GROUND_TRUTH, metavar='TOPIC',
-                        help='ground truth, where there is any (default: %(default)s)')
     parser.add_argument('--threshold', type=float, default=0.0, metavar='SCORE',
                         help='draw and count detections with at least this score (default: all)')
     parser.add_argument('--idle', type=float, default=0.0, metavar='S', help='end when nothing '
                         'has arrived for S seconds (default: at Ctrl-C)')
     parser.add_argument('--wait', type=float, default=0.0, metavar='S', help='give up when '
                         'nothing arrives in the first S seconds (default: never)')
-    parser.add_argument('--max-frames', type=int, default=3000, metavar='N',
-                        help='images kept in memory (default: 3000)')
     parser.add_argument('--title', default='Detections', help='heading of the summary '
                         '(default: Detections)')
     parser.add_argument('--reference-ap50', type=float, metavar='AP',
@@ -38,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from ssd_perception.live.view import ViewOptions, view
 
     result = view(ViewOptions(
-        args.out, args.image, args.detections, args.truth, args.threshold, args.idle, args.wait,
-        args.max_frames, args.title, args.reference_ap50, args.ros_args))
+        args.out, args.image, args.threshold, args.idle, args.wait, args.title,
+        args.reference_ap50, args.ros_args))
     if result is None:
         print('ssd_perception view: no frame was seen.', file=sys.stderr)
         return 1

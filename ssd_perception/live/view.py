@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ssd_perception.core.errors import SettingError
 from ssd_perception.core.format import format_number
-from ssd_perception.core.interface import DETECTIONS, GROUND_TRUTH, IMAGE
+from ssd_perception.core.interface import IMAGE
 from ssd_perception.core.result_folder import check_replaceable, result_folder
 from ssd_perception.live.live_table import LiveTable
 from ssd_perception.live.run_result import RunResult, SeenFrame, summarise
@@ -28,11 +28,10 @@ class ViewOptions:
 
     Attributes:
         out: folder for frames, video and summary; None shows the table only.
-        image, detections, ground_truth: topics.
+        image: topic of the images; all names can be remapped.
         threshold: detections from this score on are drawn and counted.
         idle_s: end when nothing has arrived for so long; 0 at Ctrl-C only.
         wait_s: end when nothing arrives in the first so many seconds; 0 never.
-        max_frames: images kept in memory.
         title: heading of the summary.
         reference_ap50: figure shown beside the measured AP50.
         ros_args: arguments of ROS, from --ros-args on.
@@ -40,12 +39,9 @@ class ViewOptions:
 
     out: Path | None = None
     image: str = IMAGE
-    detections: str = DETECTIONS
-    ground_truth: str = GROUND_TRUTH
     threshold: float = 0.0
     idle_s: float = 0.0
     wait_s: float = 0.0
-    max_frames: int = 3000
     title: str = 'Detections'
     reference_ap50: float | None = None
     ros_args: Sequence[str] = ()
@@ -81,8 +77,7 @@ def _watch(options: ViewOptions) -> tuple[list[SeenFrame], list[str]]:
     # Ctrl-C is the usual end of watching and must not shut ROS down under the collection.
     rclpy.init(args=list(options.ros_args), signal_handler_options=SignalHandlerOptions.NO)
     try:
-        viewer = Viewer(options.image, options.detections, options.ground_truth,
-                        options.threshold, options.max_frames)
+        viewer = Viewer(options.image, options.threshold)
         started = time.monotonic()
 
         def stopped() -> bool:

@@ -21,7 +21,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo
 
 from ssd_perception.core.detections import Detections, GroundTruth
-from ssd_perception.core.interface import GROUND_TRUTH, IMAGE_TYPES, stamp_to_ns
+from ssd_perception.core.interface import (
+    DETECTIONS,
+    GROUND_TRUTH,
+    IMAGE,
+    IMAGE_TYPES,
+    LABEL_INFO,
+    stamp_to_ns,
+)
 from ssd_perception.core.text import one_line
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
@@ -32,6 +39,7 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # Frames are kept in memory as JPEG, about 60 kB at 640x480, and written at the end: on a small
 # robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
+MAX_IMAGES = 3000  # of further frames only the detections are kept
 RATE_WINDOW = 20
 MEDIAN_OF = 1000  # ages; of all of them it would take longer with each answer
 MAX_STAMPS = 1_000_000  # 9 hours at 30 Hz; what comes later is not kept
@@ -85,20 +93,17 @@ class Viewer(Node):
     """Subscribes to a detector's output and to its input.
 
     Args:
-        image, detections, truth: topics; relative names can be remapped.
+        image: topic of the images; it and the others are relative, and can be remapped.
         threshold: detections below are collected, but not counted in ``live``.
-        max_frames: images kept; of further frames only the detections are kept.
         arguments: of ``rclpy.node.Node``.
     """
 
-    def __init__(self, image: str = 'image', detections: str = 'detections',
-                 truth: str = GROUND_TRUTH, threshold: float = 0.0,
-                 max_frames: int = 3000, **arguments: Any):
+    def __init__(self, image: str = IMAGE, threshold: float = 0.0, **arguments: Any):
         super().__init__('ssd_viewer', **arguments)
         self.frames: dict[int, Frame] = {}
         self.live = Live()
         self.last_message_s: float | None = None
-        self._image, self._threshold, self._max_frames = image, threshold, max_frames
+        self._image, self._threshold = image, threshold
         self._names: list[str] = []
         self._ages: collections.deque[float] = collections.deque(maxlen=MEDIAN_OF)
         self._arrivals: collections.deque = collections.deque(maxlen=RATE_WINDOW)
@@ -107,9 +112,9 @@ class Viewer(Node):
         self._encoder = threading.Thread(target=self._encode_images, daemon=True)
         self._encoder.start()
         self._answers = self.create_subscription(
-            Detection2DArray, detections, self._receive_answer, QOS)
-        self.create_subscription(Detection2DArray, truth, self._receive_truth, QOS)
-        self.create_subscription(LabelInfo, 'label_info', self._receive_labels, LATCHED)
+            Detection2DArray, DETECTIONS, self._receive_answer, QOS)
+        self.create_subscription(Detection2DArray, GROUND_TRUTH, self._receive_truth, QOS)
+        self.create_subscription(LabelInfo, LABEL_INFO, self._receive_labels, LATCHED)
         self._images: Subscription | None = None
         self._finder = self.create_timer(LOOK_EVERY_S, self._find_images)
 
@@ -222,7 +227,7 @@ class Viewer(Node):
 
     def _receive_image(self, message: Image | CompressedImage) -> None:
         frame = self._frame(message)
-        if self._images_kept < self._max_frames:
+        if self._images_kept < MAX_IMAGES:
             self._images_kept += 1
             self._to_encode.put((frame, message))
 

@@ -16,7 +16,7 @@ from ssd_perception.viz.drawing import draw_detections
 from ssd_perception.viz.video import VideoWriter
 
 VIDEO_FPS = 10  # of the chunks; the times of the frames are set when they are joined
-_VIDEO_SIDE = 1280
+_VIDEO_SIDE, _JPEG_QUALITY = 1280, 80
 
 
 class AnnotatedImages:
@@ -24,13 +24,12 @@ class AnnotatedImages:
 
     Args:
         folder: with the chunks of an interrupted run: a camera's video keeps its size.
-        jpeg_quality: 1 to 100.
     """
 
     def __init__(self, cameras: Sequence[RecordedCamera], thresholds: ScoreThresholds,
-                 folder: WorkFolder, jpeg_quality: int):
+                 folder: WorkFolder):
         self._names = {camera.topic: camera.name for camera in cameras}
-        self._thresholds, self._jpeg_quality = thresholds, jpeg_quality
+        self._thresholds = thresholds
         self._sizes = _first_sizes(folder, self._names)
         self._videos: dict[str, VideoWriter] = {}
 
@@ -49,7 +48,7 @@ class AnnotatedImages:
                                                fast=True)
         self._videos[camera].add(drawn if drawn.shape[1::-1] == size
                                  else cv2.resize(drawn, size, interpolation=cv2.INTER_AREA))
-        return encode_jpeg(drawn, self._jpeg_quality).tobytes()
+        return encode_jpeg(drawn, _JPEG_QUALITY).tobytes()
 
     def end(self) -> None:
         """Close the videos of the chunk, also of one that is given up."""

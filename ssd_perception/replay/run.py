@@ -63,7 +63,6 @@ class ReplayOptions:
         originals: copy the messages of the recording too.
         namespace: goes before the topics of the results.
         pictures: draw the detections: annotated images, videos, and images on the page.
-        jpeg_quality: of the annotated images, 1 to 100.
         fresh: discard an interrupted run instead of continuing it.
         stages: what follows the detector, unused ones; their names and settings belong into
             ``stages_identity``.
@@ -87,7 +86,6 @@ class ReplayOptions:
     originals: bool = False
     namespace: str = ''
     pictures: bool = True
-    jpeg_quality: int = 80
     fresh: bool = False
     stages: tuple[Stage, ...] = ()
     stages_identity: str = ''
@@ -96,9 +94,9 @@ class ReplayOptions:
     source: str = ''
 
     def __post_init__(self) -> None:
-        for name, low, high in (('batch', 1, 1024), ('workers', 0, 64), ('jpeg_quality', 1, 100)):
+        for name, low, high in (('batch', 1, 1024), ('workers', 0, 64)):
             if not low <= getattr(self, name) <= high:
-                raise SettingError(f'--{name.replace("_", "-")} must be from {low} to {high}, '
+                raise SettingError(f'--{name} must be from {low} to {high}, '
                                    f'got {getattr(self, name)}.')
 
 
@@ -145,7 +143,7 @@ class _Replay:
             nms_threshold=detector.settings.nms_threshold, device=detector.device,
             runtime=detector.runtime, precision=detector.precision, threads=detector.threads,
             workers=len(self._detectors), batch=options.batch, pictures=options.pictures,
-            jpeg_quality=options.jpeg_quality, version=__version__)
+            version=__version__)
 
     def run(self) -> ReplaySummary:
         options, recording, detector = self._options, self._recording, self._detectors[0]
@@ -184,9 +182,8 @@ class _Replay:
             detector.warm_up(self._options.batch)
         low = replace(self._detectors[0].settings, score_threshold=lowest, class_thresholds=(),
                       max_detections=MAX_DETECTIONS)
-        images = AnnotatedImages(
-            self._recording.cameras, self._thresholds, folder,
-            self._options.jpeg_quality) if self._options.pictures else None
+        images = AnnotatedImages(self._recording.cameras, self._thresholds,
+                                 folder) if self._options.pictures else None
         speed = scan(self._recording, self._detectors, low, self._stages, images, folder,
                      self._options.batch, self._log)
         if all(result.error for result in folder.frames()):

@@ -58,7 +58,6 @@ class RunSettings:
     workers: int
     batch: int
     pictures: bool
-    jpeg_quality: int
     version: str
 
 
