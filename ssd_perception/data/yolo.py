@@ -1,4 +1,4 @@
-"""Read YOLO's layout: one text file of shares of the image beside or parallel to each image.
+"""Read YOLO's layout: one text file for each image, with boxes normalised to its size.
 
 Ultralytics, Roboflow, CVAT and Label Studio write it with a data.yaml, with obj.data and lists of
 images, or with no more than a list of class names.
@@ -128,8 +128,8 @@ def _has_images(place: Path | None) -> bool:
 def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sample]:
     """Read a split; of the images only the headers are read, for their size.
 
-    Lines are ``class x y width height`` in shares of the image, or ``class`` and a polygon, whose
-    surrounding box is taken. An image without a file of labels has no objects; labels without an
+    Lines are ``class x y width height``, from 0 to 1 of the image's size, or ``class`` and a
+    polygon, whose surrounding box is taken. An image without a file of labels has no objects; labels without an
     image are named, because their objects would be lost unseen.
 
     Args:

@@ -101,7 +101,7 @@ def without_image(root: Path, used: set[Path]) -> Iterator[DataError]:
 
 
 def parse_object(words: list[str], keypoints: bool) -> tuple[list[float], int]:
-    """Return an object's edges in shares of the image, and its class.
+    """Return an object's edges, from 0 to 1 of the image's width and height, and its class.
 
     Raises:
         ValueError: a part of a sentence: what was expected.

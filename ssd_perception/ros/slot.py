@@ -1,4 +1,4 @@
-"""The slot that holds the node's detector: empty, loading, ready or failed."""
+"""The slot of the node's detector: load it, replace it, load it anew when it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses of classes and boxes, both divided by what the whole batch has of objects."""
+"""The loss: which anchors belong to an object, focal loss of classes, GIoU loss of boxes."""
 
 from __future__ import annotations
 

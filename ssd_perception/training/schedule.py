@@ -1,4 +1,4 @@
-"""The three-phase learning rate: linear warm-up, plateau, cosine to a floor."""
+"""How weights change: three-phase learning rate, SGD with its groups, moving average."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ssd_perception.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class ThreePhase:
-    """Factor on the base learning rate at every iteration.
+    """Factor on the base learning rate: linear warm-up, plateau, cosine to a floor.
 
     Attributes:
         iterations: of the whole run.
