@@ -129,8 +129,8 @@ def read_yolo(root: Path, split: str, on_bad: OnBad | None = None) -> list[Sampl
     """Read a split; of the images only the headers are read, for their size.
 
     Lines are ``class x y width height``, from 0 to 1 of the image's size, or ``class`` and a
-    polygon, whose surrounding box is taken. An image without a file of labels has no objects; labels without an
-    image are named, because their objects would be lost unseen.
+    polygon, whose surrounding box is taken. An image without a file of labels has no objects;
+    labels without an image are named, because their objects would be lost unseen.
 
     Args:
         root: the folder that holds data.yaml, obj.data, classes.txt or none of them.
