@@ -89,11 +89,3 @@ def _add_noise(light: np.ndarray, look: CameraLook, rng: np.random.Generator) ->
     colour = rng.standard_normal((height, width, 3)).astype(np.float32)
     colour = cv2.GaussianBlur(colour, (0, 0), 0.6) * 1.6
     return np.clip(light + sigma * (0.8 * fine + 0.5 * blotches + 0.5 * colour), 0, 1)
-
-
-def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:
-    """Return the image (RGB) as JPEG bytes."""
-    ok, data = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not ok:
-        raise RuntimeError('OpenCV could not encode the image as JPEG')
-    return data.tobytes()

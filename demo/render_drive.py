@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from demo import camera_effects, course, other_course, recording, renderer, visible_boxes
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.imaging.compressed import encode_jpeg
 
 HERE = Path(__file__).parent
 # A small rover camera: slightly cool, a little veil, its gain up in the dim room.
@@ -66,7 +67,7 @@ def developed(work: Path, frames: Sequence[int], look: camera_effects.CameraLook
         picture = camera_effects.develop(linear, look, float(np.exp(log_gain)),
                                          np.random.default_rng([seed, number]))
         boxes = json.loads((work / f'{number:03d}.json').read_text())
-        yield camera_effects.encode_jpeg(picture, look.jpeg_quality), boxes
+        yield encode_jpeg(picture, look.jpeg_quality).tobytes(), boxes
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from demo import (
 )
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.data.writers import LabelledImage, voc_annotation
+from ssd_perception.imaging.compressed import encode_jpeg
 
 WIDTH, HEIGHT = 640, 480
 # Each split has its own seeds and its own list of floors.
@@ -80,7 +81,7 @@ def render_missing(root: Path, counts: dict[str, int], args: argparse.Namespace)
         seed = first + number + PLACES_SEED * args.places
         picture, quality, boxes = render_picture(seed, floors, number % 10 == 7, args.samples,
                                                  args.threads, build)
-        jpeg = camera_effects.encode_jpeg(picture, min(quality, args.max_quality))
+        jpeg = encode_jpeg(picture, min(quality, args.max_quality)).tobytes()
         atomic_write(root / 'JPEGImages' / f'{name}.jpg', jpeg)
         labelled = LabelledImage(
             name, '.jpg', WIDTH, HEIGHT, np.array([box.xyxy for box in boxes]),

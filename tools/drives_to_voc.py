@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
 
 from ssd_perception.bags.frames import labelled_frames
-from ssd_perception.core.atomic_write import atomic_write
-from ssd_perception.data.writers import LabelledImage, voc_annotation
+from ssd_perception.data.writers import LabelledImage, write_voc
+from ssd_perception.imaging.compressed import encode_jpeg
 
 JPEG_QUALITY = 84  # that of the recording
 
@@ -27,28 +28,24 @@ def main() -> None:
     parser.add_argument('--longest-side', type=int, default=640, metavar='PX',
                         help='shrink images to this')
     args = parser.parse_args()
-    for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        (args.folder / name).mkdir(parents=True, exist_ok=True)
-    names = []
-    for recording in args.recordings:
-        for frame in labelled_frames(recording, args.classes):
-            height, width = frame.image.shape[:2]
-            scale = min(1.0, args.longest_side / max(height, width))
-            size = round(width * scale), round(height * scale)
-            image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-            stem = f'{recording.name}_{frame.stamp_ns}'
-            labelled = LabelledImage(
-                stem, '.jpg', *size, frame.xyxy * scale,
-                tuple(args.classes[label] for label in frame.labels), (1.0,) * len(frame.labels))
-            _, jpeg = cv2.imencode('.jpg', image[:, :, ::-1],
-                                   [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-            atomic_write(args.folder / 'JPEGImages' / labelled.file, jpeg.tobytes())
-            atomic_write(args.folder / 'Annotations' / f'{stem}.xml',
-                         voc_annotation(labelled, args.folder.name, whole=False))
-            names.append(stem)
-    atomic_write(args.folder / 'ImageSets' / 'Main' / 'train.txt',
-                 ''.join(f'{name}\n' for name in names).encode())
-    print(f'{args.folder}: {len(names)} images of {len(args.recordings)} drives')
+    count = write_voc(args.folder, 'train', (
+        image for recording in args.recordings
+        for image in images(recording, args.classes, args.longest_side)))
+    print(f'{args.folder}: {count} images of {len(args.recordings)} drives')
+
+
+def images(recording: Path, classes: Sequence[str],
+           longest_side: int) -> Iterator[tuple[LabelledImage, bytes]]:
+    """Yield the frames of a recording that have ground truth, with their files."""
+    for frame in labelled_frames(recording, classes):
+        height, width = frame.image.shape[:2]
+        scale = min(1.0, longest_side / max(height, width))
+        size = round(width * scale), round(height * scale)
+        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+        yield LabelledImage(
+            f'{recording.name}_{frame.stamp_ns}', '.jpg', *size, frame.xyxy * scale,
+            tuple(classes[label] for label in frame.labels),
+            (1.0,) * len(frame.labels)), encode_jpeg(image, JPEG_QUALITY).tobytes()
 
 
 if __name__ == '__main__':

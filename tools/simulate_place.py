@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from sim import model  # noqa: E402
 from sim.course import make_course  # noqa: E402
 from sim.rover import Rover  # noqa: E402
-from ssd_perception.core.atomic_write import atomic_write  # noqa: E402
-from ssd_perception.data.writers import LabelledImage, voc_annotation  # noqa: E402
+from ssd_perception.data.writers import LabelledImage, write_voc  # noqa: E402
+from ssd_perception.imaging.compressed import encode_jpeg  # noqa: E402
 
 _FAR_APART = 1000  # between the courses of two places
 JPEG_QUALITY = 90
@@ -41,22 +41,14 @@ def seen_at(seed: int, number: int) -> tuple[np.ndarray, list[str], np.ndarray]:
 
 def write(folder: Path, seed: int, split: str, numbers: range) -> None:
     """Write the views of a split, all that show a thing."""
-    stems = []
-    for number in numbers:
-        image, names, xyxy = seen_at(seed, number)
-        if not names:
-            continue
-        stem = f'{folder.name}_{number:03d}'
-        labelled = LabelledImage(stem, '.jpg', model.WIDTH, model.HEIGHT, xyxy, tuple(names),
-                                 (1.0,) * len(names))
-        _, jpeg = cv2.imencode('.jpg', image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        atomic_write(folder / 'JPEGImages' / labelled.file, jpeg.tobytes())
-        atomic_write(folder / 'Annotations' / f'{stem}.xml',
-                     voc_annotation(labelled, folder.name, whole=False))
-        stems.append(stem)
-    atomic_write(folder / 'ImageSets' / 'Main' / f'{split}.txt',
-                 ''.join(f'{stem}\n' for stem in stems).encode())
-    print(f'{folder} {split}: {len(stems)} images')
+    def images() -> Iterator[tuple[LabelledImage, bytes]]:
+        for number in numbers:
+            image, names, xyxy = seen_at(seed, number)
+            if names:
+                yield LabelledImage(
+                    f'{folder.name}_{number:03d}', '.jpg', model.WIDTH, model.HEIGHT, xyxy,
+                    tuple(names), (1.0,) * len(names)), encode_jpeg(image, JPEG_QUALITY).tobytes()
+    print(f'{folder} {split}: {write_voc(folder, split, images())} images')
 
 
 def main() -> None:
@@ -68,8 +60,6 @@ def main() -> None:
     parser.add_argument('--train', type=int, default=20, help='views to train on')
     parser.add_argument('--val', type=int, default=60, help='views to measure on')
     args = parser.parse_args()
-    for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        (args.folder / name).mkdir(parents=True, exist_ok=True)
     write(args.folder, args.seed, 'train', range(args.train))
     write(args.folder, args.seed, 'val', range(args.train, args.train + args.val))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from ssd_perception.core.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,26 @@ def voc_annotation(image: LabelledImage, folder: str, whole: bool = True) -> byt
             **dict(zip(('xmin', 'ymin', 'xmax', 'ymax'), box)))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding='utf-8') + b'\n'
+
+
+def write_voc(root: Path, split: str, images: Iterable[tuple[LabelledImage, bytes]]) -> int:
+    """Write a split of a Pascal VOC folder, edges to tenths; return the number of images.
+
+    Args:
+        root: made where it is not there; other splits in it stay.
+        images: with the bytes of their files.
+    """
+    for folder in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    stems = []
+    for image, data in images:
+        atomic_write(root / 'JPEGImages' / image.file, data)
+        atomic_write(root / 'Annotations' / f'{image.stem}.xml',
+                     voc_annotation(image, root.name, whole=False))
+        stems.append(image.stem)
+    atomic_write(root / 'ImageSets' / 'Main' / f'{split}.txt',
+                 ''.join(f'{stem}\n' for stem in stems).encode())
+    return len(stems)
 
 
 def whole_pixels(image: LabelledImage) -> list[tuple[int, int, int, int]]:

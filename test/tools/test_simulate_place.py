@@ -21,8 +21,6 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'simulate_place.py'
 
 def test_a_place_is_written_as_voc(tmp_path):
     tool = SimpleNamespace(**runpy.run_path(str(TOOL)))
-    for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
-        (tmp_path / 'room' / name).mkdir(parents=True)
     tool.write(tmp_path / 'room', 3, 'train', range(1))
     sample, = read_voc(tmp_path / 'room', 'train')
     image, names, xyxy = tool.seen_at(3, 0)
