@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback is shown. With SSD_PERCEPTION_TRACEBACK set in the environment every error
             is raised.
     """
+    _open_standard_files()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be in any encoding
         sys.stdout.reconfigure(errors='backslashreplace')
@@ -82,6 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f'ssd_perception {verb}: {sentence}', file=sys.stderr)
         return FAILED
+
+
+def _open_standard_files() -> None:
+    """Open what the caller has closed of them: else a file of results is opened in its place,
+    and gets what libraries print.
+    """
+    for number, name in enumerate(('stdin', 'stdout', 'stderr')):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w' if number else 'r'))
 
 
 def _run(verb: str, words: list[str]) -> int:

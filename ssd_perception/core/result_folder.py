@@ -7,7 +7,7 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 MARK = 'summary.json'
@@ -80,8 +80,17 @@ def naming_folder(path: Path) -> Iterator[None]:
         raise
 
 
-def check_replaceable(path: Path, mark: str = MARK) -> None:
-    """Raise FileExistsError unless ``path`` is absent, an empty folder or an earlier result."""
+def check_replaceable(path: Path, mark: str = MARK, sources: Iterable[Path] = ()) -> None:
+    """Raise FileExistsError unless ``path`` is absent, an empty folder or an earlier result.
+
+    Args:
+        sources: what is read; none of them may lie in an earlier result, which goes at the end.
+    """
+    for source in sources:
+        real = os.path.join(os.path.realpath(source.expanduser()), '')
+        if real.startswith(os.path.join(os.path.realpath(path), '')):
+            raise FileExistsError(f'{source} lies in {path}, whose content the result would take '
+                                  'the place of; choose another folder.')
     if not path.exists():
         if path.is_symlink():
             raise FileExistsError(f'{path} is a link that leads nowhere; remove it, or choose '

@@ -50,7 +50,7 @@ def run(options: CheckOptions,
         UserError: when a folder has none of the splits, or an option cannot be used.
     """
     # Now rather than after the work.
-    check_replaceable(options.out.expanduser().absolute(), MARK)
+    check_replaceable(options.out.expanduser().absolute(), MARK, options.data)
     if options.changes and not options.recipe:
         raise SettingError('--set changes keys of a recipe: give one with --recipe.')
     recipe = load_recipe(options.recipe, options.changes) if options.recipe \

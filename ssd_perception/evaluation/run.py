@@ -68,7 +68,7 @@ def run(options: EvaluateOptions,
         raise SettingError('--corruptions needs images with objects, and --negatives '
                            'images without; give one of the two.')
     if options.report:
-        check_replaceable(options.report.expanduser().absolute(), MARK)
+        check_replaceable(options.report.expanduser().absolute(), MARK, [options.data])
     samples = read_split(options.data, options.split, options.one_based)
     log(f'Measuring on {taken(options.data, options.split)}: {len(samples)} images.')
     detector = options.detector.load()

@@ -61,7 +61,7 @@ def run(options: DetectOptions, log: Callable[[str], object] = print) -> DetectS
         DataError: when there is no image or video, or none could be read.
         UserError: for weights or options that cannot be used.
     """
-    check_replaceable(options.out.expanduser().absolute())
+    check_replaceable(options.out.expanduser().absolute(), sources=options.sources)
     images, videos, others = _find(options.sources)
     detector = options.detector.load()
     log(detector.describe())

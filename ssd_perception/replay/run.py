@@ -113,7 +113,7 @@ def run(options: ReplayOptions, log: Callable[[str], object] = print,
         KeyboardInterrupt: for Ctrl-C and SIGTERM; the work that was done is kept.
     """
     out = options.out.expanduser().absolute()
-    check_replaceable(out)
+    check_replaceable(out, sources=[options.bag])
     with sigterm_as_ctrl_c(), RecoveringBag(options.bag) as bag:
         recording = find_images(bag, options.topics, options.namespace)
         if options.originals:

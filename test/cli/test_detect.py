@@ -102,6 +102,8 @@ def test_an_earlier_result_stays_until_there_is_a_new_one(tmp_path, detect):
     code, said, rows, out = detect(tmp_path / 'bad.jpg')
     assert code == 1 and 'Nothing was written: none of the files could be read.' in said.err
     assert len(rows) == 1 and (out / 'good.jpg').is_file()
+    code, said, rows, out = detect(out / 'good.jpg')
+    assert code == 1 and 'good.jpg lies in' in said.err and (out / 'good.jpg').is_file()
     assert not list(tmp_path.glob('.out*'))
 
 

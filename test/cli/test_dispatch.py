@@ -43,6 +43,14 @@ def test_no_verb_shows_help_and_fails():
     assert done.returncode == 2 and 'VERB' in done.stdout
 
 
+def test_no_result_takes_the_place_of_a_standard_file_that_is_closed(tmp_path):
+    code = ('import sys\nfrom ssd_perception.__main__ import main\nmain([])\n'
+            'with open(sys.argv[1], "w") as file:\n    file.write(str(file.fileno()))')
+    subprocess.run(['sh', '-c', 'exec "$@" 0<&- 1>&- 2>&-', 'sh', sys.executable, '-c', code,
+                    tmp_path / 'result'], timeout=60)
+    assert int((tmp_path / 'result').read_text()) > 2
+
+
 @pytest.mark.parametrize('words, says', [
     (['trian'], 'did you mean "train"'),
     (['zzz'], 'there are '),
