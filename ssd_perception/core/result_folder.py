@@ -86,11 +86,6 @@ def check_replaceable(path: Path, mark: str = MARK, sources: Iterable[Path] = ()
     Args:
         sources: what is read; none of them may lie in an earlier result, which goes at the end.
     """
-    for source in sources:
-        real = os.path.join(os.path.realpath(source.expanduser()), '')
-        if real.startswith(os.path.join(os.path.realpath(path), '')):
-            raise FileExistsError(f'{source} lies in {path}, whose content the result would take '
-                                  'the place of; choose another folder.')
     if not path.exists():
         if path.is_symlink():
             raise FileExistsError(f'{path} is a link that leads nowhere; remove it, or choose '
@@ -99,3 +94,8 @@ def check_replaceable(path: Path, mark: str = MARK, sources: Iterable[Path] = ()
     if not path.is_dir() or (any(path.iterdir()) and not (path / mark).is_file()):
         raise FileExistsError(f'{path} exists and is no earlier result (it has no {mark}); '
                               'choose another folder.')
+    for source in sources:
+        real = os.path.join(os.path.realpath(source.expanduser()), '')
+        if real.startswith(os.path.join(os.path.realpath(path), '')):
+            raise FileExistsError(f'{source} lies in {path}, whose content the result would take '
+                                  'the place of; choose another folder.')
