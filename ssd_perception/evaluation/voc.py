@@ -139,10 +139,10 @@ def curve(matches: Matches) -> Curve:
                  recall=hits / max(matches.objects, 1), true=true, objects=matches.objects)
 
 
-def precision_recall(detections: Sequence[Detections], truths: Sequence[GroundTruth], label: int,
-                     iou_threshold: float = 0.5) -> Curve:
-    """Return the ``curve`` of one class's ``match_class``."""
-    return curve(match_class(detections, truths, label, iou_threshold))
+def precision_recall(detections: Sequence[Detections], truths: Sequence[GroundTruth],
+                     label: int) -> Curve:
+    """Return the ``curve`` of one class's ``match_class``, at IoU 0.5."""
+    return curve(match_class(detections, truths, label))
 
 
 def average_precision(detections: Sequence[Detections], truths: Sequence[GroundTruth],

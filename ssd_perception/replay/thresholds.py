@@ -12,6 +12,8 @@ from ssd_perception.core.postprocess import PostprocessSettings
 from ssd_perception.replay.times import FrameTimes
 from ssd_perception.replay.work_folder import FrameResult
 
+_APART_NS = 500_000_000  # between uncertain frames that are shown
+
 
 class ScoreThresholds:
     """Chooses from detections down to a low score; a weaker box never removes a stronger one.
@@ -83,13 +85,12 @@ class Uncertain(NamedTuple):
 
 
 def most_uncertain(results: Iterable[FrameResult], thresholds: ScoreThresholds,
-                   times: FrameTimes, count: int,
-                   apart_ns: int = 500_000_000) -> list[Uncertain]:
+                   times: FrameTimes, count: int) -> list[Uncertain]:
     """Return up to ``count`` frames, the most uncertain first.
 
     A frame is as uncertain as its most uncertain detection (Brust et al., "Active Learning for
-    Deep Object Detection", 2019: "maximum"); frames of one camera are ``apart_ns`` apart, since
-    neighbours show the same.
+    Deep Object Detection", 2019: "maximum"); frames of one camera are ``_APART_NS`` apart,
+    since neighbours show the same.
     """
     ranked = []
     for result in results:
@@ -103,7 +104,7 @@ def most_uncertain(results: Iterable[FrameResult], thresholds: ScoreThresholds,
         if len(chosen) == count:
             break
         if all(item.result.topic != other.result.topic
-               or abs(times.elapsed_ns(item.result) - times.elapsed_ns(other.result)) >= apart_ns
+               or abs(times.elapsed_ns(item.result) - times.elapsed_ns(other.result)) >= _APART_NS
                for other in chosen):
             chosen.append(item)
     return chosen
