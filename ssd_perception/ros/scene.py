@@ -21,7 +21,7 @@ from ssd_perception.core import interface
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.frame import Frame
-from ssd_perception.core.text import describe_error, one_line, printable
+from ssd_perception.core.text import describe_error, one_line, printable, quoted
 from ssd_perception.ros.scene_messages import (
     detections_3d_message,
     markers_message,
@@ -54,6 +54,10 @@ SAME_STAMP_S = 0.01
 # A depth camera that was heard of within this time is expected to go on.
 DEPTH_EXPECTED_S = 2.0
 
+# A frame with x ahead and y left, taken for an optical one, looks up, and what is below in its
+# image is beside it: parts of its axes along z up.
+_UP, _LEVEL = 0.7, 0.2
+
 Lookup = Callable[[str, str, int], np.ndarray]
 
 
@@ -75,6 +79,7 @@ class CameraScene:
     def __init__(self, node: Node, prefix: str, image_topic: str, settings: SceneSettings,
                  lookup: Lookup):
         self._node, self._settings, self._lookup = node, settings, lookup
+        self._image_topic = image_topic
         self._topics = {
             CameraInfo: _beside(node, f'{prefix}{interface.CAMERA_INFO}', image_topic),
             Image: node.resolve_topic_name(f'{prefix}{interface.DEPTH}')}
@@ -86,7 +91,8 @@ class CameraScene:
         self._view: tuple[Frame, View | ViewError] | None = None  # of the image in work
         self._selector = TargetSelector(settings.target)
         self._counts: Counter[str] = Counter()
-        self._reason = ''
+        self._dropped, self._reason = 0, ''
+        self._names: tuple = ()  # that were looked for
         publisher = node.create_publisher
         self._detections = publisher(Detection3DArray, f'{prefix}{interface.DETECTIONS_3D}', 10)
         self._target = publisher(PoseStamped, f'{prefix}{interface.TARGET}', 10)
@@ -96,7 +102,10 @@ class CameraScene:
 
     def choose_target(self, settings: TargetSettings) -> None:
         """Follow another object from the next image on."""
-        if settings != self._selector.settings:
+        before = self._selector.settings
+        if (settings.class_name, settings.track_id) == (before.class_name, before.track_id):
+            self._selector.settings = settings
+        else:
             self._selector = TargetSelector(settings)
 
     def listen(self) -> None:
@@ -153,8 +162,7 @@ class CameraScene:
         if np.abs(np.subtract(size, (model.width, model.height))).max() >= max(frame.scale, 1):
             raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
                             f'image has {size[0]}x{size[1]}.')
-        return View(model, self._mounting(frame), self._depth_at(frame.stamp_ns, model),
-                    self._settings.frame != frame.frame_id,
+        return View(model, self._mounting(frame), self._depth_at(frame, model),
                     self._settings.mounting_error
                     or (TILT if self._settings.mount is None else TILT_OF_FIXED))
 
@@ -171,19 +179,31 @@ class CameraScene:
                 info.width, info.height, info.distortion_model, info.d, info.k, info.p,
                 self._settings.rectified, (info.binning_x, info.binning_y),
                 (roi.x_offset, roi.y_offset, roi.width, roi.height))
-        return self._model[1]
+        model = self._model[1]
+        if '/image_rect' in self._image_topic and len(model.distortion):
+            raise ViewError(f'{self._image_topic} has rectified images by its name, but '
+                            'CameraInfo has distortion; set image_rectified: true.')
+        return model
 
     def _mounting(self, frame: Frame) -> np.ndarray:
         if self._settings.mount is not None:
             return self._settings.mount
-        if self._settings.frame == frame.frame_id:
-            return np.eye(4)
-        if frame.stamp_ns <= 0 or not frame.frame_id:
+        of, to = printable(frame.frame_id, 80), self._settings.frame
+        if frame.stamp_ns <= 0 or not of:
             raise TransformError('The image has no stamp or no frame_id, so no transform '
                                  'belongs to it; set them in the camera driver.')
-        return self._lookup(self._settings.frame, frame.frame_id, frame.stamp_ns)
+        if frame.frame_id == to:
+            raise TransformError(f'The frame_id of the image is "{of}", which is position_frame '
+                                 "too; let the driver set the camera's optical frame, or set "
+                                 'camera_mount.')
+        mounting = self._lookup(to, frame.frame_id, frame.stamp_ns)
+        if mounting[2, 2] > _UP and abs(mounting[2, 1]) < _LEVEL:
+            raise TransformError(f'By the transform to "{to}", "{of}" is no optical frame: x '
+                                 f'right, y down, z ahead (REP 103); or z of "{to}" is not up.')
+        return mounting
 
-    def _depth_at(self, stamp_ns: int, model: CameraModel) -> np.ndarray | None:
+    def _depth_at(self, frame: Frame, model: CameraModel) -> np.ndarray | None:
+        stamp_ns = frame.stamp_ns
         methods = self._settings.positions.methods
         if 'depth' not in methods:
             return None
@@ -198,6 +218,10 @@ class CameraScene:
         if (near.width, near.height) != (model.width, model.height):
             raise ViewError(f'The depth image has {near.width}x{near.height}, the image '
                             f'{model.width}x{model.height}; publish it registered to the image.')
+        of = near.header.frame_id
+        if of and frame.frame_id and of != frame.frame_id:  # another camera's, of the same size
+            raise ViewError(f'The depth image is of "{printable(of, 80)}", the image of '
+                            f'"{printable(frame.frame_id, 80)}"; publish it registered to that.')
         return depth_in_metres(depth_pixels(near), near.encoding)
 
     def plausible(self, frame: Frame, detections: Detections,
@@ -207,17 +231,21 @@ class CameraScene:
         if not len(detections) or not settings.size_tolerance or not settings.class_heights:
             return detections
         try:
-            return detections[plausible(detections, self.view(frame), settings, class_names)]
+            fits = plausible(detections, self.view(frame), settings, class_names)
+            self._dropped += int((~fits).sum())
+            return detections[fits]
         except ViewError:
             return detections
 
     def publish(self, frame: Frame, detections: Detections,
                 class_names: Sequence[str]) -> None:
         """Publish where an image's detections are."""
+        self._check_names(class_names)
+        known = False
         try:
             view = self.view(frame)
             positions = locate(detections, view, self._settings.positions, class_names)
-            origin = view.mounting[:3, 3]
+            origin, known = view.mounting[:3, 3], True
         except ViewError as error:
             positions, origin = [Position.unknown(str(error))] * len(detections), np.zeros(3)
             self._reason = str(error)
@@ -234,9 +262,22 @@ class CameraScene:
         if self._markers.get_subscription_count():
             self._markers.publish(markers_message(header, detections, positions, class_names,
                                                   origin))
-        if self._obstacles is not None:
+        if self._obstacles is not None and known:  # an empty cloud says that nothing is there
             self._obstacles.publish(obstacles_message(header, positions))
         self._view = None  # it holds the image
+
+    def _check_names(self, class_names: Sequence[str]) -> None:
+        """Log classes that parameters name and the weights do not have, once."""
+        target = self._selector.settings.class_name
+        if (target, class_names) == self._names:
+            return
+        self._names = target, class_names
+        wanted = dict.fromkeys([*self._settings.positions.class_heights, target])
+        unknown = [name for name in wanted if name and name not in class_names]
+        if unknown:
+            self._node.get_logger().warning(
+                f'class_heights or target_class name {", ".join(map(quoted, unknown))}; the '
+                f'weights have {printable(", ".join(class_names), 400)}.')
 
     def _note(self, positions: Sequence[Position]) -> None:
         for position in positions:
@@ -247,7 +288,8 @@ class CameraScene:
         """Return the figures for the diagnostics."""
         known = {f'positions from {method}': str(self._counts[method]) for method in METHODS
                  if self._counts[method]}
-        return {**known, 'without position': str(self._counts['']),
+        dropped = {'dropped for their size': str(self._dropped)} if self._dropped else {}
+        return {**known, **dropped, 'without position': str(self._counts['']),
                 **({'last without position': self._reason} if self._reason else {})}
 
 

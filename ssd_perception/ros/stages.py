@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rclpy.node import Node
@@ -29,14 +29,14 @@ def make_stages(node: Node, parameters: NodeParameters) -> list[Stage]:
     if parameters.positions == 'none':
         return [*tracks]
     settings = parameters.scene_settings()
-    lookup, listen_anew = _transforms(node, settings.mount is not None)
+    lookup, transforms = _transforms(node, settings.mount is not None)
     scenes = {}
     for name in parameters.cameras or ('',):
         prefix = f'{name}/' if name else ''
         image = node.resolve_topic_name(prefix + interface.IMAGE)
         scenes[name] = CameraScene(node, prefix, image, settings, lookup)
     # Before the tracks, so that no track begins with a box of a wrong size.
-    return [SizeStage(scenes), *tracks, PositionStage(scenes, listen_anew)]
+    return [SizeStage(scenes), *tracks, PositionStage(scenes, transforms)]
 
 
 class _SceneStage:
@@ -70,13 +70,13 @@ class PositionStage(_SceneStage):
 
     Args:
         scenes: camera -> its scene.
-        listen_anew: makes the subscriptions to transforms anew.
+        transforms: that they use; None where there are none.
     """
 
     def __init__(self, scenes: Mapping[str, CameraScene],
-                 listen_anew: Callable[[], None] = lambda: None):
+                 transforms: Transforms | None = None):
         super().__init__(scenes)
-        self._listen_anew = listen_anew
+        self._transforms = transforms
 
     def __call__(self, frame: Frame, detections: Detections) -> Detections:
         """Publish positions and return ``detections``."""
@@ -84,7 +84,9 @@ class PositionStage(_SceneStage):
         return detections
 
     def reset(self) -> None:
-        """Forget earlier depth images and the target."""
+        """Forget earlier transforms, depth images and the target."""
+        if self._transforms:
+            self._transforms.forget()
         for scene in self._scenes.values():
             scene.forget()
 
@@ -102,7 +104,8 @@ class PositionStage(_SceneStage):
 
     def listen_anew(self) -> None:
         """Make the subscriptions anew."""
-        self._listen_anew()
+        if self._transforms:
+            self._transforms.listen_anew()
         self.stop()
         self.listen()
 
@@ -121,17 +124,17 @@ def position_stages(stages: Sequence[Stage]) -> list[PositionStage]:
     return [stage for stage in stages if isinstance(stage, PositionStage)]
 
 
-def _transforms(node: Node, mounted: bool) -> tuple[Lookup, Callable[[], None]]:
-    """Return what looks up transforms, and what makes that anew."""
+def _transforms(node: Node, mounted: bool) -> tuple[Lookup, Transforms | None]:
+    """Return what looks up a transform or says why there is none, and whose method it is."""
     sentence = 'The parameter camera_mount takes the place of transforms.'
     if not mounted:
         try:
             transforms = Transforms(node)
-            return transforms.lookup, transforms.listen_anew
+            return transforms.lookup, transforms
         except TransformError as error:
             sentence = str(error)
             node.get_logger().warning(sentence)
 
     def missing(target: str, source: str, stamp_ns: int) -> np.ndarray:
         raise TransformError(sentence)
-    return missing, lambda: None
+    return missing, None

@@ -48,6 +48,14 @@ class Transforms:
         self._listener.unregister()
         self._listen()
 
+    def forget(self) -> None:
+        """Drop what is from before the clock went back, as tf2 does where it has a node's clock.
+
+        The buffer would refuse what is older than its newest transform, or mix both times. Static
+        transforms stay.
+        """
+        self._buffer.clear()
+
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """Return the 4x4 transform from ``source`` to ``target`` at ``stamp_ns``.
 

@@ -13,6 +13,10 @@ from ssd_perception.core.text import printable
 
 FISHEYE_MODEL = 'equidistant'
 _COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
+_UNDISTORTED = ('', 'none', 'pinhole')  # names of models where no coefficients are to be expected
+# The principal point is no further from the middle, as a factor: else the matrix is for images of
+# another size, as where a node scales images but not the matrix.
+_OFF_MIDDLE = 1.4
 # A ray that does not come back to its pixel lies outside of what the coefficients describe.
 _MAX_RETURN_PX = 0.5
 
@@ -55,12 +59,18 @@ class CameraModel:
             roi: x, y, width and height of the part that images show; all 0 means all of it.
 
         Raises:
-            CameraModelError: for a camera that is not calibrated, or an unknown model.
+            CameraModelError: for a camera that is not calibrated, an unknown model, or a matrix
+                that is for images of another size.
         """
         matrix = np.array(p, np.float64).reshape(3, 4)[:, :3] if rectified else (
             np.array(k, np.float64).reshape(3, 3))
         if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
             raise CameraModelError('CameraInfo has no focal length; calibrate the camera.')
+        middle = [2 / max(side, 1) * matrix[axis, 2] for axis, side in enumerate((width, height))]
+        if min(middle) > _OFF_MIDDLE or max(middle) < 1 / _OFF_MIDDLE:
+            raise CameraModelError(
+                f'CameraInfo says {width}x{height}, but with its principal point at '
+                f'{matrix[0, 2]:.0f}, {matrix[1, 2]:.0f} it is for images of another size.')
         distortion = np.zeros(0) if rectified else _distortion(model, d)
         x, y, roi_width, roi_height = roi
         step_x, step_y = max(binning[0], 1), max(binning[1], 1)
@@ -116,7 +126,9 @@ class CameraModel:
 
 def _distortion(model: str, d: Sequence[float]) -> np.ndarray:
     values = np.array(d, np.float64).reshape(-1)
-    if not values.any():
+    # without coefficients a fisheye lens is still no pinhole, and an unknown model still unknown
+    if not values.any() and model != FISHEYE_MODEL and model.lower() in (
+            *_UNDISTORTED, *_COEFFICIENTS):
         return np.zeros(0)
     if model not in _COEFFICIENTS:
         raise CameraModelError(

@@ -22,6 +22,8 @@ CUT = 'The box is cut by the edge of the image.'
 HORIZON = 'The lower edge of the box lies above the horizon.'
 FAR = 'The lower edge of the box lies too close to the horizon for a range.'
 BELOW = 'The object lies below the camera, where the edges of its box give no place.'
+LEANS = ('The object leans in the image: the camera is on its side, or looks down steeply, so the '
+         'lower edge of the box is not the foot of the object.')
 LENS = 'The lens model does not hold where the box lies.'
 SIZE = 'The size of the box does not fit the heights of its class at that range.'
 NUMBERS = 'Calibration, transform or depth hold numbers that give no finite position.'
@@ -42,6 +44,10 @@ _HIDDEN, _BESIDE = 0.25, 0.25
 # Aside in the image of a camera that looks down, what is upright leans: the middle of a box around
 # a cube is that of half its height, but a cone is widest at its foot.
 _LEAN = 0.25
+# At more than this, radians, an edge of the box is that of another side of the object.
+_MAX_LEAN = 0.52
+# Seen from above, the upper edge of a cylinder is that of its far side, that of a cone is its tip.
+_FAR_SIDE = 0.5
 # Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
 # although the robot pitches on its wheels.
 TILT, TILT_OF_FIXED = 0.0035, 0.007
@@ -106,18 +112,16 @@ class View:
     Attributes:
         camera: its model, for images of just that size.
         mounting: float64 (4, 4), from optical axes to the frame of the positions, at the
-            image's stamp.
+            image's stamp. Ground plane and known heights need that z of that frame points up and
+            the floor is level in it.
         depth: float32 (H, W), metres, registered to the image and of its size, NaN where
             nothing is measured; None where there is no depth camera.
-        upright: whether z of that frame points up and the floor is level in it; ground plane
-            and known heights need that.
         tilt: standard deviation of the mounting's angles, radians.
     """
 
     camera: CameraModel
     mounting: np.ndarray
     depth: np.ndarray | None = None
-    upright: bool = True
     tilt: float = TILT
 
 
@@ -161,6 +165,7 @@ class _Boxes:
             middle of the upper edge.
         away: (n, 3), level unit vectors towards the objects.
         low_down, low_aside: (n, 3), ``low`` with its pixel off by one deviation.
+        lean: (n,), angle in the image between its vertical and what is upright, radians.
         half_width: (n,), half the width over the range along the optical axis.
     """
 
@@ -172,6 +177,7 @@ class _Boxes:
     middle: np.ndarray
     top: np.ndarray
     away: np.ndarray
+    lean: np.ndarray
     half_width: np.ndarray
 
     @classmethod
@@ -187,8 +193,12 @@ class _Boxes:
         turned = (rays @ view.mounting[:3, :3].T).reshape(8, -1, 3)
         deviations = np.stack([lower, side, _HEIGHT * tall + _HEIGHT_PX * unit], axis=1)
         low, low_down, low_aside, middle, top, away = turned[:6]
+        down = -view.mounting[2, :3]  # in optical axes
+        sight = rays.reshape(8, -1, 3)[3]
+        lean = np.arctan2(np.abs(down[0] - sight[:, 0] * down[2]),
+                          down[1] - sight[:, 1] * down[2])
         away = away * [1, 1, 0] / np.maximum(np.hypot(away[:, :1], away[:, 1:2]), 1e-9)
-        return cls(xyxy, deviations, low, low_down, low_aside, middle, top, away,
+        return cls(xyxy, deviations, low, low_down, low_aside, middle, top, away, lean,
                    np.abs(right[:, 0] - left[:, 0]) / 2)
 
 
@@ -228,9 +238,9 @@ def _locate_one(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     for method in settings.methods:
         if method == 'depth' and view.depth is not None:
             position = _by_depth(boxes, i, view, settings, heights)
-        elif method == 'ground' and view.upright:
+        elif method == 'ground':
             position = _by_ground(boxes, i, view, settings, heights)
-        elif method == 'height' and view.upright and heights:
+        elif method == 'height' and heights:
             position = _by_height(boxes, i, view, heights)
         else:
             continue
@@ -287,6 +297,8 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     height = above + (level + half) * top[2] / np.hypot(top[0], top[1])
     if height <= 0 or away @ low <= 0:
         return Position.unknown(BELOW)
+    if boxes.lean[i] > _MAX_LEAN:
+        return Position.unknown(LEANS)
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)
     xyz = origin + away * (level + half)
@@ -307,6 +319,8 @@ def _by_height(boxes: _Boxes, i: int, view: View,
         rise.append(ray[2] / across)
     if rise[1] < -_STEEPEST or rise[0] - rise[1] < 1e-3:
         return None
+    if boxes.lean[i] > _MAX_LEAN:
+        return Position.unknown(LEANS)
     height = sum(heights) / 2
     low = boxes.low[i]
     per_range = boxes.half_width[i] / np.hypot(low[0], low[1])  # half width over level range
@@ -314,8 +328,10 @@ def _by_height(boxes: _Boxes, i: int, view: View,
     level = height / (rise[0] - rise[1] * (1 - per_range))
     if level <= 0:
         return None
-    share = np.hypot(boxes.deviations[i, 2] / (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]),
-                     (heights[1] - heights[0]) / 12 ** 0.5 / height)
+    half = per_range * level
+    share = np.linalg.norm([boxes.deviations[i, 2] / (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]),
+                            (heights[1] - heights[0]) / 12 ** 0.5 / height,
+                            _FAR_SIDE * half * (abs(rise[0]) + np.tan(boxes.lean[i])) / height])
     away = boxes.away[i]
     origin = view.mounting[:3, 3]
     xyz = origin + away * level
@@ -325,7 +341,7 @@ def _by_height(boxes: _Boxes, i: int, view: View,
     covariance = (np.outer(away, away) * (level * share) ** 2
                   + np.outer(aside, aside) * across ** 2
                   + np.diag([0, 0, (boxes.deviations[i, 2] * pixel) ** 2 + 1e-6]))
-    return Position(xyz, covariance, (2 * per_range * level, height), 'height')
+    return Position(xyz, covariance, (2 * half, height), 'height')
 
 
 def _across(boxes: _Boxes, i: int, away: float, view: View) -> float:

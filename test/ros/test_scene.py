@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,7 +49,7 @@ class FakeNode:
     """Has the methods of a node that a scene uses."""
 
     def __init__(self, remapped=()):
-        self.published, self.callbacks, self.topics = {}, {}, {}
+        self.published, self.callbacks, self.topics, self.log = {}, {}, {}, []
         self._remapped = dict(remapped)
 
     def create_publisher(self, kind, topic, _qos):
@@ -66,23 +68,33 @@ class FakeNode:
     def get_namespace(self):
         return '/'
 
+    def get_logger(self):
+        return SimpleNamespace(warning=self.log.append)
+
 
 def no_tf(target, source, stamp_ns):
     raise TransformError(f'No transform from {source} to {target} at {stamp_ns}.')
+
+
+def body(target, source, stamp_ns):
+    """Return the transform of a camera whose frame has x ahead: what it sees would be above it."""
+    transform = mounting(0.1, 0.0, 0.35, 0.0, 0.4, 0.7)
+    transform[:3, :3] = transform[:3, [2, 0, 1]] * [1, -1, -1]
+    return transform
 
 
 class Bench:
     """A scene with a fake node and one cone 2 m ahead."""
 
     def __init__(self, methods=('ground',), mount=MOUNT, lookup=no_tf, info=True, heights=(),
-                 **settings):
-        self.node = FakeNode()
-        self.scene = CameraScene(self.node, '', '/camera/image_raw', SceneSettings(
+                 topic='/camera/image_raw', d=(0.0,) * 5, stamp_ns=STAMP_NS, **settings):
+        self.node, self.stamp_ns = FakeNode(), stamp_ns
+        self.scene = CameraScene(self.node, '', topic, SceneSettings(
             PositionSettings(methods, dict(heights)), mount=mount, **settings), lookup)
         self.scene.listen()
         if info:
             self.receive(CameraInfo(width=640, height=480, distortion_model='plumb_bob',
-                                    d=[0.0] * 5, k=K, p=P))
+                                    d=d, k=K, p=P))
         self.lens = CameraModel.from_camera_info(640, 480, 'plumb_bob', [0.0] * 5, K, P)
         self.places = [(2.0, 0.0), (3.0, 0.4)]
 
@@ -97,8 +109,10 @@ class Bench:
 
     def publish(self, size=(640, 480), scale=1, ids=(7, 8)):
         boxes = np.array([self.box(*place) for place in self.places])
-        rows = Detections(boxes, [0.9, 0.8], [0, 1], ids)
-        frame = Frame('', STAMP_NS, 'optical',
+        n = len(boxes)
+        rows = Detections(boxes.reshape(-1, 4), [0.9, 0.8][:n], [0, 1][:n],
+                          None if ids is None else ids[:n])
+        frame = Frame('', self.stamp_ns, 'optical',
                       np.zeros((size[1] // scale, size[0] // scale, 3), np.uint8), scale)
         self.scene.publish(frame, rows, NAMES)
         return self.last(Detection3DArray)
@@ -107,12 +121,13 @@ class Bench:
         return self.node.published[kind][-1]
 
     def depth(self, metres=1.85, encoding='32FC1', stamp_ns=STAMP_NS, width=640, height=480,
-              big=False):
+              big=False, frame_id='optical'):
         units = metres * (1000 if encoding == '16UC1' else 1)
         kind = np.dtype(np.uint16 if encoding == '16UC1' else np.float32)
         data = np.full((height, width), units, kind.newbyteorder('>' if big else '<'))
         self.receive(Image(
-            header=Header(stamp=Time(sec=stamp_ns // 10 ** 9, nanosec=stamp_ns % 10 ** 9)),
+            header=Header(stamp=Time(sec=stamp_ns // 10 ** 9, nanosec=stamp_ns % 10 ** 9),
+                          frame_id=frame_id),
             width=width, height=height, step=width * kind.itemsize, encoding=encoding,
             is_bigendian=big, data=data.tobytes()))
 
@@ -152,6 +167,10 @@ def test_an_image_without_detections_is_answered_too():
 @pytest.mark.parametrize(('arguments', 'then', 'sentence'), [
     ({'info': False}, {}, 'No CameraInfo arrived on /camera/camera_info'),
     ({}, {'size': (320, 240)}, 'CameraInfo is for images of 640x480, the image has 320x240'),
+    ({'topic': '/camera/image_rect', 'd': [0.1] * 5}, {}, 'set image_rectified'),
+    ({'mount': None, 'frame': 'optical'}, {}, '"optical", which is position_frame'),
+    ({'mount': None, 'lookup': body}, {}, '"optical" is no optical frame'),
+    ({'mount': None, 'stamp_ns': -5}, {}, 'has no stamp'),
     ({'mount': None}, {}, f'No transform from optical to base_link at {STAMP_NS}'),
     ({'methods': ('depth',)}, {}, 'No depth image on /depth has')])
 def test_what_is_missing_gives_a_sentence_and_no_position(arguments, then, sentence):
@@ -199,7 +218,8 @@ def test_depth_is_used_with_the_unit_of_its_encoding(encoding, big):
 @pytest.mark.parametrize(('fields', 'sentence'), [
     ({'stamp_ns': STAMP_NS + 10 ** 8}, "has the image's stamp"),
     ({'width': 320, 'height': 240}, 'The depth image has 320x240, the image 640x480'),
-    ({'encoding': '8UC1'}, 'encoding "8UC1"')])
+    ({'encoding': '8UC1'}, 'encoding "8UC1"'),
+    ({'frame_id': 'depth_optical'}, 'The depth image is of "depth_optical"')])
 def test_a_depth_image_that_does_not_fit_gives_a_sentence(fields, sentence):
     bench = Bench(('depth', 'ground'))
     bench.depth(**fields)
@@ -251,6 +271,41 @@ def test_obstacles_surround_each_object_and_are_off_by_default():
     points = np.frombuffer(cloud.data.tobytes(), '<f4').reshape(-1, 3)
     assert cloud.width == len(points) == 16
     np.testing.assert_allclose(points[:8, :2].mean(0), (2.0, 0.0), atol=0.04)
+    bench.places = []
+    bench.publish(ids=None)
+    assert bench.last(PointCloud2).width == 0  # nothing is there
+
+
+def test_where_positions_are_impossible_there_is_no_cloud_that_says_nothing_is_there():
+    """nav2's collision monitor stops when a source is silent, not when a cloud is empty."""
+    bench = Bench(obstacles=True, info=False)
+    bench.publish()
+    assert not bench.node.published[PointCloud2]
+
+
+def test_a_frame_id_does_not_matter_where_the_mounting_is_given():
+    assert len(Bench(frame='optical').publish().detections) == 2
+
+
+def test_another_timeout_keeps_the_target():
+    bench = Bench(target=TargetSettings())
+    bench.publish()
+    bench.scene.choose_target(TargetSettings(timeout_s=3.0))
+    bench.places = [(3.2, 0.0), (1.5, 0.4)]
+    bench.publish()
+    assert bench.last(PoseStamped).pose.position.x == pytest.approx(3.2, abs=0.06)
+
+
+def test_names_that_the_weights_do_not_have_are_logged_once():
+    """A misspelt class would never be a target, and its heights would check nothing."""
+    bench = Bench(heights={'Cone': (0.3, 0.3)}, target=TargetSettings('cones'))
+    for _ in range(3):
+        bench.publish()
+    assert [words for text in bench.node.log for words in ("'Cone'", "'cones'")
+            if words in text] == ["'Cone'", "'cones'"]
+    bench.scene.choose_target(TargetSettings('tree'))
+    bench.publish()
+    assert "'tree'" in bench.node.log[-1] and 'cone, cube' in bench.node.log[-1]
 
 
 def test_what_is_no_cone_by_its_size_is_taken_out_before_the_tracks():
@@ -259,6 +314,7 @@ def test_what_is_no_cone_by_its_size_is_taken_out_before_the_tracks():
     rows = Detections(np.array([bench.box(2.0, 0.0), wall]), [0.9, 0.8], [0, 0])
     frame = Frame('', STAMP_NS, 'optical', np.zeros((480, 640, 3), np.uint8))
     assert len(bench.scene.plausible(frame, rows, NAMES)) == 1
+    assert bench.scene.values()['dropped for their size'] == '1'
     blind = Bench(heights={'cone': (0.3, 0.3)}, info=False)
     assert len(blind.scene.plausible(frame, rows, NAMES)) == 2
 
@@ -339,6 +395,7 @@ def test_whatever_arrives_positions_are_finite_or_have_a_reason(k, d, model, tf,
     def lookup(target, source, stamp_ns):
         message = TransformStamped()
         message.transform.translation = Vector3(**dict(zip('xyz', tf)))
+        message.transform.rotation = Quaternion(x=-0.5, y=0.5, z=-0.5, w=0.5)
         return matrix(message)
 
     bench = Bench(('depth', 'ground', 'height'), None if usual[0] else MOUNT, lookup,
@@ -357,8 +414,8 @@ def test_whatever_arrives_positions_are_finite_or_have_a_reason(k, d, model, tf,
         for result in found.results:
             pose = result.pose.pose.position
             assert np.isfinite([pose.x, pose.y, pose.z, *result.pose.covariance]).all()
-    cloud = bench.last(PointCloud2)
-    assert np.isfinite(np.frombuffer(bytes(cloud.data), np.float32)).all()
+    for cloud in bench.node.published[PointCloud2]:
+        assert np.isfinite(np.frombuffer(bytes(cloud.data), np.float32)).all()
     assert bench.reason.isprintable() and len(bench.reason) <= 400
 
 

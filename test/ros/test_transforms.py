@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip('rclpy')
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3  # noqa: E402
 
+from ssd_perception.core.frame import reset_stages  # noqa: E402
 from ssd_perception.ros.parameters import NodeParameters  # noqa: E402
 from ssd_perception.ros.stages import (  # noqa: E402
     PositionStage,
@@ -55,11 +56,15 @@ def tf2(monkeypatch):
     """A tf2_ros that knows one transform, and remembers what it was asked."""
     module = types.ModuleType('tf2_ros')
     module.asked, module.listeners, module.unregistered = [], [], []
+    module.cleared = []
 
     class TransformException(Exception):
         pass
 
     class Buffer:
+        def clear(self):
+            module.cleared.append(self)
+
         def lookup_transform(self, target, source, time, timeout):
             module.asked.append((target, source, time.nanoseconds, timeout.nanoseconds))
             if source != 'optical':
@@ -103,6 +108,13 @@ def test_a_buffer_filled_with_frames_is_made_anew_where_memory_has_grown(tf2):
     assert tf2.listeners[1][0][0] is not first[0][0], 'the same buffer'
 
 
+def test_transforms_from_before_the_clock_went_back_are_forgotten(tf2):
+    """A buffer would refuse what is older than its newest, or mix both times."""
+    stages = make_stages(FakeNode(), NodeParameters(positions='ground'))
+    reset_stages(stages)
+    assert len(tf2.cleared) == 1
+
+
 def test_without_tf2_the_node_says_what_to_set(monkeypatch):
     monkeypatch.setitem(sys.modules, 'tf2_ros', None)
     node = FakeNode()
@@ -138,6 +150,7 @@ def test_tracks_alone_need_neither_camera_info_nor_topics():
     ({'camera_mount': ('height=high',)}, 'numbers up to'),
     ({'class_heights': ('cone',)}, 'cone=0.33'),
     ({'class_heights': ('cone=0.4..0.2',)}, 'smaller first'),
+    ({'target_id': 7}, '"target_id" needs tracking: true'),
     ({'positions': 'off'}, 'one of none, auto')])
 def test_impossible_parameters_are_refused_in_one_sentence(values, words):
     with pytest.raises(ValueError, match=words):

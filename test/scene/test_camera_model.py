@@ -42,7 +42,7 @@ def test_where_the_lens_model_folds_back_there_is_no_ray():
 
 
 def test_rectified_images_use_the_projection_alone():
-    other = tuple(2 * value for value in PROJECTION[:11]) + (0.0,)
+    other = (960.0, *PROJECTION[1:5], 960.0, *PROJECTION[6:])
     lens = CameraModel.from_camera_info(640, 480, 'plumb_bob', DISTORTIONS['plumb_bob'], MATRIX,
                                         other, rectified=True)
     assert lens.focal_px == 960 and len(lens.distortion) == 0
@@ -61,14 +61,25 @@ def test_binning_and_a_region_of_interest_give_the_images_own_pixels():
     ('plumb_bob', (0.1,) * 3, MATRIX, '3 distortion coefficients'),
     ('plumb_bob', (0.1, np.nan, 0, 0, 0), MATRIX, 'finite'),
     ('thin_prism', (0.1,) * 4, MATRIX, '"thin_prism"'),
+    ('kannala_brandt', (0.0,) * 4, MATRIX, '"kannala_brandt"'),  # 0 is no pinhole there
+    ('equidistant', (), MATRIX, '0 distortion coefficients'),
+    ('plumb_bob', (), (960.0, 0, 639.5, 0, 960.0, 479.5, 0, 0, 1), 'for images of another size'),
+    ('plumb_bob', (), (240.0, 0, 159.5, 0, 240.0, 119.5, 0, 0, 1), 'for images of another size'),
     ('plumb_bob', (0.0,) * 5, (np.nan,) * 9, 'focal length')])
 def test_a_camera_info_without_use_is_refused_in_one_sentence(model, d, k, word):
     with pytest.raises(CameraModelError, match=word):
         CameraModel.from_camera_info(640, 480, model, d, k, PROJECTION)
 
 
-def test_without_distortion_the_model_needs_no_name():
-    assert len(camera('', ()).distortion) == 0
+@pytest.mark.parametrize('model', ['', 'none', 'pinhole', 'plumb_bob'])
+def test_without_distortion_the_model_needs_no_name(model):
+    assert len(camera(model, ()).distortion) == 0
+
+
+def test_a_fisheye_lens_whose_coefficients_are_zero_is_no_pinhole():
+    """As simulators have it: pixels go with the angle, not with its tangent."""
+    ray, = camera('equidistant', (0.0,) * 4).rays(np.array([[320.0 + 480 * 0.6, 240.0]]))
+    assert np.arctan2(ray[0], ray[2]) == pytest.approx(0.6, abs=1e-3)
 
 
 @pytest.mark.parametrize(('angles', 'direction', 'expected'), [
