@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -29,7 +29,7 @@ from ssd_perception.core.interface import (
     LABEL_INFO,
     stamp_to_ns,
 )
-from ssd_perception.core.text import one_line
+from ssd_perception.core.text import describe_error, one_line
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.ros.messages import detections_from_message
@@ -261,7 +261,13 @@ def collect(viewer: Viewer, stopped: Callable[[], bool], show: Callable[[Live], 
     shown = 0.0
     try:
         while rclpy.ok() and not stopped():
-            executor.spin_once(timeout_sec=0.05)
+            try:
+                executor.spin_once(timeout_sec=0.05)
+            except ExternalShutdownException:
+                break
+            except Exception as error:  # a malformed request, say, must not cost the session
+                viewer.get_logger().error(f'A message or request failed: {describe_error(error)}',
+                                          throttle_duration_sec=5)
             if time.monotonic() - shown >= show_every_s:
                 shown = time.monotonic()
                 show(viewer.live)

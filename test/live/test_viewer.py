@@ -15,6 +15,8 @@ for module in ('vision_msgs', 'rosbags', 'av'):
     pytest.importorskip(module)
 import recordings  # noqa: E402
 from builtin_interfaces.msg import Time  # noqa: E402
+from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
@@ -67,6 +69,12 @@ def rover(tmp_path):
             while not self.image.get_subscription_count() and time.monotonic() < end:
                 time.sleep(0.02)
 
+        def ask_what_rclpy_cannot_read(self):
+            client = node.create_client(SetParameters, '/ssd_viewer/set_parameters')
+            assert client.wait_for_service(20)
+            client.call_async(SetParameters.Request(parameters=[
+                Parameter(name='x', value=ParameterValue(type=77))]))
+
         def stop(self):
             for publisher in (self.image, self.answers, self.truth):
                 node.destroy_publisher(publisher)
@@ -101,7 +109,9 @@ def test_pairs_and_measures(rover, tmp_path):
     process = view('--image', 'camera', '--out', str(tmp_path / 'out'), '--idle', '1',
                    '--reference-ap50', '1')
     # What is no detection costs itself alone: no class, no number, a negative size.
-    rover(False, ReliabilityPolicy.RELIABLE).drive(skip={2}, extra=[
+    camera = rover(False, ReliabilityPolicy.RELIABLE)
+    camera.ask_what_rclpy_cannot_read()
+    camera.drive(skip={2}, extra=[
         Detection2D(), detection(float('nan'), 5.0, 0.9), detection(5.0, -1.0, 0.9),
         detection(5.0, 5.0, float('inf')), detection(5.0, 5.0, 0.9, 'x' * 101)])
     _, err = process.communicate(timeout=40)
