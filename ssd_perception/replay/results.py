@@ -29,7 +29,7 @@ from ssd_perception.core.messages import json_rows
 from ssd_perception.replay.cameras import RecordedCamera
 from ssd_perception.replay.thresholds import ScoreThresholds
 from ssd_perception.replay.times import FrameTimes
-from ssd_perception.replay.work_folder import FrameResult, WorkFolder
+from ssd_perception.replay.work_folder import FrameResult, WorkFolder, reading
 from ssd_perception.viz.drawing import class_colour
 from ssd_perception.viz.video import join_videos
 
@@ -189,6 +189,7 @@ def write_videos(folder: Path, results: ReplayResults) -> dict[str, str]:
                 shown_ms.append(now)
                 before = time_ns
         name = 'video.webm' if len(results.cameras) == 1 else f'video_{camera.name}.webm'
-        join_videos(folder / name, parts, shown_ms)
+        with reading(results.folder.path):
+            join_videos(folder / name, parts, shown_ms)
         written[camera.name] = name
     return written

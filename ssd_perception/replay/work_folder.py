@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -26,6 +27,17 @@ _LENGTH = struct.Struct('<I')
 
 class WorkFolderError(UserError, ValueError):
     """An interrupted run that this one cannot continue; one sentence."""
+
+
+@contextlib.contextmanager
+def reading(chunk: Path) -> Iterator[None]:
+    """Let what reads a finished chunk say in a sentence that the chunk is damaged."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error,
+            FileNotFoundError) as error:
+        raise WorkFolderError(f'{chunk}, of an interrupted replay, is damaged; give --fresh to '
+                              'discard it.') from error
 
 
 @dataclass(frozen=True)
@@ -174,20 +186,20 @@ class WorkFolder:
     def frames(self) -> Iterator[FrameResult]:
         """Yield every frame's result."""
         for chunk in self.done:
-            with open(chunk / _FRAMES, encoding='utf-8') as lines:
+            with reading(chunk), open(chunk / _FRAMES, encoding='utf-8') as lines:
                 yield from map(FrameResult.from_json, lines)
 
     def jpegs(self) -> Iterator[bytes]:
         """Yield every frame's annotated JPEG; empty where it was not drawn."""
         for chunk in self.done:
-            with open(chunk / _JPEGS, 'rb') as file:
+            with reading(chunk), open(chunk / _JPEGS, 'rb') as file:
                 while head := file.read(_LENGTH.size):
                     yield file.read(_LENGTH.unpack(head)[0])
 
     def times(self) -> Iterator[dict[str, float]]:
         """Yield every frame's milliseconds by step."""
         for chunk in self.done:
-            with open(chunk / _TIMES, encoding='utf-8') as lines:
+            with reading(chunk), open(chunk / _TIMES, encoding='utf-8') as lines:
                 yield from map(json.loads, lines)
 
     def remove(self) -> None:

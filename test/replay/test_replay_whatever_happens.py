@@ -42,6 +42,20 @@ def test_two_runs_and_an_interrupted_one_give_the_same_bytes(detectors, recordin
     assert threading.active_count() < 4
 
 
+def test_a_chunk_that_is_damaged_is_one_sentence(detectors, recording, tmp_path):
+    with interrupted(OrangeDetector, 17), pytest.raises(KeyboardInterrupt):
+        replay_in_chunks(recording, tmp_path / 'out', '--workers', '1')
+    chunk = tmp_path / '.out.replay' / '000000'
+    for name, content in (('frames.jsonl', b'{"index": 0, "top'), ('frames.jsonl', b'[' * 10 ** 5),
+                          ('frames.jsonl', b'{}'), ('camera.webm', b'no video')):
+        good = (chunk / name).read_bytes()
+        (chunk / name).write_bytes(content)
+        with pytest.raises(WorkFolderError, match='is damaged; give --fresh'):
+            replay_in_chunks(recording, tmp_path / 'out', '--workers', '1')
+        (chunk / name).write_bytes(good)
+    assert [p.name for p in tmp_path.iterdir()] == ['.out.replay']
+
+
 def test_detectors_side_by_side_change_nothing(detectors, recording, tmp_path, monkeypatch):
     assert replay(recording, tmp_path / 'one', '--workers', '1') == 0
     answer, together = OrangeDetector.detect, threading.Barrier(3)
