@@ -35,7 +35,8 @@ class InitialWeightsUnavailable(UserError, RuntimeError):
     """The initial weights of a recipe are not available; the message says what to do."""
 
 
-def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
+def initialise(model: SSD, init: str, class_names: tuple[str, ...], backbone: str = 'none'
+               ) -> None:
     """Load initial weights into ``model`` in place.
 
     Args:
@@ -46,11 +47,15 @@ def initialise(model: SSD, init: str, class_names: tuple[str, ...]) -> None:
             differ; or that of imported weights with the same backbone, which is all that is
             taken.
         class_names: of ``model``.
+        backbone: ``imagenet`` or ``lite`` afterwards, for the backbone alone, or ``none``.
 
     Raises:
         InitialWeightsUnavailable: when the source is not available, or does not fit.
         WeightsError: when the file is no weights file.
     """
+    if backbone != 'none':
+        initialise(model, init, class_names)
+        init = backbone
     name = model.architecture.backbone
     if init == 'random':
         return

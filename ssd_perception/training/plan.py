@@ -18,13 +18,21 @@ from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing, 
 from ssd_perception.data.anchor_fit import ENOUGH, coverage, placed_boxes, suggest
 from ssd_perception.data.input_fit import AREA, GRID, Look, input_size, seen_as
 from ssd_perception.data.sample import Sample
+from ssd_perception.data.sample import class_names as names_in
 from ssd_perception.inference.exported import cache_in
 from ssd_perception.inference.resolve import WeightsNotFound, resolve_weights
 from ssd_perception.inference.runtimes import open_runtime
 from ssd_perception.inference.weights_file import read_metadata
-from ssd_perception.model.initialise import INITS, NETWORK, differences
+from ssd_perception.model.initialise import (
+    INITS,
+    NETWORK,
+    InitialWeightsUnavailable,
+    differences,
+    initialise,
+)
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
+from ssd_perception.training.features import mistakes
 from ssd_perception.training.recipe import AugmentationRecipe, LossRecipe, Recipe, change
 from ssd_perception.training.recipe_yaml import to_yaml
 from ssd_perception.training.step_time import measure_times
@@ -33,6 +41,9 @@ from ssd_perception.training.step_time import measure_times
 # faster from it than from rover's smaller one (docs/training.md).
 START, ARCHITECTURE = 'rover_far', Architecture('efficientnet_lite0')
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
+# With at most so many images the backbone of ImageNet may replace the shipped one's, with all of
+# its stages frozen: where at most this share of the mistakes is left, and so many fewer.
+FEW, WHOLE, LEFT, FEWER = 100, 8, 0.5, 3
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
 FIXED = 6.0  # seconds of the start before the plan, and of the report's figures
@@ -101,6 +112,8 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     plan = Plan(change(recipe, changes))
     if not init:
         _choose_start(plan, device, changes)
+    if not init and len(samples) <= FEW:
+        _choose_backbone(plan, samples, changes)
     _take_network(plan, changes)
     _choose_mirror(plan, changes)
     _choose_input(plan, look, changes)
@@ -133,6 +146,34 @@ def _choose_start(plan: Plan, device: str, changes: tuple[str, ...]) -> None:
         _update(plan, changes, 'frozen_stages', 'the stem and the first two stages keep what they '
                 'have learned, and a step takes three quarters of the time.',
                 frozen_stages=FROZEN)
+
+
+def _choose_backbone(plan: Plan, samples: Sequence[Sample], changes: tuple[str, ...]) -> None:
+    """Keep ImageNet's features where they, and not the detector's, distinguish the classes.
+
+    A few images do not teach the backbone what its own start did not know, and trained on them it
+    forgets what it knew (Wang et al. 2020, "Frustratingly Simple Few-Shot Object Detection").
+    """
+    recipe, names = plan.recipe, plan.recipe.class_names
+    if recipe.init != START or len(names_in(samples)) < 2 or any(
+            item.startswith('init_backbone=') for item in changes):
+        return
+    counts = []
+    try:
+        for init in (str(resolve_weights(START)), 'lite'):
+            network = SSD(recipe.architecture, len(names))
+            initialise(network, init, names)
+            counts.append(mistakes(network.backbone, samples, names, recipe.preprocessing))
+    except InitialWeightsUnavailable:  # an installation without the packages of ImageNet weights
+        return
+    own, lite = counts
+    if lite > LEFT * own or own - lite < FEWER:
+        return
+    _update(plan, changes, 'init_backbone', f'the features of ImageNet take {lite} of the objects '
+            f'looked at for another class, those of the shipped detector {own}.',
+            init_backbone='lite')
+    _update(plan, changes, 'frozen_stages', 'trained on so few images the backbone would lose '
+            'what it knows of the classes.', frozen_stages=WHOLE)
 
 
 def _take_network(plan: Plan, changes: tuple[str, ...]) -> None:

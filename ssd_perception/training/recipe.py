@@ -114,6 +114,10 @@ class Recipe:
         "kernels of Lite1), imagenet (B1, MobileNetV3: torchvision's, downloaded once), the path "
         'or name of weights of this package, such as rover, or coco (MobileNetV3: the backbone of '
         'imported weights), or random.')
+    init_backbone: str = setting(
+        'none', 'ImageNet weights that the backbone begins with in place of those of init, whose '
+        'pyramid and heads stay: lite or imagenet, as for init, or none.',
+        choices=('none', 'lite', 'imagenet'))
     start_share: float = setting(
         0.0, 'Share of the weights that the training begins with in those that are measured and '
         'kept. 0.5, the mean of both, keeps most of what the start knew and of what was learned; '

@@ -198,8 +198,9 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
     else:
         recipe, text = load_recipe(options.recipe, options.changes), ''
     if options.init:
-        recipe = dataclasses.replace(recipe, init=options.init if options.init in INITS
-                                     else str(resolve_weights(options.init)))
+        recipe = dataclasses.replace(
+            recipe, init_backbone='none', init=options.init if options.init in INITS
+            else str(resolve_weights(options.init)))
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=names)
     return recipe, text or to_yaml(recipe, f'The recipe of the run {options.out.name}, as it was '

@@ -98,7 +98,7 @@ class Trainer:
         self.model = SSD(a, len(recipe.class_names), recipe.drop_path)
         named = recipe.init not in INITS and Path(recipe.init).suffix in ('', '.safetensors')
         initialise(self.model, str(resolve_weights(recipe.init)) if named else recipe.init,
-                   recipe.class_names)
+                   recipe.class_names, recipe.init_backbone)
         self.model.to(self.device).to(memory_format=torch.channels_last)
         self._start = start_of(self.model, recipe)
         for stage in self.model.backbone.stages[:recipe.frozen_stages]:

@@ -166,6 +166,20 @@ def test_own_weights_carry_over_with_the_classes_of_the_same_name(tmp_path):
     assert torch.equal(same.eval()(x)[0], source.eval()(x)[0])
 
 
+def test_own_weights_may_get_a_backbone_of_imagenet(tmp_path):
+    needs_lite(0)
+    source, lite, model = network(), network(), network()
+    path = save_weights(tmp_path / 'old.safetensors', source,
+                        Metadata(('a', 'b'), source.architecture))
+    initialise(lite, 'lite', ('a', 'b'))
+    initialise(model, str(path), ('a', 'b'), 'lite')
+    for key, value in model.state_dict().items():
+        wanted = lite if key.startswith('backbone.') else source
+        assert torch.equal(value, wanted.state_dict()[key]), key
+    with pytest.raises(InitialWeightsUnavailable, match='does not fit'):
+        initialise(model, str(path), ('a', 'b'), 'imagenet')
+
+
 @pytest.mark.parametrize('scales, kept', [((1.0, 1.3, 1.6), True), ((1.0, 1.5), False)])
 def test_own_weights_serve_other_inputs_and_anchors(tmp_path, scales, kept):
     torch.manual_seed(0)

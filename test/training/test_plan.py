@@ -1,5 +1,7 @@
 """A plan follows from the data, the time and the machine, and a user's own keys win."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import TINY, write_pictures
@@ -10,7 +12,7 @@ from ssd_perception.core.metadata import Architecture, Metadata, Preprocessing
 from ssd_perception.data.sample import Sample
 from ssd_perception.data.voc import read_voc
 from ssd_perception.inference.resolve import resolve_weights
-from ssd_perception.model.initialise import initialise
+from ssd_perception.model.initialise import InitialWeightsUnavailable, initialise
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model
 from ssd_perception.training import plan
@@ -153,6 +155,29 @@ def test_a_measured_latency_leaves_nothing_in_the_cache(tmp_path, monkeypatch):
 def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, init, frozen):
     recipe = planned(samples_of(100), changes=changes).recipe
     assert (recipe.init, recipe.frozen_stages) == (init, frozen)
+
+
+@pytest.mark.parametrize('own, lite, count, changes, backbone, frozen', [
+    (8, 3, 40, (), 'lite', 8), (8, 5, 40, (), 'none', 3), (3, 1, 40, (), 'none', 3),
+    (8, 3, 200, (), 'none', 3), (8, 3, 40, ('frozen_stages=2',), 'lite', 2),
+    (8, 3, 40, ('init_backbone=none',), 'none', 3), (8, 3, 40, ('init=random',), 'none', 0)])
+def test_a_few_images_keep_what_imagenet_knows_of_their_classes(
+        planned, monkeypatch, own, lite, count, changes, backbone, frozen):
+    counts = iter((own, lite))
+    monkeypatch.setattr(plan, 'mistakes', lambda *arguments: next(counts))
+    samples = samples_of(100, count=count)
+    samples[0] = replace(samples[0], names=('a', 'a', 'b'))
+    recipe = planned(samples, names=('a', 'b'), changes=changes).recipe
+    assert (recipe.init_backbone, recipe.frozen_stages) == (backbone, frozen)
+
+
+def test_without_imagenet_weights_a_few_images_begin_with_the_detector(planned, monkeypatch):
+    def refuse(*arguments):
+        raise InitialWeightsUnavailable('not installed')
+    monkeypatch.setattr(plan, 'mistakes', refuse)
+    samples = [replace(sample, names=('a', 'a', 'b')) for sample in samples_of(100)]
+    recipe = planned(samples, names=('a', 'b')).recipe
+    assert (recipe.init, recipe.init_backbone, recipe.frozen_stages) == ('rover_far', 'none', 3)
 
 
 @pytest.mark.parametrize('init, changes, backbone', [
