@@ -5,19 +5,21 @@
 
 Where the detector publishes positions it drives to ``target``, around whatever else stands in the
 way, and stops ``distance`` metres before it. Without positions it follows the largest box. It
-shows four things that consumers get wrong:
+shows five things that consumers get wrong:
 
 - A Detection2DArray has pixels but no image size. The camera's CameraInfo has it, and the same
   stamp as the image and its detections: they are paired by that stamp.
 - Detections stop, or grow old, without a message saying so. The command comes from a timer, which
   looks at the age of what it steers by; a robot that no longer sees stands still.
 - A position holds for the image's stamp. The robot has moved since; its own commands say how far.
+- Numbers may be NaN, stamps of a clock that is ahead, and Ctrl-C comes while it drives: it stands.
 - What is passed leaves the image before it is behind: obstacles are remembered for a while.
 """
 
 from __future__ import annotations
 
 import math
+import signal
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,9 +27,11 @@ from typing import Any
 
 import rclpy
 from geometry_msgs.msg import PoseStamped, Twist
-from rclpy.executors import ExternalShutdownException
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
@@ -57,8 +61,9 @@ def largest_cone(message: Detection2DArray, width: int, height: int, class_id: s
                  least_score: float) -> Cone | None:
     """Return the highest box of a class, or None when there is none."""
     boxes = [d.bbox for d in message.detections
-             if any(r.hypothesis.class_id == class_id and r.hypothesis.score >= least_score
-                    for r in d.results)]
+             if _finite(d.bbox.center.position.x, d.bbox.size_y)
+             and any(r.hypothesis.class_id == class_id and r.hypothesis.score >= least_score
+                     for r in d.results)]
     if not boxes:
         return None
     box = max(boxes, key=lambda b: b.size_y)
@@ -182,7 +187,8 @@ class FollowCone(Node):
 
     def _receive_info(self, message: CameraInfo) -> None:
         stamp = message.header.stamp
-        self._sizes[stamp.sec, stamp.nanosec] = message.width, message.height
+        if message.width and message.height:  # 0 where a camera is not calibrated
+            self._sizes[stamp.sec, stamp.nanosec] = message.width, message.height
         if len(self._sizes) > REMEMBERED:
             del self._sizes[next(iter(self._sizes))]
 
@@ -212,13 +218,15 @@ class FollowCone(Node):
         pose = self._way.pose(_nanoseconds(message))
         for k, found in enumerate(message.detections):
             middle = found.bbox.center.position
+            if not _finite(middle.x, middle.y, found.bbox.size.x):
+                continue
             self._things[found.id or f'without id {k}'] = Place(
                 middle.x, middle.y, found.bbox.size.x / 2, _nanoseconds(message)).at_pose(*pose)
 
     def _receive_target(self, message: PoseStamped) -> None:
-        if not self._is_usable(message):
-            return
         stamp_ns, at = _nanoseconds(message), message.pose.position
+        if not _finite(at.x, at.y) or not self._is_usable(message):
+            return
         place = Place(at.x, at.y, 0.0, stamp_ns).at_pose(*self._way.pose(stamp_ns))
         known = self._remembered(self._target, stamp_ns)
         if known is None or _apart(known, place) < SAME_PLACE_M:
@@ -232,10 +240,17 @@ class FollowCone(Node):
     def _drive(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
         self._way.drive(now_ns, self._sent)
+        # A stamp from the future is as wrong as an old one: by a clock that is ahead, or simulated
+        # time that went back, the robot would drive on without a camera.
         fresh = (self._seen_ns is not None
-                 and now_ns - self._seen_ns <= self._settings['max_age_s'] * 1e9)
+                 and abs(now_ns - self._seen_ns) <= self._settings['max_age_s'] * 1e9)
         self._sent = self._command(now_ns) if fresh else Twist()
         self._output.publish(self._sent)
+
+    def stop(self) -> None:
+        """Send a last command, to stand, and wait until it has arrived."""
+        self._output.publish(Twist())
+        self._output.wait_for_all_acked(Duration(seconds=0.5))
 
     def _command(self, now_ns: int) -> Twist:
         settings = self._settings
@@ -256,21 +271,28 @@ def _nanoseconds(message: Detection2DArray | Detection3DArray | PoseStamped) -> 
     return message.header.stamp.sec * 10 ** 9 + message.header.stamp.nanosec
 
 
+def _finite(*values: float) -> bool:
+    return all(map(math.isfinite, values))
+
+
 def _apart(one: Place, other: Place) -> float:
     return math.hypot(one.x - other.x, one.y - other.y)
 
 
 def main() -> None:
     """Spin until Ctrl-C, and leave the robot standing."""
-    rclpy.init()
-    node = FollowCone()
+    # rclpy's own handlers end the context, and then no command can be sent any more.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    node, executor = FollowCone(), SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while True:  # a wait without an end would not notice signals while simulated time stands
+            executor.spin_once(timeout_sec=0.2)
+    except KeyboardInterrupt:
         pass
     finally:
-        if rclpy.ok():
-            node._output.publish(Twist())
+        node.stop()
         rclpy.try_shutdown()
 
 

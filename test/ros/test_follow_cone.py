@@ -15,11 +15,17 @@ import pytest
 
 pytest.importorskip('vision_msgs')
 pytest.importorskip('rosbags')
+import rclpy  # noqa: E402
 from geometry_msgs.msg import PoseStamped, Twist  # noqa: E402
+from rclpy.duration import Duration  # noqa: E402
+from sensor_msgs.msg import CameraInfo  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 from vision_msgs.msg import (  # noqa: E402
     BoundingBox2D,
     Detection2D,
     Detection2DArray,
+    Detection3D,
+    Detection3DArray,
     ObjectHypothesis,
     ObjectHypothesisWithPose,
     Point2D,
@@ -47,6 +53,7 @@ def detections(*boxes):
     ([], None),
     ([(100, 50, 'cube', 0.9)], None),
     ([(100, 50, 'cone', 0.4)], None),
+    ([(math.nan, 50, 'cone', 0.9), (320, math.inf, 'cone', 0.9)], None),
     ([(320, 120, 'cone', 0.9)], (0.0, 0.25)),
     ([(0, 48, 'cone', 0.9), (640, 240, 'cone', 0.6)], (1.0, 0.5)),
 ])
@@ -114,6 +121,59 @@ def test_a_place_is_where_it_was_when_the_robot_has_moved():
     assert way.pose(start) == (0.0, 0.0, 0.0)  # what was seen then was seen from there
 
 
+@pytest.fixture(scope='module')
+def context():
+    rclpy.init()
+    yield
+    rclpy.shutdown()
+
+
+@pytest.fixture
+def follower(context):
+    node = follow_cone.FollowCone()
+    yield node
+    node.destroy_node()
+
+
+def _target(now, x, ahead_s=0.0):
+    stamp = (now + Duration(seconds=ahead_s)).to_msg()
+    message = PoseStamped(header=Header(frame_id='base_link', stamp=stamp))
+    message.pose.position.x = x
+    return message
+
+
+@pytest.mark.parametrize(('targets', 'drives'), [
+    ([(2.0, 0.0)], True), ([(math.nan, 0.0)], False), ([(math.inf, 0.0)], False),
+    ([(math.nan, 0.0), (2.0, 0.0)], True),  # and does not stay in its memory
+    ([(2.0, 100.0)], False), ([(2.0, -100.0)], False)])
+def test_it_stands_when_a_target_is_none_or_of_another_time(follower, targets, drives):
+    for target in targets:
+        follower._receive_target(_target(follower.get_clock().now(), *target))
+    follower._drive()
+    assert (follower._sent.linear.x > 0) == drives
+    assert drives or follower._sent == Twist()
+
+
+def test_an_obstacle_whose_place_is_no_number_is_none(follower):
+    things = Detection3DArray(header=_target(follower.get_clock().now(), 0.0).header,
+                              detections=[Detection3D()])
+    things.detections[0].bbox.center.position.x = math.nan
+    follower._receive_positions(things)
+    assert not follower._things
+
+
+@pytest.mark.parametrize(('width', 'ahead_s', 'drives'), [
+    (640, 0.0, True), (0, 0.0, False), (640, 100.0, False)])
+def test_without_positions_it_stands_too(follower, width, ahead_s, drives):
+    """A clock that is ahead would be driven by long after the camera has died."""
+    message = detections((320, 120, 'cone', 0.9))
+    message.header = _target(follower.get_clock().now(), 0.0, ahead_s).header
+    follower._receive_info(CameraInfo(header=message.header, width=width, height=width))
+    follower._receive_detections(message)
+    follower._drive()
+    assert (follower._sent.linear.x > 0) == drives
+
+
 def test_driven_by_a_target_over_dds(peer):
     example = subprocess.Popen([sys.executable, EXAMPLE, '--ros-args', '-p', 'max_age_s:=1.0'])
     try:
@@ -137,6 +197,10 @@ def test_driven_by_a_target_over_dds(peer):
         received.clear()
         assert peer.until(lambda: len(received) > 3, 20.0)
         assert all(t == Twist() for t in received)
+        assert drive('base_link')
+        example.send_signal(signal.SIGTERM)  # while it drives
+        assert peer.until(lambda: example.poll() is not None, 20.0) and example.returncode == 0
+        assert peer.until(lambda: received[-1] == Twist(), 0.5)
     finally:
         example.kill()
         example.wait()
