@@ -169,6 +169,9 @@ class NodeParameters:
             if not all(part.isidentifier() for part in name.split('/')):
                 raise ParameterError(f'Parameter "cameras" must hold relative topic names, got '
                                      f'"{name}".')
+        if self.camera_mount and len(self.cameras) > 1:
+            raise ParameterError('Parameter "camera_mount" says where one camera is; several need '
+                                 'transforms.')
         if self.target_id and not self.tracking:
             raise ParameterError('Parameter "target_id" needs tracking: true; without it objects '
                                  'have no ids.')

@@ -159,6 +159,8 @@ class CameraScene:
     def _find_view(self, frame: Frame) -> View:
         size = _size(frame)
         model = self._camera_model()
+        assert self._info is not None  # else there is no model
+        _require_frame('CameraInfo', self._info.header, frame, 'remap camera_info')
         if np.abs(np.subtract(size, (model.width, model.height))).max() >= max(frame.scale, 1):
             raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
                             f'image has {size[0]}x{size[1]}.')
@@ -218,10 +220,8 @@ class CameraScene:
         if (near.width, near.height) != (model.width, model.height):
             raise ViewError(f'The depth image has {near.width}x{near.height}, the image '
                             f'{model.width}x{model.height}; publish it registered to the image.')
-        of = near.header.frame_id
-        if of and frame.frame_id and of != frame.frame_id:  # another camera's, of the same size
-            raise ViewError(f'The depth image is of "{printable(of, 80)}", the image of '
-                            f'"{printable(frame.frame_id, 80)}"; publish it registered to that.')
+        _require_frame('The depth image', near.header, frame,
+                       'publish it registered to the image')
         return depth_in_metres(depth_pixels(near), near.encoding)
 
     def plausible(self, frame: Frame, detections: Detections,
@@ -318,6 +318,13 @@ def _size(frame: Frame) -> tuple[int, int]:
         raise ViewError('The image is not at hand.')
     height, width = frame.image.shape[:2]
     return round(width * frame.scale), round(height * frame.scale)
+
+
+def _require_frame(what: str, header: Header, frame: Frame, remedy: str) -> None:
+    """Refuse what another camera sent, whose images have the same size; some send no frame_id."""
+    if header.frame_id and frame.frame_id and header.frame_id != frame.frame_id:
+        raise ViewError(f'{what} is of "{printable(header.frame_id, 80)}", the image of '
+                        f'"{printable(frame.frame_id, 80)}"; {remedy}.')
 
 
 def _calibration(info: CameraInfo) -> tuple:

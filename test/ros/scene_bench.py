@@ -77,14 +77,16 @@ class Bench:
     """A scene with a fake node and one cone 2 m ahead."""
 
     def __init__(self, methods=('ground',), mount=MOUNT, lookup=no_tf, info=True, heights=(),
-                 topic='/camera/image_raw', d=(0.0,) * 5, **settings):
+                 topic='/camera/image_raw', d=(0.0,) * 5,
+                 info_frame='optical', **settings):
         self.node = FakeNode()
         self.scene = CameraScene(self.node, '', topic, SceneSettings(
             PositionSettings(methods, dict(heights)), mount=mount, **settings), lookup)
         self.scene.listen()
         if info:
-            self.receive(CameraInfo(width=640, height=480, distortion_model='plumb_bob',
-                                    d=d, k=K, p=P))
+            self.receive(CameraInfo(
+                header=Header(frame_id=info_frame), width=640, height=480,
+                distortion_model='plumb_bob', d=d, k=K, p=P))
         self.lens = CameraModel.from_camera_info(640, 480, 'plumb_bob', [0.0] * 5, K, P)
         self.places = [(2.0, 0.0), (3.0, 0.4)]
 

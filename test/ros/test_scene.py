@@ -56,6 +56,7 @@ def test_an_image_without_detections_is_answered_too():
 
 @pytest.mark.parametrize(('arguments', 'then', 'sentence'), [
     ({'info': False}, {}, 'No CameraInfo arrived on /camera/camera_info'),
+    ({'info_frame': 'left'}, {}, 'CameraInfo is of "left", the image of "optical"'),
     ({}, {'size': (320, 240)}, 'CameraInfo is for images of 640x480, the image has 320x240'),
     ({'topic': '/camera/image_rect', 'd': [0.1] * 5}, {}, 'set image_rectified'),
     ({'mount': None, 'frame': 'optical'}, {}, '"optical", which is position_frame'),

@@ -127,10 +127,10 @@ def test_a_mounting_given_needs_no_tf2(monkeypatch):
     monkeypatch.setitem(sys.modules, 'tf2_ros', None)
     node = FakeNode()
     stages = make_stages(node, NodeParameters(
-        positions='auto', tracking=True, camera_mount=('height=0.3',), cameras=('front', 'rear')))
+        positions='auto', tracking=True, camera_mount=('height=0.3',), cameras=('front',)))
     assert not node.log
     assert [type(stage) for stage in stages] == [SizeStage, TrackStage, PositionStage]
-    assert {'front/detections_3d', 'rear/target'} <= set(node.topics)
+    assert {'front/detections_3d', 'front/target'} <= set(node.topics)
 
 
 def test_with_everything_off_there_is_no_stage_and_no_topic():
@@ -148,6 +148,7 @@ def test_tracks_alone_need_neither_camera_info_nor_topics():
     ({'camera_mount': ('pitch=0.1',)}, 'height=METRES'),
     ({'camera_mount': ('height=0.3', 'tilt=1')}, 'tilt=1'),
     ({'camera_mount': ('height=high',)}, 'numbers up to'),
+    ({'camera_mount': ('height=1',), 'cameras': ('front', 'rear')}, 'where one camera is'),
     ({'class_heights': ('cone',)}, 'cone=0.33'),
     ({'class_heights': ('cone=0.4..0.2',)}, 'smaller first'),
     ({'target_id': 7}, '"target_id" needs tracking: true'),
