@@ -13,6 +13,7 @@ shows five things that consumers get wrong:
   looks at the age of what it steers by; a robot that no longer sees stands still.
 - A position holds for the image's stamp. The robot has moved since; its own commands say how far.
 - Numbers may be NaN, stamps of a clock that is ahead, and Ctrl-C comes while it drives: it stands.
+  A base must stop by itself when no command comes: nothing here helps when this process dies.
 - What is passed leaves the image before it is behind: obstacles are remembered for a while.
 """
 

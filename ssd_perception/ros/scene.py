@@ -340,4 +340,5 @@ def _beside(node: Node, topic: str, image_topic: str) -> str:
     resolved = node.resolve_topic_name(topic)
     if resolved != plain:
         return resolved
+    image_topic = image_topic.removesuffix(interface.COMPRESSED_SUFFIX)
     return f'{image_topic.rsplit("/", 1)[0]}/{topic.rsplit("/", 1)[-1]}'

@@ -209,11 +209,13 @@ def test_what_is_no_cone_by_its_size_is_taken_out_before_the_tracks():
     assert len(blind.scene.plausible(frame, rows, NAMES)) == 2
 
 
-@pytest.mark.parametrize(('remapped', 'expected'), [
-    ({}, '/camera/camera_info'), ({'camera_info': '/other/info'}, '/other/info')])
-def test_camera_info_is_beside_the_image_unless_it_is_remapped(remapped, expected):
+@pytest.mark.parametrize(('remapped', 'image', 'expected'), [
+    ({}, '/camera/image_raw', '/camera/camera_info'),
+    ({}, '/camera/image_raw/compressed', '/camera/camera_info'),
+    ({'camera_info': '/other/info'}, '/camera/image_raw', '/other/info')])
+def test_camera_info_is_beside_the_image_unless_it_is_remapped(remapped, image, expected):
     node = FakeNode(remapped)
-    CameraScene(node, '', '/camera/image_raw', SceneSettings(), no_tf).listen()
+    CameraScene(node, '', image, SceneSettings(), no_tf).listen()
     assert node.topics[CameraInfo] == expected
 
 
