@@ -62,10 +62,12 @@ class OnDemand:
         timer = self._node.create_timer(ANSWER_WITHIN_S, give_up,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._worker.detect_next(answer)
-        text = await future
-        self._callers -= 1
-        self._node.destroy_timer(timer)
-        self._worker.forget_next(answer)
+        try:
+            text = await future
+        finally:
+            self._callers -= 1
+            self._node.destroy_timer(timer)
+            self._worker.forget_next(answer)
         response.success = bool(text)
         response.message = text or (f'No image was answered within {ANSWER_WITHIN_S:g} s; see '
                                     '/diagnostics.')

@@ -217,10 +217,15 @@ def _check_folder(options: TrainOptions) -> None:
 
 def _begin(trainer: Trainer, options: TrainOptions, recipe_yaml: str) -> bool:
     """Resume where that is wanted, keep the recipe; return whether a checkpoint was there."""
-    resumed = options.resume and trainer.resume()
-    if trainer.world.main and not resumed:
-        options.out.mkdir(parents=True, exist_ok=True)
-        atomic_write(options.out / 'recipe.yaml', recipe_yaml.encode())
+    if trainer.world.main:
+        trainer.folder.lock()
+    try:
+        resumed = options.resume and trainer.resume()
+        if trainer.world.main and not resumed:
+            atomic_write(options.out / 'recipe.yaml', recipe_yaml.encode())
+    except BaseException:
+        trainer.folder.close()
+        raise
     return resumed
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from ssd_perception.core.atomic_write import atomic_write, make_folder
+from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.safe_path import regular_file
 from ssd_perception.model.ssd import SSD
@@ -20,6 +23,8 @@ from ssd_perception.training.plots import plot_curves, plot_schedule
 from ssd_perception.training.recipe import Recipe
 
 CHECKPOINT = 'checkpoint.pt'
+# The loaders of a training that was killed end some seconds later.
+_ENDED_WITHIN_S = 8.0
 
 
 class RunFolder:
@@ -47,13 +52,39 @@ class RunFolder:
         self.last = path / f'{name}.last.safetensors'
         self._log_path = path / 'log.jsonl'
         self._board: SummaryWriter | None = None
+        self._lock: int | None = None
+
+    def lock(self) -> None:
+        """Make the folder, and keep other trainings out of it until ``close``.
+
+        Raises:
+            DataError: when another one is at work there.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        number = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        end = time.monotonic() + _ENDED_WITHIN_S
+        while True:
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() < end:
+                    time.sleep(0.1)
+                    continue
+                os.close(number)
+                raise DataError(f'Another training is writing {self.path} now; wait for it, or '
+                                'choose another --out.', self.path) from error
+            except OSError:  # a file system without locks
+                pass
+            self._lock = number
+            return
 
     def open(self, recipe: Recipe, iteration: int) -> None:
         """Begin or continue: drop the lines of the log after ``iteration``.
 
         A run that was killed has logged more than its checkpoint holds.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        if self._lock is None:
+            self.lock()
         if self._log_path.exists():
             kept = [row for row in self.rows() if row['iteration'] <= iteration]
             atomic_write(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
@@ -62,9 +93,12 @@ class RunFolder:
         self._board = SummaryWriter(str(board), purge_step=iteration + 1)
 
     def close(self) -> None:
-        """Finish what TensorBoard has buffered."""
+        """Finish what TensorBoard has buffered; let others into the folder."""
         if self._board is not None:
             self._try(self._board.close, 'tensorboard')
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def rows(self) -> list[dict]:
         """Return the log; a line torn by a kill or a full disk is left out."""

@@ -19,6 +19,7 @@ from ssd_perception.data.sample import class_names
 from ssd_perception.data.voc import read_voc
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import load_model, save_weights
+from ssd_perception.training import run_folder
 from ssd_perception.training.checkpoints import CheckpointError
 from ssd_perception.training.recipe import LossRecipe, RecipeError, load_recipe
 from ssd_perception.training.schedule import parameter_groups
@@ -336,6 +337,18 @@ def test_links_in_the_folder_of_a_run_are_not_followed(samples, tmp_path):
     with pytest.raises(FileExistsError, match='tensorboard.* is a link; remove it'):
         again.run(progress=False)
     assert not list(tmp_path.glob('events*'))
+
+
+def test_two_trainings_do_not_write_one_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, '_ENDED_WITHIN_S', 0.2)
+    first, second = (run_folder.RunFolder(tmp_path / 'run', print) for _ in range(2))
+    first.lock()
+    with pytest.raises(DataError, match='Another training is writing .*run now'):
+        second.open(TINY, 0)
+    first.close()
+    second.lock()
+    second.close()
+    assert not list((tmp_path / 'run').iterdir())
 
 
 def test_a_log_of_anything_is_read_as_far_as_it_is_one(samples, tmp_path):
