@@ -122,17 +122,19 @@ def test_a_place_is_where_it_was_when_the_robot_has_moved():
 
 
 @pytest.fixture(scope='module')
-def context():
+def only_follower():
     rclpy.init()
-    yield
+    yield follow_cone.FollowCone()
     rclpy.shutdown()
 
 
 @pytest.fixture
-def follower(context):
-    node = follow_cone.FollowCone()
-    yield node
-    node.destroy_node()
+def follower(only_follower):
+    """The follower as it begins; to make a node takes 0.2 s."""
+    node = only_follower
+    node._sizes, node._things, node._cone, node._target, node._seen_ns = {}, {}, None, None, None
+    node._way, node._sent, node._with_positions = follow_cone.Way(), Twist(), False
+    return node
 
 
 def _target(now, x, ahead_s=0.0):
