@@ -75,8 +75,7 @@ def main() -> None:
             'versions': versions(), 'precision': args.precision, 'starts': args.starts,
             'command': f'python tools/measure_start.py {names}--precision {args.precision} '
                        f'--starts {args.starts}',
-            'before': tables[0] if len(tables) > 1 else {}, 'stages': tables[-1],
-            'ratios': ratios if len(tables) > 1 else {}}, indent=1) + '\n')
+            'stages': tables[-1], 'ratios': ratios if len(tables) > 1 else {}}, indent=1) + '\n')
 
 
 def medians(runs: list[list[dict]]) -> list[dict]:

@@ -190,12 +190,12 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
             'The cameras, the nodes and the listener share the machine; the cameras are one '
             'process that serialises its image once. '
             f'Measured on {_machine(cameras.machine, cameras.date)}. In each cell, for images of '
-            'so many Hz from each camera: answers per second of all cameras; 95th percentile of '
-            'their age, ms; CPU of the nodes, 100 % is one core. The camera with the fewest '
-            f'answers had at least {least:.2f} of the mean. '
+            'so many Hz from each camera: answers per second of all cameras (of the camera with '
+            'the fewest); median and 95th percentile of their age, ms; CPU of the nodes, 100 % is '
+            f'one core. The fewest answers of a camera were at least {least:.2f} of the mean. '
             'Memory: the sum over the nodes at the highest rate; PSS divides what processes '
-            'share, such as libraries. `cameras.json` has more: median ages, images replaced and '
-            f'lost, CPU of cameras and listener.{" " if cameras.note else ""}{cameras.note}', '',
+            'share, such as libraries. `cameras.json` has more: images replaced and lost, CPU of '
+            f'cameras and listener.{" " if cameras.note else ""}{cameras.note}', '',
             f'    {cameras.command}', '',
             *_table(('nodes', 'cameras', 'image', *(f'{rate} Hz' for rate in rates), 'RSS MB',
                      'PSS MB'), ((*of, *(_at_rate(by_rate.get(rate)) for rate in rates),
@@ -208,8 +208,8 @@ def _many_cameras(cameras: CamerasBenchmark) -> list[str]:
 
 
 def _at_rate(case: CamerasCase | None) -> str:
-    return (f'{case.answers_per_s:.0f}; {case.age_ms.p95:.0f}; {100 * case.cpu:.0f} %'
-            if case else '')
+    return (f'{case.answers_per_s:.0f} ({case.least_per_s:.0f}); {case.age_ms.p50:.0f}, '
+            f'{case.age_ms.p95:.0f}; {100 * case.cpu:.0f} %' if case else '')
 
 
 def _memory(case: CamerasCase) -> tuple[str, str]:
@@ -229,6 +229,9 @@ def _start(start: StartBenchmark) -> list[str]:
             yield (cold.name, f'{cold.s:.2f}', f'{warm.s:.2f}', f'{cold.rss_mb:.0f}',
                    f'{warm.rss_mb:.0f}', f'{warm.pss_mb:.0f}', f'{warm.shm_mb:.0f}')
     head = ('until', 'cold s', 'warm s', 'cold RSS MB', 'RSS MB', 'PSS MB', 'shared MB')
+    ratios: dict[str, list[str]] = {}
+    for name, value in start.ratios.items():
+        ratios.setdefault(name.rpartition(', ')[0], []).append(f'{value:.2f}')
     return ['## Start and memory', '',
             f"The node's start in {start.precision}, seconds since its process was executed, and "
             'the memory at the end of each stage. Cold: the network is compiled, one start. Warm: '
@@ -238,7 +241,11 @@ def _start(start: StartBenchmark) -> list[str]:
             "the middleware's shared memory, which holds the camera's images. Measured on "
             f'{_machine(start.machine, start.date)}.', '',
             f'    {start.command}', '',
-            *_table(head, rows(start.stages)), '']
+            *_table(head, rows(start.stages)), '',
+            *(['Divided by the figures of the checkout given first, an earlier one:', '',
+               *_table(('until', 's', 'RSS', 'PSS'), ((name, *row) for name, row
+                                                      in ratios.items())), '']
+              if ratios else [])]
 
 
 def _row(row: BenchmarkRow, measured: bool) -> tuple[str, ...]:

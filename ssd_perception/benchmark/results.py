@@ -296,14 +296,12 @@ class StartBenchmark(Measured):
     Attributes:
         precision: of the network.
         starts: warm ones; the figures are their medians.
-        before, stages: ``cold`` and ``warm`` -> stages, of the checkout compared with and of this
-            one; empty where none was compared with.
-        ratios: what -> value of this one divided by that of the other.
+        stages: ``cold`` and ``warm`` -> stages.
+        ratios: what -> value divided by that of the checkout compared with; empty without one.
     """
 
     precision: str
     starts: int
-    before: Mapping[str, Sequence[StartStage]]
     stages: Mapping[str, Sequence[StartStage]]
     ratios: Mapping[str, float]
 

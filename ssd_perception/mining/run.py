@@ -186,7 +186,9 @@ class Selection:
     def _images(self, records: Iterable[Record]) -> Iterator[tuple[LabelledImage, bytes]]:
         """Detect in each frame; one in which the detector fails is left out."""
         chosen, class_names = self._chosen, self._thresholds.class_names
-        for place, record in enumerate(records):
+        bar = tqdm(records, 'detect', len(chosen.stems), unit='frame', leave=False,
+                   disable=not sys.stderr.isatty())
+        for place, record in enumerate(bar):
             stem = chosen.stems[place]
             try:
                 image = to_rgb(record.message)

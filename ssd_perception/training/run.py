@@ -198,9 +198,10 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
     else:
         recipe, text = load_recipe(options.recipe, options.changes), ''
     if options.init:
+        own = any(item.startswith('init_backbone=') for item in options.changes)
         recipe = dataclasses.replace(
-            recipe, init_backbone='none', init=options.init if options.init in INITS
-            else str(resolve_weights(options.init)))
+            recipe, init_backbone=recipe.init_backbone if own else 'none',
+            init=options.init if options.init in INITS else str(resolve_weights(options.init)))
     if not recipe.class_names:
         recipe = dataclasses.replace(recipe, class_names=names)
     return recipe, text or to_yaml(recipe, f'The recipe of the run {options.out.name}, as it was '
