@@ -32,8 +32,9 @@ def test_it_goes_on_from_weights(tmp_path, data):
                          'learning_rate=1.0e-7', 'seed=5')
     assert code == 0
     code, other = train(tmp_path, data, 'other', '--init', 'random', '--set',
-                        'learning_rate=1.0e-7', 'seed=5')
+                        'learning_rate=1.0e-7', 'seed=5', 'init_backbone=lite')
     assert code == 0
+    assert 'init_backbone: lite' in (tmp_path / 'other' / 'recipe.yaml').read_text()
     start, end, random = (load_file(path) for path in (first, second, other))
     key = 'class_head.predict.1.weight'  # drawn at random where nothing is gone on from
     assert abs(end[key] - start[key]).max() < 1e-4 < abs(random[key] - start[key]).max()
