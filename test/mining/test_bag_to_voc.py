@@ -211,7 +211,8 @@ def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, ca
         for index in range(3):
             image = recordings.picture(index)
             image[:100] = 100 * index
-            for name, shown in (('front', image), ('rear', image[:, ::-1])):
+            # The first one of each time is too short, and never chosen.
+            for name, shown in (('front', image[:9]), ('front', image), ('rear', image[:, ::-1])):
                 bag.write(f'/{name}/image_raw', recordings.START_NS + index, types(
                     'sensor_msgs/msg/Image')(
                         header=recordings.header(index), height=480, width=640, encoding='bgr8',
@@ -225,6 +226,9 @@ def test_raw_pictures_several_cameras_and_too_few_frames(detectors, tmp_path, ca
     assert np.abs(picture.astype(int) - recordings.picture(index))[100:].mean() < 8
     assert mine(tmp_path / 'drive', tmp_path / 'few', '--count', '9') == 0
     assert 'Only 6 frames instead of 9: there are no more.' in capsys.readouterr().out
+    summary = json.loads((tmp_path / 'few' / 'selection.json').read_text())
+    assert (summary['frames'], summary['unreadable']) == (9, 3)
+    assert [frame['index'] for frame in summary['chosen']] == [1, 2, 4, 5, 7, 8]
 
 
 @pytest.mark.parametrize('words, reason', [
