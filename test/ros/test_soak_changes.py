@@ -164,7 +164,10 @@ class Soak:
         self.expect(True)
 
     def jump(self):
-        """Move the clock back or forth."""
+        """Move the clock back or forth, or let another node publish an older one for a while."""
+        for _ in range(self.random.choice([0, 5])):
+            self.clock.publish(Clock(clock=Time(sec=5)))
+            self.run(FRAME_S)
         self.now_s = max(10.0, self.now_s + self.random.choice([-500.0, -3.0, 60.0, 1e6]))
 
     def bad_frames(self):
@@ -177,6 +180,7 @@ class Soak:
         if self.random.random() < 0.3:
             message.header.frame_id = 'f' * 10 ** 6
         self.send(message)
+        self.peer.spin(FRAME_S)  # or the next one takes its place before it is looked at
 
     def pause(self):
         """Stop and resume, by the service or by the life cycle."""
