@@ -7,6 +7,7 @@ from safetensors.numpy import load_file
 from tiny import YAML, write_pictures
 
 from ssd_perception.__main__ import main
+from ssd_perception.training import run
 from ssd_perception.training.dataset import describe_loader_failure
 
 
@@ -32,12 +33,21 @@ def test_it_goes_on_from_weights(tmp_path, data):
                          'learning_rate=1.0e-7', 'seed=5')
     assert code == 0
     code, other = train(tmp_path, data, 'other', '--init', 'random', '--set',
-                        'learning_rate=1.0e-7', 'seed=5', 'init_backbone=lite')
+                        'learning_rate=1.0e-7', 'seed=5')
     assert code == 0
-    assert 'init_backbone: lite' in (tmp_path / 'other' / 'recipe.yaml').read_text()
     start, end, random = (load_file(path) for path in (first, second, other))
     key = 'class_head.predict.1.weight'  # drawn at random where nothing is gone on from
     assert abs(end[key] - start[key]).max() < 1e-4 < abs(random[key] - start[key]).max()
+
+
+@pytest.mark.parametrize('changes, backbone', [((), 'none'), (('init_backbone=imagenet',),
+                                                             'imagenet')])
+def test_other_weights_bring_their_backbone_unless_the_command_names_one(tmp_path, changes,
+                                                                         backbone):
+    recipe = tmp_path / 'recipe.yaml'
+    recipe.write_text(YAML.format(iterations=2, every=2) + 'init_backbone: lite\n')
+    options = run.TrainOptions([tmp_path], tmp_path / 'run', recipe, changes, 'random')
+    assert run._recipe(options, None, ('cone',), 'cpu', print)[0].init_backbone == backbone
 
 
 def test_weights_that_are_not_there_are_one_sentence(tmp_path, data, capsys):
