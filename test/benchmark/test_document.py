@@ -45,3 +45,13 @@ def test_every_entry_is_on_the_page():
     page = document(results)
     for row in results.of_kind('own', 'baseline'):
         assert f'| {row.name} |' in page and f'{row.ms["call"].p95:.1f}' in page
+
+
+def test_each_case_of_many_cameras_has_its_fewest_answers_ages_and_cpu():
+    cameras = read(CamerasBenchmark, 'cameras.json')
+    page = document(read(Benchmark, 'benchmark.json'), cameras=cameras)
+    for case in cameras.cases:
+        row = next(line for line in page.splitlines() if line.startswith(
+            f'| {case.nodes} | {case.cameras} | {case.transport} |'))
+        assert (f' {case.answers_per_s:.0f} ({case.least_per_s:.0f}); {case.age_ms.p50:.0f}, '
+                f'{case.age_ms.p95:.0f}; {100 * case.cpu:.0f} % |') in row
