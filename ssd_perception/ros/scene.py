@@ -160,7 +160,10 @@ class CameraScene:
         size = _size(frame)
         model = self._camera_model()
         assert self._info is not None  # else there is no model
-        _require_frame('CameraInfo', self._info.header, frame, 'remap camera_info')
+        # What is beside the image belongs to it: that of a stereo pair's right camera has the left
+        # camera's frame_id, and some simulators give both other names.
+        if self._topics[CameraInfo] != _beside_image(interface.CAMERA_INFO, self._image_topic):
+            _require_frame('CameraInfo', self._info.header, frame, 'remap camera_info')
         if np.abs(np.subtract(size, (model.width, model.height))).max() >= max(frame.scale, 1):
             raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
                             f'image has {size[0]}x{size[1]}.')
@@ -177,15 +180,14 @@ class CameraScene:
             raise ViewError(f'CameraInfo has {len(info.d)} distortion coefficients.')
         if self._model is None or _calibration(self._model[0]) != _calibration(info):
             roi = info.roi
+            # image_proc publishes image_rect beside a CameraInfo that has the lens' distortion.
+            rectified = self._settings.rectified or (
+                '/image_rect' in self._image_topic and any(info.d))
             self._model = info, CameraModel.from_camera_info(
                 info.width, info.height, info.distortion_model, info.d, info.k, info.p,
-                self._settings.rectified, (info.binning_x, info.binning_y),
+                rectified, (info.binning_x, info.binning_y),
                 (roi.x_offset, roi.y_offset, roi.width, roi.height))
-        model = self._model[1]
-        if '/image_rect' in self._image_topic and len(model.distortion):
-            raise ViewError(f'{self._image_topic} has rectified images by its name, but '
-                            'CameraInfo has distortion; set image_rectified: true.')
-        return model
+        return self._model[1]
 
     def _mounting(self, frame: Frame) -> np.ndarray:
         if self._settings.mount is not None:
@@ -340,5 +342,9 @@ def _beside(node: Node, topic: str, image_topic: str) -> str:
     resolved = node.resolve_topic_name(topic)
     if resolved != plain:
         return resolved
+    return _beside_image(topic, image_topic)
+
+
+def _beside_image(topic: str, image_topic: str) -> str:
     image_topic = image_topic.removesuffix(interface.COMPRESSED_SUFFIX)
     return f'{image_topic.rsplit("/", 1)[0]}/{topic.rsplit("/", 1)[-1]}'

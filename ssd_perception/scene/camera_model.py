@@ -13,7 +13,8 @@ from ssd_perception.core.text import printable
 
 FISHEYE_MODEL = 'equidistant'
 _COEFFICIENTS = {'plumb_bob': (4, 5), 'rational_polynomial': (8, 12, 14), 'equidistant': (4,)}
-_UNDISTORTED = ('', 'none', 'pinhole')  # names of models where no coefficients are to be expected
+# Names that drivers and Kalibr give to a pinhole camera; without coefficients they are known.
+_UNDISTORTED = ('', 'none', 'pinhole', 'radtan', 'brown_conrady')
 # The principal point is no further from the middle, as a factor: else the matrix is for images of
 # another size, as where a node scales images but not the matrix.
 _OFF_MIDDLE = 1.4

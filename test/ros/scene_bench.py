@@ -78,8 +78,8 @@ class Bench:
 
     def __init__(self, methods=('ground',), mount=MOUNT, lookup=no_tf, info=True, heights=(),
                  topic='/camera/image_raw', d=(0.0,) * 5,
-                 info_frame='optical', **settings):
-        self.node = FakeNode()
+                 info_frame='optical', remapped=(), **settings):
+        self.node = FakeNode(remapped)
         self.scene = CameraScene(self.node, '', topic, SceneSettings(
             PositionSettings(methods, dict(heights)), mount=mount, **settings), lookup)
         self.scene.listen()

@@ -56,9 +56,9 @@ def test_an_image_without_detections_is_answered_too():
 
 @pytest.mark.parametrize(('arguments', 'then', 'sentence'), [
     ({'info': False}, {}, 'No CameraInfo arrived on /camera/camera_info'),
-    ({'info_frame': 'left'}, {}, 'CameraInfo is of "left", the image of "optical"'),
+    ({'info_frame': 'left', 'remapped': {'camera_info': '/left/camera_info'}}, {},
+     'CameraInfo is of "left", the image of "optical"'),
     ({}, {'size': (320, 240)}, 'CameraInfo is for images of 640x480, the image has 320x240'),
-    ({'topic': '/camera/image_rect', 'd': [0.1] * 5}, {}, 'set image_rectified'),
     ({'mount': None, 'frame': 'optical'}, {}, '"optical", which is position_frame'),
     ({'mount': None, 'lookup': body}, {}, '"optical" is no optical frame'),
     ({'mount': None}, {}, f'No transform from optical to base_link at {STAMP_NS}'),
@@ -68,6 +68,17 @@ def test_what_is_missing_gives_a_sentence_and_no_position(arguments, then, sente
     assert bench.publish(**then).detections == []
     assert sentence in bench.reason
     assert not bench.node.published[PoseStamped]
+
+
+@pytest.mark.parametrize('arguments', [
+    {'info_frame': 'left'},  # realsense2_camera's right infrared camera
+    {'topic': '/camera/image_rect', 'd': [0.3] * 5},  # image_proc
+    {'topic': '/camera/image_rect_raw/compressed', 'd': [0.3] * 5}])
+def test_what_usual_drivers_publish_beside_the_image_serves(arguments):
+    bench = Bench(**arguments)
+    for found, place in zip(bench.publish().detections, bench.places, strict=True):
+        centre = found.bbox.center.position
+        assert (centre.x, centre.y) == pytest.approx(place, abs=0.04)
 
 
 def test_an_image_that_was_decoded_smaller_is_measured_in_the_cameras_pixels():
