@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+# Looked up here: between fork and exec another thread's lock of the loader may be held for ever.
+_prctl = getattr(ctypes.CDLL(None), 'prctl', None) if os.name == 'posix' else None
 
 
 @contextlib.contextmanager
@@ -31,10 +33,13 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 def end_with_parent(parent: int) -> None:
     """Let Linux kill this process when its parent ends, however that ends; called in a child.
 
+    Linux does so as soon as the thread ends that started the process: start it in one that waits
+    for it, or in the main one.
+
     Args:
         parent: the process that started this one. Where it has ended already, so does this one.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

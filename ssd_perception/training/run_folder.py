@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -97,6 +98,8 @@ class RunFolder:
         if self._board is not None:
             self._try(self._board.close, 'tensorboard')
         if self._lock is not None:
+            with contextlib.suppress(OSError):  # a loader that still ends has the descriptor too
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
             os.close(self._lock)
             self._lock = None
 

@@ -345,9 +345,11 @@ def test_two_trainings_do_not_write_one_folder(tmp_path, monkeypatch):
     first.lock()
     with pytest.raises(DataError, match='Another training is writing .*run now'):
         second.open(TINY, 0)
+    loader = os.dup(first._lock)  # as a forked one has it, which ends later
     first.close()
     second.lock()
     second.close()
+    os.close(loader)
     assert not list((tmp_path / 'run').iterdir())
 
 
