@@ -252,9 +252,11 @@ def declare(node: Node) -> NodeParameters:
     values = {}
     for spec in fields(NodeParameters):
         default = ros_value(spec.default)
+        # An empty list of a file or of the command line arrives as "not set".
+        empty = isinstance(default, list) and overrides.get(spec.name, default) is None
         try:
-            values[spec.name] = node.declare_parameter(spec.name, default,
-                                                       descriptor(spec)).value
+            values[spec.name] = node.declare_parameter(
+                spec.name, [''] if empty else default, descriptor(spec), empty).value
         except ParameterException as error:
             raise ParameterError(refusal(spec, overrides.get(spec.name))) from error
     known = [spec.name for spec in fields(NodeParameters)]

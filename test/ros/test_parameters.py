@@ -94,10 +94,12 @@ def test_a_running_node_describes_and_protects_its_parameters():
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node('described', context=context, parameter_overrides=[
-        Parameter('max_detections', value=7), Parameter('classes', value=['cone'])])
+        Parameter('max_detections', value=7), Parameter('classes', value=['cone'])],
+        cli_args=['--ros-args', '-p', 'cameras:=[]'])
     try:
         values = declare(node)
         assert (values.max_detections, values.classes) == (7, ('cone',))
+        assert node.get_parameter('cameras').value == [''] and values.cameras == ()
         for spec in fields(NodeParameters):
             descriptor = node.describe_parameter(spec.name)
             assert descriptor.description and descriptor.read_only == of(spec).fixed
