@@ -193,10 +193,11 @@ class Trainer:
         if main and (stop or self.iteration % recipe.checkpoint_every == 0):
             saved = self._save()
             if stop and not saved:
-                raise TrainingFailed(
-                    f'The results of iteration {self.iteration} could not be written in '
-                    f'{self.folder.path}; the last good checkpoint is complete. Make room and '
-                    'continue with --resume.')
+                kept = ('the last checkpoint is complete. Make room and continue with --resume.'
+                        if self.folder.checkpoint.exists() else
+                        'there is no earlier checkpoint. Make room and start again.')
+                raise TrainingFailed(f'The results of iteration {self.iteration} could not be '
+                                     f'written in {self.folder.path}; {kept}')
         if interrupted and not last:
             raise KeyboardInterrupt
         return stop

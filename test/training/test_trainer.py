@@ -83,6 +83,19 @@ def test_the_run_leaves_weights_log_and_checkpoint(samples, tmp_path):
     torch.load(tmp_path / 'checkpoint.pt', weights_only=True)
 
 
+@pytest.mark.parametrize(('before', 'expected'), [
+    (False, 'no earlier checkpoint. Make room and start again'),
+    (True, 'the last checkpoint is complete. Make room and continue with --resume')])
+def test_a_full_disk_promises_a_checkpoint_only_where_there_is_one(samples, tmp_path, monkeypatch,
+                                                                   before, expected):
+    trainer = Trainer(TINY, samples, {}, tmp_path)
+    if before:
+        (tmp_path / 'checkpoint.pt').write_bytes(b'complete')
+    monkeypatch.setattr(trainer, '_save', lambda: False)
+    with pytest.raises(TrainingFailed, match=expected):
+        trainer.run(progress=False)
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(samples, tmp_path):
     Trainer(TINY, samples, {}, tmp_path).run(progress=False)
     other = Trainer(dataclasses.replace(TINY, learning_rate=0.5), samples, {}, tmp_path)
