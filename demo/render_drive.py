@@ -76,7 +76,7 @@ def main() -> None:
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--output', type=Path, default=HERE / 'recording',
                         help='folder of the recording; replaced when all frames are there')
-    parser.add_argument('--work', type=Path, default=HERE / 'work',
+    parser.add_argument('--work', type=Path, default=HERE / 'frames',
                         help='folder of the rendered frames (about 200 MB, not for git)')
     parser.add_argument('--samples', type=int, default=5, help='light paths per pixel')
     parser.add_argument('--threads', type=int, default=0, help='0: one per processor')

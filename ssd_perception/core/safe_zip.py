@@ -5,8 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import BinaryIO
 
-# A list's bytes become up to 40 times as many: 50 bytes name a member.
-BYTES_OF_BYTE = 40
+# zipfile needs up to so many times the bytes of the list: some 50 bytes become an object.
+MEMORY_OVER_LIST = 40
 _MOST_LIST_BYTES = 1_000_000  # of an archive of tensors: thousands of them
 
 

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.memory import available_bytes
 from ssd_perception.core.safe_path import open_regular
-from ssd_perception.core.safe_zip import BYTES_OF_BYTE, open_zip
+from ssd_perception.core.safe_zip import MEMORY_OVER_LIST, open_zip
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import HIDDEN
 from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES
@@ -26,8 +26,8 @@ from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES
 # Of data sets, and of what is named because it is not read.
 SUFFIXES = (*IMAGE_SUFFIXES, *OTHER_SUFFIXES, '.xml', '.json', '.txt', '.yaml', '.yml', '.names',
             '.labels', '.data', '.csv', '.zip')
-MAX_FILES = 2_000_000
-# What names them: 46 bytes, the name and mostly 24 more for each file.
+MAX_FILES = 2_000_000  # in an archive
+# Of the list that names them: 46 bytes, the name and mostly 24 more for each file.
 MAX_LIST_BYTES = 130 * MAX_FILES
 MAX_RATIO = 100  # of unpacked to packed bytes; images are packed already, texts 10 to 20 times
 FREE_BYTES = 1_000_000_000  # left on the disk
@@ -59,7 +59,7 @@ def unpacked(path: Path) -> Path:
 @functools.cache  # for one state of the file: reading ten thousand names takes a while
 def _unpacked(path: Path, modified: int, size: int) -> Path:
     try:
-        most = max(1_000_000, min(MAX_LIST_BYTES, available_bytes() // BYTES_OF_BYTE))
+        most = max(1_000_000, min(MAX_LIST_BYTES, available_bytes() // MEMORY_OVER_LIST))
         with open(path, 'rb', opener=open_regular) as file, open_zip(file, most) as archive:
             members = _members(path, archive)
             digest = _digest(members)

@@ -54,8 +54,8 @@ SAME_STAMP_S = 0.01
 # A depth camera that was heard of within this time is expected to go on.
 DEPTH_EXPECTED_S = 2.0
 
-# A frame with x ahead and y left, taken for an optical one, looks up, and what is below in its
-# image is beside it: parts of its axes along z up.
+# Upward parts of the axes of a frame that is no optical one: z, which should look ahead, points up
+# by more than the first, and y, which should point down, is level within the second.
 _UP, _LEVEL = 0.7, 0.2
 
 Lookup = Callable[[str, str, int], np.ndarray]
@@ -92,7 +92,7 @@ class CameraScene:
         self._selector = TargetSelector(settings.target)
         self._counts: Counter[str] = Counter()
         self._dropped, self._reason = 0, ''
-        self._names: tuple = ()  # that were looked for
+        self._names: tuple = ()  # target class and the weights' classes at the last check
         publisher = node.create_publisher
         self._detections = publisher(Detection3DArray, f'{prefix}{interface.DETECTIONS_3D}', 10)
         self._target = publisher(PoseStamped, f'{prefix}{interface.TARGET}', 10)

@@ -41,9 +41,9 @@ from ssd_perception.training.step_time import measure_times
 # faster from it than from rover's smaller one (docs/training.md).
 START, ARCHITECTURE = 'rover_far', Architecture('efficientnet_lite0')
 FROZEN = 3  # stages of the backbone that then are not trained on a CPU
-# With at most so many images the backbone of ImageNet may replace the shipped one's, with all of
-# its stages frozen: where at most this share of the mistakes is left, and so many fewer.
-FEW, WHOLE, LEFT, FEWER = 100, 8, 0.5, 3
+# With at most so many images ImageNet's backbone may replace the shipped one's, all of its stages
+# frozen: where it makes at most this share of the mistakes, and so many fewer.
+FEW_IMAGES, MOST_OF_MISTAKES, FEWER_MISTAKES = 100, 0.5, 3
 EPOCHS = 300  # more see the same images again to no use
 MIN_STEPS = 60
 FIXED = 6.0  # seconds of the start before the plan, and of the report's figures
@@ -112,7 +112,7 @@ def plan_recipe(samples: Sequence[Sample], class_names: tuple[str, ...], minutes
     plan = Plan(change(recipe, changes))
     if not init:
         _choose_start(plan, device, changes)
-    if not init and len(samples) <= FEW:
+    if not init and len(samples) <= FEW_IMAGES:
         _choose_backbone(plan, samples, changes)
     _take_network(plan, changes)
     _choose_mirror(plan, changes)
@@ -153,10 +153,11 @@ def _choose_backbone(plan: Plan, samples: Sequence[Sample], changes: tuple[str, 
 
     A few images do not teach the backbone what its own start did not know, and trained on them it
     forgets what it knew (Wang et al. 2020, "Frustratingly Simple Few-Shot Object Detection").
+    So a command that freezes other stages keeps the detector's.
     """
     recipe, names = plan.recipe, plan.recipe.class_names
     if recipe.init != START or len(names_in(samples)) < 2 or any(
-            item.startswith('init_backbone=') for item in changes):
+            item.startswith(('init_backbone=', 'frozen_stages=')) for item in changes):
         return
     counts = []
     try:
@@ -167,13 +168,13 @@ def _choose_backbone(plan: Plan, samples: Sequence[Sample], changes: tuple[str, 
     except InitialWeightsUnavailable:  # an installation without the packages of ImageNet weights
         return
     own, lite = counts
-    if lite > LEFT * own or own - lite < FEWER:
+    if lite > MOST_OF_MISTAKES * own or own - lite < FEWER_MISTAKES:
         return
     _update(plan, changes, 'init_backbone', f'the features of ImageNet take {lite} of the objects '
             f'looked at for another class, those of the shipped detector {own}.',
             init_backbone='lite')
     _update(plan, changes, 'frozen_stages', 'trained on so few images the backbone would lose '
-            'what it knows of the classes.', frozen_stages=WHOLE)
+            'what it knows of the classes.', frozen_stages=len(network.backbone.stages))
 
 
 def _take_network(plan: Plan, changes: tuple[str, ...]) -> None:

@@ -159,7 +159,9 @@ def test_it_begins_with_the_shipped_detector_where_that_fits(planned, changes, i
 
 @pytest.mark.parametrize('own, lite, count, changes, backbone, frozen', [
     (8, 3, 40, (), 'lite', 8), (8, 5, 40, (), 'none', 3), (3, 1, 40, (), 'none', 3),
-    (8, 3, 200, (), 'none', 3), (8, 3, 40, ('frozen_stages=2',), 'lite', 2),
+    (8, 3, 200, (), 'none', 3),
+    # Trained on, ImageNet's backbone forgets: COCO AP on pets fell to 0.09.
+    (8, 3, 40, ('frozen_stages=2',), 'none', 2),
     (8, 3, 40, ('init_backbone=none',), 'none', 3), (8, 3, 40, ('init=random',), 'none', 0)])
 def test_a_few_images_keep_what_imagenet_knows_of_their_classes(
         planned, monkeypatch, own, lite, count, changes, backbone, frozen):
