@@ -78,7 +78,7 @@ class Drive:
         if any(truth.ids is None for truth in self.truths if len(truth)):
             raise SystemExit(f'{path}: the ground truth has no ids; render the drive anew.')
         self.camera = CameraModel.from_camera_info(
-            info.width, info.height, info.distortion_model, info.d, info.k, info.p)
+            info.width, info.height, info.distortion_model, info.d, info.k, info.p, info.r)
 
 
 def of_fitting_size(drive: Drive, settings: PositionSettings, mount: np.ndarray,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -22,6 +21,7 @@ from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.frame import Frame
 from ssd_perception.core.text import describe_error, one_line, printable, quoted
+from ssd_perception.ros.depth_images import DepthImages, Lookup
 from ssd_perception.ros.scene_messages import (
     detections_3d_message,
     markers_message,
@@ -31,7 +31,6 @@ from ssd_perception.ros.scene_messages import (
 from ssd_perception.ros.scene_parameters import SceneSettings
 from ssd_perception.ros.transforms import TransformError
 from ssd_perception.scene.camera_model import CameraModel
-from ssd_perception.scene.depth import ENCODINGS, DepthError, depth_in_metres
 from ssd_perception.scene.positions import (
     METHODS,
     TILT,
@@ -44,21 +43,11 @@ from ssd_perception.scene.positions import (
 from ssd_perception.scene.target import TargetSelector, TargetSettings
 
 INPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-# Depth images that may still be needed: the network takes longer than they do.
-DEPTH_KEPT = 12
-MAX_DEPTH_BYTES = 1 << 27  # of them together; twelve of 2048x2048 in 16 bit have 100 MB
 # Of a lens; the models that are known have at most 14.
 MAX_COEFFICIENTS = 100
-# A depth image belongs to an image whose stamp is no further away than this.
-SAME_STAMP_S = 0.01
-# A depth camera that was heard of within this time is expected to go on.
-DEPTH_EXPECTED_S = 2.0
-
 # Upward parts of the axes of a frame that is no optical one: z, which should look ahead, points up
 # by more than the first, and y, which should point down, is level within the second.
 _UP, _LEVEL = 0.7, 0.2
-
-Lookup = Callable[[str, str, int], np.ndarray]
 
 
 class ViewError(UserError):
@@ -86,8 +75,7 @@ class CameraScene:
         self._subscriptions: list[Subscription] = []
         self._info: CameraInfo | None = None
         self._model: tuple[CameraInfo, CameraModel] | None = None
-        self._depth: deque[Image] = deque(maxlen=DEPTH_KEPT)
-        self._depth_heard = -np.inf
+        self._depth = DepthImages(self._topics[Image], lookup)
         self._view: tuple[Frame, View | ViewError] | None = None  # of the image in work
         self._selector = TargetSelector(settings.target)
         self._counts: Counter[str] = Counter()
@@ -115,7 +103,7 @@ class CameraScene:
                                          self._receive_info, INPUT_QOS)]
         if 'depth' in self._settings.positions.methods:
             self._subscriptions.append(subscribe(Image, self._topics[Image],
-                                                 self._receive_depth, INPUT_QOS))
+                                                 self._depth.receive, INPUT_QOS))
 
     def stop(self) -> None:
         """Unsubscribe."""
@@ -125,18 +113,12 @@ class CameraScene:
 
     def forget(self) -> None:
         """The clock went back: what is from before it belongs to no image to come."""
-        self._depth.clear()
+        self._depth.forget()
         self._view = None
         self._selector = TargetSelector(self._selector.settings)
 
     def _receive_info(self, message: CameraInfo) -> None:
         self._info = message
-
-    def _receive_depth(self, message: Image) -> None:
-        self._depth.append(message)
-        while len(self._depth) > 1 and sum(len(d.data) for d in self._depth) > MAX_DEPTH_BYTES:
-            self._depth.popleft()
-        self._depth_heard = time.monotonic()
 
     def view(self, frame: Frame) -> View:
         """Return what this image needs for positions.
@@ -167,7 +149,10 @@ class CameraScene:
         if np.abs(np.subtract(size, (model.width, model.height))).max() >= max(frame.scale, 1):
             raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
                             f'image has {size[0]}x{size[1]}.')
-        return View(model, self._mounting(frame), self._depth_at(frame, model),
+        mounting, methods = self._mounting(frame), self._settings.positions.methods
+        depth = (self._depth.at(frame, model, methods == ('depth',)) if 'depth' in methods
+                 else None)
+        return View(model, mounting, depth,
                     self._settings.mounting_error
                     or (TILT if self._settings.mount is None else TILT_OF_FIXED))
 
@@ -180,12 +165,13 @@ class CameraScene:
             raise ViewError(f'CameraInfo has {len(info.d)} distortion coefficients.')
         if self._model is None or _calibration(self._model[0]) != _calibration(info):
             roi = info.roi
-            # image_proc publishes image_rect beside a CameraInfo that has the lens' distortion.
+            # image_proc publishes image_rect beside a CameraInfo that has the lens' distortion;
+            # a driver of rectified images may leave P empty.
             rectified = self._settings.rectified or (
-                '/image_rect' in self._image_topic and any(info.d))
+                '/image_rect' in self._image_topic and info.p[0] > 0)
             self._model = info, CameraModel.from_camera_info(
                 info.width, info.height, info.distortion_model, info.d, info.k, info.p,
-                rectified, (info.binning_x, info.binning_y),
+                info.r, rectified, (info.binning_x, info.binning_y),
                 (roi.x_offset, roi.y_offset, roi.width, roi.height))
         return self._model[1]
 
@@ -205,26 +191,6 @@ class CameraScene:
             raise TransformError(f'By the transform to "{to}", "{of}" is no optical frame: x '
                                  f'right, y down, z ahead (REP 103); or z of "{to}" is not up.')
         return mounting
-
-    def _depth_at(self, frame: Frame, model: CameraModel) -> np.ndarray | None:
-        stamp_ns = frame.stamp_ns
-        methods = self._settings.positions.methods
-        if 'depth' not in methods:
-            return None
-        near = min(tuple(self._depth), default=None, key=lambda message: abs(
-            interface.stamp_to_ns(message.header.stamp) - stamp_ns))
-        if near is None or abs(interface.stamp_to_ns(near.header.stamp)
-                               - stamp_ns) > SAME_STAMP_S * 1e9:
-            if (methods == ('depth',)
-                    or time.monotonic() - self._depth_heard < DEPTH_EXPECTED_S):
-                raise ViewError(f"No depth image on {self._topics[Image]} has the image's stamp.")
-            return None
-        if (near.width, near.height) != (model.width, model.height):
-            raise ViewError(f'The depth image has {near.width}x{near.height}, the image '
-                            f'{model.width}x{model.height}; publish it registered to the image.')
-        _require_frame('The depth image', near.header, frame,
-                       'publish it registered to the image')
-        return depth_in_metres(depth_pixels(near), near.encoding)
 
     def plausible(self, frame: Frame, detections: Detections,
                   class_names: Sequence[str]) -> Detections:
@@ -295,26 +261,6 @@ class CameraScene:
                 **({'last without position': self._reason} if self._reason else {})}
 
 
-def depth_pixels(message: Image) -> np.ndarray:
-    """Return a depth image's values as they are, (H, W).
-
-    Raises:
-        DepthError: for an encoding that is no depth's, or less data than the size says.
-    """
-    if message.encoding not in ENCODINGS:
-        raise DepthError(f'The depth image has the encoding "{printable(message.encoding, 40)}"; '
-                         f'expected {" or ".join(ENCODINGS)}.')
-    kind = ENCODINGS[message.encoding][0].newbyteorder('>' if message.is_bigendian else '<')
-    step, height = message.step or message.width * kind.itemsize, message.height
-    data = memoryview(message.data).cast('B')
-    if step < message.width * kind.itemsize or len(data) < step * height:
-        raise DepthError(f'The depth image has {len(data)} bytes; {message.width}x{height} '
-                         f'{message.encoding} needs {height * message.width * kind.itemsize}.')
-    rows = np.frombuffer(data, np.uint8, step * height).reshape(height, step)
-    values = np.ascontiguousarray(rows[:, :message.width * kind.itemsize]).view(kind)
-    return values.astype(kind.newbyteorder('='))
-
-
 def _size(frame: Frame) -> tuple[int, int]:
     if frame.image is None:
         raise ViewError('The image is not at hand.')
@@ -332,8 +278,8 @@ def _require_frame(what: str, header: Header, frame: Frame, remedy: str) -> None
 def _calibration(info: CameraInfo) -> tuple:
     roi = info.roi
     return (info.width, info.height, info.distortion_model, tuple(info.d), tuple(info.k),
-            tuple(info.p), info.binning_x, info.binning_y, roi.x_offset, roi.y_offset, roi.width,
-            roi.height)
+            tuple(info.p), tuple(info.r), info.binning_x, info.binning_y, roi.x_offset,
+            roi.y_offset, roi.width, roi.height)
 
 
 def _beside(node: Node, topic: str, image_topic: str) -> str:

@@ -11,8 +11,9 @@ from ssd_perception.core import interface
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.frame import Frame, Stage
 from ssd_perception.core.postprocess import PostprocessSettings
+from ssd_perception.ros.depth_images import Lookup
 from ssd_perception.ros.parameters import NodeParameters
-from ssd_perception.ros.scene import CameraScene, Lookup
+from ssd_perception.ros.scene import CameraScene
 from ssd_perception.ros.transforms import TransformError, Transforms
 from ssd_perception.scene.target import TargetSettings
 from ssd_perception.scene.tracks import TrackStage

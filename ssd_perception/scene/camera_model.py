@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ _UNDISTORTED = ('', 'none', 'pinhole', 'radtan', 'brown_conrady')
 _OFF_MIDDLE = 1.4
 # A ray that does not come back to its pixel lies outside of what the coefficients describe.
 _MAX_RETURN_PX = 0.5
+# By so much R times its transpose may differ from a rotation's.
+_NO_ROTATION = 0.01
 
 
 class CameraModelError(UserError):
@@ -35,6 +37,9 @@ class CameraModel:
         matrix: float64 (3, 3), for ROS pixel coordinates: 0 is the centre of the first pixel.
         distortion: float64 (k,); empty for an image without distortion.
         fisheye: whether ``distortion`` is that of the equidistant model.
+        rectification: float64 (3, 3), turns rays of the image into the camera's frame. That frame
+            is the one of rectified images, as image_geometry has it; only the raw images of a
+            stereo camera are turned in it.
     """
 
     width: int
@@ -42,11 +47,12 @@ class CameraModel:
     matrix: np.ndarray
     distortion: np.ndarray
     fisheye: bool = False
+    rectification: np.ndarray = field(default_factory=lambda: np.eye(3))
 
     @classmethod
     def from_camera_info(cls, width: int, height: int, model: str, d: Sequence[float],
-                         k: Sequence[float], p: Sequence[float], rectified: bool = False,
-                         binning: tuple[int, int] = (1, 1),
+                         k: Sequence[float], p: Sequence[float], r: Sequence[float] = (),
+                         rectified: bool = False, binning: tuple[int, int] = (1, 1),
                          roi: tuple[int, int, int, int] = (0, 0, 0, 0)) -> CameraModel:
         """Return the model of a sensor_msgs/CameraInfo's fields.
 
@@ -54,14 +60,14 @@ class CameraModel:
             width, height: of the calibrated image, pixels.
             model: ``plumb_bob``, ``rational_polynomial`` or ``equidistant``; may be empty where
                 there is no distortion.
-            d, k, p: as in the message.
-            rectified: whether images are rectified: then ``p`` holds and ``d`` does not.
+            d, k, p, r: as in the message; ``r`` may be empty or zeros for none.
+            rectified: whether images are rectified: then ``p`` holds, ``d`` and ``r`` do not.
             binning: sensor pixels per image pixel, x and y; 0 means 1.
             roi: x, y, width and height of the part that images show; all 0 means all of it.
 
         Raises:
-            CameraModelError: for a camera that is not calibrated, an unknown model, or a matrix
-                that is for images of another size.
+            CameraModelError: for a camera that is not calibrated, an unknown model, a matrix that
+                is for images of another size, or an ``r`` that is no rotation.
         """
         matrix = np.array(p, np.float64).reshape(3, 4)[:, :3] if rectified else (
             np.array(k, np.float64).reshape(3, 3))
@@ -79,7 +85,8 @@ class CameraModel:
         scale = np.array([[1 / step_x, 0, -(x + (step_x - 1) / 2) / step_x],
                           [0, 1 / step_y, -(y + (step_y - 1) / 2) / step_y], [0, 0, 1]])
         return cls((roi_width or width) // step_x, (roi_height or height) // step_y,
-                   scale @ matrix, distortion, model == FISHEYE_MODEL and len(distortion) > 0)
+                   scale @ matrix, distortion, model == FISHEYE_MODEL and len(distortion) > 0,
+                   np.eye(3) if rectified else _rotation(r))
 
     @property
     def focal_px(self) -> float:
@@ -104,17 +111,22 @@ class CameraModel:
             flat = cv2.undistortPoints(pixels, self.matrix, self._coefficients())
         rays = np.concatenate([flat.reshape(-1, 2), np.ones((len(pixels), 1))], axis=1)
         if len(self.distortion):
-            back = self.pixels(np.where(np.isfinite(rays), rays, 0.0))
+            back = self._projected(np.where(np.isfinite(rays), rays, 0.0))
             lost = np.linalg.norm(back - (pixels[:, 0] + 0.5), axis=1) > _MAX_RETURN_PX
             rays[lost] = np.nan
-        return rays
+        turned = rays @ self.rectification.T
+        return turned / np.where(turned[:, 2:] > 0, turned[:, 2:], np.nan)
 
     def pixels(self, directions: np.ndarray) -> np.ndarray:
         """Return where directions (n, 3) of optical axes fall: (n, 2), as ``rays`` takes them.
 
         Only for what lies ahead, z > 0.
         """
-        directions = np.asarray(directions, np.float64).reshape(-1, 1, 3)
+        return self._projected(np.asarray(directions, np.float64).reshape(-1, 3)
+                               @ self.rectification)
+
+    def _projected(self, directions: np.ndarray) -> np.ndarray:
+        directions = directions.reshape(-1, 1, 3)
         if not len(directions):
             return np.zeros((0, 2))
         project, zero = (cv2.fisheye if self.fisheye else cv2).projectPoints, np.zeros(3)
@@ -123,6 +135,19 @@ class CameraModel:
 
     def _coefficients(self) -> np.ndarray:
         return self.distortion if len(self.distortion) else np.zeros(4)
+
+
+def _rotation(r: Sequence[float]) -> np.ndarray:
+    matrix = np.array(r, np.float64)
+    if not matrix.any():  # drivers of single cameras leave it empty
+        return np.eye(3)
+    matrix = matrix.reshape(3, 3)
+    if (not np.isfinite(matrix).all() or np.abs(matrix).max() > 2
+            or np.abs(matrix @ matrix.T - np.eye(3)).max() > _NO_ROTATION
+            or np.trace(matrix) < 2):  # by more than 60 degrees, or a reflection
+        raise CameraModelError('CameraInfo has an R that turns by more than 60 degrees or is no '
+                               'rotation; calibrate the camera.')
+    return matrix
 
 
 def _distortion(model: str, d: Sequence[float]) -> np.ndarray:

@@ -77,7 +77,7 @@ class Bench:
     """A scene with a fake node and one cone 2 m ahead."""
 
     def __init__(self, methods=('ground',), mount=MOUNT, lookup=no_tf, info=True, heights=(),
-                 topic='/camera/image_raw', d=(0.0,) * 5,
+                 topic='/camera/image_raw', d=(0.0,) * 5, r=(0.0,) * 9,
                  info_frame='optical', remapped=(), **settings):
         self.node = FakeNode(remapped)
         self.scene = CameraScene(self.node, '', topic, SceneSettings(
@@ -86,7 +86,7 @@ class Bench:
         if info:
             self.receive(CameraInfo(
                 header=Header(frame_id=info_frame), width=640, height=480,
-                distortion_model='plumb_bob', d=d, k=K, p=P))
+                distortion_model='plumb_bob', d=d, k=K, p=P, r=r))
         self.lens = CameraModel.from_camera_info(640, 480, 'plumb_bob', [0.0] * 5, K, P)
         self.places = [(2.0, 0.0), (3.0, 0.4)]
 

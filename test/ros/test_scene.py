@@ -23,6 +23,7 @@ from ssd_perception.core.frame import Frame  # noqa: E402
 from ssd_perception.ros.scene import CameraScene, ViewError  # noqa: E402
 from ssd_perception.ros.scene_parameters import SceneSettings  # noqa: E402
 from ssd_perception.ros.transforms import TransformError, matrix  # noqa: E402
+from ssd_perception.scene.camera_model import mounting  # noqa: E402
 from ssd_perception.scene.target import TargetSettings  # noqa: E402
 
 
@@ -70,9 +71,21 @@ def test_what_is_missing_gives_a_sentence_and_no_position(arguments, then, sente
     assert not bench.node.published[PoseStamped]
 
 
+# of a stereo camera, by two degrees about x
+TURNED = (1.0, 0.0, 0.0, 0.0, np.cos(0.035), -np.sin(0.035), 0.0, np.sin(0.035), np.cos(0.035))
+
+
+def test_the_raw_images_of_a_stereo_camera_are_turned_by_its_rectification():
+    """By two degrees upwards: what seems to stand at 2 m is a fifth further away."""
+    nearest = Bench(r=TURNED).publish().detections[0].bbox.center.position
+    assert nearest.x == pytest.approx(2.43, abs=0.04)
+
+
 @pytest.mark.parametrize('arguments', [
     {'info_frame': 'left'},  # realsense2_camera's right infrared camera
     {'topic': '/camera/image_rect', 'd': [0.3] * 5},  # image_proc
+    {'topic': '/left/image_rect', 'r': TURNED},  # a stereo camera's; its raw images are turned
+    {'r': TURNED, 'rectified': True},
     {'topic': '/camera/image_rect_raw/compressed', 'd': [0.3] * 5}])
 def test_what_usual_drivers_publish_beside_the_image_serves(arguments):
     bench = Bench(**arguments)
@@ -128,8 +141,64 @@ def test_a_depth_image_that_does_not_fit_gives_a_sentence(fields, sentence):
     assert sentence in bench.reason
 
 
+class Between:
+    """TF that knows how far a depth camera is from the image's, and counts questions."""
+
+    def __init__(self, metres=0.0, radians=0.0):
+        self.metres, self.radians, self.asked = metres, radians, []
+
+    def __call__(self, target, source, stamp_ns):
+        self.asked.append((target, source, stamp_ns))
+        if target == 'base_link':
+            return MOUNT
+        if self.metres is None:
+            return no_tf(target, source, stamp_ns)
+        transform = mounting(self.metres, 0.0, 0.0, 0.0, self.radians, 0.0)
+        transform[:3, :3] = transform[:3, :3] @ mounting(*[0.0] * 6)[:3, :3].T
+        return transform
+
+
+@pytest.mark.parametrize(('metres', 'radians', 'sentence'), [
+    (0.0, 0.0, ''), (0.001, 0.001, ''), (0.015, 0.0, 'they are 15 mm and 0.0 degrees apart'),
+    (0.0, -0.02, 'they are 0 mm and 1.1 degrees apart'), (0.0, np.pi, '180.0 degrees apart'),
+    (None, 0.0, 'No transform from depth_optical to optical')])
+def test_depth_of_another_frame_is_used_where_tf_has_both_at_one_place(metres, radians, sentence):
+    """Simulators name two sensors at one place differently."""
+    bench = Bench(('depth', 'ground'), mount=None, lookup=Between(metres, radians))
+    bench.depth(frame_id='depth_optical')
+    assert len(bench.publish().detections) == (0 if sentence else 2)
+    assert sentence in bench.reason and bench.scene.values().get('positions from depth') == (
+        None if sentence else '2')
+    if sentence:
+        assert 'is of "depth_optical", the image of "optical"; publish' in bench.reason
+
+
+def test_two_frames_are_compared_once_a_second_and_after_a_jump_of_the_clock(monkeypatch):
+    now, lookup = [100.0], Between()
+    monkeypatch.setattr('ssd_perception.ros.depth_images.time.monotonic', lambda: now[0])
+    bench = Bench(('depth', 'ground'), mount=None, lookup=lookup)
+
+    def located(seconds, frame_id='depth_optical'):
+        now[0] += seconds
+        bench.scene._depth._kept.clear()
+        bench.depth(frame_id=frame_id)
+        return len(bench.publish().detections)
+
+    assert located(0.0) == located(0.5) == located(0.4) == 2
+    assert [asked[:2] for asked in lookup.asked].count(('optical', 'depth_optical')) == 1
+    lookup.metres = 0.1  # the transform changes
+    assert located(0.5) == 0
+    lookup.metres = 0.0
+    assert located(0.1) == 0
+    bench.scene.forget()
+    assert located(0.0) == 2
+    lookup.metres = 0.1
+    assert located(0.1) == 2 and located(0.1, 'other_optical') == 0
+    assert located(0.1, '') == 2 and located(0.0, 'optical') == 2
+
+
 def test_depth_images_of_gigabytes_are_not_kept(monkeypatch):
-    monkeypatch.setattr('ssd_perception.ros.scene.MAX_DEPTH_BYTES', 3 * 640 * 480 * 4)
+    monkeypatch.setattr('ssd_perception.ros.depth_images.MAX_BYTES', 3 * 640 * 480 * 4)
     bench = Bench(('depth',))
     for i in range(6):
         bench.depth(stamp_ns=STAMP_NS + i)
@@ -270,6 +339,7 @@ def test_an_impossible_stamp_costs_the_position_alone(stamp_ns):
 
 @pytest.mark.parametrize('values', [
     {'k': (1e-300,) * 9}, {'k': (1e300,) * 9}, {'k': (480.0, 0.0, np.inf) * 3},
+    {'r': [1e300] * 9}, {'r': [np.nan] * 9},
     {'d': [1e30] * 5}, {'d': [np.nan] * 5}, {'d': [0.1] * 500}, {'distortion_model': 'x' * 999},
     {'width': 0, 'height': 0}, {'binning_x': 2 ** 32 - 1, 'binning_y': 2 ** 32 - 1}])
 def test_a_hostile_camera_info_costs_positions_alone(values):

@@ -1,5 +1,6 @@
 """Camera models: pixels to rays and back, and which CameraInfo is refused."""
 
+import cv2
 import numpy as np
 import pytest
 from cameras import DISTORTIONS, MATRIX, PROJECTION, camera
@@ -26,6 +27,35 @@ def test_rays_come_back_to_their_pixels(model, x, y):
     lens = camera(model, DISTORTIONS[model])
     rays = lens.rays(np.array([[x, y]]))
     np.testing.assert_allclose(lens.pixels(rays), [[x, y]], atol=0.5)
+
+
+@pytest.mark.parametrize('model', DISTORTIONS)
+@pytest.mark.parametrize('axis', [(0.035, 0, 0), (0, -0.035, 0), (0.02, 0.01, -0.3)])
+def test_raw_images_of_a_stereo_camera_are_turned_in_the_frame_of_rectified_ones(model, axis):
+    """As image_geometry has it: a raw pixel is rectified by K, D and R before it is a ray."""
+    turn = cv2.Rodrigues(np.array(axis, float))[0]
+    raw, pair = (camera(model, DISTORTIONS[model], r=r) for r in ((), turn.ravel()))
+    points = np.array([[320.0, 240.0], [150.0, 300.0], [500.0, 100.0]])
+    expected = raw.rays(points) @ turn.T
+    np.testing.assert_allclose(pair.rays(points), expected / expected[:, 2:], atol=1e-12)
+    np.testing.assert_allclose(pair.pixels(pair.rays(points)), points, atol=0.1)
+    rectified, plain = (camera(model, DISTORTIONS[model], r=r, rectified=True).rays(points)
+                        for r in (turn.ravel(), ()))
+    np.testing.assert_array_equal(rectified, plain)
+
+
+@pytest.mark.parametrize('r', [(), (0.0,) * 9, np.eye(3).ravel()])
+def test_without_rectification_rays_stay(r):
+    points = np.array([[150.0, 300.0]])
+    np.testing.assert_array_equal(camera(r=r).rays(points), camera().rays(points))
+
+
+@pytest.mark.parametrize('r', [
+    (np.nan,) * 9, (1e300,) * 9, MATRIX, (1.0, 0, 0, 0, 1.0, 0, 0, 0, -1.0),
+    (-1.0, 0, 0, 0, -1.0, 0, 0, 0, 1.0), (1.0,) + (0.0,) * 8])
+def test_an_r_that_is_no_rotation_is_refused(r):
+    with pytest.raises(CameraModelError, match='R that turns'):
+        camera(r=r)
 
 
 @pytest.mark.parametrize('model', DISTORTIONS)
