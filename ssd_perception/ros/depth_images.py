@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -112,10 +113,10 @@ class DepthImages:
             return str(error).rstrip('.')
         away, turn = np.linalg.norm(transform[:3, 3]), transform[:3, :3]
         # precise for small angles too, where the trace has lost half of its digits
-        angle = 2 * np.arcsin(min(np.linalg.norm(turn - np.eye(3)) / 8 ** 0.5, 1.0))
+        angle = 2 * math.asin(min(float(np.linalg.norm(turn - np.eye(3))) / 8 ** 0.5, 1.0))
         if away <= SAME_PLACE_M and angle <= SAME_ANGLE_RAD:
             return ''
-        return f'by TF they are {1000 * away:.0f} mm and {np.degrees(angle):.1f} degrees apart'
+        return f'by TF they are {1000 * away:.0f} mm and {math.degrees(angle):.1f} degrees apart'
 
 
 def _apart_s(depth: Image, frame: Frame) -> float:

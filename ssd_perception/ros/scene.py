@@ -45,6 +45,7 @@ from ssd_perception.scene.target import TargetSelector, TargetSettings
 INPUT_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Of a lens; the models that are known have at most 14.
 MAX_COEFFICIENTS = 100
+STAMP = 'The image has an impossible stamp; set it in the camera driver.'
 # Upward parts of the axes of a frame that is no optical one: z, which should look ahead, points up
 # by more than the first, and y, which should point down, is level within the second.
 _UP, _LEVEL = 0.7, 0.2
@@ -209,6 +210,10 @@ class CameraScene:
                 class_names: Sequence[str]) -> None:
         """Publish where an image's detections are."""
         self._check_names(class_names)
+        sec, nanosec = interface.ns_to_stamp(frame.stamp_ns)
+        if not -2 ** 31 <= sec < 2 ** 31:  # nanoseconds of seconds; in a message it would wrap
+            self._note([Position.unknown(STAMP)] * len(detections))
+            return
         known = False
         try:
             view = self.view(frame)
@@ -218,7 +223,6 @@ class CameraScene:
             positions, origin = [Position.unknown(str(error))] * len(detections), np.zeros(3)
             self._reason = str(error)
         self._note(positions)
-        sec, nanosec = interface.ns_to_stamp(frame.stamp_ns)
         header = Header(stamp=Time(sec=sec, nanosec=nanosec), frame_id=self._settings.frame)
         self._detections.publish(detections_3d_message(header, detections, positions,
                                                        class_names))
