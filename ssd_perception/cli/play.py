@@ -44,5 +44,6 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         atomic_write(args.report, (json.dumps(to_json(report), indent=2) + '\n').encode())
     print(f'Sent {report.frames} frames and {sum(report.messages.values())} messages in '
-          f'{report.seconds:.1f} s, the latest {report.latest_ms:.0f} ms behind its time.')
+          f'{report.seconds:.1f} s, the latest {report.latest_ms:.0f} ms behind its time.'
+          + (f' {report.left_out} could not be read.' if report.left_out else ''))
     return 0

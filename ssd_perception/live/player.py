@@ -24,7 +24,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from ssd_perception.bags.reader import Record
 from ssd_perception.core.errors import SettingError, UserError
 from ssd_perception.core.interface import COMPRESSED_SUFFIX, IMAGE_TYPES, describe_gap
-from ssd_perception.core.text import printable
+from ssd_perception.core.text import one_line, printable
 from ssd_perception.imaging.encodings import to_rgb
 from ssd_perception.live.pacing import Pace, early
 from ssd_perception.ros.dds import PROFILE_VARIABLES, large_images_profile, profile_variable
@@ -78,12 +78,14 @@ class PlayReport:
     Attributes:
         messages: topic -> number of messages.
         frames: number of images, over all topics.
+        left_out: number of messages that could not be read or decoded.
         seconds: from the first to the last message.
         latest_ms: the furthest that a message was behind its time.
     """
 
     messages: dict[str, int] = field(default_factory=dict)
     frames: int = 0
+    left_out: int = 0
     seconds: float = 0.0
     latest_ms: float = 0.0
 
@@ -199,16 +201,26 @@ class Player(Node):
                                   'not waited for.')
 
     def _prepared(self, records: Iterable[Record]) -> Iterator[tuple[Record, object]]:
-        """Yield records with the message to publish; decoding takes its time here."""
+        """Yield records with the message to publish; decoding takes its time here.
+
+        A message that cannot be read costs itself.
+        """
         for record in records:
             kind = self._types[record.topic]
             decode = self.options.raw and kind is CompressedImage
             if not decode and not self.options.stamp_now:
                 yield record, record.cdr  # rclpy publishes serialized bytes as they are
                 continue
-            message: Any = deserialize_message(record.cdr, kind)
-            if decode:
-                message = image_message(message.header, to_rgb(message))
+            try:
+                message: Any = deserialize_message(record.cdr, kind)
+                if decode:
+                    message = image_message(message.header, to_rgb(message))
+            except Exception as error:  # an ImageError, or whatever the middleware raises
+                self.report.left_out += 1
+                self.get_logger().warning(
+                    f'A message on {printable(record.topic)} is left out: {one_line(error, 300)}',
+                    throttle_duration_sec=5)
+                continue
             yield record, message
 
     def _wait_until(self, due: float, stamp_ns: int) -> None:

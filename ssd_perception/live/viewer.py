@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import collections
-import math
 import queue
 import statistics
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -29,10 +29,10 @@ from ssd_perception.core.interface import (
     LABEL_INFO,
     stamp_to_ns,
 )
+from ssd_perception.core.messages import from_rows, rows_of
 from ssd_perception.core.text import describe_error, one_line
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
-from ssd_perception.ros.messages import detections_from_message
 
 QOS = QoSProfile(depth=50)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -40,30 +40,34 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 # robot the detector needs the processor while it runs.
 JPEG_QUALITY = 92
 MAX_IMAGES = 3000  # of further frames only the detections are kept
+MAX_IMAGE_BYTES = 1 << 30  # of them together; large ones are fewer
+MAX_WAITING_BYTES = 1 << 28  # of messages that are not encoded yet: ten raw images of 4K
 RATE_WINDOW = 20
 MEDIAN_OF = 1000  # ages; of all of them it would take longer with each answer
 MAX_STAMPS = 1_000_000  # 9 hours at 30 Hz; what comes later is not kept
 # Of classes, as in weights; anybody may publish detections.
 MAX_CLASSES, MAX_NAME = 1000, 100
+_MAX_NUMBER = 1e9  # of a box, pixels, or a score; larger ones are infinite as float32
 # How often to look for the publishers of images: before and after they are found.
 LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0
 
 
-@dataclass
+@dataclass(slots=True)
 class Frame:
     """What is known of one camera frame.
 
     Attributes:
         stamp_ns: the header's stamp, the key of all the rest.
         jpeg: the image, None when it was not received or not kept.
-        answer, truth: Detection2DArray messages, None when there was none.
+        answer, truth: None when there was none; labels are the viewer's own. The messages would
+            take 2 kB for each object: a gigabyte an hour.
         age_ms: arrival of the answer minus the stamp.
     """
 
     stamp_ns: int
     jpeg: bytes | None = None
-    answer: Detection2DArray | None = None
-    truth: Detection2DArray | None = None
+    answer: Detections | None = None
+    truth: Detections | None = None
     age_ms: float | None = None
 
 
@@ -104,11 +108,13 @@ class Viewer(Node):
         self.live = Live()
         self.last_message_s: float | None = None
         self._image, self._threshold = image, threshold
-        self._names: list[str] = []
+        self._names: list[str] = []  # by LabelInfo
+        self._seen: list[str] = []  # in the order of their labels
         self._ages: collections.deque[float] = collections.deque(maxlen=MEDIAN_OF)
         self._arrivals: collections.deque = collections.deque(maxlen=RATE_WINDOW)
         self._to_encode: queue.Queue = queue.Queue()
-        self._images_kept = 0
+        self._images_kept = self._bytes_kept = 0
+        self._bytes_received = self._bytes_encoded = 0  # each written by one thread
         self._encoder = threading.Thread(target=self._encode_images, daemon=True)
         self._encoder.start()
         self._answers = self.create_subscription(
@@ -125,31 +131,39 @@ class Viewer(Node):
 
     def class_names(self) -> list[str]:
         """Return the detector's classes in its order, then any others that were seen."""
-        others = {result.hypothesis.class_id for frame in self.frames.values()
-                  for message in (frame.answer, frame.truth) if message is not None
-                  for detection in message.detections for result in detection.results}
-        others = {name for name in others if len(name) <= MAX_NAME}
-        return (self._names + sorted(others - set(self._names)))[:MAX_CLASSES]
+        return (self._names + sorted(set(self._seen) - set(self._names)))[:MAX_CLASSES]
 
     def detections(self, frame: Frame, class_names: list[str]) -> Detections | None:
         """Return a frame's answer, labelled by ``class_names``; None when there is none."""
-        return self._converted(frame.answer, class_names)
+        return self._labelled(frame.answer, class_names)
 
     def ground_truth(self, frame: Frame, class_names: list[str]) -> GroundTruth | None:
         """Return a frame's ground truth, labelled by ``class_names``; None without one."""
-        found = self._converted(frame.truth, class_names)
+        found = self._labelled(frame.truth, class_names)
         return None if found is None else GroundTruth(found.xyxy, found.labels)
 
-    def _converted(self, message: Detection2DArray | None,
-                   class_names: list[str]) -> Detections | None:
-        if message is None:
-            return None
-        known = set(class_names)
-        usable = [detection for detection in message.detections if _is_usable(detection, known)]
-        if left_out := len(message.detections) - len(usable):
-            self.get_logger().warning(f'{left_out} detections of a frame are left out: they have '
-                                      'no known class, or a box or score that is no number.')
-        return detections_from_message(Detection2DArray(detections=usable), class_names)
+    def _labelled(self, found: Detections | None, class_names: list[str]) -> Detections | None:
+        if found is None or not len(found):
+            return found
+        places = {name: place for place, name in enumerate(class_names)}
+        labels = np.array([places.get(name, -1) for name in self._seen])[found.labels]
+        return replace(found, labels=labels)[labels >= 0]
+
+    def _kept(self, message: Detection2DArray) -> Detections:
+        """Return what is usable of a message, with labels that index into ``_seen``."""
+        usable = Detection2DArray(detections=list(filter(_is_usable, message.detections)))
+        rows = [row for row in rows_of(usable) if self._knows(row.name)]
+        if left_out := len(message.detections) - len(rows):
+            self.get_logger().warning(
+                f'{left_out} detections of a frame are left out: they have no class, too many or '
+                'too long ones, or a box or score that is no number.', throttle_duration_sec=5)
+        return from_rows(rows, self._seen) if rows else _NOTHING
+
+    def _knows(self, name: str) -> bool:
+        """Return whether a class has a label, given to it now where there is room."""
+        if name not in self._seen and len(self._seen) < MAX_CLASSES and len(name) <= MAX_NAME:
+            self._seen.append(name)
+        return name in self._seen
 
     def _find_images(self) -> None:
         """Subscribe to the images when camera and detector exist; again when their kind changes.
@@ -201,7 +215,7 @@ class Viewer(Node):
         frame = self._frame(message)
         if frame.answer is not None:
             return  # a recording in a loop: only its first pass counts
-        frame.answer = message
+        frame.answer = self._kept(message)
         frame.age_ms = (now_ns - frame.stamp_ns) / 1e6
         self._ages.append(frame.age_ms)
         self._arrivals.append(time.monotonic())
@@ -219,16 +233,18 @@ class Viewer(Node):
                 live.total[name] = live.total.get(name, 0) + count
 
     def _receive_truth(self, message: Detection2DArray) -> None:
-        self._frame(message).truth = message
+        self._frame(message).truth = self._kept(message)
 
     def _receive_labels(self, message: LabelInfo) -> None:
         self._names = [entry.class_name for entry in message.class_map
                        if len(entry.class_name) <= MAX_NAME][:MAX_CLASSES]
 
     def _receive_image(self, message: Image | CompressedImage) -> None:
-        frame = self._frame(message)
-        if self._images_kept < MAX_IMAGES:
+        frame, size = self._frame(message), len(message.data)
+        if self._images_kept < MAX_IMAGES and self._bytes_kept < MAX_IMAGE_BYTES \
+                and self._bytes_received - self._bytes_encoded + size <= MAX_WAITING_BYTES:
             self._images_kept += 1
+            self._bytes_received += size
             self._to_encode.put((frame, message))
 
     def _encode_images(self) -> None:
@@ -239,18 +255,22 @@ class Viewer(Node):
                     frame.jpeg = bytes(message.data)
                 else:
                     frame.jpeg = encode_jpeg(to_rgb(message), JPEG_QUALITY).tobytes()
+                self._bytes_kept += len(frame.jpeg)
             except Exception as error:  # whatever a message does to a decoder, the next is kept
                 self.get_logger().warning(one_line(error), throttle_duration_sec=5)
+            self._bytes_encoded += len(message.data)
 
 
-def _is_usable(detection: Detection2D, class_names: Collection[str]) -> bool:
-    """Return whether a detection has known classes and finite numbers; anybody may publish."""
+_NOTHING = Detections.empty()
+
+
+def _is_usable(detection: Detection2D) -> bool:
+    """Return whether a detection has a class, and numbers of a box; anybody may publish."""
     box = detection.bbox
     numbers = (box.center.position.x, box.center.position.y, box.size_x, box.size_y,
                *(result.hypothesis.score for result in detection.results))
-    return bool(detection.results) and all(map(math.isfinite, numbers)) \
-        and min(box.size_x, box.size_y) >= 0 \
-        and all(result.hypothesis.class_id in class_names for result in detection.results)
+    return bool(detection.results) and all(abs(number) < _MAX_NUMBER for number in numbers) \
+        and min(box.size_x, box.size_y) >= 0
 
 
 def collect(viewer: Viewer, stopped: Callable[[], bool], show: Callable[[Live], None],

@@ -113,7 +113,8 @@ def test_pairs_and_measures(rover, tmp_path):
     camera.ask_what_rclpy_cannot_read()
     camera.drive(skip={2}, extra=[
         Detection2D(), detection(float('nan'), 5.0, 0.9), detection(5.0, -1.0, 0.9),
-        detection(5.0, 5.0, float('inf')), detection(5.0, 5.0, 0.9, 'x' * 101)])
+        detection(5.0, 5.0, float('inf')), detection(5.0, 5.0, 0.9, 'x' * 101),
+        detection(1e300, 5.0, 0.9)])
     _, err = process.communicate(timeout=40)
     assert process.returncode == 0, err
     summary = json.loads((tmp_path / 'out' / 'summary.json').read_text())
@@ -155,10 +156,28 @@ def test_stamps_without_end_are_kept_up_to_a_bound(monkeypatch):
     context = rclpy.Context()
     rclpy.init(context=context)
     node = viewer.Viewer(context=context)
+    monkeypatch.setattr(viewer, 'MAX_CLASSES', 2)
     for second in range(6):
-        node._receive_answer(Detection2DArray(header=Header(stamp=Time(sec=second))))
+        node._receive_answer(Detection2DArray(
+            header=Header(stamp=Time(sec=second)),
+            detections=[detection(8.0, 4.0, 0.9, f'{second}')]))
     assert node.live.answered == 6 and list(node.frames) == [0, 10 ** 9, 2 * 10 ** 9]
     assert len(node._ages) == 2
+    # Neither do messages, images that wait and images that are kept fill the memory.
+    names = node.class_names()
+    assert names == ['0', '1']
+    found = [node.detections(frame, names) for frame in node.frames.values()]
+    assert [len(each) for each in found] == [1, 1, 0] and found[1].labels.tolist() == [1]
+    assert found[0].xyxy.nbytes == 16
+    monkeypatch.setattr(viewer, 'MAX_WAITING_BYTES', 10)
+    monkeypatch.setattr(viewer, 'MAX_IMAGE_BYTES', 15)
+    for second, size, kept in ((0, 11, False), (1, 9, True), (2, 9, True), (0, 9, False)):
+        node._receive_image(CompressedImage(header=Header(stamp=Time(sec=second)), format='jpeg',
+                                            data=bytes(size)))
+        end = time.monotonic() + 5
+        while node._bytes_received > node._bytes_encoded and time.monotonic() < end:
+            time.sleep(0.001)
+        assert (node.frames[second * 10 ** 9].jpeg is not None) == kept
     node.close()
     node.destroy_node()
     rclpy.try_shutdown(context=context)
