@@ -56,7 +56,7 @@ def play(options: PlayOptions) -> PlayReport:
         topics = {name: kind for name, kind in bag.topics.items()
                   if not options.topics or name in options.topics}
         if not options.topics:
-            topics = _installed(topics)
+            topics = _playable(topics)
         if not any(bag.counts[name] for name in topics):
             raise SettingError(f'{options.bag} has no messages to play.')
         passes = itertools.count() if options.loop else range(1)
@@ -81,15 +81,14 @@ def _bar(options: PlayOptions, total: int) -> Iterator[tuple[Callable, Callable]
         yield bar.update, lambda images: bar.set_description(', '.join(images))
 
 
-def _installed(topics: dict[str, str]) -> dict[str, str]:
-    """Return the topics whose types are installed here; name the others."""
+def _playable(topics: dict[str, str]) -> dict[str, str]:
+    """Return the topics that can be published here; name the others."""
     found = {}
     for topic, kind in topics.items():
         try:
-            message_class(kind)
-        except SettingError:
-            print(f'{printable(topic)} is left out: its type {printable(kind)} is not installed '
-                  'here.', file=sys.stderr)
+            message_class(kind, topic)
+        except SettingError as error:
+            print(f'{printable(topic)} is left out: {error}', file=sys.stderr)
         else:
             found[topic] = kind
     return found

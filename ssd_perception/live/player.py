@@ -13,11 +13,13 @@ from typing import Any
 import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.time import Time
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -116,7 +118,7 @@ class Player(Node):
         latched: those of ``topics`` whose last messages were recorded for late subscribers too.
 
     Raises:
-        SettingError: for a type whose Python package is not installed here.
+        SettingError: see ``message_class``.
     """
 
     def __init__(self, topics: dict[str, str], options: PlayerOptions = PlayerOptions(),  # noqa: B008
@@ -124,7 +126,7 @@ class Player(Node):
         super().__init__('ssd_player')
         self.options, self._latched = options, latched
         self.report = PlayReport()
-        self._types = {topic: message_class(name) for topic, name in topics.items()}
+        self._types = {topic: message_class(name, topic) for topic, name in topics.items()}
         self._outputs = {topic: self._create_output(topic) for topic in topics}
         self._images = [topic for topic, name in topics.items() if name in IMAGE_TYPES]
         self._clock_output = (self.create_publisher(ClockMessage, '/clock', QOS)
@@ -244,20 +246,26 @@ class Player(Node):
         return self._stamps[key]
 
 
-def message_class(name: str) -> type:
-    """Return the class of a ROS type such as ``sensor_msgs/msg/Image``.
+def message_class(name: str, topic: str) -> type:
+    """Return the class of a ROS type such as ``sensor_msgs/msg/Image``, to play on ``topic``.
 
     Raises:
-        SettingError: when its package is not installed here.
+        SettingError: when its package is not installed here, or ROS allows no such topic.
     """
+    try:
+        validate_full_topic_name(topic)
+    except InvalidTopicNameException as error:
+        raise SettingError(f'The recording has the topic "{printable(topic)}", a name that ROS '
+                           'does not allow; choose other topics.') from error
     package, _, kind = name.partition('/msg/')
     try:
         if not _TYPE.fullmatch(name):  # what is imported is a message, whatever the file names
             raise ImportError(name)
         return getattr(importlib.import_module(f'{package}.msg'), kind)
     except (ImportError, AttributeError) as error:
-        raise SettingError(f'The recording has messages of type {printable(name)}, which is not '
-                           'installed here; choose other topics.') from error
+        raise SettingError(f'The recording has messages of type {printable(name)} on '
+                           f'{printable(topic)}, which is not installed here; choose other '
+                           'topics.') from error
 
 
 def run_player(make_passes: Iterable[Iterable[Record]], topics: dict[str, str],
