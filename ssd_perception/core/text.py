@@ -59,6 +59,15 @@ def one_line(error: object, length: int = 1000) -> str:
     return printable(text or kind, length)
 
 
+_MARKDOWN = str.maketrans({c: f'\\{c}' for c in '\\`|[<'})
+
+
+def markdown(text: object) -> str:
+    """Return text of any length on one line of Markdown, where it is neither HTML, a link, code
+    nor the end of a cell."""
+    return ' '.join(visible(str(text)).split()).translate(_MARKDOWN)
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """Return names with commas; of more than ``most``, the first ones and how many follow."""
     rest = len(names) - most

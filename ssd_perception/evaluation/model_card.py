@@ -8,6 +8,7 @@ from pathlib import Path
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.format import format_number
 from ssd_perception.core.metadata import Metadata, PublishedArchitecture, WeightsError
+from ssd_perception.core.text import markdown
 from ssd_perception.evaluation.accuracy import Measurement
 from ssd_perception.evaluation.analysis import Analysis
 from ssd_perception.evaluation.calibration import Calibration
@@ -33,10 +34,11 @@ def figures(metadata: Metadata) -> str:
         raise WeightsError('A model card needs weights with measured accuracy, and these have '
                            'none; measure them with publish.')
     first, row = next(iter(measured.items()))
-    chose = [name for name, each in measured.items() if each.chose_threshold] or [first]
-    best = f'the best F1 on {first}' if len(chose) == 1 else \
+    chose = [markdown(name) for name, each in measured.items()
+             if each.chose_threshold] or [markdown(first)]
+    best = f'the best F1 on {chose[0]}' if len(chose) == 1 else \
         f'the best mean F1 over {" and ".join(chose)}, with equal weights'
-    limits = [f'{each.max_false_boxes:g} false boxes an image of {name}'
+    limits = [f'{each.max_false_boxes:g} false boxes an image of {markdown(name)}'
               for name, each in sets.items() if each.max_false_boxes is not None]
     if limits:
         best += f', among the thresholds that leave at most {" and ".join(limits)}'
@@ -47,13 +49,14 @@ def figures(metadata: Metadata) -> str:
         *_reliability(first, row.calibration), *_corruptions(row.corruptions)]
     for name, each in sets.items():
         if each.negatives is not None:
-            lines += [f'On images without objects ({name}), at the default threshold: '
+            lines += [f'On images without objects ({markdown(name)}), at the default threshold: '
                       f'{each.negatives.describe()}.', '']
     lines += [
         f'Network: {_network(metadata)}.', '',
-        f'Classes: {", ".join(metadata.class_names)}. Made {metadata.date} by ssd_perception '
-        f'{metadata.package_version}; recipe hash `{metadata.recipe_hash}`.', '',
-        f'Attribution: {metadata.attribution}']
+        f'Classes: {markdown(", ".join(metadata.class_names))}. Made {markdown(metadata.date)} by '
+        f'ssd_perception {markdown(metadata.package_version)}; recipe hash '
+        f'`{markdown(metadata.recipe_hash)}`.', '',
+        f'Attribution: {markdown(metadata.attribution)}']
     return '\n'.join(lines)
 
 
@@ -176,7 +179,7 @@ def _reliability(name: str, calibration: Calibration | None) -> list[str]:
     if calibration is None:
         return []
     bins = [row for row in calibration.bins if row.count]
-    return [f'How often a detection of a given score is right (IoU 0.5), on {name}:', '',
+    return [f'How often a detection of a given score is right (IoU 0.5), on {markdown(name)}:', '',
             *_table(('score', *(f'{row.low:g}–{row.high:g}' for row in bins)), [
                 ('detections', *(row.count for row in bins)),
                 ('right', *(f'{row.precision:.2f}' for row in bins))]), '']
@@ -194,7 +197,7 @@ def _corruptions(rows: Sequence[CorruptedAccuracy]) -> list[str]:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return [f'| {" | ".join(head)} |', '|---' * len(head) + '|',
-            *(f'| {" | ".join(map(str, row))} |' for row in rows)]
+            *(f'| {" | ".join(map(markdown, row))} |' for row in rows)]
 
 
 def _shown(value: float | None) -> str:

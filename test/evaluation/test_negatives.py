@@ -52,6 +52,19 @@ def test_they_are_described_in_words_and_in_the_card(boxes, where, phrase):
     assert '| street |' not in card
 
 
+def test_text_from_outside_is_neither_html_nor_a_cell_of_the_card():
+    name, date = '<script>a|`b`<!-- /figures -->', 'today\n# [x](y)\x1b[31m'
+    row = SetMetrics(accuracy([], [], (name,)), at_default_threshold=OperatingPoint(0.5, 1, 1, 1))
+    card = figures(Metadata((name,), metrics={'a|<b>': row.to_json()}, date=date,
+                            package_version=date, attribution=date))
+    assert r'| a\|\<b> | 0 |' in card and r'today # \[x](y)\\x1b\[31m' in card
+    plain = card.replace('\\<', '').replace('\\|', '').replace('\\[', '')
+    assert not set('<[\x1b') & set(plain) and not any(
+        line.startswith('#') for line in card.splitlines())
+    rows = [line.count('|') for line in plain.splitlines() if line.startswith('|')]
+    assert set(rows[:3]) == {7} and set(rows[3:]) == {6}
+
+
 @pytest.mark.parametrize('change', [
     {'voc10_ap50': 'x\x1b[31m'}, {'voc10_ap50': 10 ** 400}, {'at_default_threshold': ''},
     {'at_default_threshold': []}, {'calibration': 0}, {'corruptions': [7]}, {'per_class': 3},
