@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
 from ssd_perception.core.atomic_write import atomic_write
+from ssd_perception.core.text import printable
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def voc_annotation(image: LabelledImage, folder: str, whole: bool = True) -> byt
         for name, text in texts.items():
             ElementTree.SubElement(parent, name).text = str(text)
 
-    add(root, folder=folder, filename=image.file)
+    add(root, folder=printable(folder), filename=image.file)  # XML holds no control characters
     add(ElementTree.SubElement(root, 'source'), database='Unknown')
     add(ElementTree.SubElement(root, 'size'), width=image.width, height=image.height, depth=3)
     add(root, segmented=0)
@@ -101,11 +104,13 @@ def write_voc_lists(root: Path, split: str, images: Sequence[LabelledImage],
     """Write the list of the split, and labelImg's and CVAT's lists of classes."""
     listing = root / 'ImageSets' / 'Main' / f'{split}.txt'
     listing.parent.mkdir(parents=True)
-    listing.write_text(''.join(f'{image.stem}\n' for image in images))
-    (root / 'classes.txt').write_text(''.join(f'{name}\n' for name in colours))
+    listing.write_text(''.join(f'{image.stem}\n' for image in images), encoding='utf-8')
+    (root / 'classes.txt').write_text(''.join(f'{name}\n' for name in colours),
+                                      encoding='utf-8')
     lines = [f'{name}:{",".join(map(str, rgb))}::' for name, rgb in colours.items()]
     (root / 'labelmap.txt').write_text(
-        '\n'.join(['# label:color_rgb:parts:actions', 'background:0,0,0::', *lines]) + '\n')
+        '\n'.join(['# label:color_rgb:parts:actions', 'background:0,0,0::', *lines]) + '\n',
+        encoding='utf-8')
 
 
 def coco_instances(images: Sequence[LabelledImage], class_names: Sequence[str]) -> dict:
@@ -136,7 +141,7 @@ def label_studio_tasks(images: Sequence[LabelledImage], folder: str, model: str)
         model: shown as the predictions' version.
     """
     return [{
-        'data': {'image': f'/data/local-files/?d={folder}/{image.file}'},
+        'data': {'image': f'/data/local-files/?d={quote(os.fsencode(folder))}/{image.file}'},
         'predictions': [{
             'model_version': model,
             'score': round(min(image.scores, default=1.0), 4),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ssd_perception.core.errors import SettingError
+from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import Measurement, accuracy, measure
 from ssd_perception.evaluation.int8_loss import (
@@ -16,6 +16,7 @@ from ssd_perception.evaluation.int8_loss import (
     Loss,
     loss_of,
 )
+from ssd_perception.imaging.files import read_image, read_images
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.exported import beside, is_exported
 from ssd_perception.inference.resolve import resolve_weights
@@ -113,7 +114,7 @@ def _samples(options: ExportOptions) -> tuple[list[Sample], list[Sample]]:
                     if has_split(options.data, options.val_split) else [])
 
 
-def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: Sequence[Sample],
+def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: list[Sample],
           validation: Sequence[Sample], log: Callable[[str], None]) -> ExportResult:
     """Quantise, measure both files, write the figures into the int8 file."""
     from ssd_perception.inference.quantise import describe_calibration
@@ -121,7 +122,7 @@ def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: Sequence[Sample
     assert options.data is not None
     name = options.data.expanduser().resolve().name
     calibration: dict = {'data': f'{name} {options.split}', 'pictures': len(chosen)}
-    _quantise(fp32, chosen, calibration, out)
+    _quantise(fp32, chosen, calibration, out, log)
     log(f'{out}: {out.stat().st_size / 1e6:.1f} MB, int8, calibrated on {len(chosen)} images of '
         f'{name} {options.split}')
     if not validation:
@@ -146,13 +147,12 @@ def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: Sequence[Sample
     return result
 
 
-def _keep_in_float(result: ExportResult, chosen: Sequence[Sample], judge: _Judge,
+def _keep_in_float(result: ExportResult, chosen: list[Sample], judge: _Judge,
                    calibration: dict, log: Callable[[str], None],
                    ) -> tuple[ExportResult, dict[str, float]]:
     """Find the layers whose quantisation changes the outputs most, and keep them in float."""
     from tqdm import tqdm
 
-    from ssd_perception.imaging.files import read_image
     from ssd_perception.inference.quantisation_cost import quantisation_costs
 
     assert result.int8 is not None
@@ -169,7 +169,7 @@ def _keep_in_float(result: ExportResult, chosen: Sequence[Sample], judge: _Judge
         kept = parts_for(shares, wanted)
         if kept == result.in_float:
             continue
-        _quantise(result.fp32, chosen, calibration, result.int8, kept)
+        _quantise(result.fp32, chosen, calibration, result.int8, log, kept)
         log('In float now, with their shares of the change: ' + ', '.join(
             f'{part} ({100 * shares[part]:.0f} %)' for part in kept) + '.')
         loss, figures = judge(result.int8)
@@ -190,15 +190,20 @@ def parts_for(shares: dict[str, float], wanted: float) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _quantise(fp32: Path, chosen: Sequence[Sample], calibration: dict, out: Path,
-              in_float: Sequence[str] = ()) -> None:
+def _quantise(fp32: Path, chosen: list[Sample], calibration: dict, out: Path,
+              log: Callable[[str], None], in_float: Sequence[str] = ()) -> None:
+    """Quantise; an image that cannot be read is named, and no longer one of ``chosen``."""
     from tqdm import tqdm
 
-    from ssd_perception.imaging.files import read_image
     from ssd_perception.inference.quantise import quantise
 
-    quantise(fp32, (read_image(sample.path) for sample in tqdm(
-        chosen, 'calibrate', unit='img')), calibration, out, in_float)
+    def leave_out(path: Path, error: DataError) -> None:
+        log(f'Left out: {error}')
+        chosen[:] = [sample for sample in chosen if sample.path != path]
+        calibration['pictures'] = len(chosen)
+
+    paths = tqdm([sample.path for sample in chosen], 'calibrate', unit='img')
+    quantise(fp32, read_images(paths, leave_out), calibration, out, in_float)
 
 
 class _Judge:

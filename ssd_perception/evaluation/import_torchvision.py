@@ -8,17 +8,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ssd_perception import __version__
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.boxes import iou
 from ssd_perception.core.detections import Detections
-from ssd_perception.core.errors import SettingError
+from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.metadata import Metadata, WeightsError
 from ssd_perception.data.sample import IMAGE_SUFFIXES
 from ssd_perception.evaluation.model_card import BEGIN, END
-from ssd_perception.imaging.files import read_image
+from ssd_perception.imaging.files import read_images
 from ssd_perception.inference.exported import beside
 from ssd_perception.inference.onnx_file import sha256_of
 from ssd_perception.inference.resolve import SUFFIX
@@ -189,10 +187,21 @@ def _int8(result: ImportResult, images: Sequence[Path],
 
     out = beside(result.weights, 'int8')
     used, others = images[::2], images[1::2]
+    bad: list[Path] = []
+
+    def leave_out(path: Path, error: DataError) -> None:
+        log(f'Left out: {error}')
+        bad.append(path)
+
     calibration = {'data': used[0].parent.name, 'pictures': len(used)}
-    quantise(result.onnx, (read_image(path) for path in used), calibration, out)
-    shown: list[np.ndarray] = [read_image(path) for path in others]
-    found = [Detector(path, device='cpu')(shown) for path in (result.onnx, out)]
+    quantise(result.onnx, read_images(used, leave_out), calibration, out)
+    detectors = [Detector(path, device='cpu') for path in (result.onnx, out)]
+    found: list[list[Detections]] = [[], []]
+    for image in read_images(others, leave_out):  # one at a time: 64 may fill gigabytes
+        for each, detector in zip(found, detectors):
+            each.append(detector(image))
+    used, others = ([path for path in paths if path not in bad] for paths in (used, others))
+    calibration['pictures'] = len(used)
     share = agreement(*found)
     count = sum(map(len, found[0]))
     describe_calibration(out, calibration | {

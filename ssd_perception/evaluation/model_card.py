@@ -77,7 +77,8 @@ def write_card(path: Path, metadata: Metadata) -> None:
     Raises:
         WeightsError: when the card lacks the markers.
     """
-    text = path.read_text() if path.exists() else f'# {path.stem}\n\n{BEGIN}\n{END}\n'
+    text = path.read_text(encoding='utf-8') if path.exists() \
+        else f'# {path.stem}\n\n{BEGIN}\n{END}\n'
     if BEGIN not in text or END not in text:
         raise WeightsError(f'{path} needs the lines {BEGIN} and {END} around its figures; add '
                            'them.')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,6 +73,27 @@ def read_image(path: str | os.PathLike, stated_hw: tuple[int, int] | None = None
         raise DataError(f'{path} is not an image that can be decoded '
                         f'({", ".join(_FORMATS[:-1])}).', path, 'unreadable picture')
     return image
+
+
+def read_images(paths: Iterable[Path],
+                on_bad: Callable[[Path, DataError], object]) -> Iterator[np.ndarray]:
+    """Yield ``read_image`` of each file that is one; ``on_bad`` takes the others.
+
+    Raises:
+        DataError: the last file's, when none is an image.
+    """
+    last, count = None, 0
+    for path in paths:
+        try:
+            image = read_image(path)
+        except DataError as error:
+            on_bad(path, error)
+            last = error
+            continue
+        count += 1
+        yield image
+    if last is not None and not count:
+        raise last
 
 
 def _turned(image: np.ndarray, orientation: int,

@@ -97,7 +97,8 @@ def write_folder(root: Path, name: str, split: str, images: Iterable[tuple[Label
                 coco_instances(written, class_names))
     _write_json(root / 'label_studio' / 'tasks.json',
                 label_studio_tasks(written, f'{name}/JPEGImages', model))
-    (root / 'label_studio' / 'interface.xml').write_text(label_studio_interface(colours))
+    (root / 'label_studio' / 'interface.xml').write_text(label_studio_interface(colours),
+                                                          encoding='utf-8')
 
 
 def _write_json(path: Path, values: object) -> None:

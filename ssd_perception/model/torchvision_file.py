@@ -10,6 +10,7 @@ import torch
 
 from ssd_perception.core.errors import UserError
 from ssd_perception.core.metadata import MAX_FILE_BYTES, WeightsError
+from ssd_perception.core.safe_path import regular_file
 from ssd_perception.core.safe_zip import check_stored
 from ssd_perception.model.published import PUBLISHED
 
@@ -66,8 +67,10 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     """Read a state dict.
 
     Raises:
+        DataError: when there is no such file.
         WeightsError: for a file that is too large, or holds anything but tensors with names.
     """
+    path = regular_file(path)  # a pipe would block
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise WeightsError(f'{path} has {size} bytes, and at most {MAX_FILE_BYTES} are read.')

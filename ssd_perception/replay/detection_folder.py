@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # images alone need no video library
 
 LINES, SUMMARY = 'detections.jsonl', 'summary.json'
 _QUALITY = 95  # of annotated JPEGs
+_MAX_STEM_BYTES = 220  # file systems allow 255 for a name
 
 
 class DetectionFolder:
@@ -108,11 +110,19 @@ class DetectionFolder:
 def free_name(path: Path, suffix: str, taken: set[str]) -> str:
     """Return a file name for the result of ``path`` that is not taken, and take it.
 
-    Its stem; else with its folder's name before it; else with a number.
+    Its stem; else with its folder's name before it; else with a number. Long ones are cut.
     """
-    stems = itertools.chain([path.stem, f'{path.resolve().parent.name}_{path.stem}'],
-                            (f'{path.stem}_{number}' for number in itertools.count(2)))
+    stem = _cut(path.stem)
+    stems = itertools.chain([stem, _cut(f'{path.resolve().parent.name}_{path.stem}')],
+                            (f'{stem}_{number}' for number in itertools.count(2)))
     # Two names that differ in case are one file on some disks.
     name = next(stem + suffix for stem in stems if (stem + suffix).lower() not in taken)
     taken.add(name.lower())
     return name
+
+
+def _cut(stem: str) -> str:
+    """Return the beginning of a name that no file system refuses with a number and an ending."""
+    while len(os.fsencode(stem)) > _MAX_STEM_BYTES:
+        stem = stem[:-1]
+    return stem

@@ -86,6 +86,15 @@ def test_free_names(taken, name):
     assert free_name(Path('/data/a/x.png'), '.jpg', taken) == name and name in taken
 
 
+def test_long_names_leave_room_for_what_tells_them_apart():
+    taken = set()
+    for stem in ('x' * 250, '\u56fe' * 83):
+        for ending in ('.jpg', '.png', '.ts'):
+            name = free_name(Path('/data', 'f' * 200, stem + ending), '.webm', taken)
+            assert len(os.fsencode(name)) <= 255
+    assert len(taken) == 6
+
+
 def test_an_unreadable_picture_is_named_and_skipped(tmp_path, detect):
     write_pictures(tmp_path / 'a', ['good'])
     (tmp_path / 'a/bad.jpg').write_bytes(b'x')

@@ -174,9 +174,14 @@ def test_names_find_exported_files(pair, tmp_path, monkeypatch):
 
 
 def test_the_verb_quantises_and_measures(tmp_path, capsys):
-    weights = make_weights(tmp_path)
-    code = main(['export', '--weights', str(weights), '--int8', '--data',
-                 str(ROOT / 'demo' / 'rendered_val'), '--split', 'val', '--pictures', '4'])
+    weights, data = make_weights(tmp_path), tmp_path / 'rendered_val'
+    shutil.copytree(ROOT / 'demo' / 'rendered_val', data)
+    first, second, *_ = (data / 'ImageSets/Main/val.txt').read_text().split()
+    (data / 'ImageSets/Main/calibrate.txt').write_text(f'{first}\n{first}_bad\n{second}\n')
+    shutil.copy(data / f'Annotations/{first}.xml', data / f'Annotations/{first}_bad.xml')
+    (data / f'JPEGImages/{first}_bad.jpg').write_bytes(b'x')  # costs itself
+    code = main(['export', '--weights', str(weights), '--int8', '--data', str(data), '--split',
+                 'calibrate', '--pictures', '4'])
     printed = capsys.readouterr()
     assert code == 0, printed.err
     for line in ('small.onnx: AP50 0.', 'small.int8.onnx: AP50 0.', 'lost: AP50 ',
@@ -184,8 +189,9 @@ def test_the_verb_quantises_and_measures(tmp_path, capsys):
         assert line in printed.out
     found = read_export(tmp_path / 'small.int8.onnx')
     assert found.info.precision == 'int8' and found.info.weights_sha256 == sha256_of(weights)
-    assert found.info.calibration['pictures'] == 4
-    assert found.info.calibration['data'] == 'rendered_val val'
+    assert f'{first}_bad.jpg is not an image' in printed.out
+    assert found.info.calibration['pictures'] == 2
+    assert found.info.calibration['data'] == 'rendered_val calibrate'
     assert {'fp32', 'int8', 'measured_on'} <= set(found.info.calibration)
     assert read_export(tmp_path / 'small.onnx').info.precision == 'fp32'
     graph = onnx.load(found.path)

@@ -20,6 +20,7 @@ from torchvision_models import as_torchvision_wants, images, random_model  # noq
 
 from ssd_perception.__main__ import main  # noqa: E402
 from ssd_perception.core.detections import Detections  # noqa: E402
+from ssd_perception.core.errors import DataError  # noqa: E402
 from ssd_perception.core.metadata import WeightsError  # noqa: E402
 from ssd_perception.core.postprocess import PostprocessSettings  # noqa: E402
 from ssd_perception.evaluation import import_torchvision  # noqa: E402
@@ -255,6 +256,9 @@ def test_files_that_are_none_of_torchvisions_are_refused(lite, tmp_path, capsys)
         (tmp_path / name).write_bytes(content)
     torch.save({'model': 3}, tmp_path / 'other.pth')
     torch.save(Evil(), tmp_path / 'pickled.pth')
+    os.mkfifo(tmp_path / 'pipe.pth')
+    with pytest.raises(DataError, match='pipe.pth is no regular file'):  # it would block
+        read(tmp_path / 'pipe.pth')
     for name in (*bad, 'other.pth', 'pickled.pth'):
         with pytest.raises(WeightsError, match='give the .pth that torchvision publishes'):
             read(tmp_path / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -112,15 +113,17 @@ def test_pycocotools_reads_the_boxes(detectors, recording, tmp_path):
 
 def test_label_studio_takes_the_predictions(detectors, recording, tmp_path):
     """By its documented format; by its own SDK too, where that is installed."""
-    assert mine(recording, tmp_path / 'mined') == 0
-    folder = tmp_path / 'mined' / 'label_studio'
+    out = tmp_path / os.fsdecode(b'a&b#\xff\x07')  # neither ends the address, nor breaks the XML
+    assert mine(recording, out) == 0
+    assert len(read_split(out, 'train')) == COUNT
+    folder = out / 'label_studio'
     tasks = json.loads((folder / 'tasks.json').read_text())
     interface = (folder / 'interface.xml').read_text()
     view = ElementTree.fromstring(interface)
     names = {label.get('value') for label in view.iter('Label')}
     assert names == set(NAMES) and view.find('Image').get('value') == '$image'
     for task in tasks:
-        assert task['data']['image'].startswith('/data/local-files/?d=mined/JPEGImages/')
+        assert task['data']['image'].startswith('/data/local-files/?d=a%26b%23%FF%07/JPEGImages/')
         region, = task['predictions'][0]['result']
         assert (region['from_name'], region['to_name']) == ('label', 'image')
         value = region['value']
