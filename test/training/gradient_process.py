@@ -1,20 +1,14 @@
-"""What torchrun starts in test_distributed: one process's share of a step's gradient.
-
-Arguments: data folder, output file, assignment of anchors.
-"""
+"""What test_distributed starts twice: one process's share of a step's gradient."""
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import torch
+from tiny import TINY, gradient
 
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny import TINY, gradient  # noqa: E402
-
-from ssd_perception.data.voc import read_voc  # noqa: E402
-from ssd_perception.training.recipe import Recipe  # noqa: E402
-from ssd_perception.training.trainer import Trainer  # noqa: E402
+from ssd_perception.data.voc import read_voc
+from ssd_perception.training.recipe import Recipe
+from ssd_perception.training.trainer import Trainer
 
 # Batch norms see a share of the batch in each process, and drop-path draws in each: both off,
 # the gradient has to be the same.
@@ -32,10 +26,11 @@ def frozen(trainer: Trainer) -> Trainer:
     return trainer
 
 
-if __name__ == '__main__':
-    data, out = Path(sys.argv[1]), Path(sys.argv[2])
+def share_of_gradient(data: Path, out: Path, assignment: str) -> None:
+    """Save this process's share of a step's gradient, the loss parts and the number of processes.
+    """
     samples = read_voc(data, 'train')
-    trainer = frozen(Trainer(with_assignment(sys.argv[3]), samples, {}, out.parent))
+    trainer = frozen(Trainer(with_assignment(assignment), samples, {}, out.parent))
     gradients, losses = gradient(trainer, samples)
     if trainer.world.main:
         torch.save({'gradients': gradients, 'losses': losses, 'size': trainer.world.size}, out)

@@ -1,10 +1,11 @@
-"""Several processes give the gradient of one; real torchrun, real Gloo, on the CPU."""
+"""Several processes give the gradient of one; as torchrun starts them, real Gloo, on the CPU."""
 
 import dataclasses
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from gradient_process import ALONE, frozen, with_assignment
+from forked import Forked, verb
+from gradient_process import ALONE, frozen, share_of_gradient, with_assignment
 from tiny import TINY, YAML, gradient, write_pictures
 
 from ssd_perception.data.voc import read_voc
@@ -26,12 +28,18 @@ def data(tmp_path_factory):
     return write_pictures(tmp_path_factory.mktemp('voc') / 'data')
 
 
-def torchrun(processes, *command):
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
-    return subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node',
-         str(processes), *map(str, command)], capture_output=True, text=True, env=environment,
-        timeout=240)
+def in_two_processes(folder, function, *arguments):
+    """Run a function in two processes as torchrun starts them; return their stdouts."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    environment = {'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
+    processes = [Forked(folder, function, *arguments,
+                        environment={**environment, 'RANK': rank, 'LOCAL_RANK': rank})
+                 for rank in '01']
+    shown = [process.communicate(timeout=240) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], [e[-2000:] for _, e in shown]
+    return [out for out, _ in shown]
 
 
 @pytest.mark.parametrize('assignment', ['iou', 'aligned'])
@@ -39,9 +47,7 @@ def test_two_processes_give_the_gradient_of_one(data, tmp_path, assignment):
     samples = read_voc(data, 'train')
     recipe = with_assignment(assignment)
     alone, losses = gradient(frozen(Trainer(recipe, samples, {}, tmp_path)), samples)
-    done = torchrun(2, Path(__file__).with_name('gradient_process.py'), data,
-                    tmp_path / 'shared.pt', assignment)
-    assert done.returncode == 0, done.stderr[-2000:]
+    in_two_processes(tmp_path, share_of_gradient, data, tmp_path / 'shared.pt', assignment)
     shared = torch.load(tmp_path / 'shared.pt', weights_only=True)
     assert shared['size'] == 2
     for key in losses:
@@ -86,9 +92,12 @@ def test_the_train_verb_under_torchrun_writes_and_warns_once_and_resumes(data, t
     first = (data / 'ImageSets/Main/train.txt').read_text().split()[0]
     (data / f'Annotations/{first}.xml').write_text('no XML')
     recipe.write_text(YAML.format(iterations=6, every=2))
-    verb = ('-m', 'ssd_perception', 'train', recipe, '--data', data, '--out', out, '--device',
-            'cpu', '--set', 'batch_size=4')
-    done = torchrun(2, *verb)
+    words = ('train', recipe, '--data', data, '--out', out, '--device', 'cpu', '--set',
+             'batch_size=4')
+    done = subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2',
+         '-m', 'ssd_perception', *map(str, words)], capture_output=True, text=True,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'}, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count('Training on 5 images') == 1 and 'in 2 processes' in done.stdout
     assert done.stderr.count('1 file was skipped') == done.stderr.count(f'{first}.xml') == 1
@@ -97,8 +106,8 @@ def test_the_train_verb_under_torchrun_writes_and_warns_once_and_resumes(data, t
     state = torch.load(out / 'checkpoint.pt', weights_only=True)
     assert state['iteration'] == 6
     # Both processes go on from the one checkpoint; nothing is left to do.
-    done = torchrun(2, *verb, '--resume')
-    assert done.returncode == 0 and 'from iteration 6 on' in done.stdout, done.stderr[-2000:]
+    shown = in_two_processes(tmp_path, *verb(*words, '--resume'))
+    assert 'from iteration 6 on' in shown[0] and not shown[1]
 
 
 def test_one_process_is_a_world_of_its_own():

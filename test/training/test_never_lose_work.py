@@ -3,18 +3,15 @@
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
-import sys
 import time
 from functools import partial
 
 import pytest
 import torch
+from forked import Forked, verb
 from tiny import YAML, write_pictures
-
-ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
 
 
 @pytest.fixture(scope='module')
@@ -29,15 +26,13 @@ class Run:
         self.out = folder / 'run'
         recipe = folder / 'recipe.yaml'
         recipe.write_text(YAML.format(iterations=iterations, every=every))
-        self.command = [sys.executable, '-m', 'ssd_perception', 'train', recipe, '--data', data,
-                        '--out', self.out, '--device', 'cpu', '--resume']
+        self.folder = folder
+        self.words = ['train', recipe, '--data', data, '--out', self.out, '--device', 'cpu',
+                      '--resume']
 
-    def start_with(self, *more, **options):
-        return subprocess.Popen([*map(str, self.command), *more], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
-
-    def start(self, **options):
-        return self.start_with(**options)
+    def start(self, *more, **options):
+        # Its output lies beside the run's folder, which may be on a full disk.
+        return Forked(self.folder.parent, *verb(*self.words, *more), **options)
 
     def finish(self, **options):
         process = self.start(**options)
@@ -69,7 +64,7 @@ class Run:
 
     def wait_for(self, condition, process):
         deadline = time.monotonic() + 120
-        while not condition() and process.poll() is None and time.monotonic() < deadline:
+        while not condition() and process.returncode is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert condition()
 
@@ -89,24 +84,21 @@ def test_a_signal_writes_a_checkpoint_of_that_very_iteration(run, number):
     assert 7 <= run.saved() == run.logged() < 40
 
 
-def test_a_file_limit_is_told_and_the_last_good_checkpoint_stays(run):
+def test_a_file_limit_is_told_and_the_last_good_checkpoint_stays(tmp_path, data):
     """EFBIG by a limit of the process stands for every error of writing; no rights needed."""
+    run = Run(tmp_path, data, iterations=12)
     process = run.start()
     run.wait_for(lambda: run.saved() >= 5, process)
     process.kill()
-    process.communicate()
     before = (run.out / 'checkpoint.pt').read_bytes()
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))
-    code, _, err = run.finish(preexec_fn=limit)
+    code, _, err = run.finish(file_limit=5_000_000)
     assert code == 1 and 'Traceback' not in err
     assert 'checkpoint.pt' not in err.splitlines()[-1] and 'Make room' in err.splitlines()[-1]
     assert '.last.safetensors could not be written' in err
     assert (run.out / 'checkpoint.pt').read_bytes() == before
     assert not list(run.out.glob('*.partial'))
     code, _, err = run.finish()
-    assert code == 0 and run.saved() == 40, err[-500:]
+    assert code == 0 and run.saved() == 12, err[-500:]
 
 
 def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(data, tmp_path):
@@ -120,7 +112,6 @@ def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(data, tmp_path):
         process = run.start()
         run.wait_for(lambda: run.saved() >= 5, process)
         process.kill()
-        process.communicate()
         before = (run.out / 'checkpoint.pt').read_bytes()
         filler = disk / 'filler'
         with open(filler, 'wb', buffering=0) as file:
@@ -157,7 +148,6 @@ def test_twenty_kills_at_random_moments_cost_at_most_an_interval_each(tmp_path, 
         run.wait_for(partial(run.progressed, *before), process)
         time.sleep(moments.uniform(0, 1.0))
         process.kill()
-        process.communicate()
         lost.append(run.logged() - run.saved())
     print('iterations lost per kill:', lost)
     # The log may be one step ahead of the interval's end, where the checkpoint was being written.
@@ -175,7 +165,7 @@ def test_twenty_kills_at_random_moments_cost_at_most_an_interval_each(tmp_path, 
     (signal.SIGBUS, '/dev/shm; give the container more')])
 def test_a_loader_process_that_dies_ends_the_run(tmp_path, data, number, words):
     run = Run(tmp_path, data, 100_000, every=5)
-    process = run.start_with('--set', 'workers=2')
+    process = run.start('--set', 'workers=2')
     run.wait_for(lambda: run.logged() > 2, process)
     tasks = subprocess.run(['ps', '--ppid', str(process.pid), '-o', 'pid='], text=True,
                            capture_output=True, check=True).stdout.split()
@@ -189,38 +179,26 @@ def test_a_loader_process_that_dies_ends_the_run(tmp_path, data, number, words):
 
 
 @pytest.fixture(scope='module')
-def small_shm():
-    """Return a function: how a command starts with a /dev/shm of another size, as in a container.
-
-    That needs a mount namespace of its own.
-    """
-    def with_size(size):
-        return ['unshare', '-m', 'sh', '-c',
-                f'mount -t tmpfs -o size={size} tmpfs /dev/shm && exec "$@"', 'sh']
-    try:
-        tried = subprocess.run([*with_size('64k'), 'df', '/dev/shm'], capture_output=True,
-                               text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip('unshare is not installed')
+def own_shm(tmp_path_factory):
+    """Skip where a process cannot have a /dev/shm of its own size, as in a container."""
+    tried = Forked(tmp_path_factory.mktemp('shm'), os.system, 'df /dev/shm', shm='64k')
+    out, err = tried.communicate()
     if tried.returncode:
-        pytest.skip(f'a tmpfs cannot be mounted here, which takes root: {tried.stderr[:200]}')
-    assert ' 64 ' in tried.stdout
-    return with_size
+        pytest.skip(f'a tmpfs cannot be mounted here, which takes root: {err[-200:]}')
+    assert ' 64 ' in out
 
 
 @pytest.mark.parametrize('size, more', [
     ('64k', ()),
     ('64m', ('architecture.input_hw=[512, 512]', 'batch_size=64'))])
-def test_a_small_shared_memory_ends_the_run_with_the_remedy(tmp_path, data, small_shm, size,
-                                                            more):
+@pytest.mark.usefixtures('own_shm')
+def test_a_small_shared_memory_ends_the_run_with_the_remedy(tmp_path, data, size, more):
     run = Run(tmp_path, data, 100_000)
-    process = subprocess.Popen(
-        [*small_shm(size), *map(str, run.command), '--set', 'workers=2', *more],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process = run.start('--set', 'workers=2', *more, shm=size)
     _, err = process.communicate(timeout=200)
     last = err.strip().splitlines()[-1]
     assert process.returncode == 1 and 'Traceback' not in err, err[-2000:]
     assert last.startswith('ssd_perception train: ') and '/dev/shm; give the container' in last
-    left = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True,
-                          check=True).stdout
-    assert str(run.out) not in left, 'a process of the training is left'
+    left = subprocess.run(['ps', '-s', str(process.pid), '-o', 'args='], capture_output=True,
+                          text=True, check=False).stdout
+    assert not left, 'a process of the training is left'
