@@ -14,6 +14,7 @@ import numpy as np
 
 from ssd_perception.core.detections import Detections
 from ssd_perception.core.errors import SettingError
+from ssd_perception.scene.box_rays import MAX_LEAN, BoxRays
 from ssd_perception.scene.camera_model import CameraModel
 from ssd_perception.scene.depth import depth_in_box
 
@@ -29,25 +30,12 @@ SIZE = 'The size of the box does not fit the heights of its class at that range.
 NUMBERS = 'Calibration, transform or depth hold numbers that give no finite position.'
 NOTHING = 'Neither depth, ground plane nor a known height gives a position.'
 
-# Standard deviations of a box's edges, measured of the shipped weights on rendered drives: a
-# share of the box's height or width, and pixels in an image 640 wide.
-_LOWER, _LOWER_PX = 0.009, 0.8
-_SIDE, _SIDE_PX = 0.015, 0.8
-_HEIGHT, _HEIGHT_PX = 0.015, 0.9
-# What is taller than wide mostly stands, the same to both sides. The middle of what is wider may
-# lie aside of its box's: a lying cone is wide at one end, and its box may end before its tip.
-# The deviation is a share of the box's height; it grows between two ratios of width to height.
-_UNEVEN, _UNEVEN_FROM, _UNEVEN_TO = 0.2, 0.8, 1.0
-# Deviation of the middle of an object that a nearer one may hide in part, as a share of its width.
-_HIDDEN, _BESIDE = 0.25, 0.25
-# The height in the box, from its lower edge, at which an object's middle lies below its box's.
-# Aside in the image of a camera that looks down, what is upright leans: the middle of a box around
-# a cube is that of half its height, but a cone is widest at its foot.
-_LEAN = 0.25
-# At more than this, radians, an edge of the box is that of another side of the object.
-_MAX_LEAN = 0.52
-# Seen from above, the upper edge of a cylinder is that of its far side, that of a cone is its tip.
-_FAR_SIDE = 0.5
+# Deviation of the height of an object's middle: which of its upper edge's points the box shows, as
+# a share of half its width times the slope and the lean at which it is seen.
+_UPPER = 0.4
+# Seen from above, the upper edge of a cylinder is that of its far side, that of a cone is its tip;
+# of what leans it is a corner or a tip beside the middle.
+_FAR_SIDE, _LEANING = 0.5, 0.3
 # Of the mounting's angles, radians: from a transform at the image's stamp, and of a fixed one
 # although the robot pitches on its wheels.
 TILT, TILT_OF_FIXED = 0.0035, 0.007
@@ -154,54 +142,6 @@ class Position:
             np.isfinite([*self.xyz, *self.covariance.flat, *self.size]).all())
 
 
-@dataclass(frozen=True, eq=False)
-class _Boxes:
-    """Boxes of one image as rays in the frame of the positions; arrays have n rows.
-
-    Attributes:
-        xyxy: (n, 4) pixels.
-        deviations: (n, 3), of lower edge, of the middle sideways, of the height, pixels.
-        low, middle, top: (n, 3), through the middle of the lower edge, the centre and the
-            middle of the upper edge.
-        away: (n, 3), level unit vectors towards the objects.
-        low_down, low_aside: (n, 3), ``low`` with its pixel off by one deviation.
-        lean: (n,), angle in the image between its vertical and what is upright, radians.
-        half_width: (n,), half the width over the range along the optical axis.
-    """
-
-    xyxy: np.ndarray
-    deviations: np.ndarray
-    low: np.ndarray
-    low_down: np.ndarray
-    low_aside: np.ndarray
-    middle: np.ndarray
-    top: np.ndarray
-    away: np.ndarray
-    lean: np.ndarray
-    half_width: np.ndarray
-
-    @classmethod
-    def seen(cls, xyxy: np.ndarray, view: View) -> _Boxes:
-        x1, y1, x2, y2 = xyxy.T
-        tall, unit = y2 - y1, view.camera.width / 640
-        lower, side = _LOWER * tall + _LOWER_PX * unit, _sideways(xyxy, _SIDE_PX * unit)
-        u, v = (x1 + x2) / 2, (y1 + y2) / 2
-        points = [(u, y2), (u, y2 - lower), (u + side, y2), (u, v), (u, y1),
-                  (u, y2 - _LEAN * tall), (x1, v), (x2, v)]
-        rays = view.camera.rays(np.concatenate([np.stack(p, axis=1) for p in points]))
-        left, right = rays.reshape(8, -1, 3)[6:]
-        turned = (rays @ view.mounting[:3, :3].T).reshape(8, -1, 3)
-        deviations = np.stack([lower, side, _HEIGHT * tall + _HEIGHT_PX * unit], axis=1)
-        low, low_down, low_aside, middle, top, away = turned[:6]
-        down = -view.mounting[2, :3]  # in optical axes
-        sight = rays.reshape(8, -1, 3)[3]
-        lean = np.arctan2(np.abs(down[0] - sight[:, 0] * down[2]),
-                          down[1] - sight[:, 1] * down[2])
-        away = away * [1, 1, 0] / np.maximum(np.hypot(away[:, :1], away[:, 1:2]), 1e-9)
-        return cls(xyxy, deviations, low, low_down, low_aside, middle, top, away, lean,
-                   np.abs(right[:, 0] - left[:, 0]) / 2)
-
-
 def locate(detections: Detections, view: View, settings: PositionSettings,
            class_names: Sequence[str]) -> list[Position]:
     """Return a Position for each detection.
@@ -220,7 +160,7 @@ def _located(detections: Detections, view: View, settings: PositionSettings,
              class_names: Sequence[str]) -> list[Position]:
     if not len(detections):
         return []
-    boxes = _Boxes.seen(detections.xyxy.astype(np.float64), view)
+    boxes = BoxRays.seen(detections.xyxy.astype(np.float64), view.camera, view.mounting)
     cut = _cut(boxes.xyxy, view.camera)
     lens = ~np.isfinite(boxes.low_aside + boxes.low_down + boxes.top + boxes.middle).all(1)
     found = []
@@ -233,7 +173,7 @@ def _located(detections: Detections, view: View, settings: PositionSettings,
     return found
 
 
-def _locate_one(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
+def _locate_one(boxes: BoxRays, i: int, view: View, settings: PositionSettings,
                 heights: tuple[float, float] | None) -> Position:
     for method in settings.methods:
         if method == 'depth' and view.depth is not None:
@@ -249,7 +189,7 @@ def _locate_one(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     return Position.unknown(NOTHING)
 
 
-def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
+def _by_depth(boxes: BoxRays, i: int, view: View, settings: PositionSettings,
               heights: tuple[float, float] | None) -> Position | None:
     assert view.depth is not None
     measured = depth_in_box(view.depth, boxes.xyxy[i])
@@ -259,22 +199,25 @@ def _by_depth(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     half = boxes.half_width[i] * depth
     ray = boxes.middle[i]
     unit = ray / np.linalg.norm(ray)
-    xyz = view.mounting[:3, 3] + ray * depth + unit * half * _BEHIND
+    xyz = ray * depth + unit * half * _BEHIND
+    if boxes.lean[i] < MAX_LEAN:
+        xyz[:2] = boxes.away[i, :2] * np.hypot(xyz[0], xyz[1])
+    xyz += view.mounting[:3, 3]
     along = np.linalg.norm((_DEPTH * depth, _DEPTH_M, half * _BEHIND_DEVIATION,
                             _OF_SPREAD * spread))
     pixel = depth / view.camera.focal_px
     across = _across(boxes, i, depth, view)
-    upward = boxes.deviations[i, 2] / 2 * pixel
+    upward = _upward(boxes, i, ray, half, depth, view)
     aside = _level_normal(unit)
     covariance = (np.outer(unit, unit) * along ** 2 + np.outer(aside, aside) * across ** 2
-                  + np.diag([0, 0, upward ** 2 + 1e-6]))
+                  + np.diag([0, 0, upward ** 2]))
     height = (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]) * pixel
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)
     return Position(xyz, covariance, (2 * half, height), 'depth')
 
 
-def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
+def _by_ground(boxes: BoxRays, i: int, view: View, settings: PositionSettings,
                heights: tuple[float, float] | None) -> Position | None:
     origin = view.mounting[:3, 3]
     above = origin[2] - settings.floor_z
@@ -297,19 +240,19 @@ def _by_ground(boxes: _Boxes, i: int, view: View, settings: PositionSettings,
     height = above + (level + half) * top[2] / np.hypot(top[0], top[1])
     if height <= 0 or away @ low <= 0:
         return Position.unknown(BELOW)
-    if boxes.lean[i] > _MAX_LEAN:
+    if boxes.lean[i] > MAX_LEAN:
         return Position.unknown(LEANS)
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)
     xyz = origin + away * (level + half)
     xyz[2] = settings.floor_z + height / 2
     covariance = np.array(errors).T @ np.array(errors)
-    upward = boxes.deviations[i, 2] / 2 * level / view.camera.focal_px
-    covariance[2, 2] += upward ** 2 + 1e-6
+    upward = _upward(boxes, i, top, half, level, view)
+    covariance[2, 2] += upward ** 2
     return Position(xyz, covariance, (2 * half, height), 'ground')
 
 
-def _by_height(boxes: _Boxes, i: int, view: View,
+def _by_height(boxes: BoxRays, i: int, view: View,
                heights: tuple[float, float]) -> Position | None:
     rise = []
     for ray in (boxes.top[i], boxes.low[i]):
@@ -319,7 +262,7 @@ def _by_height(boxes: _Boxes, i: int, view: View,
         rise.append(ray[2] / across)
     if rise[1] < -_STEEPEST or rise[0] - rise[1] < 1e-3:
         return None
-    if boxes.lean[i] > _MAX_LEAN:
+    if boxes.lean[i] > MAX_LEAN:
         return Position.unknown(LEANS)
     height = sum(heights) / 2
     low = boxes.low[i]
@@ -329,40 +272,39 @@ def _by_height(boxes: _Boxes, i: int, view: View,
     if level <= 0:
         return None
     half = per_range * level
+    corner = half * (_FAR_SIDE * abs(rise[0]) + _LEANING * boxes.leaning[i])
     share = np.linalg.norm([boxes.deviations[i, 2] / (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]),
-                            (heights[1] - heights[0]) / 12 ** 0.5 / height,
-                            _FAR_SIDE * half * (abs(rise[0]) + np.tan(boxes.lean[i])) / height])
+                            (heights[1] - heights[0]) / 12 ** 0.5 / height, corner / height])
     away = boxes.away[i]
     origin = view.mounting[:3, 3]
     xyz = origin + away * level
     xyz[2] = origin[2] + level * rise[0] - height / 2
-    aside, pixel = _level_normal(away), level / view.camera.focal_px
-    across = _across(boxes, i, level, view)
+    aside, across = _level_normal(away), _across(boxes, i, level, view)
+    upward = np.linalg.norm((_upward(boxes, i, boxes.top[i], 2 * half, level, view),
+                             level * share * rise[0], (heights[1] - heights[0]) / 48 ** 0.5))
     covariance = (np.outer(away, away) * (level * share) ** 2
                   + np.outer(aside, aside) * across ** 2
-                  + np.diag([0, 0, (boxes.deviations[i, 2] * pixel) ** 2 + 1e-6]))
+                  + np.diag([0, 0, upward ** 2]))
     return Position(xyz, covariance, (2 * half, height), 'height')
 
 
-def _across(boxes: _Boxes, i: int, away: float, view: View) -> float:
+def _upward(boxes: BoxRays, i: int, ray: np.ndarray, half: float, away: float,
+            view: View) -> float:
+    """Return the standard deviation of the height of an object's middle, metres.
+
+    Args:
+        ray: (3,), towards its upper edge or its middle.
+        half: half of its width, metres.
+        away: its range.
+    """
+    pixels = boxes.deviations[i, 2] / 2 * away / view.camera.focal_px
+    slope = abs(ray[2]) / max(np.hypot(ray[0], ray[1]), 1e-3)
+    return float(np.hypot(pixels, _UPPER * half * (slope + boxes.leaning[i]))) + 0.001
+
+
+def _across(boxes: BoxRays, i: int, away: float, view: View) -> float:
     """Return the standard deviation across the line of sight at a range, metres."""
     return float(away * np.hypot(boxes.deviations[i, 1] / view.camera.focal_px, view.tilt))
-
-
-def _sideways(xyxy: np.ndarray, edge: float) -> np.ndarray:
-    """Return how far objects' middles may lie aside of their boxes': one deviation, (n,) pixels.
-
-    ``edge`` is the deviation of a small box's sides, pixels.
-    """
-    x1, y1, x2, y2 = xyxy.T
-    wide, tall = x2 - x1, y2 - y1
-    grown = (wide / np.maximum(tall, edge) - _UNEVEN_FROM) / (_UNEVEN_TO - _UNEVEN_FROM)
-    # A box that touches another one is hidden where the other one's lower edge is nearer.
-    touch = (np.minimum(x2, x2[:, None]) + edge > np.maximum(x1, x1[:, None]))
-    beside = np.minimum(y2, y2[:, None]) - np.maximum(y1, y1[:, None]) > _BESIDE * tall[:, None]
-    hidden = (touch & beside & (y2 > y2[:, None])).any(1)
-    return np.sqrt((_SIDE * wide + edge) ** 2 + (_UNEVEN * tall * np.clip(grown, 0, 1)) ** 2
-                   + (_HIDDEN * wide * hidden) ** 2)
 
 
 def _level_normal(direction: np.ndarray) -> np.ndarray:

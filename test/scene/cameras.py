@@ -21,11 +21,15 @@ def camera(model='plumb_bob', distortion=(0.0,) * 5, **arguments):
                                         **arguments)
 
 
-def cylinder_box(lens, mounting, x, y, radius=0.12, height=0.3, z=0.0):
-    """Return the edges (4,) of the box around an upright cylinder, not clipped."""
+def cylinder_box(lens, mounting, x, y, radius=0.12, height=0.3, z=0.0, tip=1.0):
+    """Return the edges (4,) of the box around an upright cylinder, not clipped.
+
+    Its upper radius is ``tip`` times the lower one.
+    """
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    ring = np.stack([x + radius * np.cos(turn), y + radius * np.sin(turn)], axis=1)
-    points = np.concatenate([np.c_[ring, np.full(48, z)], np.c_[ring, np.full(48, z + height)]])
+    ring = radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    points = np.concatenate([np.c_[ring + [x, y], np.full(48, z)],
+                             np.c_[tip * ring + [x, y], np.full(48, z + height)]])
     seen = (points - mounting[:3, 3]) @ mounting[:3, :3]
     assert (seen[:, 2] > 0).all()
     pixels = lens.pixels(seen / seen[:, 2:])
