@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import re
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,17 +40,37 @@ def cache_folder() -> Path:
     """Return the folder of files made from weights: exports, compiled networks, and
     records of what was tried.
 
+    Where all users may write to the one that is named, it is a folder of this user's own in it:
+    what lies there is run.
+
     Raises:
-        RuntimeUnavailable: where none is named and the user has no home folder.
+        RuntimeUnavailable: where none is named and the user has no home folder, or another user
+            has taken the place of the own one.
     """
     own = os.environ.get(CACHE_VARIABLE)
     base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
     try:
-        return Path(own or Path(base, 'ssd_perception')).expanduser().absolute()
+        folder = Path(own or Path(base, 'ssd_perception')).expanduser().absolute()
     except RuntimeError as error:  # a container's user without HOME
         raise RuntimeUnavailable(
             f'Weights must be exported into a cache, and this user has no home folder; set '
             f'{CACHE_VARIABLE} to a folder that can be written.') from error
+    try:
+        return _of_this_user(folder) if folder.stat().st_mode & stat.S_IWOTH else folder
+    except OSError:  # not there yet, or no folder, which writing to it says
+        return folder
+
+
+def _of_this_user(shared: Path) -> Path:
+    folder = shared / f'user_{os.getuid()}'
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() \
+            or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RuntimeUnavailable(f'{folder} belongs to another user, or others may write to it; '
+                                 f'set {CACHE_VARIABLE} to a folder of your own.')
+    return folder
 
 
 def keep_in_cache(path: Path, data: bytes | bytearray | memoryview) -> Path:

@@ -14,9 +14,11 @@ from ssd_perception.bags.frames import to_rgb
 from ssd_perception.bags.reader import BagError, RecoveringBag
 from ssd_perception.core.boxes import cxcywh_to_xyxy
 from ssd_perception.core.detections import GroundTruth
+from ssd_perception.core.errors import DataError
 from ssd_perception.core.interface import DETECTIONS_TYPE, stamp_to_ns
 from ssd_perception.core.messages import Row, rows_of
 from ssd_perception.data.layout import read_split
+from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import (
     MAX_DETECTIONS,
     Accuracy,
@@ -152,21 +154,40 @@ def _from_voc(folder: str, split: str, bag: RecoveringBag, topics: Sequence[str]
     truths = [ground_truth(sample, class_names) for sample in samples]
     by_name = {sample.path.stem: i for i, sample in enumerate(samples)}
     by_pixels: dict[bytes, int] = {}
-    frames = {}
+    frames, unreadable = {}, 0
     for index, record in enumerate(bag.records(topics)):
         try:
             message = record.message
             place = by_name.get(str(stamp_to_ns(message.header.stamp)))
             if place is None:
                 if not by_pixels:
-                    by_pixels = {_pixels(sample.image()): i
-                                 for i, sample in enumerate(samples)}
+                    by_pixels, unreadable = _by_pixels(samples)
                 place = by_pixels.get(_pixels(to_rgb(message)))
         except BagError:  # a frame that cannot be decoded has no answer either
             continue
         if place is not None:
             frames[index] = truths[place]
-    return FrameTruths(frames, f'the images in {folder}, split {split}', len(samples))
+    source = f'the images in {folder}, split {split}' + (
+        f', {unreadable} unreadable' if unreadable else '')
+    return FrameTruths(frames, source, len(samples))
+
+
+def _by_pixels(samples: Sequence[Sample]) -> tuple[dict[bytes, int], int]:
+    """Return the hash of each image -> its place, and how many could not be read.
+
+    Raises:
+        DataError: the last one's, when none could.
+    """
+    found: dict[bytes, int] = {}
+    last, unreadable = None, 0
+    for place, sample in enumerate(samples):
+        try:
+            found[_pixels(sample.image())] = place
+        except DataError as error:
+            last, unreadable = error, unreadable + 1
+    if last is not None and not found:
+        raise last
+    return found, unreadable
 
 
 def _pixels(image: np.ndarray) -> bytes:

@@ -54,6 +54,8 @@ IMAGE_QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
 # warned by its own subscription; of detections this node warns as well.
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
+# Topics of images that are looked at for a hint: each takes longer the more there are.
+_MAX_LISTED = 100
 # Pixels; lines and letters of annotations fit such an image where it was decoded smaller.
 USUAL_WIDTH = 640
 
@@ -231,8 +233,9 @@ class Camera:
         # What this node publishes is no camera, and what it listens to is another one of its own.
         ours = self._node.get_fully_qualified_name()
         images = [topic for topic, types in self._node.get_topic_names_and_types()
-                  if set(types) & set(IMAGE_TYPES)
-                  and any(p.node != ours for p in self._publishers(topic))
+                  if set(types) & set(IMAGE_TYPES)][:_MAX_LISTED]
+        images = [topic for topic in images
+                  if any(p.node != ours for p in self._publishers(topic))
                   and not any(_name(info) == ours for info in
                               self._node.get_subscriptions_info_by_topic(topic))]
         qos = self._subscription.qos_profile if self._subscription else INPUT_QOS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import TransformStamped
@@ -11,6 +12,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from ssd_perception.core.errors import UserError
+from ssd_perception.core.interface import MAX_FRAME_ID
 
 # A transform is published some milliseconds after the image that needs it.
 WAIT_S = 0.05
@@ -40,7 +42,7 @@ class Transforms:
         self._listen()
 
     def _listen(self) -> None:
-        self._buffer = self._tf2.Buffer()
+        self._buffer = _checked(self._tf2.Buffer)()
         self._listener = self._tf2.TransformListener(self._buffer, self._node, spin_thread=False)
 
     def listen_anew(self) -> None:
@@ -70,6 +72,27 @@ class Transforms:
         except self._failed as error:
             raise TransformError(f"No transform from {source} to {target} at the image's stamp: "
                                  f'{error}') from error
+
+
+def _checked(buffer: Any) -> Any:
+    """Return tf2_ros' class of buffers, but one that ignores what no frame is called.
+
+    The library logs names of transforms that it refuses as they come.
+    """
+    class Checked(buffer):
+        def set_transform(self, transform: TransformStamped, authority: str) -> None:
+            if _is_named(transform):
+                super().set_transform(transform, authority)
+
+        def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
+            if _is_named(transform):
+                super().set_transform_static(transform, authority)
+    return Checked
+
+
+def _is_named(transform: TransformStamped) -> bool:
+    return all(len(name) <= MAX_FRAME_ID and name.isprintable()
+               for name in (transform.header.frame_id, transform.child_frame_id))
 
 
 def matrix(message: TransformStamped) -> np.ndarray:

@@ -17,6 +17,7 @@ from ssd_perception.core.atomic_write import atomic_write, make_folder
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Metadata
 from ssd_perception.core.safe_path import regular_file
+from ssd_perception.core.text import describe_error
 from ssd_perception.model.ssd import SSD
 from ssd_perception.model.weights import save_weights
 from ssd_perception.training.checkpoints import save_checkpoint
@@ -140,8 +141,12 @@ class RunFolder:
         return self._try(lambda: save_checkpoint(self.checkpoint, state), self.checkpoint.name)
 
     def draw_curves(self) -> None:
-        """Plot the log so far."""
-        self._try(lambda: plot_curves(self.rows(), self.path / 'curves.png'), 'curves.png')
+        """Plot the log so far, if all of it is as this version writes it."""
+        try:
+            self._try(lambda: plot_curves(self.rows(), self.path / 'curves.png'), 'curves.png')
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            self._warn(f'curves.png could not be drawn, because {self._log_path} is not as this '
+                       f'version writes it ({describe_error(error)}). Training goes on.')
 
     def _try(self, write: Callable[[], object], what: str) -> bool:
         try:

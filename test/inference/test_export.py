@@ -1,5 +1,6 @@
 """Export: the same function as torch, its origin inside; foreign and stale files refused."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,23 @@ def test_an_unwritable_cache_is_one_sentence(pair, tmp_path, monkeypatch):
     with pytest.raises(RuntimeUnavailable, match='set SSD_PERCEPTION_CACHE'):
         find_export(pair[0], 'auto')
     assert Detector.from_weights(pair[0], device='cpu').runtime == 'torch'  # auto goes on
+
+
+def test_a_cache_that_all_may_write_to_has_a_folder_of_each_user(tmp_path, monkeypatch):
+    shared, own = tmp_path / 'cache', tmp_path / 'cache' / f'user_{os.getuid()}'
+    monkeypatch.setenv('SSD_PERCEPTION_CACHE', str(shared))
+    shared.mkdir()
+    shared.chmod(0o755)
+    assert cache_folder() == shared
+    shared.chmod(0o1777)
+    assert cache_folder() == own == cache_folder() and own.stat().st_mode & 0o777 == 0o700
+    own.chmod(0o777)
+    with pytest.raises(RuntimeUnavailable, match='set SSD_PERCEPTION_CACHE to a folder of your'):
+        cache_folder()
+    own.rmdir()
+    own.symlink_to(tmp_path)
+    with pytest.raises(RuntimeUnavailable, match='belongs to another user'):
+        cache_folder()
 
 
 def test_names_find_exported_files(pair, tmp_path, monkeypatch):

@@ -145,9 +145,13 @@ def voc_of(folder, names):
 ])
 def test_accuracy_by_a_voc_folder(detectors, recording, tmp_path, names):
     folder = voc_of(tmp_path / 'voc', names)
+    if names[0] == 'picture0':  # an image that cannot be read costs itself
+        (folder / 'JPEGImages' / 'picture0.jpg').write_bytes(b'x')
     assert replay(recording, tmp_path / 'out', '--ground-truth', str(folder)) == 0
     figures = json.loads((tmp_path / 'out' / 'summary.json').read_text())['ground_truth']
-    assert (figures['images'], figures['of']) == (20, 20) and figures['voc10_ap50'] == 1.0
+    lost = int(names[0] == 'picture0')
+    assert (figures['images'], figures['of']) == (20 - lost, 20) and figures['voc10_ap50'] == 1.0
+    assert ('1 unreadable' in figures['source']) == bool(lost)
     assert set(detectors[-1].asked) == {0.01}
 
 

@@ -56,6 +56,7 @@ def tf2(monkeypatch):
     """A tf2_ros that knows one transform, and remembers what it was asked."""
     module = types.ModuleType('tf2_ros')
     module.asked, module.listeners, module.unregistered = [], [], []
+    module.set = []
     module.cleared = []
 
     class TransformException(Exception):
@@ -64,6 +65,11 @@ def tf2(monkeypatch):
     class Buffer:
         def clear(self):
             module.cleared.append(self)
+
+        def set_transform(self, transform, authority):
+            module.set.append(transform.child_frame_id)
+
+        set_transform_static = set_transform
 
         def lookup_transform(self, target, source, time, timeout):
             module.asked.append((target, source, time.nanoseconds, timeout.nanoseconds))
@@ -98,6 +104,17 @@ def test_the_transform_at_the_stamp_is_asked_for_and_waited_for(tf2):
 def test_a_transform_that_is_missing_is_a_sentence(tf2):
     with pytest.raises(TransformError, match='from elsewhere to base_link .*does not exist'):
         Transforms(FakeNode()).lookup('base_link', 'elsewhere', 123)
+
+
+def test_names_that_no_frame_has_do_not_reach_the_library_which_logs_them(tf2):
+    Transforms(FakeNode())
+    buffer = tf2.listeners[0][0][0]
+    for name in ('wheel', 'Rad\u00e4r', '\x1b[31m\n[INFO] all is well', 'x' * 257):
+        message = TransformStamped(child_frame_id=name)
+        message.header.frame_id = 'base'
+        buffer.set_transform(message, 'somebody')
+        buffer.set_transform_static(message, 'somebody')
+    assert tf2.set == ['wheel'] * 2 + ['Rad\u00e4r'] * 2
 
 
 def test_a_buffer_filled_with_frames_is_made_anew_where_memory_has_grown(tf2):

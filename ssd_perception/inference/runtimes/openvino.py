@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ssd_perception.core.metadata import WeightsError
+from ssd_perception.core.safe_path import read_file
 from ssd_perception.inference.exported import (
+    MAX_CACHE_BYTES,
     cache_folder,
     check_outputs,
     find_export,
@@ -142,7 +144,7 @@ class OpenVino:
     def _kept(self, path: Path | None) -> ov.CompiledModel | None:
         """Return the compiled network that an earlier start kept; None where there is none."""
         try:
-            data = b'' if path is None else path.read_bytes()
+            data = b'' if path is None else read_file(path, MAX_CACHE_BYTES)
         except OSError:
             return None
         if hashlib.sha256(data[_CHECKSUM_BYTES:]).digest() != data[:_CHECKSUM_BYTES]:
