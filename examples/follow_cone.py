@@ -27,13 +27,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
-from geometry_msgs.msg import PoseStamped, Twist
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 PERIOD_S = 0.05
@@ -47,6 +48,7 @@ PARAMETERS = {
     'clearance': 0.29,  # from base_link's line to the surface of what it passes
     'memory_s': 5.0,  # how long a target or obstacle out of sight is remembered
     'base_frame': 'base_link',  # that positions are in
+    'stamped': False,  # TwistStamped, as ros2_control's and nav2's newer releases expect
 }
 
 
@@ -178,7 +180,8 @@ class FollowCone(Node):
         self._target: Place | None = None  # this and the obstacles seen from the way's start
         self._things: dict[str, Place] = {}
         self._seen_ns: int | None = None
-        self._output = self.create_publisher(Twist, 'cmd_vel', 10)
+        self._output = self.create_publisher(
+            TwistStamped if self._settings['stamped'] else Twist, 'cmd_vel', 10)
         self.create_subscription(CameraInfo, 'camera_info', self._receive_info,
                                  qos_profile_sensor_data)
         self.create_subscription(Detection2DArray, 'detections', self._receive_detections, 10)
@@ -246,11 +249,18 @@ class FollowCone(Node):
         fresh = (self._seen_ns is not None
                  and abs(now_ns - self._seen_ns) <= self._settings['max_age_s'] * 1e9)
         self._sent = self._command(now_ns) if fresh else Twist()
-        self._output.publish(self._sent)
+        self._publish(self._sent)
+
+    def _publish(self, twist: Twist) -> None:
+        if self._settings['stamped']:
+            self._output.publish(TwistStamped(twist=twist, header=Header(
+                stamp=self.get_clock().now().to_msg(), frame_id=self._settings['base_frame'])))
+        else:
+            self._output.publish(twist)
 
     def stop(self) -> None:
         """Send a last command, to stand, and wait until it has arrived."""
-        self._output.publish(Twist())
+        self._publish(Twist())
         self._output.wait_for_all_acked(Duration(seconds=0.5))
 
     def _command(self, now_ns: int) -> Twist:

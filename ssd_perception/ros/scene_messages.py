@@ -26,7 +26,8 @@ from ssd_perception.viz.drawing import class_colour
 
 # Orientations are not known; a consumer that uses them sees that.
 UNKNOWN_ANGLE_VARIANCE = math.pi ** 2
-_MARKER_S = 0.5
+# Each message deletes the markers before it; these stay for those who detect once a second.
+_MARKER_S = 2
 _OBSTACLE_POINTS = 8
 
 
@@ -69,7 +70,7 @@ def markers_message(header: Header, detections: Detections, positions: Sequence[
                     class_names: Sequence[str], origin: np.ndarray) -> MarkerArray:
     """Return a cylinder and a text for each known position; the namespace is the method."""
     markers = [Marker(header=header, action=Marker.DELETEALL)]
-    lifetime = Duration(sec=0, nanosec=int(_MARKER_S * 1e9))
+    lifetime = Duration(sec=_MARKER_S)
     for i, position, xyz in _known(positions):
         label, (width, height) = int(detections.labels[i]), position.size
         red, green, blue = (part / 255 for part in class_colour(label))

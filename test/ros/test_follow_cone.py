@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip('vision_msgs')
 pytest.importorskip('rosbags')
 import rclpy  # noqa: E402
-from geometry_msgs.msg import PoseStamped, Twist  # noqa: E402
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped  # noqa: E402
 from rclpy.duration import Duration  # noqa: E402
 from sensor_msgs.msg import CameraInfo  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
@@ -177,9 +177,10 @@ def test_without_positions_it_stands_too(follower, width, ahead_s, drives):
 
 
 def test_driven_by_a_target_over_dds(peer):
-    example = subprocess.Popen([sys.executable, EXAMPLE, '--ros-args', '-p', 'max_age_s:=1.0'])
+    example = subprocess.Popen([sys.executable, EXAMPLE, '--ros-args', '-p', 'max_age_s:=1.0',
+                                '-p', 'stamped:=true'])
     try:
-        received = peer.listen(Twist, '/cmd_vel')
+        received = peer.listen(TwistStamped, '/cmd_vel')
         targets = peer.publisher(PoseStamped, '/target', 10)
         assert peer.until(lambda: received and targets.get_subscription_count() > 0, 60.0)
 
@@ -190,19 +191,20 @@ def test_driven_by_a_target_over_dds(peer):
             message.pose.position.x, message.pose.position.y = 2.0, 0.4
             received.clear()
             targets.publish(message)
-            return peer.until(lambda: any(t.linear.x > 0 and t.angular.z > 0 for t in received),
-                              0.8)
+            return peer.until(lambda: any(
+                t.twist.linear.x > 0 and t.twist.angular.z > 0 for t in received), 0.8)
 
         assert not drive('map')
         assert drive('base_link')
         peer.spin(1.2)
         received.clear()
         assert peer.until(lambda: len(received) > 3, 20.0)
-        assert all(t == Twist() for t in received)
+        assert all(t.twist == Twist() and t.header.frame_id == 'base_link' and t.header.stamp.sec
+                   for t in received)
         assert drive('base_link')
         example.send_signal(signal.SIGTERM)  # while it drives
         assert peer.until(lambda: example.poll() is not None, 20.0) and example.returncode == 0
-        assert peer.until(lambda: received[-1] == Twist(), 0.5)
+        assert peer.until(lambda: received[-1].twist == Twist(), 0.5)
     finally:
         example.kill()
         example.wait()

@@ -48,10 +48,20 @@ def test_a_target_out_of_sight_is_waited_for_and_then_replaced():
     assert choose(selector, 1.2, (3.0, 0, 2), (1.0, 0, 1)) == 3.0
 
 
-def test_without_tracks_the_nearest_is_the_target_at_once():
+def test_without_tracks_what_is_clearly_nearer_is_the_target_at_once():
     selector = TargetSelector(TargetSettings())
     assert choose(selector, 0, (2.0, 0, None)) == 2.0
     assert choose(selector, 0.1, (1.5, 0, None), (1.9, 0, None)) == 1.5
+    assert choose(selector, 0.2, (3.0, 0, None), (2.6, 0, None)) == 2.6  # it is gone
+
+
+def test_without_tracks_the_target_stays_among_equally_near_ones():
+    """Two cones at one range, to both sides: by the noise of each image one or the other is it."""
+    selector, rng = TargetSelector(TargetSettings()), np.random.default_rng(0)
+    chosen = [choose(selector, tenth / 10, *((x + 0.06 * rng.standard_normal(), 0, None)
+                                             for x in (-2.0, 2.0))) for tenth in range(50)]
+    assert len({x > 0 for x in chosen}) == 1
+    assert choose(selector, 9, (-2.0, 0, None), (1.9, 0, None)) == 1.9  # long out of sight
 
 
 def test_a_clock_that_goes_back_waits_for_nobody():
