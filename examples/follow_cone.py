@@ -166,6 +166,19 @@ def command_towards(target: Place, obstacles: Iterable[Place], settings: dict[st
     return twist
 
 
+def why_it_stands(seen_ns: int | None, now_ns: int, max_age_s: float) -> str:
+    """Return why it does not drive by detections of a time; empty where they are fresh."""
+    if seen_ns is None:
+        return ('Nothing to drive by has arrived: no positions, and no detections with the '
+                'CameraInfo of their image.')
+    age_s = (now_ns - seen_ns) / 1e9
+    if abs(age_s) <= max_age_s:
+        return ''
+    how = (f'{age_s:.1f} s old' if age_s > 0 else f'{-age_s:.1f} s ahead of this clock')
+    return (f'It stands: the newest detections are {how}, max_age_s is {max_age_s:g}; check '
+            'the camera, the detector and the clocks.')
+
+
 class FollowCone(Node):
     """Listens to detections and positions, publishes ``cmd_vel``."""
 
@@ -246,9 +259,10 @@ class FollowCone(Node):
         self._way.drive(now_ns, self._sent)
         # A stamp from the future is as wrong as an old one: by a clock that is ahead, or simulated
         # time that went back, the robot would drive on without a camera.
-        fresh = (self._seen_ns is not None
-                 and abs(now_ns - self._seen_ns) <= self._settings['max_age_s'] * 1e9)
-        self._sent = self._command(now_ns) if fresh else Twist()
+        reason = why_it_stands(self._seen_ns, now_ns, self._settings['max_age_s'])
+        if reason:
+            self.get_logger().warning(reason, throttle_duration_sec=5.0, skip_first=True)
+        self._sent = Twist() if reason else self._command(now_ns)
         self._publish(self._sent)
 
     def _publish(self, twist: Twist) -> None:

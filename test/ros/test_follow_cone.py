@@ -72,6 +72,14 @@ def test_command(cone, forwards, turns):
     assert (twist.angular.z > 0) - (twist.angular.z < 0) == turns
 
 
+@pytest.mark.parametrize(('seen_ns', 'words'), [
+    (None, 'Nothing to drive by'), (10 ** 10, ''), (9_600_000_000, ''),
+    (9_400_000_000, '0.6 s old'), (0, '10.0 s old'), (13 * 10 ** 9, '3.0 s ahead')])
+def test_why_it_stands_is_logged(seen_ns, words):
+    reason = follow_cone.why_it_stands(seen_ns, 10 ** 10, 0.5)
+    assert words in reason and bool(words) == bool(reason)
+
+
 SETTINGS = {**follow_cone.PARAMETERS, 'front': 0.2}
 
 
