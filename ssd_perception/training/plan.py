@@ -291,11 +291,15 @@ def _choose_length(plan: Plan, samples: Sequence[Sample], validation: Sequence[S
         by_time = int((seconds - once * (times + LAST)) / step)
         by_data = EPOCHS * count // batch
         steps = max(MIN_STEPS, min(by_time, by_data))
-        limit = f'{EPOCHS} epochs at most' if by_data < by_time else f'{minutes:g} minutes'
-        if steps > by_time:
-            limit = f'at least {MIN_STEPS} steps, {steps * step / 60:.1f} minutes'
-        reason = (f'{limit}; a step takes {step:.2f} s here, and every image is seen '
-                  f'{steps * batch / count:.0f} times.')
+        length = f'{steps * step / 60:.1f} minutes'
+        limit = f'{minutes:g} minutes'
+        if steps > min(by_time, by_data):
+            limit = f'at least {MIN_STEPS} steps, {length}'
+        elif by_data < by_time:
+            limit = (f'{EPOCHS} epochs at most, {length}; {minutes:g} minutes are enough for '
+                     f'{by_time * batch // EPOCHS} images')
+        reason = (f'{limit}; a step takes {step:.2f} s here, and the run has '
+                  f'{round(steps * batch / count, 1):g} epochs.')
     _update(plan, changes, 'iterations', reason, iterations=steps,
             warmup=max(1, min(100, steps // 10)),
             ema_decay=round(1 - 1 / max(20, min(500, steps // 8)), 5),

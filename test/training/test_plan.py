@@ -75,9 +75,16 @@ def test_anchors_are_fitted_where_the_usual_ones_do_not_match(planned):
     assert 'k-means' in thin.reasons['architecture.anchors']
 
 
-@pytest.mark.parametrize('minutes, steps', [(10, 1188), (0.1, 60), (1000, 300 * 40 // 8)])
-def test_the_length_follows_time_and_data(planned, minutes, steps):
-    recipe = planned(samples_of(100), minutes).recipe
+@pytest.mark.parametrize('count, minutes, steps, reason', [
+    (40, 10, 1188, '10 minutes; a step takes 0.50 s here, and the run has 237'),
+    (40, 0.1, 60, 'at least 60 steps, 0.5 minutes; a step'),
+    (1, 10, 60, 'at least 60 steps, 0.5 minutes; a step'),
+    (40, 15, 1500, '300 epochs at most, 12.5 minutes; 15 minutes are enough for 47 images; a')])
+def test_the_length_follows_time_and_data(planned, count, minutes, steps, reason):
+    found = planned(samples_of(100, count=count), minutes)
+    assert found.reasons['iterations'].startswith(reason)
+    recipe = found.recipe
+    assert found.reasons['iterations'].startswith(reason)
     assert abs(recipe.iterations - steps) <= 2
     assert recipe.warmup <= steps / 5 and 1 / (1 - recipe.ema_decay) < steps
 
