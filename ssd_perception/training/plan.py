@@ -44,7 +44,7 @@ FROZEN = 3  # stages of the backbone that then are not trained on a CPU
 # With at most so many images ImageNet's backbone may replace the shipped one's, all of its stages
 # frozen: where it makes at most this share of the mistakes, and so many fewer.
 FEW_IMAGES, MOST_OF_MISTAKES, FEWER_MISTAKES = 100, 0.5, 3
-EPOCHS = 300  # more see the same images again to no use
+EPOCHS = 300  # by then the training images are known by heart
 MIN_STEPS = 60
 FIXED = 6.0  # seconds of the start before the plan, and of the report's figures
 MEASUREMENT = 1.0  # seconds of a measurement that do not depend on the number of images
