@@ -92,7 +92,11 @@ class RunFolder:
             atomic_write(self._log_path, ''.join(json.dumps(row) + '\n' for row in kept).encode())
         self._try(lambda: plot_schedule(recipe, self.path / 'schedule.png'), 'schedule.png')
         board = make_folder(self.path / 'tensorboard')
-        self._board = SummaryWriter(str(board), purge_step=iteration + 1)
+        try:
+            self._board = SummaryWriter(str(board), purge_step=iteration + 1)
+        except UnicodeError:
+            self._warn(f'{board} stays empty: TensorBoard writes into folders only whose names '
+                       'are UTF-8.')
 
     def close(self) -> None:
         """Finish what TensorBoard has buffered; let others into the folder."""
@@ -123,12 +127,11 @@ class RunFolder:
             group: what their names there begin with.
         """
         def write() -> None:
-            assert self._board is not None  # made by ``open``
             # Never through a link: the folder may be from elsewhere.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             with os.fdopen(os.open(self._log_path, flags, 0o666), 'a') as file:
                 file.write(json.dumps(row) + '\n')
-            for name, value in _numbers(row, group):
+            for name, value in _numbers(row, group) if self._board is not None else ():
                 self._board.add_scalar(name, value, row['iteration'])
         self._try(write, 'the log')
 

@@ -46,6 +46,8 @@ def svg(figure: Figure, title: str) -> Markup:
     with warnings.catch_warnings():
         # Text stays text: that matplotlib's own font lacks a letter is nothing to the page.
         warnings.filterwarnings('ignore', 'Glyph .* missing from font')
+        # Names of classes may be longer than the figure is wide.
+        warnings.filterwarnings('ignore', 'constrained_layout not applied')
         figure.savefig(buffer, format='svg', transparent=True,
                        metadata={'Date': None, 'Creator': None, 'Format': None, 'Type': None})
     text = buffer.getvalue()

@@ -57,7 +57,8 @@ def test_an_image_may_come_as_an_array_of_bytes():
 
 
 def test_a_name_in_any_script_stays_text_without_a_warning():
-    figure = Figure()
+    figure = Figure((3, 2), layout='constrained')
+    figure.subplots().set_yticks([0], ['x' * 100])  # leaves no room for the axes
     figure.text(0.5, 0.5, '標識 \u0d95')
     with warnings.catch_warnings():
         warnings.simplefilter('error')
