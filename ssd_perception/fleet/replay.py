@@ -74,16 +74,19 @@ def run(options: FleetReplayOptions, log: Callable[[str], object] = print) -> Fl
                       stages=copy.deepcopy(each.stages))
         identity = _identity(own, recording, detector)
         mark = out / _DONE / f'{recording.name}.json'
-        if options.replay.fresh or not (own.out / MARK).is_file() or not mark.is_file() \
-                or mark.read_bytes() != identity:
+        if options.replay.fresh or not mark.is_file() or mark.read_bytes() != identity \
+                or _figures(out, recording) is None:
             tasks.append(Task(recording.name, recording.size,
                               functools.partial(_replay_one, own, recording, mark, identity)))
     log(f'{counted(len(recordings), "recording")}, {len(recordings) - len(tasks)} done before.')
     with sigterm_as_ctrl_c():
         failures = run_tasks(tasks, 'replay', options.ray, (each.workers or 1) * (
             each.detector.threads or 1), gpus=0 if detector.device.startswith('cpu') else 1)
-    summary = FleetSummary(tuple(_figures(out, recording) for recording in recordings
-                                 if recording.name not in failures), failures)
+    figures = {recording.name: _figures(out, recording) for recording in recordings
+               if recording.name not in failures}
+    lost = {name: f'Its {MARK} cannot be read any more.' for name, one in figures.items()
+            if one is None}
+    summary = FleetSummary(tuple(filter(None, figures.values())), {**failures, **lost})
     if not summary.recordings:
         raise DataError(f'None of the {len(recordings)} recordings could be replayed.')
     atomic_write(out / 'report.html', fleet_page(summary).encode())
@@ -118,6 +121,10 @@ def _detectors(detector: DetectorOptions, workers: int) -> Sequence[Detector]:
     return load_detectors(ReplayOptions(Path(), detector=detector, workers=workers))
 
 
-def _figures(out: Path, recording: FoundRecording) -> RecordingFigures:
-    values = json.loads((out / recording.name / MARK).read_text(encoding='utf-8'))
-    return from_json(RecordingFigures, {**values, 'name': recording.name})
+def _figures(out: Path, recording: FoundRecording) -> RecordingFigures | None:
+    """Return a recording's figures; None where there are none, or a power failure cut them."""
+    try:
+        values = json.loads((out / recording.name / MARK).read_text(encoding='utf-8'))
+        return from_json(RecordingFigures, {**values, 'name': recording.name})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None

@@ -89,7 +89,7 @@ def test_only_what_is_not_done_is_done_again(detectors, drives, tmp_path):
     assert calls(detectors) == seen and files(out) == before
     shutil.rmtree(mine / 'd')
     recordings.write_recording(mine / 'd', 2, size=(320, 320))
-    shutil.rmtree(out / 'a')
+    os.truncate(out / 'a' / 'summary.json', 0)  # as a power failure may leave it
     assert replay(mine, out) == 0
     assert calls(detectors) == seen + FRAMES + 2
     assert {name: data for name, data in files(out).items() if name[0] in 'abc'} \
