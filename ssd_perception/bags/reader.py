@@ -192,8 +192,8 @@ class RecoveringBag:
             regular_file(inside(self.path, path.name) if self.path.is_dir() else path)
             with open(path, 'rb') as file:
                 if file.read(len(_GIT_LFS)) == _GIT_LFS:
-                    self._notes.append(f'{path.name} is a pointer of Git LFS, not the recording; '
-                                       'fetch it with `git lfs pull`.')
+                    self._notes.append(f'{printable(path.name)} is a pointer of Git LFS, not the '
+                                       'recording; fetch it with `git lfs pull`.')
                     return
             self._files.append(StorageFile(path))
         except DataError as error:

@@ -7,13 +7,19 @@ import os
 import re
 from pathlib import Path
 
+from ssd_perception.core.text import visible
+
 
 class UserError(Exception):
     """Base class: the message names the thing, what was expected and what to do.
 
     The command line prints the message alone; any other exception is a fault of the package and
-    is shown with its traceback.
+    is shown with its traceback. As text it is printable: it quotes names of files and topics,
+    which others have chosen, and goes to terminals and logs.
     """
+
+    def __str__(self) -> str:
+        return visible(super().__str__())
 
 
 class SettingError(UserError, ValueError):

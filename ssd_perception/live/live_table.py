@@ -21,7 +21,7 @@ class LiveTable:
     """
 
     def __init__(self, stream: TextIO, title: str) -> None:
-        self._stream, self._title = stream, title
+        self._stream, self._title = stream, printable(title)  # names of weights and recordings
         self._terminal = stream.isatty()
         self._lines = 0
         self._last = ''

@@ -122,9 +122,10 @@ def test_links_out_and_pipes_are_left_out(tmp_path, database):
 
 
 def test_a_git_lfs_pointer_is_named(tmp_path):
-    (tmp_path / 'drive.mcap').write_text(
-        'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n')
-    assert 'pointer of Git LFS' in read(tmp_path / 'drive.mcap')[1]
+    path = tmp_path / '\x1b[31mdrive.mcap'
+    path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n')
+    said = read(path)[1]
+    assert 'pointer of Git LFS' in said and said.isprintable()
 
 
 def test_a_message_that_unpacks_to_gigabytes(database):

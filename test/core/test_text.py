@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssd_perception.core.errors import DataError, SettingError, UserError
 from ssd_perception.core.text import one_line, printable, quoted
 
+ESCAPES = 'a\x1b[31m\r\udcff\nb'
 
 @pytest.mark.parametrize('text, washed', [
     ('', ''), ('rgb8', 'rgb8'), ('Kegel über ß 锥', 'Kegel über ß 锥'),
@@ -26,6 +28,11 @@ def test_it_is_printable_bounded_and_utf8(text, length):
     ('', ''), (ValueError(), 'ValueError'), ('a\n b', 'a b'), (ValueError('a\tb'), 'a b')])
 def test_an_error_without_a_message_gives_its_kind(error, line):
     assert one_line(error) == line
+
+
+def test_an_error_for_the_user_is_printable_wherever_it_is_shown():
+    for kind in (UserError, DataError, SettingError):
+        assert f'{kind(ESCAPES)}' == 'a\\x1b[31m\\r\\udcff\nb' and kind(ESCAPES).args == (ESCAPES,)
 
 
 def test_ten_megabytes_are_not_looked_at():
