@@ -131,8 +131,10 @@ class RunFolder:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             with os.fdopen(os.open(self._log_path, flags, 0o666), 'a') as file:
                 file.write(json.dumps(row) + '\n')
-            for name, value in _numbers(row, group) if self._board is not None else ():
-                self._board.add_scalar(name, value, row['iteration'])
+            if (board := self._board) is None:
+                return
+            for name, value in _numbers(row, group):
+                board.add_scalar(name, value, row['iteration'])
         self._try(write, 'the log')
 
     def save_weights(self, path: Path, model: SSD, metadata: Metadata) -> bool:
