@@ -78,6 +78,7 @@ def as_stereo_has_it(depth, rng):
     result = 480 * 0.05 / (np.maximum(np.round(disparity * 8), 1) / 8)
     jump = np.abs(np.diff(depth, axis=1, prepend=depth[:, :1])) > 0.1
     result[cv2.dilate(jump.astype(np.uint8), np.ones((1, 9))) > 0] = np.nan
-    patches = cv2.resize(rng.uniform(size=(60, 80)), (depth.shape[1], depth.shape[0]))
+    height, width = depth.shape
+    patches = cv2.resize(rng.uniform(size=(height // 8 + 1, width // 8 + 1)), (width, height))
     result[patches < 0.25] = np.nan
     return result.astype(np.float32)
