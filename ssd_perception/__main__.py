@@ -137,7 +137,7 @@ def _sentence(error: Exception) -> str:
         return missing
     # Names of files in it may hold what no terminal should get.
     if isinstance(error, UserError):
-        return one_line(error, 5000)
+        return one_line(f'{error}{error.hint}', 5000)
     if isinstance(error, OSError):
         return one_line(describe_os_error(error), 5000)
     return one_line(describe_lack_of_memory(error))

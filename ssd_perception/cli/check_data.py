@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check; 0 when the data can be used, warnings or not, and 1 when there are errors."""
     from ssd_perception.core.text import counted
+    from ssd_perception.data.layout import find_split, separate_splits
+
+    for folder in args.data:  # now, because loading torch takes seconds
+        if not separate_splits(folder):
+            find_split(folder, 'train')  # raises
     from ssd_perception.datacheck import run as use_case
     from ssd_perception.datacheck.text import lines
 

@@ -51,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; the best weights lie in OUT/NAME.safetensors, NAME being that of the folder OUT."""
+    from ssd_perception.data.layout import find_split
+
+    for folder in args.data:  # now, because loading torch takes seconds
+        find_split(folder, args.split)
     # By default a torch thread that waits for another one spins for milliseconds. With another
     # busy process on the machine this takes the core that the other thread needs. With threads
     # that sleep at once a step takes 20 % longer on an idle machine, so they spin for some

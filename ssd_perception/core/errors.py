@@ -16,7 +16,13 @@ class UserError(Exception):
     The command line prints the message alone; any other exception is a fault of the package and
     is shown with its traceback. As text it is printable: it quotes names of files and topics,
     which others have chosen, and goes to terminals and logs.
+
+    Attributes:
+        hint: what is added to the message for who typed the command, and for nobody else: it may
+            name files.
     """
+
+    hint = ''
 
     def __str__(self) -> str:
         return visible(super().__str__())

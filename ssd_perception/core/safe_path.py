@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import os
 import stat
 from pathlib import Path, PurePosixPath
 
 from ssd_perception.core.errors import DataError
+from ssd_perception.core.text import printable
+
+_MOST_NAMES = 10_000  # of a folder, in which a name like the one that was typed is looked for
 
 
 def regular_file(path: str | os.PathLike) -> Path:
@@ -26,6 +31,20 @@ def regular_file(path: str | os.PathLike) -> Path:
     if not stat.S_ISREG(mode):
         raise DataError(f'{path} is no regular file; give a file on a disk.', path)
     return absolute
+
+
+def did_you_mean(path: Path) -> str:
+    """Return `` Did you mean X?`` with the name beside ``path`` that is most like it, or ``''``.
+
+    For who typed the path: over the network it would give the names of files away.
+    """
+    try:
+        with os.scandir(path.expanduser().parent) as entries:
+            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+    except (OSError, ValueError, RuntimeError):
+        return ''
+    near = difflib.get_close_matches(path.name, names, 1)
+    return f' Did you mean {printable(path.with_name(near[0]), 1000)}?' if near else ''
 
 
 def open_regular(path: str | os.PathLike, flags: int) -> int:

@@ -53,7 +53,8 @@ def unpacked(path: Path) -> Path:
         OSError: from the system, for example for a full disk.
     """
     state = path.stat()
-    return _unpacked(path.absolute(), state.st_mtime_ns, state.st_size)
+    place = path.parent.resolve() / path.name  # without "..", which every message would repeat
+    return _unpacked(place, state.st_mtime_ns, state.st_size)
 
 
 @functools.cache  # for one state of the file: reading ten thousand names takes a while

@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.core.safe_path import inside, regular_file
+from ssd_perception.core.safe_path import did_you_mean, inside, regular_file
 from ssd_perception.core.safe_yaml import YamlError, read_yaml
 from ssd_perception.core.text import printable
 from ssd_perception.data import coco, voc, yolo
 from ssd_perception.data.archive import SUFFIXES, unpacked
 from ssd_perception.data.division import Division, divide, stored
-from ssd_perception.data.folder import HIDDEN, SPLITS, canonical
+from ssd_perception.data.folder import HIDDEN, SPLITS, canonical, files_below
 from ssd_perception.data.other_formats import describe
-from ssd_perception.data.sample import OnBad, Sample, class_name, refuse
+from ssd_perception.data.sample import (
+    IMAGE_SUFFIXES,
+    OTHER_SUFFIXES,
+    OnBad,
+    Sample,
+    class_name,
+    refuse,
+)
 
 LABELLED_FILE = 'dataset.yaml'  # its "classes" are those that the folder labels
 _MADE = ('val', 'valid', 'validation')  # names of a split that is made where there is none
@@ -132,6 +139,9 @@ def _read(found: Found, one_based: bool | None, on_bad: OnBad | None) -> list[Sa
 
     samples = found.layout.read(found.root, found.split, one_based, collect)
     if not samples:
+        if count and not holds_images(found.root):
+            raise DataError(describe(found.root) or f'{found.root} holds no images.', found.root,
+                            'missing picture')
         failed = '1 file' if count == 1 else f'{count} files or entries'
         more = f', the first is: {first}' if first else '.'
         raise DataError(f'Nothing of the split "{found.split}" of {found.root} can be used: '
@@ -139,6 +149,11 @@ def _read(found: Found, one_based: bool | None, on_bad: OnBad | None) -> list[Sa
                         *((first.file, first.problem) if first else ()))
     labelled = labelled_classes(found.root)
     return [replace(sample, labelled=labelled) for sample in samples] if labelled else samples
+
+
+def holds_images(folder: Path) -> bool:
+    """Return whether there is an image of any format below ``folder``."""
+    return next(files_below(folder, (*IMAGE_SUFFIXES, *OTHER_SUFFIXES)), None) is not None
 
 
 def find_split(root: str | os.PathLike, split: str) -> Found:
@@ -158,7 +173,7 @@ def find_split(root: str | os.PathLike, split: str) -> Found:
         raise DataError(f'{folder} is one file; a folder of images and labels, or a zip archive '
                         'of one, is expected.', folder)
     if not folder.is_dir():
-        raise DataError(f'There is no folder {folder}.', folder)
+        raise DataError(f'There is no folder {folder}.{did_you_mean(folder)}', folder)
     if there := _on_disk(folder):
         raise DataError(f'{folder} has no split "{split}"; splits there: {", ".join(there)}; '
                         'name one of them with --split.', folder)

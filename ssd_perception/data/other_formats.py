@@ -58,8 +58,9 @@ def describe(folder: Path) -> str | None:
     if found:
         return (f'{printable(found[0])} is {found[1]}, which is not read: {_EXPORT}.')
     if archive:
-        return (f'{folder} holds the archive {printable(archive.name)}: unpack that and give its '
-                'folder.')
+        remedy = 'give that' if archive.suffix.lower() == '.zip' else \
+            'unpack that and give its folder'
+        return f'{folder} holds the archive {printable(archive, 1000)}: {remedy}.'
     if images:
         return (f'{folder} holds {counted(images, "image")} and no boxes that can be read: label '
                 f'them, for example with Label Studio or CVAT, and {_EXPORT}.')

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ssd_perception.core.text import listed
 from ssd_perception.data.division import FILE
-from ssd_perception.data.layout import find_split, has_split, is_made, read_divided, read_split
-from ssd_perception.data.sample import OnBad, Sample
+from ssd_perception.data.layout import (
+    LABELLED_FILE,
+    find_split,
+    has_split,
+    is_made,
+    read_divided,
+    read_split,
+)
+from ssd_perception.data.sample import OnBad, Sample, class_names
 
 NO_SPLIT = 'none'  # in place of a validation split: train on everything, measure nothing
 
@@ -46,6 +55,7 @@ def read_training_data(folders: Sequence[Path], split: str = 'train', val_split:
     train: list[Sample] = []
     validation: dict[str, Sequence[Sample]] = {}
     taken = []
+    roots: dict[Path, list[Sample]] = {}
     measures = val_split != NO_SPLIT
     divides = measures and not any(has_split(folder, val_split) for folder in folders)
     for folder, times in zip(folders, repeats or [1] * len(folders)):
@@ -64,7 +74,23 @@ def read_training_data(folders: Sequence[Path], split: str = 'train', val_split:
             validation[str(folder) if folder.name in validation else folder.name] = aside
         measured = f'; {len(aside)} for validation, {source}' if aside else ''
         taken.append(f'{found}: {len(own)} images for training{measured}.')
-    return TrainingData(train, validation, taken)
+        roots[found.root] = [*own, *aside]
+    return TrainingData(train, validation, taken + _partly_labelled(roots))
+
+
+def _partly_labelled(folders: Mapping[Path, Sequence[Sample]]) -> list[str]:
+    """Return a sentence for each folder that has no object of a class of the others."""
+    lines = []
+    every = class_names(itertools.chain(*folders.values()))
+    for root, samples in folders.items():
+        own = class_names(samples)
+        if own and len(own) < len(every) and samples[0].labelled is None:
+            rest = [name for name in every if name not in own]
+            lines.append(
+                f'{root} has no object of {listed(rest, 5)}: if its images show some, unlabelled, '
+                'they are trained on as background; to prevent that, write '
+                f'"classes: [{", ".join(own)}]" into {root / LABELLED_FILE}.')
+    return lines
 
 
 def _kept(file: Path | None) -> str:

@@ -349,8 +349,10 @@ def _sample(root: Path, image: Path, labels: Path | None, found: _Set,
         except ValueError as error:
             raise DataError(f'{labels}, line {number}: {error}.', labels) from error
         if label not in names:
+            hint = ' (do the numbers begin with 1?)' \
+                if label == len(names) and max(names) < label else ''
             raise DataError(f'{labels}, line {number}: the class {label} has no name in '
-                            f'{found.source}, which names {len(names)} from 0 on.', labels)
+                            f'{found.source}, which names {len(names)} from 0 on{hint}.', labels)
         boxes.append(box)
         classes.append(names[label])
     height, width = image_size(image) if boxes else (1, 1)

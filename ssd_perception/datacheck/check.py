@@ -23,16 +23,25 @@ from ssd_perception.data.anchor_fit import (
     suggest,
 )
 from ssd_perception.data.input_fit import Look, input_size
-from ssd_perception.data.layout import find_split, has_split, read_split, separate_splits
+from ssd_perception.data.layout import (
+    data_root,
+    find_split,
+    has_split,
+    holds_images,
+    read_split,
+    separate_splits,
+)
 from ssd_perception.data.sample import Sample, class_names
 from ssd_perception.datacheck.checks import (
     Split,
     check_boxes,
     check_classes,
+    check_corners,
     check_counting,
     check_image,
     check_lists,
     check_unlisted,
+    check_validation,
 )
 from ssd_perception.datacheck.inspection import ImageFacts, inspect_images
 from ssd_perception.datacheck.leaks import check_copies
@@ -152,13 +161,16 @@ def check_dataset(folders: Sequence[Path], names: Sequence[str],
             hw = found.seen_hw(sample)
             if hw:
                 problems += check_boxes(sample, hw, architecture, preprocessing, split.label)
-                good.append((sample.xyxy, hw))
+                good.append((sample, hw))
         problems += check_counting(split)
-        placed[split.label] = placed_boxes(good, architecture, preprocessing)
+        problems += check_corners(split, good)
+        placed[split.label] = placed_boxes([(sample.xyxy, hw) for sample, hw in good],
+                                           architecture, preprocessing)
     problems += check_lists(splits)
     problems += check_classes(splits, recipe_names)
     problems += check_copies(splits, facts)
     if not names:
+        problems += check_validation(splits)
         problems += check_unlisted(splits, {problem.file.stem for problem in problems})
     covered = {label: coverage(boxes, architecture) for label, boxes in placed.items()}
     suggestion = _suggest(splits, placed, architecture, problems)
@@ -197,6 +209,8 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
         try:
             split.samples.extend(read_split(folder, name, one_based, bad))
         except DataError as error:
+            if not holds_images(data_root(folder)):  # one sentence, rather than one for each file
+                del problems[before:]
             if len(problems) == before:  # otherwise they are named one by one
                 bad(error)
         splits.append(split)

@@ -14,6 +14,8 @@ from ssd_perception.core.boxes import area, clip, iou
 from ssd_perception.core.metadata import Architecture, Preprocessing
 from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import placed_boxes
+from ssd_perception.data.division import FEWEST
+from ssd_perception.data.folder import SPLITS, canonical
 from ssd_perception.data.sample import IMAGE_SUFFIXES, MIN_SIDE_PX, OTHER_SUFFIXES, Sample
 from ssd_perception.datacheck.inspection import ImageFacts
 from ssd_perception.datacheck.problems import Problem
@@ -26,6 +28,7 @@ DARK = 32  # of 255; a 12-bit image stored with 16 bits has at most 15
 RARE = 50  # objects of a class to train on; fewer hardly show it from all sides
 _TOUCHING = 20  # edges exactly at 1, with none below, are no coincidence
 _BLOCK = 1000
+_BOXES = 20  # that look like corners are no coincidence if a tenth leads out of the images
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +54,8 @@ class Split:
 
     @property
     def trains(self) -> bool:
-        """Whether training reads it, by its name: train, trainval, train2017."""
-        return self.name.startswith('train')
+        """Whether training reads it: train, train2017, or a folder's only one, "default"."""
+        return self.name.startswith('train') or canonical(self.name) not in SPLITS
 
 
 def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Problem]:
@@ -134,7 +137,9 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
         alike = [split for split in splits if split.name == name and split.samples]
         # A folder of negatives is useful in addition to others, but not alone.
         if alike and not any(counts[split] for split in alike):
-            yield Problem('no objects', alike[0].folder, 'no object in any image',
+            unlabelled = all(s.annotation in (None, s.path) for p in alike for s in p.samples)
+            yield Problem('no objects', alike[0].folder, 'no object in any image'
+                          + ', because no file of labels was found' * unlabelled,
                           split=alike[0].label)
     for split in splits:
         empty = sum(not sample.names for sample in split.samples)
@@ -164,6 +169,16 @@ def check_classes(splits: Sequence[Split], recipe_names: Sequence[str]) -> Itera
         elif trained[name] < RARE:
             yield Problem('rare class', training[0].folder,
                           f'"{name}" has {trained[name]} objects in {where}; fewer than {RARE}')
+
+
+def check_validation(splits: Sequence[Split]) -> Iterator[Problem]:
+    """Yield a warning when there are no validation images, and too few images to take some of."""
+    counts = Counter(split.folder for split in splits if split.trains for _ in split.samples)
+    measured = any(canonical(split.name) == 'val' and split.samples for split in splits)
+    if counts and not measured and max(counts.values()) < FEWEST:
+        folder, count = counts.most_common(1)[0]
+        yield Problem('no validation images', folder, f'{count} images to train on; of fewer than '
+                      f'{FEWEST} none are set aside')
 
 
 def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:
@@ -209,6 +224,33 @@ def check_counting(split: Split) -> Iterator[Problem]:
     if touching >= _TOUCHING and (edges >= 1).all() and (edges % 1 == 0).all():
         yield Problem('boxes count from 1', split.folder,
                       f'{touching} edges are at exactly 1, none at 0, and all are whole',
+                      split=split.label)
+
+
+def check_corners(split: Split, placed: Sequence[tuple[Sample, tuple[int, int]]]
+                  ) -> Iterator[Problem]:
+    """Yield a warning when corners seem to have been written where a size belongs.
+
+    Then each "width" is beyond the x before it, each "height" beyond the y, and boxes reach out of
+    their images. YOLO's x and y are the centre of a box, those of COCO its corner.
+
+    Args:
+        placed: the split's samples and the sizes (height, width) px of their images.
+    """
+    rows = [(sample.xyxy, [hw[1], hw[0]] * np.ones((len(sample.xyxy), 1)),
+             np.full(len(sample.xyxy), sample.annotation.suffix == '.txt'))
+            for sample, hw in placed if sample.annotation
+            and sample.annotation.suffix in ('.txt', '.json') and len(sample.xyxy)]
+    if not rows:
+        return
+    xyxy, wh, centred = (np.concatenate(part) for part in zip(*rows))
+    size = xyxy[:, 2:] - xyxy[:, :2]
+    first = np.where(centred[:, None], xyxy[:, :2] + size / 2, xyxy[:, :2])
+    outside = (xyxy[:, 2:] > wh + OVERHANG_PX).any(1)
+    if len(size) >= _BOXES and (size > first).all() and outside.mean() >= 0.1:
+        yield Problem('corners as sizes', split.folder,
+                      f'in all {len(size)} boxes the last two numbers are greater than the two '
+                      f'before, and {outside.sum()} boxes reach out of their images',
                       split=split.label)
 
 

@@ -58,6 +58,11 @@ KINDS = {
     'rare class': Kind(False, 'collect more, or leave the class out'),
     'class never trained': Kind(False, 'the class cannot be learned: the training split lacks it'),
     'similar class names': Kind(False, 'if they mean the same, give them one name'),
+    'no validation images': Kind(
+        False, 'label more: nothing measures the weights, and nothing chooses the best ones'),
+    'corners as sizes': Kind(
+        False, 'if the last two are the right and lower edges, write width and height instead; '
+        "YOLO's first two are the centre"),
     'boxes count from 1': Kind(False, 'if the export counts from 1, add --one-based'),
     'low anchor coverage': Kind(
         False, 'take the suggested anchors, or a larger input; train without a recipe does so'),

@@ -15,9 +15,10 @@ from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.format import format_number
 from ssd_perception.core.text import listed
+from ssd_perception.data.division import FEWEST
 from ssd_perception.data.layout import read_split
 from ssd_perception.data.sample import Sample, as_negatives, class_names
-from ssd_perception.data.training_data import TrainingData, read_training_data
+from ssd_perception.data.training_data import NO_SPLIT, TrainingData, read_training_data
 from ssd_perception.evaluation.accuracy import Accuracy
 from ssd_perception.evaluation.run import evaluate_detector
 from ssd_perception.evaluation.weights_metrics import measure_for_metadata
@@ -136,6 +137,9 @@ def run(options: TrainOptions, log: Log = lambda line: None,
     if trainer.world.main:
         _warn_of_shared(data, warn)
         _warn_of(bad, warn)
+        if not validation and options.val_split != NO_SPLIT:
+            warn(f'There are no validation images, and of fewer than {FEWEST} images none are set '
+                 'aside: nobody will know how good the weights are.')
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
         log(f'Training on {len(samples)} images ({listed(recipe.class_names, 10)}), {start}, for '

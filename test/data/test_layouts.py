@@ -165,7 +165,7 @@ def test_a_picture_named_with_its_folder_is_found(tmp_path):
 
 
 @pytest.mark.parametrize('make, says', [
-    (lambda root: None, 'There is no folder'),
+    (lambda root: root.with_name('xy').mkdir(), 'There is no folder .*/x. Did you mean .*/xy.$'),
     (lambda root: root.mkdir(), 'looked for ImageSets/Main/val.txt .*'
      'annotations/instances_val.json or val/_annotations.coco.json .*data.yaml.*there: none'),
     (lambda root: write_voc(root, {'a': TRAIN, 'b': TRAIN}), 'splits there: a, b'),
@@ -188,7 +188,9 @@ def test_a_missing_split_tells_what_was_looked_for(tmp_path, make, says):
     ('ds0/ann/a.jpg.json', '{"objects": [{"classTitle": "a"}]}', 'Supervisely'),
     ('annotations/default.json', '{"categories": {}, "items": [{"annotations": []}]}', 'Datumaro'),
     ('tasks.json', '[{"annotations": [{"result": []}], "data": {}}]', 'Label Studio'),
-    ('label_2/a.txt', 'Car 0 0\n', 'KITTI'), ('set.zip', 'PK', 'holds the archive set.zip'),
+    ('label_2/a.txt', 'Car 0 0\n', 'KITTI'),
+    ('set.zip', 'PK', 'holds the archive .*/set.zip: give that.'),
+    ('set.rar', 'PK', 'set.rar: unpack that and give its folder.'),
     ('notes.txt', 'none', 'holds 1 image and no boxes .*label them')])
 def test_a_folder_that_no_layout_reads_is_named_by_what_it_holds(tmp_path, name, content, says):
     write_pictures(tmp_path / 'pictures', ['a'])

@@ -234,7 +234,8 @@ def test_keypoints_behind_the_box_are_left_out(tmp_path):
     ('0 0 0 1 1 0 1 2', 'polygon'), ('0', 'got 1 numbers'), ('0 nan 0 1 1', 'fractions'),
     ('0 .5 .5 .1 .1 .4 .4 2 .6 .6 2', 'line 1: .*keypoints need "kpt_shape"'),
     ('\n0 48 36 20 20', 'line 2: x, y, width and height must be fractions'),
-    ('2 0.5 0.5 0.5 0.5', 'class 2 has no name in .*data.yaml'),
+    ('2 0.5 0.5 0.5 0.5', 'class 2 has no name in .*data.yaml.*numbers begin with 1'),
+    ('3 0.5 0.5 0.5 0.5', 'class 3 has no name in .*data.yaml, which names 2 from 0 on.$'),
     ('0.5 0.5 0.5 0.5 0.5', 'whole number'), ('-1 0.5 0.5 0.5 0.5', 'whole number'),
     ('0 0.5 0.5 0 0.5', 'has no area'), ('1e400 0.5 0.5 0.5 0.5', 'whole number|shares'),
     ('0 0.5 0.5 0.5 0.5\n' * 5001, '5001 objects, more than the 5000')])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from small_sets import coco, scene, write_coco, write_pictures, write_voc, xml
+from small_sets import coco, scene, write_coco, write_pictures, write_voc, write_yolo, xml
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.metadata import Architecture, Preprocessing
@@ -81,6 +81,26 @@ def counting(root):
         (root / f'Annotations/a{i}.xml').write_text(xml([('cone', (1, 10, 70, 60))]))
 
 
+def nine(root):
+    shutil.rmtree(root)
+    write_loose(root, {f'a{i}': [('cone', BOX)] for i in range(9)})
+
+
+def corners(root):
+    """Write x_min y_min x_max y_max into YOLO's files, here 60 40 90 70."""
+    shutil.rmtree(root)
+    boxes = {split: {f'{split}{i}': [('cone', (15, 5, 105, 75))] for i in range(count)}
+             for split, count in (('train', 20), ('val', 2))}
+    write_yolo(root, boxes)
+
+
+def write_loose(root, pictures):
+    write_pictures(root, pictures)
+    for name, objects in pictures.items():
+        (root / f'{name}.xml').write_text(xml(objects))
+    return root
+
+
 def twelve_bits(root):
     image = cv2.cvtColor(scene(9), cv2.COLOR_BGR2GRAY).astype(np.uint16) * 16
     (root / 'JPEGImages/b0.jpg').write_bytes(cv2.imencode('.png', image)[1].tobytes())
@@ -122,6 +142,8 @@ CASES = {
     'rare class': (lambda root: (root / 'Annotations/a0.xml').write_text(xml()), 'd'),
     'class never trained': (objects(('cube', BOX)), 'd'),
     'similar class names': (objects(('Cone ', BOX)), 'd'),
+    'no validation images': (nine, 'd'),
+    'corners as sizes': (corners, 'd'),
     'boxes count from 1': (counting, 'd'),
     'low anchor coverage': (lambda root: [(root / f'Annotations/a{i}.xml').write_text(
         xml([('cone', (10, 10, 20, 21))])) for i in range(RARE)], 'd'),
@@ -160,6 +182,23 @@ def test_a_picture_whose_annotation_is_bad_is_in_a_split_all_the_same(tmp_path):
     (root / 'Annotations/b0.xml').write_text('')
     cv2.imwrite(str(tmp_path / 'beside.png'), scene(1))
     assert [problem.kind for problem in run(root).problems] == ['unreadable annotation']
+
+
+def test_the_only_split_is_trained_on_whatever_its_name(tmp_path):
+    write_loose(tmp_path / 'd', {f'a{i}': [('cone', BOX)] for i in range(12)})
+    assert [problem.kind for problem in run(tmp_path / 'd').problems] == ['rare class']
+
+
+def test_missing_files_are_one_problem_where_all_are_missing(tmp_path):
+    (root := tmp_path / 'd').mkdir()
+    (root / 'obj.data').write_text('train = data/train.txt\nnames = data/obj.names\n')
+    (root / 'obj.names').write_text('cone')
+    (root / 'train.txt').write_text('data/obj_train_data/a.jpg\ndata/obj_train_data/b.jpg\n')
+    problem, = run(root).problems
+    assert problem.kind == 'missing picture' and 'with "Save images"' in problem.detail
+    root = write_yolo(tmp_path / 'e', {'train': {'a': []}})
+    problem, = (p for p in run(root).problems if p.kind == 'no objects')
+    assert 'no file of labels' in problem.detail
 
 
 def test_a_pair_names_both_pictures(tmp_path):

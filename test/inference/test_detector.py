@@ -140,6 +140,14 @@ def test_missing_weights_tell_every_place_tried(monkeypatch, tmp_path):
     assert str(tmp_path / 'share/ssd_perception/weights/absent.safetensors') in str(error.value)
     with pytest.raises(WeightsNotFound, match='/no/such/file'):
         resolve_weights('/no/such/file')
+    (tmp_path / 'run').mkdir()
+    for name in ('run.last.safetensors', 'run.safetensors'):
+        (tmp_path / 'run' / name).touch()
+    for typed in ('run', 'run/rum.safetensors'):  # for who typed it; others must not see names
+        with pytest.raises(WeightsNotFound) as error:
+            resolve_weights(tmp_path / typed)
+        assert error.value.hint == f' Did you mean {tmp_path}/run/run.safetensors?'
+        assert error.value.hint not in str(error.value)
 
 
 def test_a_foreign_file_is_refused(tmp_path):

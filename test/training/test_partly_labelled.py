@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 import torch
+from small_sets import write_voc
 from test_losses import ANCHORS, CELLS
 from tiny import TINY, first_step, write_pictures
 
 from ssd_perception.core.anchors import BoxCoder
 from ssd_perception.data.layout import read_split
+from ssd_perception.data.training_data import read_training_data
 from ssd_perception.training.losses import DetectionLoss, Target
 from ssd_perception.training.recipe import LossRecipe
 from ssd_perception.training.trainer import Trainer
@@ -26,6 +28,18 @@ def test_the_loss_leaves_classes_out_that_an_image_does_not_label(assignment):
     gradient = logits.grad[1].abs().sum(0)
     assert gradient[0] == 0 and gradient[2] == 0 and gradient[1] > 0
     assert (logits.grad[0].abs().sum(0) > 0).all()
+
+
+def test_a_folder_without_some_classes_is_named(tmp_path):
+    cones, cubes = (write_voc(tmp_path / name, {'train': {f'{name}{i}': [(name, (20, 10, 70, 60))]
+                                                          for i in range(10)}})
+                    for name in ('cone', 'cube'))
+    (cubes / 'dataset.yaml').write_text('classes: [cube]\n')
+    *_, line = read_training_data([cones, cubes]).taken
+    assert line.startswith(f'{cones} has no object of cube: ')
+    assert f'write "classes: [cone]" into {cones}/dataset.yaml' in line
+    (cones / 'dataset.yaml').write_text('classes: [cone]\n')
+    assert len(read_training_data([cones, cubes]).taken) == 2
 
 
 def test_a_folder_limits_the_classes_and_a_mosaic_takes_what_all_its_images_label(tmp_path):
