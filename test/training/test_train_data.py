@@ -99,7 +99,9 @@ def test_a_class_that_only_validation_holds_is_named_and_measured(tmp_path, data
 def test_without_validation_images_the_last_weights_have_the_name(tmp_path, data, capsys):
     (data / 'ImageSets/Main/val.txt').unlink()
     code, last = train(tmp_path, data, 'run')
-    assert code == 0 and 'no validation images' in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert code == 0 and 'no validation images' in said.out
+    assert 'fewer than 10 images none are set aside' in said.err
     named = load_file(tmp_path / 'run/run.safetensors')
     assert all((value == named[key]).all() for key, value in load_file(last).items())
 
