@@ -65,12 +65,19 @@ def run(args: argparse.Namespace) -> int:
         os.environ.setdefault('GOMP_SPINCOUNT', '1000')
     from ssd_perception.training import run as use_case
 
-    result = use_case.run(
-        use_case.TrainOptions(
-            args.data, args.out, args.recipe, tuple(args.set), args.init, args.repeat,
-            args.negatives, args.split, args.val_split, args.one_based, args.resume, args.device,
-            args.minutes, args.latency_ms),
-        log=lambda line: print(line, flush=True), warn=lambda line: print(line, file=sys.stderr))
+    try:
+        result = use_case.run(
+            use_case.TrainOptions(
+                args.data, args.out, args.recipe, tuple(args.set), args.init, args.repeat,
+                args.negatives, args.split, args.val_split, args.one_based, args.resume,
+                args.device, args.minutes, args.latency_ms),
+            log=lambda line: print(line, flush=True),
+            warn=lambda line: print(line, file=sys.stderr))
+    except KeyboardInterrupt:
+        if (checkpoint := args.out / 'checkpoint.pt').is_file():
+            print(f'Interrupted. {checkpoint} keeps what was learned: the same command with '
+                  '--resume goes on from there.', file=sys.stderr)
+        raise
     if result.unreadable:
         print(f'{result.unreadable} images could not be read; the log above names them, '
               '`ssd_perception check_data` finds all such.', file=sys.stderr)

@@ -102,10 +102,11 @@ def _watch(options: ViewOptions) -> tuple[list[SeenFrame], list[str]]:
 
 def _rows(live: Live) -> list[tuple[str, str]]:
     """Return the table's rows for the viewer's figures."""
-    if live.waiting:
-        return [('waiting for', live.waiting)]
+    waiting = [('waiting for', live.waiting)] if live.waiting else []
+    if waiting and not live.seen:
+        return waiting
     share = f' ({100 * live.answered / live.seen:.0f} %)' if live.seen else ''
-    return [('frames seen', str(live.seen)),
+    return [*waiting, ('frames seen', str(live.seen)),
             ('answered', f'{live.answered}{share}'),
             ('rate', f'{live.rate_hz:.1f} Hz' if live.rate_hz else ''),
             ('age', format_number(live.age_ms, ' ms', 0, '')),

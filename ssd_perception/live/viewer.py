@@ -30,7 +30,7 @@ from ssd_perception.core.interface import (
     stamp_to_ns,
 )
 from ssd_perception.core.messages import from_rows, rows_of
-from ssd_perception.core.text import describe_error, one_line
+from ssd_perception.core.text import describe_error, listed, one_line, printable
 from ssd_perception.imaging.compressed import encode_jpeg
 from ssd_perception.imaging.encodings import to_rgb
 
@@ -185,7 +185,10 @@ class Viewer(Node):
                 return
             self.destroy_subscription(self._images)
         elif not publishers:
-            self.live.waiting = f'a publisher on {image}'
+            others = sorted(printable(name) for name, types in self.get_topic_names_and_types()
+                            if set(types) & set(IMAGE_TYPES))
+            choice = f' (--image chooses another topic: {listed(others, 5)})' if others else ''
+            self.live.waiting = f'a publisher on {image}{choice}'
             return
         elif not self.count_publishers(self._answers.topic_name):
             self.live.waiting = f'a detector that publishes {self._answers.topic_name}'

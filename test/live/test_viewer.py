@@ -30,6 +30,7 @@ from vision_msgs.msg import (  # noqa: E402
 from ssd_perception.bags.reader import Bag  # noqa: E402
 from ssd_perception.imaging.encodings import to_rgb  # noqa: E402
 from ssd_perception.live import viewer  # noqa: E402
+from ssd_perception.live.view import _rows  # noqa: E402
 from ssd_perception.ros.messages import image_message  # noqa: E402
 
 FRAMES = 6
@@ -178,6 +179,11 @@ def test_stamps_without_end_are_kept_up_to_a_bound(monkeypatch):
         while node._bytes_received > node._bytes_encoded and time.monotonic() < end:
             time.sleep(0.001)
         assert (node.frames[second * 10 ** 9].jpeg is not None) == kept
+    node.create_publisher(CompressedImage, 'front/compressed', 1)  # other images than it waits for
+    node._find_images()
+    assert node.live.waiting == ('a publisher on /image (--image chooses another topic: '
+                                 '/front/compressed)')
+    assert [name for name, _ in _rows(node.live)][:2] == ['waiting for', 'frames seen']
     node.close()
     node.destroy_node()
     rclpy.try_shutdown(context=context)

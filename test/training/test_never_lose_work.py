@@ -81,6 +81,7 @@ def test_a_signal_writes_a_checkpoint_of_that_very_iteration(run, number):
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and 'Traceback' not in err
+    assert f'{run.out}/checkpoint.pt keeps what was learned' in err.splitlines()[-1]
     assert 7 <= run.saved() == run.logged() < 40
 
 
