@@ -34,6 +34,7 @@ def augmented_samples(samples: Sequence[Sample], class_names: tuple[str, ...],
             objects are preferred. None is returned when there are none.
     """
     chosen = [s for s in samples if len(s.xyxy)] or list(samples)
+    chosen = list({s.path: s for s in chosen}.values())  # one may be in several splits
     chosen = [chosen[i] for i in spread(len(chosen), ROWS)]
     if not chosen:
         return None

@@ -50,7 +50,7 @@ class Split:
         """Folder and name, for people."""
         archive = self.folder.suffix.lower() == '.zip'
         name = self.folder.stem if archive else self.folder.resolve().name
-        return f'{printable(name)}/{self.name}'
+        return f'{printable(name)}/{printable(self.name)}'
 
     @property
     def trains(self) -> bool:

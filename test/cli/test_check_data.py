@@ -157,6 +157,16 @@ def test_names_that_are_not_utf8_are_checked_and_read_back(tmp_path, check):
     assert (report / 'samples.jpg').is_file()
 
 
+def test_an_image_of_two_splits_and_a_split_with_escapes_are_shown(tmp_path, check):
+    name = '\x1b[31m'
+    root = write_voc(tmp_path / 'd', {name: {'a': [('cone', BOX)]}})
+    listing = root / f'ImageSets/Main/{name}.txt'
+    listing.with_name('b.txt').write_bytes(listing.read_bytes())
+    code, said, report = check(root)
+    assert code == 1 and 'd/\\x1b[31m: 1 image' in said.out and name not in said.out + said.err
+    assert cv2.imread(str(report / 'samples.jpg')).shape[1] > 5 * 300
+
+
 def test_a_name_is_no_formula_in_the_table(tmp_path, check, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = write_voc(tmp_path / '=1+2', {'train': {'a': [('cone', BOX)]}})
