@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.result_folder import check_replaceable, result_folder
+from ssd_perception.core.safe_path import did_you_mean
 from ssd_perception.core.text import printable
 from ssd_perception.data.sample import IMAGE_SUFFIXES, OTHER_SUFFIXES, VIDEO_SUFFIXES
 from ssd_perception.imaging.files import read_image
@@ -109,17 +110,32 @@ def _add_video(results: DetectionFolder, path: Path,
 def _find(sources: Sequence[Path]) -> tuple[list[Path], list[Path], list[Path]]:
     """Return images, videos and images of formats that are not read, of files and folders."""
     paths, others = [], []
+    if camera := next((source for source in sources if _is_camera(source)), None):
+        raise DataError(f'{camera} is a camera, and detect reads files: publish its images with a '
+                        'ROS driver such as v4l2_camera, and start the node.')
+    if not any(source.exists() for source in sources):
+        raise DataError(f'There is no file or folder {sources[0]}.{did_you_mean(sources[0])}')
     for source in sources:
         below = sorted(source.iterdir()) if source.is_dir() else []
         paths += [path for path in below if path.suffix.lower() in (
             *IMAGE_SUFFIXES, *VIDEO_SUFFIXES)] if source.is_dir() else [source]
         others += [path for path in below if path.suffix.lower() in OTHER_SUFFIXES]
     if not paths:
+        where = ', '.join(map(str, sources))
+        if others:
+            raise DataError(f'The images in {where} are of formats that are not read, such as '
+                            f'{printable(others[0].name)}: convert them to JPEG or PNG.')
         raise DataError(f'No images ({", ".join(IMAGE_SUFFIXES)}) or videos '
-                        f'({", ".join(VIDEO_SUFFIXES)}) in {", ".join(map(str, sources))}.')
+                        f'({", ".join(VIDEO_SUFFIXES)}) in {where}; folders inside are left out.')
     paths = list(dict.fromkeys(paths))
     videos = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
     return [path for path in paths if path not in set(videos)], videos, others
+
+
+def _is_camera(source: Path) -> bool:
+    """Return whether a source is meant as a camera, as OpenCV and other detectors name them."""
+    return source.is_char_device() or not source.exists() and (
+        str(source).isdecimal() or str(source).startswith('/dev/video'))
 
 
 def _expected_frames(path: Path) -> int:

@@ -14,8 +14,11 @@ from PIL import Image
 
 from ssd_perception import __main__ as entry
 from ssd_perception.core.detections import Detections
+from ssd_perception.core.errors import DataError
 from ssd_perception.imaging.files import read_image
 from ssd_perception.inference.detector import Detector
+from ssd_perception.inference.options import DetectorOptions
+from ssd_perception.replay.detect import DetectOptions, run
 from ssd_perception.replay.detection_folder import free_name
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'data'))
@@ -223,3 +226,18 @@ def test_links_and_remains_in_the_way_of_the_results(tmp_path, detect, monkeypat
     out.symlink_to(tmp_path / 'nowhere')
     code, said, _, _ = detect(tmp_path / 'a')
     assert code == 1 and 'is a link that leads nowhere' in said.err
+
+
+@pytest.mark.parametrize('source, says', [
+    ('0', '0 is a camera, and detect reads files'),
+    ('/dev/video9', '/dev/video9 is a camera'),
+    ('{root}/hei', 'There is no file or folder .*/hei. Did you mean .*/heic.$'),
+    ('{root}/heic', 'formats that are not read, such as phone.HEIC: convert'),
+    ('{root}', 'No images .* folders inside are left out')])
+def test_what_is_no_image_is_answered_before_the_detector_is_loaded(tmp_path, source, says):
+    (tmp_path / 'heic').mkdir()
+    (tmp_path / 'heic/phone.HEIC').write_bytes(b'x')
+    options = DetectOptions([Path(source.format(root=tmp_path))], tmp_path / 'out',
+                            DetectorOptions(weights='/nowhere'))
+    with pytest.raises(DataError, match=says):
+        run(options)
