@@ -177,8 +177,8 @@ def check_validation(splits: Sequence[Split]) -> Iterator[Problem]:
     measured = any(canonical(split.name) == 'val' and split.samples for split in splits)
     if counts and not measured and max(counts.values()) < FEWEST:
         folder, count = counts.most_common(1)[0]
-        yield Problem('no validation images', folder, f'{count} images to train on; of fewer than '
-                      f'{FEWEST} none are set aside')
+        yield Problem('no validation images', folder, f'{count} images to train on; only from '
+                      f'{FEWEST} on some are set aside')
 
 
 def check_lists(splits: Sequence[Split]) -> Iterator[Problem]:

@@ -138,8 +138,8 @@ def run(options: TrainOptions, log: Log = lambda line: None,
         _warn_of_shared(data, warn)
         _warn_of(bad, warn)
         if not validation and options.val_split != NO_SPLIT:
-            warn(f'There are no validation images, and of fewer than {FEWEST} images none are set '
-                 'aside: nobody will know how good the weights are.')
+            warn('There are no validation images, and some of the training images are set aside '
+                 f'only from {FEWEST} on: nobody will know how good the weights are.')
         start = f'from iteration {trainer.iteration} on' if resumed else 'from the beginning'
         processes = f' in {trainer.world.size} processes' if trainer.world.size > 1 else ''
         log(f'Training on {len(samples)} images ({listed(recipe.class_names, 10)}), {start}, for '
