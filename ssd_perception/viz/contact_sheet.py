@@ -10,6 +10,7 @@ import numpy as np
 from ssd_perception.core.text import printable
 
 PAPER = 24  # grey
+MOST_TALL = 4  # an image 1 px wide and 16,384 high would fill 32 GB of paper
 _GAP, _CAPTION, _INK = 8, 26, 225
 
 
@@ -19,12 +20,12 @@ def contact_sheet(images: Sequence[np.ndarray], captions: Sequence[str], columns
 
     Args:
         images: uint8 (H, W, 3) RGB each, at least one; tiles have the first one's proportions,
-            and others are fitted into them.
+            up to ``MOST_TALL`` times as high as wide, and others are fitted into them.
         captions: one per image.
         tile_width: pixels.
     """
     height, width = images[0].shape[:2]
-    tile_height = max(1, round(tile_width * height / width))
+    tile_height = max(1, round(tile_width * min(height / width, MOST_TALL)))
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     sheet = np.full((_GAP + rows * (tile_height + _CAPTION + _GAP),

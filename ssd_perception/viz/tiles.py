@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ssd_perception.core.detections import Detections, GroundTruth
+from ssd_perception.viz.contact_sheet import MOST_TALL
 from ssd_perception.viz.drawing import draw_detections
 
 FRAME_WIDTH = 480  # px
@@ -20,12 +21,15 @@ def small_frame(image: np.ndarray, detections: Detections, weak: Detections,
                 class_names: Sequence[str]) -> np.ndarray:
     """Return uint8 (h, FRAME_WIDTH, 3) RGB: the whole image with detections drawn.
 
+    What is more than ``MOST_TALL`` times as high as wide becomes narrower.
+
     Args:
         image: uint8 (H, W, 3) RGB.
         detections, weak: what is drawn plain and dashed, in the image's pixels.
     """
-    scale = FRAME_WIDTH / image.shape[1]
-    size = FRAME_WIDTH, max(1, round(image.shape[0] * scale))
+    height, width = image.shape[:2]
+    scale = FRAME_WIDTH * min(1 / width, MOST_TALL / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     return draw_detections(cv2.resize(image, size, interpolation=cv2.INTER_AREA),
                            detections.scaled(scale), class_names, weak=weak.scaled(scale))
 
@@ -40,14 +44,15 @@ def tile(image: np.ndarray, box: np.ndarray, detections: Detections, truth: Grou
         detections, truth: what is drawn, in the image's pixels.
     """
     x, y, side = window(box, image.shape[:2])
-    height, width = image.shape[:2]
-    # Where the image is smaller than the window, the rest stays grey.
-    square = np.full((side, side, 3), 127, np.uint8)
     part = image[max(y, 0):y + side, max(x, 0):x + side]
-    top, left = max(-y, 0), max(-x, 0)
-    square[top:top + part.shape[0], left:left + part.shape[1]] = part
-    scaled = cv2.resize(square, (TILE, TILE),
-                        interpolation=cv2.INTER_AREA if side > TILE else cv2.INTER_CUBIC)
+    # Where the image is smaller than the window, the rest stays grey; of the window's own size it
+    # would fill 3 GB beside an image 1 px wide and 32,767 high.
+    scaled = np.full((TILE, TILE, 3), 127, np.uint8)
+    top, left = (min(round(max(-start, 0) * TILE / side), TILE - 1) for start in (y, x))
+    size = (min(max(1, round(part.shape[1] * TILE / side)), TILE - left),
+            min(max(1, round(part.shape[0] * TILE / side)), TILE - top))
+    scaled[top:top + size[1], left:left + size[0]] = cv2.resize(
+        part, size, interpolation=cv2.INTER_AREA if side > TILE else cv2.INTER_CUBIC)
     found, inside = _moved(detections.xyxy, x, y, side)
     objects, near = _moved(truth.boxes(), x, y, side)
     return draw_detections(

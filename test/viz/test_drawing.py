@@ -1,5 +1,7 @@
 """Boxes and labels are drawn on a copy, inside the frame, at every picture size."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from ssd_perception.core.detections import Detections, GroundTruth
 from ssd_perception.viz.contact_sheet import contact_sheet
 from ssd_perception.viz.drawing import class_colour, draw_detections, draw_truth, drawable
+from ssd_perception.viz.tiles import TILE, small_frame, tile
 
 NAMES = ('cone', 'inflatable_cube')
 GREY = 90
@@ -147,3 +150,14 @@ def test_names_that_are_not_text_are_escaped_before_opencv_gets_them(monkeypatch
     draw_truth(grey(99, 99), GroundTruth(np.array([[1, 1, 50, 50]]), np.array([0])), ['\udcff'])
     contact_sheet([grey(99, 99)], ['\udcff\n.jpg'])
     assert len(texts) >= 5 and all(text.isprintable() for text in texts)
+
+
+def test_an_image_of_one_pixel_by_thousands_fills_no_gigabytes():
+    image, box = np.zeros((16_384, 1, 3), np.uint8), [0, 0, 1, 16_384]
+    found, truth = Detections([box], [0.9], [0]), GroundTruth(np.array([box]), np.array([0]))
+    tracemalloc.start()
+    made = [contact_sheet([image], ['x']), small_frame(image, found, found, ['x']),
+            tile(image, found.xyxy[0], found, truth, ['x'])]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3e7 and made[2].shape == (TILE, TILE, 3) and made[2].std() > 5
