@@ -31,6 +31,20 @@ def samples(tmp_path_factory):
     return read_voc(write_pictures(tmp_path_factory.mktemp('voc') / 'data'), 'train')
 
 
+@pytest.fixture(scope='module')
+def whole_run(samples, tmp_path_factory):
+    """The folder of a training that ended."""
+    folder = tmp_path_factory.mktemp('whole') / 'run'
+    Trainer(TINY, samples, {}, folder).run(progress=False)
+    return folder
+
+
+@pytest.fixture
+def run(whole_run, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(whole_run, tmp_path / 'run')
+
+
 def weights_of(trainer):
     return {k: v.clone() for k, v in trainer.model.state_dict().items()}
 
@@ -96,20 +110,19 @@ def test_a_full_disk_promises_a_checkpoint_only_where_there_is_one(samples, tmp_
         trainer.run(progress=False)
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(samples, tmp_path):
-    Trainer(TINY, samples, {}, tmp_path).run(progress=False)
-    other = Trainer(dataclasses.replace(TINY, learning_rate=0.5), samples, {}, tmp_path)
+def test_a_checkpoint_of_another_recipe_is_refused(samples, run):
+    other = Trainer(dataclasses.replace(TINY, learning_rate=0.5), samples, {}, run)
     with pytest.raises(CheckpointError, match='another recipe'):
         other.resume()
     # A kilobyte that unpacks to a megabyte, or to any number of them.
-    with zipfile.ZipFile(tmp_path / 'checkpoint.pt') as whole:
+    with zipfile.ZipFile(run / 'checkpoint.pt') as whole:
         members = {name: whole.read(name) for name in whole.namelist()}
-    with zipfile.ZipFile(tmp_path / 'checkpoint.pt', 'w', zipfile.ZIP_DEFLATED) as packed:
+    with zipfile.ZipFile(run / 'checkpoint.pt', 'w', zipfile.ZIP_DEFLATED) as packed:
         for name, data in members.items():
             packed.writestr(name, data)
     with pytest.raises(CheckpointError, match='holds compressed data'):
         other.resume()
-    (tmp_path / 'checkpoint.pt').write_bytes(b'torn')
+    (run / 'checkpoint.pt').write_bytes(b'torn')
     with pytest.raises(CheckpointError, match='not a readable checkpoint'):
         other.resume()
 
@@ -201,18 +214,17 @@ def test_without_any_readable_image_training_fails_in_a_sentence(tmp_path):
         Trainer(TINY, read_voc(root, 'train'), {}, tmp_path / 'run').run(progress=False)
 
 
-def test_the_log_of_a_killed_run_is_cut_back_to_the_checkpoint(samples, tmp_path):
-    Trainer(TINY, samples, {}, tmp_path).run(progress=False)
-    with open(tmp_path / 'log.jsonl', 'a') as log:
+def test_the_log_of_a_killed_run_is_cut_back_to_the_checkpoint(samples, run):
+    with open(run / 'log.jsonl', 'a') as log:
         log.write('{"iteration": 7, "classes": 1}\n{"iteration": 8, "cla')
-    trainer = Trainer(TINY, samples, {}, tmp_path)
+    trainer = Trainer(TINY, samples, {}, run)
     trainer.resume()
     trainer.run(progress=False)
-    rows = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
+    rows = [json.loads(line) for line in (run / 'log.jsonl').read_text().splitlines()]
     assert [row['iteration'] for row in rows if 'classes' in row] == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_run_is_drawn_and_seen_in_tensorboard(samples, tmp_path):
+def test_the_run_is_drawn_and_seen_in_tensorboard(samples, tmp_path, drawn):
     recipe = dataclasses.replace(TINY, evaluate_every=2)
     Trainer(recipe, samples, {'tiny': samples}, tmp_path).run(progress=False)
     for name in ('schedule.png', 'curves.png'):
@@ -224,9 +236,8 @@ def test_the_run_is_drawn_and_seen_in_tensorboard(samples, tmp_path):
     assert [e.step for e in events.Scalars('validation/tiny/coco_ap')] == [2, 4, 6]
 
 
-def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path):
-    Trainer(TINY, samples, {}, tmp_path / 'first').run(progress=False)
-    path = tmp_path / 'first/first.last.safetensors'
+def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path, whole_run):
+    path = whole_run / 'run.last.safetensors'
     second = Trainer(dataclasses.replace(TINY, init=str(path)), samples, {}, tmp_path / 'second')
     model, _ = load_model(path)
     start = model.state_dict()
@@ -323,9 +334,8 @@ def test_what_is_no_file_is_no_recipe(tmp_path, make):
         load_model(tmp_path / 'r.yaml')
 
 
-def test_links_in_the_folder_of_a_run_are_not_followed(samples, tmp_path):
-    trainer = Trainer(TINY, samples, {}, tmp_path / 'run')
-    trainer.run(progress=False)
+def test_links_in_the_folder_of_a_run_are_not_followed(samples, tmp_path, run, drawn):
+    trainer = Trainer(TINY, samples, {}, run)
     precious = tmp_path / 'precious'
     precious.write_text('precious')
     for name in ('best', 'last'):
@@ -374,7 +384,7 @@ def test_a_folder_whose_name_is_no_utf8_is_trained_in_without_tensorboard(tmp_pa
     assert len(folder.rows()) == 1 and ['stays empty: TensorBoard' in each for each in said] == [1]
 
 
-def test_a_log_of_anything_is_read_as_far_as_it_is_one(samples, tmp_path, capsys):
+def test_a_log_of_anything_is_read_as_far_as_it_is_one(samples, tmp_path, capsys, drawn):
     trainer = Trainer(TINY, samples, {}, tmp_path)
     (tmp_path / 'log.jsonl').write_bytes(
         b'7\n[]\n{"a": 1}\n\xff\xfe\n' + b'[' * 10 ** 5 + b'\n{"iteration": "x"}\n'
@@ -387,14 +397,13 @@ def test_a_log_of_anything_is_read_as_far_as_it_is_one(samples, tmp_path, capsys
 @pytest.mark.parametrize('change', [
     lambda state: state.pop('model'), lambda state: state.update(ema={}),
     lambda state: state.update(iteration='x'), lambda state: state.update(optimizer=[7])])
-def test_a_checkpoint_of_other_content_is_refused_in_a_sentence(samples, tmp_path, change):
-    Trainer(TINY, samples, {}, tmp_path).run(progress=False)
-    path = tmp_path / 'checkpoint.pt'
+def test_a_checkpoint_of_other_content_is_refused_in_a_sentence(samples, run, change):
+    path = run / 'checkpoint.pt'
     state = torch.load(path, weights_only=True)
     change(state)
     torch.save(state, path)
     with pytest.raises(CheckpointError, match='not a checkpoint of this package'):
-        Trainer(TINY, samples, {}, tmp_path).resume()
+        Trainer(TINY, samples, {}, run).resume()
     os.truncate(path, 10 ** 11)
     with pytest.raises(CheckpointError, match='at most'):
-        Trainer(TINY, samples, {}, tmp_path).resume()
+        Trainer(TINY, samples, {}, run).resume()
