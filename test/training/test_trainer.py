@@ -86,8 +86,9 @@ def test_pictures_do_not_depend_on_the_number_of_workers(samples, tmp_path):
     assert all(torch.equal(expected[key], got[key]) for key in expected)
 
 
-def test_the_run_leaves_weights_log_and_checkpoint(samples, tmp_path):
-    trainer = Trainer(TINY, samples, {'tiny': samples}, tmp_path)
+def test_the_run_leaves_weights_log_checkpoint_and_plots(samples, tmp_path, drawn):
+    recipe = dataclasses.replace(TINY, evaluate_every=2)
+    trainer = Trainer(recipe, samples, {'tiny': samples}, tmp_path)
     trainer.run(progress=False)
     model, metadata = load_model(trainer.folder.best)
     assert metadata.class_names == ('cone',) and metadata.recipe['iterations'] == 6
@@ -95,6 +96,13 @@ def test_the_run_leaves_weights_log_and_checkpoint(samples, tmp_path):
     assert len([r for r in rows if 'classes' in r]) == 6 and 'validation' in rows[-1]
     assert not list(tmp_path.glob('*.partial'))
     torch.load(tmp_path / 'checkpoint.pt', weights_only=True)
+    for name in ('schedule.png', 'curves.png'):
+        image = cv2.imread(str(tmp_path / name))
+        assert image is not None and image.std() > 5
+    events = EventAccumulator(str(tmp_path / 'tensorboard'))
+    events.Reload()
+    assert [e.step for e in events.Scalars('train/classes')] == [1, 2, 3, 4, 5, 6]
+    assert [e.step for e in events.Scalars('validation/tiny/coco_ap')] == [2, 4, 6]
 
 
 @pytest.mark.parametrize(('before', 'expected'), [
@@ -222,18 +230,6 @@ def test_the_log_of_a_killed_run_is_cut_back_to_the_checkpoint(samples, run):
     trainer.run(progress=False)
     rows = [json.loads(line) for line in (run / 'log.jsonl').read_text().splitlines()]
     assert [row['iteration'] for row in rows if 'classes' in row] == [1, 2, 3, 4, 5, 6]
-
-
-def test_the_run_is_drawn_and_seen_in_tensorboard(samples, tmp_path, drawn):
-    recipe = dataclasses.replace(TINY, evaluate_every=2)
-    Trainer(recipe, samples, {'tiny': samples}, tmp_path).run(progress=False)
-    for name in ('schedule.png', 'curves.png'):
-        image = cv2.imread(str(tmp_path / name))
-        assert image is not None and image.std() > 5
-    events = EventAccumulator(str(tmp_path / 'tensorboard'))
-    events.Reload()
-    assert [e.step for e in events.Scalars('train/classes')] == [1, 2, 3, 4, 5, 6]
-    assert [e.step for e in events.Scalars('validation/tiny/coco_ap')] == [2, 4, 6]
 
 
 def test_weights_of_a_run_are_the_start_of_the_next(samples, tmp_path, whole_run):
