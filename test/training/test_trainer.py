@@ -310,14 +310,9 @@ ALIASES = 'a0: &a0 [x, x]\n' + ''.join(
     ('iterations: 5\nseed: .nan', 'seed'), ('iterations: 5\nmomentum: .inf', 'momentum')])
 def test_a_hostile_recipe_is_one_sentence_at_once(tmp_path, text, message):
     test_a_wrong_recipe_is_one_sentence(tmp_path, text, message)
+    (tmp_path / 'good.yaml').write_text('iterations: 5')
     with pytest.raises(RecipeError, match=message if message == 'more than' else None):
-        load_recipe(write_recipe(tmp_path), (f'loss={text}',))
-
-
-def write_recipe(folder):
-    path = folder / 'good.yaml'
-    path.write_text('iterations: 5')
-    return path
+        load_recipe(tmp_path / 'good.yaml', (f'loss={text}',))
 
 
 @pytest.mark.parametrize('make', [lambda p: os.mkfifo(p), lambda p: p.symlink_to('/dev/zero'),
