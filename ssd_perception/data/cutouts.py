@@ -1,4 +1,4 @@
-"""Read cut-outs, images of one object with transparent surroundings, and their backgrounds."""
+"""Read cut-outs, images of one object with transparent surroundings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import numpy as np
 from ssd_perception.core.errors import DataError
 from ssd_perception.core.text import printable
 from ssd_perception.data.folder import read_bounded
-from ssd_perception.data.sample import IMAGE_SUFFIXES, Sample
 from ssd_perception.imaging.files import check_pixels, read_bytes
 
 LOOK_ALIKES = 'none'  # sub-folder of cut-outs that are of no class and get no box
@@ -67,25 +66,6 @@ def read_cutouts(folder: str | os.PathLike, class_names: Sequence[str]) -> list[
                         f'background into sub-folders named {", ".join(class_names)} or '
                         f'{LOOK_ALIKES}.', folder)
     return found
-
-
-def read_backgrounds(folder: str | os.PathLike) -> list[Sample]:
-    """List the images in ``folder`` and below it, as samples without objects.
-
-    Args:
-        folder: the empty string names none.
-
-    Raises:
-        DataError: when it holds no image.
-    """
-    if not folder:
-        return []
-    paths = sorted(path for path in Path(folder).expanduser().rglob('*')
-                   if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DataError(f'{folder} holds no images to paste into; put '
-                        f'{", ".join(IMAGE_SUFFIXES)} files there.', folder)
-    return [Sample(path, np.zeros((0, 4), np.float32), (), np.zeros(0, bool)) for path in paths]
 
 
 def _read_boxes(path: Path) -> dict[str, tuple[float, float, float, float]]:

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ssd_perception.core.errors import DataError
 from ssd_perception.data.augment import Augmentation
-from ssd_perception.data.cutouts import read_backgrounds, read_cutouts
+from ssd_perception.data.cutouts import read_cutouts
 from ssd_perception.data.mosaic import canvas_hw, mosaic
 from ssd_perception.data.paste import Paster
 from ssd_perception.data.sample import Sample, TrainingItem, keep_visible, labels
@@ -107,12 +107,10 @@ class TrainingImages(Dataset):
         self._cache = ImageCache(round(1.25 * max(recipe.architecture.input_hw)),
                                    recipe.cache_mib * 2 ** 20 // workers)
         self._paster: Paster | None = None
-        self._backgrounds: list[Sample] = []
         if a.paste.probability:
             # Half as much again as the images may take.
             self._paster = Paster(read_cutouts(a.paste.cutouts, class_names), a.paste.recolour,
                                   recipe.cache_mib * 2 ** 19 // workers)
-            self._backgrounds = read_backgrounds(a.paste.backgrounds)
 
     def __len__(self) -> int:
         return self._recipe.iterations * self._recipe.batch_size
@@ -137,7 +135,7 @@ class TrainingImages(Dataset):
             paster = self._paster
             if paster and rng.random() >= recipe.augmentation.paste.probability:
                 paster = None
-            item = self._composed(index, first, paster is not None, rng, sources)
+            item = self._composed(index, first, rng, sources)
             canvas = np.empty((height, width, 3), np.uint8)
             placement = place(item.image, canvas, recipe.preprocessing)
             boxes = placement.to_input(item.xyxy).astype(np.float32).reshape(-1, 4)
@@ -150,14 +148,11 @@ class TrainingImages(Dataset):
             str(self._samples[first].path), sources.labelled(self._class_names),
             tuple(sources.skipped))
 
-    def _composed(self, index: int, first: int, pasted_into: bool, rng: np.random.Generator,
+    def _composed(self, index: int, first: int, rng: np.random.Generator,
                   sources: _Sources) -> TrainingItem:
         """Return the image at place ``index``: a drawn one, a mosaic or sample ``first``."""
         recipe, a, count = self._recipe, self._recipe.augmentation, len(self._samples)
         height, width = recipe.architecture.input_hw
-        if pasted_into and self._backgrounds:
-            which = int(rng.integers(len(self._backgrounds)))
-            return self._changed(self._backgrounds, which, sources)
         # A recipe without drawn images takes no random number here: its other draws stay the same.
         if a.synthetic and rng.random() < a.synthetic:
             return synthetic_negative(height, width, rng)

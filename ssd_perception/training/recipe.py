@@ -33,8 +33,6 @@ class PasteRecipe:
     cutouts: str = setting(
         '', 'Folder with a sub-folder of PNG or WebP images with transparent surroundings for '
         'every class, and "none" for look-alikes, which get no box.')
-    backgrounds: str = setting(
-        '', "Folder of images without objects to paste into; '' means the training images.")
     recolour: float = setting(
         0.3, 'Probability that a cut-out gets a random colour.', limits=PROBABILITY)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssd_perception.core.errors import DataError
-from ssd_perception.data.cutouts import read_backgrounds, read_cutout, read_cutouts
+from ssd_perception.data.cutouts import read_cutout, read_cutouts
 from ssd_perception.data.paste import Paster
 
 NAMES = ('cone', 'cube')
@@ -160,12 +160,6 @@ def test_a_folder_that_cannot_be_used_is_one_sentence(tmp_path, make, says):
 def test_no_folder_at_all_names_the_key():
     with pytest.raises(DataError, match='augmentation.paste.cutouts'):
         read_cutouts('', NAMES)
-    assert read_backgrounds('') == []
-
-
-def test_an_empty_folder_of_backgrounds_is_one_sentence(tmp_path):
-    with pytest.raises(DataError, match='holds no images'):
-        read_backgrounds(tmp_path)
 
 
 def test_a_file_without_transparency_is_skipped_and_named(folder):
