@@ -75,8 +75,8 @@ def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
     if text == COCO:
         what_to_do = ('Make them once, where there is a network: ssd_perception '
                       f'import_torchvision ssdlite320 --out {weights_folders()[-1] / COCO}')
-    error = WeightsNotFound(f'Weights "{text}" not found; tried: {places}. {what_to_do}')
+    missing = WeightsNotFound(f'Weights "{text}" not found; tried: {places}. {what_to_do}')
     # Of a run's files the one with the shortest name has the best weights.
     run = min(path.glob(f'*{SUFFIX}'), key=lambda file: len(file.name), default=None)
-    error.hint = f' Did you mean {printable(run, 1000)}?' if run else did_you_mean(path)
-    raise error
+    missing.hint = f' Did you mean {printable(run, 1000)}?' if run else did_you_mean(path)
+    raise missing
