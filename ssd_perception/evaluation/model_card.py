@@ -8,7 +8,7 @@ from pathlib import Path
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.format import format_number
 from ssd_perception.core.metadata import Metadata, PublishedArchitecture, WeightsError
-from ssd_perception.core.text import markdown
+from ssd_perception.core.text import markdown, printable
 from ssd_perception.evaluation.accuracy import Measurement
 from ssd_perception.evaluation.analysis import Analysis
 from ssd_perception.evaluation.calibration import Calibration
@@ -77,13 +77,14 @@ def write_card(path: Path, metadata: Metadata) -> None:
     Raises:
         WeightsError: when the card lacks the markers.
     """
-    text = path.read_text(encoding='utf-8') if path.exists() \
-        else f'# {path.stem}\n\n{BEGIN}\n{END}\n'
+    text = path.read_text(encoding='utf-8', errors='surrogateescape') if path.exists() \
+        else f'# {printable(path.stem)}\n\n{BEGIN}\n{END}\n'
     if BEGIN not in text or END not in text:
         raise WeightsError(f'{path} needs the lines {BEGIN} and {END} around its figures; add '
                            'them.')
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    atomic_write(path, f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'.encode())
+    card = f'{before}{BEGIN}\n{figures(metadata)}\n{END}{after}'
+    atomic_write(path, card.encode(errors='surrogateescape'))
 
 
 def write_plots(folder: Path, analysis: Analysis) -> None:

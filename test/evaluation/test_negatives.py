@@ -9,7 +9,7 @@ from ssd_perception.core.metadata import Metadata, MetadataError
 from ssd_perception.data.sample import Sample, as_negatives
 from ssd_perception.evaluation.accuracy import accuracy
 from ssd_perception.evaluation.failures import FalseBoxes, count_false_boxes
-from ssd_perception.evaluation.model_card import figures
+from ssd_perception.evaluation.model_card import figures, write_card
 from ssd_perception.evaluation.thresholds import OperatingPoint
 from ssd_perception.evaluation.weights_metrics import SetMetrics
 
@@ -52,17 +52,23 @@ def test_they_are_described_in_words_and_in_the_card(boxes, where, phrase):
     assert '| street |' not in card
 
 
-def test_text_from_outside_is_neither_html_nor_a_cell_of_the_card():
+def test_text_from_outside_is_neither_html_nor_a_cell_of_the_card(tmp_path):
     name, date = '<script>a|`b`<!-- /figures -->', 'today\n# [x](y)\x1b[31m'
     row = SetMetrics(accuracy([], [], (name,)), at_default_threshold=OperatingPoint(0.5, 1, 1, 1))
-    card = figures(Metadata((name,), metrics={'a|<b>': row.to_json()}, date=date,
-                            package_version=date, attribution=date))
+    metadata = Metadata((name,), metrics={'a|<b>': row.to_json()}, date=date,
+                        package_version=date, attribution=date)
+    card = figures(metadata)
     assert r'| a\|\<b> | 0 |' in card and r'today # \[x](y)\\x1b\[31m' in card
     plain = card.replace('\\<', '').replace('\\|', '').replace('\\[', '')
     assert not set('<[\x1b') & set(plain) and not any(
         line.startswith('#') for line in card.splitlines())
     rows = [line.count('|') for line in plain.splitlines() if line.startswith('|')]
     assert set(rows[:3]) == {7} and set(rows[3:]) == {6}
+    path = tmp_path / 'card.md'  # somebody's, not in UTF-8: the rest of it stays as it is
+    path.write_bytes(b'f\xfcr <!-- figures -->\n<!-- /figures -->\xff')
+    write_card(path, metadata)
+    assert path.read_bytes() == (b'f\xfcr <!-- figures -->\n' + card.encode()
+                                 + b'\n<!-- /figures -->\xff')
 
 
 @pytest.mark.parametrize('change', [
