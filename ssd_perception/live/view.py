@@ -109,7 +109,9 @@ def _rows(live: Live) -> list[tuple[str, str]]:
     return [*waiting, ('frames seen', str(live.seen)),
             ('answered', f'{live.answered}{share}'),
             ('rate', f'{live.rate_hz:.1f} Hz' if live.rate_hz else ''),
-            ('age', format_number(live.age_ms, ' ms', 0, '')),
+            ('age', 'not known, the stamps are of another clock'
+             if live.answered and live.age_ms is None else
+             format_number(live.age_ms, ' ms', 0, '')),
             ('median age', format_number(live.median_age_ms, ' ms', 0, '')),
             *((f'{name} now/total', f'{live.last.get(name, 0)}/{count}')
               for name, count in sorted(live.total.items()))]

@@ -43,6 +43,7 @@ MAX_IMAGES = 3000  # of further frames only the detections are kept
 MAX_IMAGE_BYTES = 1 << 30  # of them together; large ones are fewer
 MAX_WAITING_BYTES = 1 << 28  # of messages that are not encoded yet: ten raw images of 4K
 RATE_WINDOW = 20
+OTHER_CLOCK_MS = 3_600_000  # stamps this far from now are a recording's, and give no age
 MEDIAN_OF = 1000  # ages; of all of them it would take longer with each answer
 MAX_STAMPS = 1_000_000  # 9 hours at 30 Hz; what comes later is not kept
 # Of classes, as in weights; anybody may publish detections.
@@ -61,7 +62,7 @@ class Frame:
         jpeg: the image, None when it was not received or not kept.
         answer, truth: None when there was none; labels are the viewer's own. The messages would
             take 2 kB for each object: a gigabyte an hour.
-        age_ms: arrival of the answer minus the stamp.
+        age_ms: arrival of the answer minus the stamp; None where the stamp is of another clock.
     """
 
     stamp_ns: int
@@ -219,12 +220,15 @@ class Viewer(Node):
         if frame.answer is not None:
             return  # a recording in a loop: only its first pass counts
         frame.answer = self._kept(message)
-        frame.age_ms = (now_ns - frame.stamp_ns) / 1e6
-        self._ages.append(frame.age_ms)
+        age_ms = (now_ns - frame.stamp_ns) / 1e6
+        if abs(age_ms) < OTHER_CLOCK_MS:
+            frame.age_ms = age_ms
+            self._ages.append(age_ms)
         self._arrivals.append(time.monotonic())
         live = self.live
         live.answered += 1
-        live.age_ms, live.median_age_ms = frame.age_ms, statistics.median(self._ages)
+        live.age_ms = frame.age_ms
+        live.median_age_ms = statistics.median(self._ages) if self._ages else None
         if len(self._arrivals) > 1:
             spent = self._arrivals[-1] - self._arrivals[0]
             live.rate_hz = (len(self._arrivals) - 1) / max(spent, 1e-6)

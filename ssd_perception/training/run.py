@@ -193,6 +193,7 @@ def _recipe(options: TrainOptions, data: TrainingData, names: tuple[str, ...], d
             raise SettingError('Several processes need a recipe, because each one would make '
                                'a different plan: train with one process and --minutes 0.1, '
                                'then give its recipe.yaml.')
+        log('Planning: some steps are computed, to see how long one takes.')
         plan = plan_recipe(data.train, names, options.minutes, options.latency_ms, device,
                            options.changes, options.init,
                            [*itertools.chain(*data.validation.values())])

@@ -163,7 +163,8 @@ def test_stamps_without_end_are_kept_up_to_a_bound(monkeypatch):
             header=Header(stamp=Time(sec=second)),
             detections=[detection(8.0, 4.0, 0.9, f'{second}')]))
     assert node.live.answered == 6 and list(node.frames) == [0, 10 ** 9, 2 * 10 ** 9]
-    assert len(node._ages) == 2
+    assert not node._ages and node.live.age_ms is None  # stamps of 1970, as of a recording
+    assert ('age', 'not known, the stamps are of another clock') in _rows(node.live)
     # Neither do messages, images that wait and images that are kept fill the memory.
     names = node.class_names()
     assert names == ['0', '1']
@@ -179,6 +180,12 @@ def test_stamps_without_end_are_kept_up_to_a_bound(monkeypatch):
         while node._bytes_received > node._bytes_encoded and time.monotonic() < end:
             time.sleep(0.001)
         assert (node.frames[second * 10 ** 9].jpeg is not None) == kept
+    node.frames.clear()
+    now = node.get_clock().now().to_msg()
+    for nanosec in range(3):
+        node._receive_answer(Detection2DArray(header=Header(stamp=Time(sec=now.sec - 1,
+                                                                       nanosec=nanosec))))
+    assert len(node._ages) == 2 and 1000 < node.live.median_age_ms < 60_000
     node.create_publisher(CompressedImage, 'front/compressed', 1)  # other images than it waits for
     node._find_images()
     assert node.live.waiting == ('a publisher on /image (--image chooses another topic: '
