@@ -33,7 +33,7 @@ drive: env-drive
 # One thread of torch in each process: two spin while they wait for each other, which takes the cores from the
 # others. The node's tests wait more than they compute, hence more processes than cores. Tests marked "timed"
 # (test/conftest.py) have deadlines to keep and run after the others, in two processes. Exit code 5: ARGS chose no
-# test of that half. Bytecode saves a fifth of each start, also where the shell forbids it.
+# test of that half. Bytecode, which some shells switch off, saves a third of what pytest takes to read the tests.
 test: env
 	@export OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=; run="$(VENV)/bin/python -m pytest --dist loadfile"; \
 	$$run -m 'not slow and not timed' -n 3 $(ARGS); first=$$?; \
