@@ -125,7 +125,8 @@ class WeightsMetrics:
 def measure_for_metadata(
         detector: Detector, sets: Mapping[str, Sequence[Sample]],
         negatives: Mapping[str, Sequence[Sample]] | None = None, choose_on: Sequence[str] = (),
-        corruptions: bool = False, max_false_boxes: float | None = None) -> WeightsMetrics:
+        corruptions: bool = False, max_false_boxes: float | None = None,
+        skip_unreadable: bool = False) -> WeightsMetrics:
     """Choose the default threshold of weights and measure all figures of their file.
 
     Args:
@@ -136,6 +137,7 @@ def measure_for_metadata(
         corruptions: measure under corruptions on the first set, too.
         max_false_boxes: most false boxes an image of any of ``negatives`` that the threshold may
             leave; None: their number does not count.
+        skip_unreadable: leave out images of ``sets`` that cannot be decoded.
 
     Raises:
         SettingError: when ``choose_on`` names an unknown set.
@@ -146,7 +148,7 @@ def measure_for_metadata(
         raise SettingError(f'The threshold can be chosen on {", ".join(sets)}, got '
                            f'"{unknown[0]}"; name one of these.')
     names = detector.class_names
-    found = {name: measure(detector, samples, progress=True)
+    found = {name: measure(detector, samples, progress=True, skip_unreadable=skip_unreadable)
              for name, samples in sets.items()}
     empty = {name: detect_samples(detector, as_negatives(samples), progress=True)
              for name, samples in (negatives or {}).items()}

@@ -154,7 +154,7 @@ def run(options: TrainOptions, log: Log = lambda line: None,
     if trainer.world.main and trainer.folder.best.is_file():
         result = dataclasses.replace(result, weights=trainer.folder.best)
         if validation:
-            return _measure(result, trainer.folder, validation, options, device, log)
+            return _measure(result, trainer.folder, trainer.validation, options, device, log)
         log(f'{result.weights}: the weights of the last step. There are no validation images, so '
             'nobody knows how good they are; label some more and train again.')
     return result
@@ -239,7 +239,8 @@ def _measure(result: TrainResult, folder: RunFolder, validation: Mapping[str, Se
              options: TrainOptions, device: str, log: Log) -> TrainResult:
     """Write the default threshold and the figures into the best weights, and their report."""
     best = folder.best
-    metrics = measure_for_metadata(Detector.from_weights(best, 'torch', device), validation)
+    metrics = measure_for_metadata(Detector.from_weights(best, 'torch', device), validation,
+                                   skip_unreadable=True)
     model, metadata = load_model(best)
     save_weights(best, model, dataclasses.replace(
         metadata, metrics=metrics.to_json(), score_threshold=metrics.threshold))

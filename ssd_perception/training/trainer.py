@@ -26,7 +26,7 @@ from ssd_perception.core.memory import keep_freed_memory
 from ssd_perception.core.metadata import Metadata, recipe_hash
 from ssd_perception.core.text import one_line
 from ssd_perception.data.sample import Sample, labels
-from ssd_perception.evaluation.accuracy import evaluate
+from ssd_perception.evaluation.accuracy import accuracy, measure
 from ssd_perception.inference.detector import Detector
 from ssd_perception.inference.resolve import resolve_weights
 from ssd_perception.inference.runtimes.torch import TorchRuntime
@@ -72,6 +72,7 @@ class Trainer:
         precision: arithmetic of the network really used: fp32, bf16 or fp16.
         images: what is trained on, augmented.
         skipped: sentences about images that could not be read.
+        validation: as given, without the images that could not be read when they were measured.
         world: the processes that train together.
     """
 
@@ -85,7 +86,7 @@ class Trainer:
             raise RecipeError(f'"batch_size" {recipe.batch_size} must be a multiple of processes '
                               f'x accumulate = {self.world.size} x {recipe.accumulate}.')
         self.folder = RunFolder(out, self._log)
-        self._validation = validation
+        self.validation = dict(validation)
         for sample in itertools.chain(*validation.values()):
             labels(sample, recipe.class_names)  # an unknown class is refused before the training
         a = recipe.architecture
@@ -289,8 +290,12 @@ class Trainer:
         result = self.result()
         detector = Detector.from_runtime(TorchRuntime(result, self.metadata, self.device.type,
                                                       'fp32'))
-        figures = {name: evaluate(detector, samples)
-                   for name, samples in self._validation.items()}
+        figures = {}
+        for name, samples in self.validation.items():
+            measured = measure(detector, samples, skip_unreadable=True)
+            self.validation[name] = measured.samples  # the others are named once
+            figures[name] = accuracy(measured.detections, measured.truths,
+                                     detector.class_names)
         self.folder.log({'iteration': self.iteration, 'validation': to_json(figures)})
         for name, figure in figures.items():
             self._log(f'iteration {self.iteration} {name}: VOC10 AP50 '

@@ -30,14 +30,18 @@ def train(tmp_path, data, *more):
 
 
 def test_bad_files_are_named_once_and_counted(tmp_path, capsys):
-    root = write_voc(tmp_path / 'd', SETS)
+    root = write_voc(tmp_path / 'd', SETS | {'val': {f'b{i}': [('cone', (20, 10, 70, 60))]
+                                                     for i in range(2)}})
     (root / 'Annotations/a0.xml').write_text('')
+    cut = root / 'JPEGImages/b1.jpg'
+    cut.write_bytes(cut.read_bytes()[:-9])  # shows only where it is decoded: when it is measured
     (root / 'JPEGImages/a1.jpg').unlink()
     assert train(tmp_path, root) == 0
     said = capsys.readouterr()
     assert 'Training on 2 images (cone)' in said.out
     assert said.err.count('a0.xml') == 1 and said.err.count('"a1"') == 1
     assert '2 files were skipped or read in part; `ssd_perception check_data`' in said.err
+    assert said.err.count('b1.jpg is truncated') == 1
     assert (tmp_path / 'run/run.last.safetensors').is_file()
 
 
