@@ -17,12 +17,13 @@ class UserError(Exception):
     is shown with its traceback. As text it is printable: it quotes names of files and topics,
     which others have chosen, and goes to terminals and logs.
 
-    Attributes:
-        hint: what is added to the message for who typed the command, and for nobody else: it may
-            name files.
     """
 
-    hint = ''
+    @property
+    def hint(self) -> str:
+        """What is added to the message for who typed the command, and for nobody else: it may name
+        files, and looks for them only then."""
+        return ''
 
     def __str__(self) -> str:
         return visible(super().__str__())

@@ -44,8 +44,8 @@ def cache_folder() -> Path:
     what lies there is run.
 
     Raises:
-        RuntimeUnavailable: where none is named and the user has no home folder, or another user
-            has taken the place of the own one.
+        RuntimeUnavailable: where none is named and the user has no home folder, or where the
+            own one in a shared one cannot be made or is another user's.
     """
     own = os.environ.get(CACHE_VARIABLE)
     base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
@@ -63,8 +63,13 @@ def cache_folder() -> Path:
 
 def _of_this_user(shared: Path) -> Path:
     folder = shared / f'user_{os.getuid()}'
-    with contextlib.suppress(FileExistsError):
+    try:
         folder.mkdir(mode=0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:  # what others put into the shared one must not be run instead
+        raise RuntimeUnavailable(f'{folder} cannot be made ({error.strerror}); set '
+                                 f'{CACHE_VARIABLE} to a folder of your own.') from error
     state = folder.lstat()
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() \
             or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -18,7 +18,24 @@ EXPORTED_SUFFIX = '.onnx'  # NAME.onnx and NAME.int8.onnx
 
 
 class WeightsNotFound(UserError, FileNotFoundError):
-    """No weights under that path or name; the message lists every place tried."""
+    """No weights under that path or name; the message lists every place tried.
+
+    Args:
+        path: what was asked for.
+    """
+
+    def __init__(self, message: str, path: Path | None = None):
+        super().__init__(message)
+        self._path = path
+
+    @property
+    def hint(self) -> str:
+        """Which file was meant, perhaps."""
+        if self._path is None:
+            return ''
+        # Of a run's files the one with the shortest name has the best weights.
+        run = min(self._path.glob(f'*{SUFFIX}'), key=lambda file: len(file.name), default=None)
+        return f' Did you mean {printable(run, 1000)}?' if run else did_you_mean(self._path)
 
 
 def weights_folders() -> list[Path]:
@@ -75,8 +92,4 @@ def resolve_weights(weights: str | os.PathLike = DEFAULT_NAME) -> Path:
     if text == COCO:
         what_to_do = ('Make them once, where there is a network: ssd_perception '
                       f'import_torchvision ssdlite320 --out {weights_folders()[-1] / COCO}')
-    missing = WeightsNotFound(f'Weights "{text}" not found; tried: {places}. {what_to_do}')
-    # Of a run's files the one with the shortest name has the best weights.
-    run = min(path.glob(f'*{SUFFIX}'), key=lambda file: len(file.name), default=None)
-    missing.hint = f' Did you mean {printable(run, 1000)}?' if run else did_you_mean(path)
-    raise missing
+    raise WeightsNotFound(f'Weights "{text}" not found; tried: {places}. {what_to_do}', path)

@@ -14,6 +14,7 @@ import rclpy
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
+from rclpy.expand_topic_name import expand_topic_name
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -252,9 +253,9 @@ def message_class(name: str, topic: str) -> type:
     Raises:
         SettingError: when its package is not installed here, or ROS allows no such topic.
     """
-    try:
-        validate_full_topic_name(topic)
-    except InvalidTopicNameException as error:
+    try:  # as a node does it: other tools also record names without a slash before them
+        validate_full_topic_name(expand_topic_name(topic, 'player', '/'))
+    except (InvalidTopicNameException, ValueError, TypeError) as error:  # for a surrogate the last
         raise SettingError(f'The recording has the topic "{printable(topic)}", a name that ROS '
                            'does not allow; choose other topics.') from error
     package, _, kind = name.partition('/msg/')

@@ -187,7 +187,7 @@ class Viewer(Node):
             self.destroy_subscription(self._images)
         elif not publishers:
             others = sorted(printable(name) for name, types in self.get_topic_names_and_types()
-                            if set(types) & set(IMAGE_TYPES))
+                            if set(types) & set(IMAGE_TYPES) and self.count_publishers(name))
             choice = f' (--image chooses another topic: {listed(others, 5)})' if others else ''
             self.live.waiting = f'a publisher on {image}{choice}'
             return

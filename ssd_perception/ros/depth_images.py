@@ -26,7 +26,7 @@ SAME_STAMP_S = 0.01
 EXPECTED_S = 2.0
 # Frames no further apart than this coincide: it moves a pixel by less than the detector's noise.
 SAME_PLACE_M, SAME_ANGLE_RAD = 0.002, 0.002
-# So long what TF has of two frames holds: a lookup that fails waits for 50 ms.
+# For so long a comparison of two frames is used again: a lookup that fails waits for 50 ms.
 COMPARED_S = 1.0
 
 Lookup = Callable[[str, str, int], np.ndarray]
@@ -46,9 +46,6 @@ class DepthImages:
         self._heard = -np.inf
         # two frames, until when the comparison holds, and why they do not coincide
         self._compared: tuple[tuple[str, str], float, str] = (('', ''), -np.inf, '')
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
     def receive(self, message: Image) -> None:
         """Keep a depth image."""

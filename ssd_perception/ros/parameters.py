@@ -129,8 +129,8 @@ class NodeParameters:
         'ground plane, differs from its class_heights by more than this factor; 0 keeps all.',
         limits=(1.0, 100.0), also=(0.0,), fixed=True)
     image_rectified: bool = setting(
-        False, 'Whether the images are rectified; then the distortion in CameraInfo is not '
-        'used.', fixed=True)
+        False, 'Whether the images are rectified; then the P of CameraInfo is used instead of '
+        'its K, D and R.', fixed=True)
     target_class: str = setting('', 'Class of the object on target. Empty: any.')
     target_id: int = setting(0, 'Id of the object on target; 0 means any, the nearest.',
                              limits=(0, 2 ** 62))

@@ -26,7 +26,8 @@ from ssd_perception.viz.drawing import class_colour
 
 # Orientations are not known; a consumer that uses them sees that.
 UNKNOWN_ANGLE_VARIANCE = math.pi ** 2
-# Each message deletes the markers before it; these stay for those who detect once a second.
+# Each message deletes the markers before it: this is for a node that has stopped, and long enough
+# that markers do not blink where it detects once a second.
 _MARKER_S = 2
 _OBSTACLE_POINTS = 8
 

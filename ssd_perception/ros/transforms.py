@@ -75,9 +75,9 @@ class Transforms:
 
 
 def _checked(buffer: Any) -> Any:
-    """Return tf2_ros' class of buffers, but one that ignores what no frame is called.
+    """Return tf2_ros' class of buffers, made to ignore frames with names that are not printable.
 
-    The library logs names of transforms that it refuses as they come.
+    The library logs the names of transforms that it refuses, and escapes nothing in them.
     """
     class Checked(buffer):
         def set_transform(self, transform: TransformStamped, authority: str) -> None:

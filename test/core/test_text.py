@@ -9,6 +9,7 @@ from ssd_perception.core.text import one_line, printable, quoted
 
 ESCAPES = 'a\x1b[31m\r\udcff\nb'
 
+
 @pytest.mark.parametrize('text, washed', [
     ('', ''), ('rgb8', 'rgb8'), ('Kegel über ß 锥', 'Kegel über ß 锥'),
     ('a\nERROR: b', 'a\\nERROR: b'), ('\x1b[31mred', '\\x1b[31mred'),

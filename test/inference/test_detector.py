@@ -144,7 +144,10 @@ def test_missing_weights_tell_every_place_tried(monkeypatch, tmp_path):
     for name in ('run.last.safetensors', 'run.safetensors'):
         (tmp_path / 'run' / name).touch()
     for typed in ('run', 'run/rum.safetensors'):  # for who typed it; others must not see names
-        with pytest.raises(WeightsNotFound) as error:
+        with monkeypatch.context() as patch, pytest.raises(WeightsNotFound) as error:
+            # A node answers whoever sets its parameter, and must not list folders meanwhile.
+            patch.setattr('os.scandir', None)
+            patch.setattr('os.listdir', None)
             resolve_weights(tmp_path / typed)
         assert error.value.hint == f' Did you mean {tmp_path}/run/run.safetensors?'
         assert error.value.hint not in str(error.value)

@@ -1,5 +1,6 @@
 """Export: the same function as torch, its origin inside; foreign and stale files refused."""
 
+import errno
 import os
 import shutil
 from dataclasses import replace
@@ -164,6 +165,10 @@ def test_an_unwritable_cache_is_one_sentence(pair, tmp_path, monkeypatch):
     assert Detector.from_weights(pair[0], device='cpu').runtime == 'torch'  # auto goes on
 
 
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_cache_that_all_may_write_to_has_a_folder_of_each_user(tmp_path, monkeypatch):
     shared, own = tmp_path / 'cache', tmp_path / 'cache' / f'user_{os.getuid()}'
     monkeypatch.setenv('SSD_PERCEPTION_CACHE', str(shared))
@@ -176,6 +181,9 @@ def test_a_cache_that_all_may_write_to_has_a_folder_of_each_user(tmp_path, monke
     with pytest.raises(RuntimeUnavailable, match='set SSD_PERCEPTION_CACHE to a folder of your'):
         cache_folder()
     own.rmdir()
+    with monkeypatch.context() as patch, pytest.raises(RuntimeUnavailable, match='No space left'):
+        patch.setattr(Path, 'mkdir', full)  # what others put into the shared one is not used
+        cache_folder()
     own.symlink_to(tmp_path)
     with pytest.raises(RuntimeUnavailable, match='belongs to another user'):
         cache_folder()

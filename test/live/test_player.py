@@ -188,7 +188,8 @@ def test_what_most_robots_record_is_played(listener, tmp_path):
         bag.write('/mode', recordings.START_NS, recordings.types('std_msgs/msg/String')('drive'))
     with Writer(tmp_path / 'other', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         for topic, kind in (('/wheels', 'my_robot_msgs/msg/Wheels'), ('/x', '..os/msg/Path'),
-                            ('/a b\x1b[31m', 'std_msgs/msg/String')):
+                            ('/a b\x1b[31m', 'std_msgs/msg/String'),
+                            ('/{a}', 'std_msgs/msg/String'), ('mode', 'std_msgs/msg/String')):
             connection = writer.add_connection(topic, kind, msgdef='float64 left\n',
                                                rihs01='RIHS01_' + '0' * 64)
             writer.write(connection, recordings.START_NS, bytes(12))
@@ -197,9 +198,10 @@ def test_what_most_robots_record_is_played(listener, tmp_path):
             recordings.types('std_msgs/msg/String')('x'), 'std_msgs/msg/String')))
     process = play(tmp_path / 'other', '--wait-for-subscribers', '0')
     out, error = process.communicate(timeout=60)
-    assert process.returncode == 0 and 'Sent 0 frames and 1 messages' in out
+    assert process.returncode == 0 and 'Sent 0 frames and 2 messages' in out, out
     assert '/wheels is left out: The recording has messages of type my_robot_msgs/msg/W' in error
     assert '/x is left out' in error and '/a b\\x1b[31m is left out' in error
+    assert '/{a} is left out' in error and 'mode is' not in error  # /mode is what it is played on
     from std_msgs.msg import String
     late = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     listener.listen(String, '/robot_description', late)

@@ -187,6 +187,7 @@ def test_stamps_without_end_are_kept_up_to_a_bound(monkeypatch):
                                                                        nanosec=nanosec))))
     assert len(node._ages) == 2 and 1000 < node.live.median_age_ms < 60_000
     node.create_publisher(CompressedImage, 'front/compressed', 1)  # other images than it waits for
+    node.create_subscription(Image, 'image', print, 1)  # a detector that waits, too
     node._find_images()
     assert node.live.waiting == ('a publisher on /image (--image chooses another topic: '
                                  '/front/compressed)')

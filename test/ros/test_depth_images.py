@@ -95,7 +95,7 @@ def test_depth_images_of_gigabytes_are_not_kept(monkeypatch):
     bench = Bench(('depth',))
     for i in range(6):
         bench.depth(stamp_ns=STAMP_NS + i)
-    assert len(bench.scene._depth) == 3
+    assert len(bench.scene._depth._kept) == 3
 
 
 def test_where_no_depth_camera_was_ever_heard_the_ground_serves():
