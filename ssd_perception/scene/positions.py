@@ -207,10 +207,12 @@ def _by_depth(boxes: BoxRays, i: int, view: View, settings: PositionSettings,
                             _OF_SPREAD * spread))
     pixel = depth / view.camera.focal_px
     across = _across(boxes, i, depth, view)
-    upward = _upward(boxes, i, ray, half, depth, view)
+    # Seen straight from above it is within the object all the same: the depth says where that is.
+    upward = min(_upward(boxes, i, ray, half, depth, view), float(half))
     aside = _level_normal(unit)
+    ahead = np.array([aside[1], -aside[0], 0.0]) * unit[2]  # level part of the image's vertical
     covariance = (np.outer(unit, unit) * along ** 2 + np.outer(aside, aside) * across ** 2
-                  + np.diag([0, 0, upward ** 2]))
+                  + np.outer(ahead, ahead) * across ** 2 + np.diag([0, 0, upward ** 2]))
     height = (boxes.xyxy[i, 3] - boxes.xyxy[i, 1]) * pixel
     if not settings.fits(height, heights):
         return Position.unknown(SIZE)

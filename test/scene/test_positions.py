@@ -121,6 +121,16 @@ def test_a_camera_that_looks_straight_down_gives_no_wrong_place(method, x):
         assert np.hypot(*(position.xyz[:2] - [x, 0.03])) < 0.03
 
 
+@pytest.mark.parametrize('x', [-0.2, 0.0, 0.01, 0.2])
+def test_with_depth_a_camera_that_looks_straight_down_gives_the_place(x):
+    lens, down = camera(), mounting(0.0, 0.0, 1.5, 0.0, np.pi / 2, 0.0)
+    box = cylinder_box(lens, down, x, 0.01)
+    place = found(box, View(lens, down, depth_image(lens, box, 1.2)), ('depth',))
+    away, deviations = np.abs(place.xyz - [x, 0.01, 0.15]), np.sqrt(np.diag(place.covariance))
+    assert (away < 2 * deviations).all() and 0.004 < deviations.min()
+    assert deviations.max() < 0.15
+
+
 @pytest.mark.parametrize('method', ['ground', 'height'])
 @pytest.mark.parametrize('roll', [-2.4, -1.2, -0.7, 0.7, 1.4, 3.1])
 def test_in_the_image_of_a_camera_on_its_side_no_edge_is_the_lower_one(method, roll):
