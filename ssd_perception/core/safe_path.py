@@ -40,7 +40,8 @@ def did_you_mean(path: Path) -> str:
     """
     try:
         with os.scandir(path.expanduser().parent) as entries:
-            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+            names = [entry.name for entry in itertools.islice(entries, _MOST_NAMES)
+                     if entry.name != path.name]
     except (OSError, ValueError, RuntimeError):
         return ''
     near = difflib.get_close_matches(path.name, names, 1)

@@ -151,6 +151,10 @@ def test_missing_weights_tell_every_place_tried(monkeypatch, tmp_path):
             resolve_weights(tmp_path / typed)
         assert error.value.hint == f' Did you mean {tmp_path}/run/run.safetensors?'
         assert error.value.hint not in str(error.value)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(WeightsNotFound) as error:
+        resolve_weights(tmp_path / 'empty')
+    assert error.value.hint == ''  # not itself
 
 
 def test_a_foreign_file_is_refused(tmp_path):
