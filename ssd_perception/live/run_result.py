@@ -23,7 +23,8 @@ class SeenFrame:
         jpeg: the image, or None when it was not kept.
         detections: the answer, of all scores; None when there was none.
         truth: ground truth, or None.
-        age_ms: from the stamp to the arrival of the answer; None without an answer.
+        age_ms: from the stamp to the arrival of the answer; None without an answer, and where
+            the stamp is of another clock.
     """
 
     stamp_ns: int
@@ -35,7 +36,7 @@ class SeenFrame:
 
 @dataclass(frozen=True)
 class AgeFigures:
-    """Time from a frame's stamp to the arrival of its detections, ms; NaN without an answer."""
+    """Time from a frame's stamp to the arrival of its detections, ms; NaN where none is known."""
 
     median: float
     p95: float

@@ -80,7 +80,7 @@ class Live:
         waiting: what is still missing, in words; empty when frames come.
         seen, answered: frames so far.
         last: class -> detections in the newest answer; ``total`` in all of them.
-        age_ms, median_age_ms: None before the first answer.
+        age_ms, median_age_ms: None before the first answer, and where stamps are of another clock.
         rate_hz: answers per second, lately.
     """
 
