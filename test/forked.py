@@ -3,6 +3,7 @@ of one that has it takes hundredths of a second. All else is a process's own: si
 its files, mounts, exit code.
 """
 
+import atexit
 import ctypes
 import multiprocessing
 import os
@@ -38,6 +39,7 @@ class Forked:
         before = os.environ.get('OMP_NUM_THREADS')
         os.environ['OMP_NUM_THREADS'] = '1'  # read when the first process is started
         self._process.start()
+        atexit.register(self.kill)  # of a test that failed: multiprocessing waits for its end
         del os.environ['OMP_NUM_THREADS']
         if before is not None:
             os.environ['OMP_NUM_THREADS'] = before
@@ -69,7 +71,7 @@ class Forked:
         self._process.join()
 
 
-def verb(*words, **options):
+def verb(*words):
     """Return the arguments of :class:`Forked` for a verb."""
     return main, list(map(str, words))
 

@@ -201,7 +201,7 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
     if not present:
         find_split(folder, wanted[0] if wanted else 'train')  # raises
     for name in present:
-        split = Split(folder, name, [])
+        split = Split(folder, name, [], _trains(folder, name))
 
         def bad(error: DataError, split: Split = split) -> None:
             problems.append(Problem.from_error(error, split.label, split.folder))
@@ -214,6 +214,13 @@ def _read(folder: Path, names: Sequence[str], one_based: bool | None, splits: li
             if len(problems) == before:  # otherwise they are named one by one
                 bad(error)
         splits.append(split)
+
+
+def _trains(folder: Path, split: str) -> bool:
+    try:
+        return split.startswith('train') or find_split(folder, 'train').split == split
+    except DataError:  # there is none to train on, or several
+        return False
 
 
 def _planned(splits: Sequence[Split], facts: Mapping[Path, ImageFacts]

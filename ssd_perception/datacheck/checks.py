@@ -15,7 +15,7 @@ from ssd_perception.core.metadata import Architecture, Preprocessing
 from ssd_perception.core.text import printable
 from ssd_perception.data.anchor_fit import placed_boxes
 from ssd_perception.data.division import FEWEST
-from ssd_perception.data.folder import SPLITS, canonical
+from ssd_perception.data.folder import canonical
 from ssd_perception.data.sample import IMAGE_SUFFIXES, MIN_SIDE_PX, OTHER_SUFFIXES, Sample
 from ssd_perception.datacheck.inspection import ImageFacts
 from ssd_perception.datacheck.problems import Problem
@@ -39,11 +39,13 @@ class Split:
         folder: the data folder.
         name: the split.
         samples: its images.
+        trains: whether training reads it: train, train2017, or a folder's only one, "default".
     """
 
     folder: Path
     name: str
     samples: list[Sample]
+    trains: bool
 
     @property
     def label(self) -> str:
@@ -51,11 +53,6 @@ class Split:
         archive = self.folder.suffix.lower() == '.zip'
         name = self.folder.stem if archive else self.folder.resolve().name
         return f'{printable(name)}/{printable(self.name)}'
-
-    @property
-    def trains(self) -> bool:
-        """Whether training reads it: train, train2017, or a folder's only one, "default"."""
-        return self.name.startswith('train') or canonical(self.name) not in SPLITS
 
 
 def check_image(sample: Sample, facts: ImageFacts, split: str) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ssd_perception.core.errors import DataError, SettingError
+from ssd_perception.core.text import counted
 from ssd_perception.data.sample import Sample
 from ssd_perception.evaluation.accuracy import Measurement, accuracy, measure
 from ssd_perception.evaluation.int8_loss import (
@@ -129,7 +130,7 @@ def _int8(options: ExportOptions, fp32: Path, out: Path, chosen: list[Sample],
         log(f'There is no split "{options.val_split}" in {options.data}: accuracy was not '
             'measured.')
         return ExportResult(fp32, out)
-    log(f'measured on {name} {options.val_split}, {len(validation)} images:')
+    log(f'measured on {name} {options.val_split}:')
     judge = _Judge(fp32, validation, log)
     loss, figures = judge(out)
     result = ExportResult(fp32, out, loss)
@@ -227,8 +228,9 @@ class _Judge:
     def _measure(self, path: Path) -> tuple[Measurement, dict[str, float]]:
         detector = Detector.from_weights(path, device='cpu')
         self._names = detector.class_names
-        measured = measure(detector, self._samples, progress=True)
+        measured = measure(detector, self._samples, progress=True, skip_unreadable=True)
+        self._samples = measured.samples  # the others are named once
         found = accuracy(measured.detections, measured.truths, self._names)
-        self._log(f'  {path.name}: AP50 {found.voc10_ap50:.4f}, COCO AP {found.coco_ap:.4f}; '
-                  f'{detector.describe()}')
+        self._log(f'  {path.name}: AP50 {found.voc10_ap50:.4f}, COCO AP {found.coco_ap:.4f} '
+                  f'on {counted(found.images, "image")}; {detector.describe()}')
         return measured, {'voc10_ap50': found.voc10_ap50, 'coco_ap': found.coco_ap}

@@ -105,7 +105,7 @@ class TrainingImages(Dataset):
         workers = max(1, recipe.workers)
         # A fifth more than the input leaves the crops something to cut from.
         self._cache = ImageCache(round(1.25 * max(recipe.architecture.input_hw)),
-                                   recipe.cache_mib * 2 ** 20 // workers)
+                                 recipe.cache_mib * 2 ** 20 // workers)
         self._paster: Paster | None = None
         if a.paste.probability:
             # Half as much again as the images may take.

@@ -14,7 +14,7 @@ from ssd_perception import __version__
 from ssd_perception.core.atomic_write import atomic_write
 from ssd_perception.core.errors import DataError, SettingError
 from ssd_perception.core.format import format_number
-from ssd_perception.core.text import listed
+from ssd_perception.core.text import counted, listed
 from ssd_perception.data.division import FEWEST
 from ssd_perception.data.layout import read_split
 from ssd_perception.data.sample import Sample, as_negatives, class_names
@@ -30,7 +30,7 @@ from ssd_perception.model.weights import load_model, save_weights
 from ssd_perception.training.plan import plan_recipe
 from ssd_perception.training.recipe import Recipe, load_recipe
 from ssd_perception.training.recipe_yaml import to_yaml
-from ssd_perception.training.run_folder import CHECKPOINT, RunFolder
+from ssd_perception.training.run_folder import CHECKPOINT
 from ssd_perception.training.trainer import Trainer
 
 Log = Callable[[str], object]
@@ -154,7 +154,7 @@ def run(options: TrainOptions, log: Log = lambda line: None,
     if trainer.world.main and trainer.folder.best.is_file():
         result = dataclasses.replace(result, weights=trainer.folder.best)
         if validation:
-            return _measure(result, trainer.folder, trainer.validation, options, device, log)
+            return _measure(result, trainer, validation, options, device, log)
         log(f'{result.weights}: the weights of the last step. There are no validation images, so '
             'nobody knows how good they are; label some more and train again.')
     return result
@@ -235,22 +235,24 @@ def _begin(trainer: Trainer, options: TrainOptions, recipe_yaml: str) -> bool:
     return resumed
 
 
-def _measure(result: TrainResult, folder: RunFolder, validation: Mapping[str, Sequence[Sample]],
+def _measure(result: TrainResult, trainer: Trainer, validation: Mapping[str, Sequence[Sample]],
              options: TrainOptions, device: str, log: Log) -> TrainResult:
     """Write the default threshold and the figures into the best weights, and their report."""
-    best = folder.best
-    metrics = measure_for_metadata(Detector.from_weights(best, 'torch', device), validation,
-                                   skip_unreadable=True)
+    best = trainer.folder.best
+    metrics = measure_for_metadata(Detector.from_weights(best, 'torch', device),
+                                   trainer.validation, skip_unreadable=True)
     model, metadata = load_model(best)
     save_weights(best, model, dataclasses.replace(
         metadata, metrics=metrics.to_json(), score_threshold=metrics.threshold))
-    name, samples = next(iter(validation.items()))
+    name, samples = next(iter(trainer.validation.items()))
     found = evaluate_detector(
         Detector.from_weights(best, 'torch', device), samples, options.data[0],
-        options.val_split, folder.path / 'report').analysis.accuracy
+        options.val_split, trainer.folder.path / 'report').analysis.accuracy
+    left_out = len(validation[name]) - found.images
+    without = f', without {counted(left_out, "image")} that cannot be decoded' if left_out else ''
     log(f'{best}: AP50 {format_number(found.voc10_ap50, digits=4)} (VOC10), COCO AP '
-        f'{format_number(found.coco_ap, digits=4)} on {name}; default score threshold '
-        f'{metrics.threshold:g}; see {folder.path / "report/report.html"}.')
+        f'{format_number(found.coco_ap, digits=4)} on {name}{without}; default score '
+        f'threshold {metrics.threshold:g}; see {trainer.folder.path / "report/report.html"}.')
     if found.objects < ENOUGH_OBJECTS:
         objects = 'one object' if found.objects == 1 else f'{found.objects} objects'
         log(f'These figures and the threshold rest on {objects}: label more validation images '

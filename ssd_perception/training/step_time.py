@@ -102,7 +102,7 @@ def _image_seconds(trainer: Trainer, validation: Sequence[Sample]) -> float:
     detector = Detector.from_runtime(TorchRuntime(trainer.result(), trainer.metadata,
                                                   trainer.device.type, 'fp32'))
     few = validation[::-(-len(validation) // VALIDATION)]
-    measure(detector, few[:1])
+    detector.warm_up()
     begin = time.perf_counter()
-    measure(detector, few)
+    measure(detector, few, skip_unreadable=True)
     return (time.perf_counter() - begin) / len(few)

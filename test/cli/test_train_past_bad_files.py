@@ -42,6 +42,7 @@ def test_bad_files_are_named_once_and_counted(tmp_path, capsys):
     assert said.err.count('a0.xml') == 1 and said.err.count('"a1"') == 1
     assert '2 files were skipped or read in part; `ssd_perception check_data`' in said.err
     assert said.err.count('b1.jpg is truncated') == 1
+    assert 'on d, without 1 image that cannot be decoded; default score' in said.out
     assert (tmp_path / 'run/run.last.safetensors').is_file()
 
 

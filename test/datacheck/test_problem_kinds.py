@@ -189,6 +189,12 @@ def test_the_only_split_is_trained_on_whatever_its_name(tmp_path):
     assert [problem.kind for problem in run(tmp_path / 'd').problems] == ['rare class']
 
 
+def test_a_split_beside_train_is_not_trained_on(tmp_path):
+    splits = good() | {'field': {'c': [('cone', BOX), ('cube', (5, 5, 40, 40))]}}
+    problem, = run(write_voc(tmp_path / 'd', splits)).problems
+    assert problem.kind == 'class never trained' and problem.detail.endswith('is not in d/train')
+
+
 def test_missing_files_are_one_problem_where_all_are_missing(tmp_path):
     (root := tmp_path / 'd').mkdir()
     (root / 'obj.data').write_text('train = data/train.txt\nnames = data/obj.names\n')

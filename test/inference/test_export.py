@@ -204,14 +204,15 @@ def test_the_verb_quantises_and_measures(tmp_path, capsys):
     shutil.copytree(ROOT / 'demo' / 'rendered_val', data)
     first, second, *_ = (data / 'ImageSets/Main/val.txt').read_text().split()
     (data / 'ImageSets/Main/calibrate.txt').write_text(f'{first}\n{first}_bad\n{second}\n')
+    (data / 'ImageSets/Main/val.txt').write_text(f'{first}\n{first}_bad\n{second}\n')
     shutil.copy(data / f'Annotations/{first}.xml', data / f'Annotations/{first}_bad.xml')
     (data / f'JPEGImages/{first}_bad.jpg').write_bytes(b'x')  # costs itself
     code = main(['export', '--weights', str(weights), '--int8', '--data', str(data), '--split',
                  'calibrate', '--pictures', '4'])
     printed = capsys.readouterr()
     assert code == 0, printed.err
-    for line in ('small.onnx: AP50 0.', 'small.int8.onnx: AP50 0.', 'lost: AP50 ',
-                 'objects are too few to judge int8 by'):
+    for line in ('small.onnx: AP50 0.', 'small.int8.onnx: AP50 0.', ' on 2 images; ',
+                 'lost: AP50 ', 'objects are too few to judge int8 by'):
         assert line in printed.out
     found = read_export(tmp_path / 'small.int8.onnx')
     assert found.info.precision == 'int8' and found.info.weights_sha256 == sha256_of(weights)

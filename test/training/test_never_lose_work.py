@@ -66,7 +66,9 @@ class Run:
         deadline = time.monotonic() + 120
         while not condition() and process.returncode is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert condition()
+        if not condition():
+            process.kill()
+            pytest.fail(process.communicate()[1])
 
 
 @pytest.fixture

@@ -82,7 +82,6 @@ def test_anchors_are_fitted_where_the_usual_ones_do_not_match(planned):
     (40, 15, 1500, '300 epochs at most, 12.5 minutes; 15 minutes are enough for 47 images; a')])
 def test_the_length_follows_time_and_data(planned, count, minutes, steps, reason):
     found = planned(samples_of(100, count=count), minutes)
-    assert found.reasons['iterations'].startswith(reason)
     recipe = found.recipe
     assert found.reasons['iterations'].startswith(reason)
     assert abs(recipe.iterations - steps) <= 2
@@ -99,14 +98,14 @@ def test_a_busy_moment_and_bursts_of_the_loader_do_not_change_the_time_of_a_step
     assert typical(np.cumsum(eight), 8) == pytest.approx(0.5)
 
 
-def test_times_are_measured_and_a_broken_validation_image_is_named_before_the_training(tmp_path):
+def test_times_are_measured_and_a_broken_validation_image_is_left_out(tmp_path, capsys):
     samples = read_voc(write_pictures(tmp_path, 4), 'train')
     times = measure_times(TINY, samples, samples, 'cpu', 0.0)
     assert times.step > 0 and times.image > 0
     assert measure_times(TINY, samples[:1], [], 'cpu', 0.0).image == 0
     samples[3].path.write_bytes(b'no image')
-    with pytest.raises(DataError, match='3.png is not an image'):
-        measure_times(TINY, samples[:3], samples, 'cpu', 0.0)
+    assert measure_times(TINY, samples[:3], samples, 'cpu', 0.0).image > 0
+    assert '3.png is not an image' in capsys.readouterr().err
 
 
 def test_many_validation_images_are_measured_less_often(planned):
