@@ -37,7 +37,13 @@ def in_two_processes(folder, function, *arguments):
     processes = [Forked(folder, function, *arguments,
                         environment={**environment, 'RANK': rank, 'LOCAL_RANK': rank})
                  for rank in '01']
-    shown = [process.communicate(timeout=240) for process in processes]
+    deadline = time.monotonic() + 240
+    while {process.returncode for process in processes} - {0} == {None} \
+            and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for process in processes:  # where one failed, the other waits for it
+        process.kill()
+    shown = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], [e[-2000:] for _, e in shown]
     return [out for out, _ in shown]
 
