@@ -16,7 +16,6 @@ class UserError(Exception):
     The command line prints the message alone; any other exception is a fault of the package and
     is shown with its traceback. As text it is printable: it quotes names of files and topics,
     which others have chosen, and goes to terminals and logs.
-
     """
 
     @property
