@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 from ssd_perception.__main__ import main
 
@@ -36,13 +37,10 @@ class Forked:
         self._outputs = outputs
         self._process = _context.Process(
             target=_run, args=(outputs, environment or {}, file_limit, shm, function, arguments))
-        before = os.environ.get('OMP_NUM_THREADS')
-        os.environ['OMP_NUM_THREADS'] = '1'  # read when the first process is started
-        self._process.start()
+        # read by the server, which the first process starts
+        with mock.patch.dict(os.environ, OMP_NUM_THREADS='1'):
+            self._process.start()
         atexit.register(self.kill)  # of a test that failed: multiprocessing waits for its end
-        del os.environ['OMP_NUM_THREADS']
-        if before is not None:
-            os.environ['OMP_NUM_THREADS'] = before
 
     @property
     def pid(self) -> int:

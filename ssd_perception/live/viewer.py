@@ -48,6 +48,7 @@ MEDIAN_OF = 1000  # ages; of all of them it would take longer with each answer
 MAX_STAMPS = 1_000_000  # 9 hours at 30 Hz; what comes later is not kept
 # Of classes, as in weights; anybody may publish detections.
 MAX_CLASSES, MAX_NAME = 1000, 100
+_NOTHING = Detections.empty()  # one for all frames without detections
 _MAX_NUMBER = 1e9  # of a box, pixels, or a score; larger ones are infinite as float32
 # How often to look for the publishers of images: before and after they are found.
 LOOK_EVERY_S, LOOK_AGAIN_EVERY_S = 0.05, 1.0
@@ -266,9 +267,6 @@ class Viewer(Node):
             except Exception as error:  # whatever a message does to a decoder, the next is kept
                 self.get_logger().warning(one_line(error), throttle_duration_sec=5)
             self._bytes_encoded += len(message.data)
-
-
-_NOTHING = Detections.empty()
 
 
 def _is_usable(detection: Detection2D) -> bool:

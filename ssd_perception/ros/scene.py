@@ -146,7 +146,7 @@ class CameraScene:
         # What is beside the image belongs to it: that of a stereo pair's right camera has the left
         # camera's frame_id, and some simulators give both other names.
         if self._topics[CameraInfo] != _beside_image(interface.CAMERA_INFO, self._image_topic):
-            _require_frame('CameraInfo', self._info.header, frame, 'remap camera_info')
+            _require_frame(self._info, frame)
         if np.abs(np.subtract(size, (model.width, model.height))).max() >= max(frame.scale, 1):
             raise ViewError(f'CameraInfo is for images of {model.width}x{model.height}, the '
                             f'image has {size[0]}x{size[1]}.')
@@ -272,11 +272,12 @@ def _size(frame: Frame) -> tuple[int, int]:
     return round(width * frame.scale), round(height * frame.scale)
 
 
-def _require_frame(what: str, header: Header, frame: Frame, remedy: str) -> None:
+def _require_frame(info: CameraInfo, frame: Frame) -> None:
     """Refuse what another camera sent, whose images have the same size; some send no frame_id."""
-    if header.frame_id and frame.frame_id and header.frame_id != frame.frame_id:
-        raise ViewError(f'{what} is of "{printable(header.frame_id, 80)}", the image of '
-                        f'"{printable(frame.frame_id, 80)}"; {remedy}.')
+    of = info.header.frame_id
+    if of and frame.frame_id and of != frame.frame_id:
+        raise ViewError(f'CameraInfo is of "{printable(of, 80)}", the image of '
+                        f'"{printable(frame.frame_id, 80)}"; remap camera_info.')
 
 
 def _calibration(info: CameraInfo) -> tuple:
